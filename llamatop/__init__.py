@@ -1,0 +1,3 @@
+"""llamatop: htop for LLM inference."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The models that llamatop knows without asking anyone."""

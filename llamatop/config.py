@@ -1,0 +1,73 @@
+"""What a person asks of a run, checked. Knows no engine, no model and no file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from llamatop.errors import InputError
+
+MAX_CONCURRENCY = 4096
+"""More requests at once than this is a typing error rather than a wish."""
+
+Weights = Literal["auto", "random"]
+EngineName = Literal["auto", "continuous", "batch", "threads", "scripted"]
+DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
+
+ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "scripted")
+DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one run; stored in its recording, so nothing secret may enter."""
+
+    model: str = "demo"
+    """A Hugging Face id, a local folder, or `demo`."""
+    weights: Weights = "auto"
+    layers: int | None = None
+    """Keep the first so many layers only."""
+    engine: EngineName = "auto"
+    concurrency: tuple[int, ...] = (1,)
+    """Requests in flight, one level after another."""
+    requests: int | None = None
+    """Measured requests per level; None: four times the concurrency, or until stopped."""
+    endless: bool = False
+    """Run the last level until stopped, whatever `requests` says."""
+    max_time: float | None = None
+    """Seconds per level at most."""
+    prompt_toks: int = 128
+    gen_toks: int = 32
+    dtype: DtypeName = "auto"
+    device: str = "auto"
+    seed: int = 0
+    text: bool = True
+    """Decode the generated tokens to text (a headless run that records none saves the work)."""
+
+    def requests_at(self, concurrency: int) -> int | None:
+        """Measured requests of a level; None: until stopped."""
+        if self.endless:
+            return None
+        return self.requests if self.requests is not None else 4 * concurrency
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """The same config, or InputError naming the first option that cannot be."""
+    for level in config.concurrency:
+        _in_range("--concurrency", level, 1, MAX_CONCURRENCY)
+    if not config.concurrency:
+        raise InputError("--concurrency: give at least one number of requests, as in 1 2 4")
+    _in_range("--prompt-toks", config.prompt_toks, 1, 2**31)
+    _in_range("--gen-toks", config.gen_toks, 1, 2**31)
+    if config.requests is not None:
+        _in_range("--requests", config.requests, 1, 2**31)
+    if config.layers is not None:
+        _in_range("--layers", config.layers, 1, 2**15)
+    if config.max_time is not None and not config.max_time > 0:
+        raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds")
+    return config
+
+
+def _in_range(option: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{option} {value}: must be between {low} and {high}")

@@ -1,0 +1,1 @@
+"""Who generates tokens, and the process in which it happens."""

@@ -1,0 +1,120 @@
+"""What an engine is: something that serves the requests of a level in its own worker threads.
+
+An engine pulls jobs from a `Work` (see `work`), which decides when one may start, and tells it
+what became of each. It knows no events, no levels and no files; it never formats anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from llamatop.events import ModelLoaded
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request as its engine sees it."""
+
+    id: int
+    prompt_tokens: int
+    max_tokens: int
+    """Output tokens, exactly so many: an end-of-text token does not stop it."""
+    warmup: bool = False
+
+
+class WorkLike(Protocol):
+    """The side of `work.Work` that engines use. All of it may be called from any thread."""
+
+    @property
+    def stopping(self) -> bool:
+        """The level ends now: drop what is in flight and return from `serve` soon."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """Requests wanted in flight; may change while the level runs."""
+        ...
+
+    def take(self, wait: bool = True) -> Job | None:
+        """The next request to start, or None.
+
+        Waits while the level is full or paused; None then means that no more will come.
+        With `wait=False` None may also mean: none at the moment.
+        """
+        ...
+
+    def take_wave(self) -> list[Job]:
+        """Wait until nothing is in flight, then take up to `concurrency` jobs; empty: the end."""
+        ...
+
+    def emit(self, job: Job, tokens: list[int]) -> bool:
+        """New token ids of one job; False when it was taken back (then call `drop`)."""
+        ...
+
+    def emit_step(self, jobs: list[Job], tokens: list[int]) -> None:
+        """One new token id for each job, all at this moment; those taken back are passed over."""
+        ...
+
+    def finish(self, job: Job, reason: str = "length") -> None:
+        """All tokens of the job are out; its slot is free."""
+        ...
+
+    def fail(self, job: Job, error: BaseException | str) -> None:
+        """The job ended by an error; its slot is free."""
+        ...
+
+    def drop(self, job: Job) -> None:
+        """The job was cancelled or the level is stopping; its slot is free."""
+        ...
+
+
+class Detokenizer(Protocol):
+    """Turns the token ids of many requests to text, a piece at a time. Used by one thread."""
+
+    def feed(self, request: int, tokens: list[int]) -> str:
+        """The text that these ids complete; what is still half a character waits."""
+        ...
+
+    def end(self, request: int) -> None:
+        """Forget a request that has ended."""
+        ...
+
+
+class Engine(Protocol):
+    """A loaded model that can serve."""
+
+    facts: ModelLoaded
+    """What was loaded (its `time` is of no meaning here)."""
+    detokenizer: Detokenizer
+
+    def serve(self, work: WorkLike) -> None:
+        """Serve `work` until it ends, and return when nothing is in flight any more.
+
+        An error of one request goes to `work.fail`. What this raises ends the level.
+        """
+        ...
+
+    def allocated(self) -> list[tuple[int, int, int]]:
+        """(device, allocated, reserved) in bytes of each accelerator used; none on a CPU."""
+        ...
+
+    def reset_peaks(self) -> None:
+        """Start measuring the device peak anew."""
+        ...
+
+    def device_peak(self) -> int | None:
+        """Most bytes allocated on the accelerators since `reset_peaks`; None without one."""
+        ...
+
+
+class EngineMemoryError(Exception):
+    """Memory ended, on the host or on a device; ends the level with outcome `oom`."""
+
+
+class Progress(Protocol):
+    """Called while a model loads."""
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """`stage` is `imports`, `download` or `weights`; sizes in bytes."""
+        ...

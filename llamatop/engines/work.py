@@ -1,0 +1,226 @@
+"""The closed loop of one level: when a request may start, and what became of it.
+
+Knows times, counts and slots; nothing of models, and of text only how to ask for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llamatop.clock import SECOND, Clock
+from llamatop.engines.base import Job
+from llamatop.engines.outbox import Outbox
+from llamatop.events import (
+    AdmissionPaused,
+    LevelStarted,
+    RequestAdmitted,
+    RequestCancelled,
+    RequestFailed,
+    RequestFinished,
+    RequestQueued,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one stretch of work consists of."""
+
+    level: int
+    concurrency: int
+    requests: int | None
+    """None: until stopped."""
+    prompt_tokens: int
+    max_tokens: int
+    warmup: bool = False
+    max_time: float | None = None
+    """Seconds after which it stops."""
+
+
+class Work:
+    """Hands out the jobs of a plan, so many at once, and reports what becomes of them.
+
+    A slot's next request is scheduled at the instant at which the slot came free, however late
+    the engine takes it: an engine that stalls cannot hide its queue.
+    """
+
+    def __init__(self, plan: Plan, ids: Iterator[int], clock: Clock, outbox: Outbox) -> None:
+        self._plan = plan
+        self._ids = ids
+        self._clock = clock
+        self._outbox = outbox
+        self._changed = threading.Condition()
+        self._level = plan.level
+        self._concurrency = plan.concurrency
+        self._left = plan.requests
+        self._in_flight: dict[int, Job] = {}
+        self._cancelled: set[int] = set()
+        start = clock.now()
+        self._free = deque([start] * plan.concurrency)
+        self._deadline = None if plan.max_time is None else start + int(plan.max_time * SECOND)
+        self._paused = False
+        self._stopping = False
+
+    # What engines call
+
+    @property
+    def stopping(self) -> bool:
+        """The level ends now."""
+        if self._deadline is not None and self._clock.now() >= self._deadline:
+            self._stopping = True
+        return self._stopping
+
+    @property
+    def concurrency(self) -> int:
+        """Requests wanted in flight."""
+        return self._concurrency
+
+    def take(self, wait: bool = True) -> Job | None:
+        """The next request to start; see `base.WorkLike`."""
+        with self._changed:
+            while not self._may_start():
+                if not wait or self._over():
+                    return None
+                self._changed.wait(self._patience())
+            return self._start()
+
+    def take_wave(self) -> list[Job]:
+        """A whole wave, when the last one has ended; see `base.WorkLike`."""
+        with self._changed:
+            while self._in_flight or not self._may_start():
+                if self._over() and not self._in_flight:
+                    return []
+                self._changed.wait(self._patience())
+            now = self._clock.now()
+            self._free = deque([now] * self._concurrency)
+            jobs = []
+            while self._may_start():
+                jobs.append(self._start())
+            return jobs
+
+    def emit(self, job: Job, tokens: list[int]) -> bool:
+        """New token ids of one job; False when it is no longer wanted."""
+        if job.id in self._cancelled or self._stopping:
+            return False
+        self._outbox.tokens(self._clock.now(), [job.id] * len(tokens), tokens)
+        return True
+
+    def emit_step(self, jobs: list[Job], tokens: list[int]) -> None:
+        """One new token for each job, at one moment."""
+        now = self._clock.now()
+        if self._cancelled:
+            pairs = zip(jobs, tokens, strict=True)
+            wanted = [(job.id, token) for job, token in pairs if job.id not in self._cancelled]
+            self._outbox.tokens(now, [id for id, _ in wanted], [token for _, token in wanted])
+        else:
+            self._outbox.tokens(now, [job.id for job in jobs], tokens)
+
+    def finish(self, job: Job, reason: str = "length") -> None:
+        """All tokens of the job are out (those of a cancelled one do not count)."""
+        if job.id in self._cancelled:
+            self.drop(job)
+            return
+        now = self._clock.now()
+        self._outbox.put(RequestFinished(now, job.id, reason))
+        self._release(job, now)
+
+    def fail(self, job: Job, error: BaseException | str) -> None:
+        """The job ended by an error."""
+        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        now = self._clock.now()
+        self._outbox.put(RequestFailed(now, job.id, text))
+        self._release(job, now)
+
+    def drop(self, job: Job) -> None:
+        """The job was taken back."""
+        now = self._clock.now()
+        if job.id not in self._cancelled:
+            self._outbox.put(RequestCancelled(now, job.id))
+        self._release(job, now)
+
+    # What the person who runs it may ask
+
+    def resize(self, level: int, concurrency: int) -> None:
+        """From now on so many in flight; those admitted from here on belong to `level`."""
+        with self._changed:
+            now = self._clock.now()
+            self._level, self._concurrency = level, concurrency
+            idle = concurrency - len(self._in_flight)
+            self._free = deque([now] * max(idle, 0))
+            self._outbox.put(LevelStarted(now, level, concurrency, self._left))
+            self._changed.notify_all()
+
+    def pause(self, paused: bool) -> None:
+        """Hold new requests back, or let them go on; idle slots count from then."""
+        with self._changed:
+            now = self._clock.now()
+            self._paused = paused
+            if not paused:
+                self._free = deque([now] * len(self._free))
+            self._outbox.put(AdmissionPaused(now, paused))
+            self._changed.notify_all()
+
+    def cancel(self, request: int) -> None:
+        """Take one request back: its tokens no longer count from now."""
+        with self._changed:
+            if request in self._in_flight and request not in self._cancelled:
+                self._cancelled.add(request)
+                self._outbox.put(RequestCancelled(self._clock.now(), request))
+
+    def stop(self) -> None:
+        """End now: engines drop what is in flight, waiting takers get None."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def fail_rest(self, error: BaseException | str) -> None:
+        """The engine gave up: whatever is still in flight failed by this error."""
+        for job in list(self._in_flight.values()):
+            self.fail(job, error)
+
+    def drop_rest(self) -> None:
+        """The level was stopped: whatever is still in flight is cancelled."""
+        for job in list(self._in_flight.values()):
+            self.drop(job)
+
+    # Held under the lock
+
+    def _over(self) -> bool:
+        return self.stopping or self._left == 0
+
+    def _may_start(self) -> bool:
+        room = len(self._in_flight) < self._concurrency
+        return room and not self._paused and not self._over()
+
+    def _patience(self) -> float | None:
+        """Seconds until the deadline has to be looked at again."""
+        if self._deadline is None:
+            return None
+        return max((self._deadline - self._clock.now()) / SECOND, 0.001)
+
+    def _start(self) -> Job:
+        plan = self._plan
+        job = Job(next(self._ids), plan.prompt_tokens, plan.max_tokens, plan.warmup)
+        now = self._clock.now()
+        scheduled = self._free.popleft() if self._free else now
+        self._outbox.put(
+            RequestQueued(
+                scheduled, job.id, self._level, job.prompt_tokens, job.max_tokens, job.warmup
+            )
+        )
+        self._outbox.put(RequestAdmitted(now, job.id, self._level))
+        self._in_flight[job.id] = job
+        if self._left is not None:
+            self._left -= 1
+        return job
+
+    def _release(self, job: Job, now: int) -> None:
+        with self._changed:
+            if self._in_flight.pop(job.id, None) is None:
+                return
+            self._cancelled.discard(job.id)
+            if len(self._in_flight) + len(self._free) < self._concurrency:
+                self._free.append(now)
+            self._changed.notify_all()

@@ -1,0 +1,265 @@
+"""The one reducer: a session is what a stream of events adds up to.
+
+It never reads a clock, a file or a device: its `now` is the latest time that it has seen. Two
+streams with the same events give equal sessions; generated text stands outside that equality,
+since a recording may have left it out. Rates and percentiles are `metrics`' business.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import Literal
+
+from llamatop.clock import SECOND
+from llamatop.events import (
+    AdmissionPaused,
+    DeviceAllocated,
+    DeviceSampled,
+    EngineLost,
+    EngineWarmed,
+    Event,
+    HostSampled,
+    LevelEnded,
+    LevelStarted,
+    MachineMeasured,
+    MemoryPredicted,
+    ModelLoaded,
+    ModelLoading,
+    ModelRefused,
+    RequestAdmitted,
+    RequestCancelled,
+    RequestFailed,
+    RequestFinished,
+    RequestQueued,
+    RunEnded,
+    RunStarted,
+    TokensEmitted,
+)
+
+BIN = SECOND // 10
+"""Width in nanoseconds of the bins in which tokens are counted for histories."""
+
+LAST_BIN = 10_000_000
+"""Bins after this (eleven days) are not kept: a damaged time must not take the memory."""
+
+KEPT_TEXT = 4096
+"""Characters of a request's text that are kept: the newest."""
+
+State = Literal["queued", "prefill", "decode", "done", "failed", "cancelled"]
+
+
+@dataclass(slots=True)
+class Request:
+    """One request's raw times (ns) and counts."""
+
+    id: int
+    level: int
+    prompt_tokens: int
+    max_tokens: int
+    warmup: bool
+    scheduled: int
+    admitted: int | None = None
+    ended: int | None = None
+    state: State = "queued"
+    error: str = ""
+    tokens: int = 0
+    """Output tokens so far."""
+    times: array[int] = field(default_factory=lambda: array("q"))
+    """When each emission arrived."""
+    counts: array[int] = field(default_factory=lambda: array("i"))
+    """Tokens of each emission."""
+    text: str = field(default="", compare=False, repr=False)
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still waiting or running."""
+        return self.ended is None
+
+
+@dataclass(slots=True)
+class Level:
+    """One stretch of the run at one concurrency."""
+
+    id: int
+    concurrency: int
+    planned: int | None
+    """Measured requests asked for; None: until stopped."""
+    started: int
+    ended: int | None = None
+    outcome: str | None = None
+    error: str = ""
+    host_peak_bytes: int | None = None
+    device_peak_bytes: int | None = None
+    requests: list[Request] = field(default_factory=list)
+    """Its measured requests, in the order of arrival."""
+
+
+@dataclass
+class Session:
+    """All that is known of a run so far."""
+
+    now: int = 0
+    started: RunStarted | None = None
+    loading: ModelLoading | None = None
+    model: ModelLoaded | None = None
+    refused: str | None = None
+    machine: MachineMeasured | None = None
+    predicted: dict[int, MemoryPredicted] = field(default_factory=dict)
+    """By level; a prediction comes before its level starts."""
+    warmed: EngineWarmed | None = None
+    ended: RunEnded | None = None
+    lost: EngineLost | None = None
+    paused: bool = False
+    levels: dict[int, Level] = field(default_factory=dict)
+    requests: dict[int, Request] = field(default_factory=dict)
+    active: dict[int, Request] = field(default_factory=dict)
+    """Requests waiting or running, oldest first."""
+    host: list[HostSampled] = field(default_factory=list)
+    devices: dict[int, list[DeviceSampled]] = field(default_factory=dict)
+    allocated: dict[int, list[DeviceAllocated]] = field(default_factory=dict)
+    token_bins: array[int] = field(default_factory=lambda: array("q"))
+    """Output tokens in each tenth of a second (`BIN`) since the run began, warm-up included."""
+    notable: list[Event] = field(default_factory=list)
+    """What a person should be told of, oldest first: levels, failures, losses."""
+
+    @property
+    def level(self) -> Level | None:
+        """The newest level."""
+        return next(reversed(self.levels.values()), None)
+
+    def apply(self, event: Event) -> None:
+        """Fold one event in. Events that refer to nothing known are ignored."""
+        if event.time > self.now:
+            self.now = event.time
+        match event:
+            case TokensEmitted():
+                self._emit(event)
+            case RequestQueued():
+                self._queue(event)
+            case RequestAdmitted():
+                self._admit(event)
+            case RequestFinished():
+                self._close(event.request, event.time, "done")
+            case RequestFailed():
+                self._close(event.request, event.time, "failed", event.error)
+                self.notable.append(event)
+            case RequestCancelled():
+                self._close(event.request, event.time, "cancelled")
+            case HostSampled():
+                self.host.append(event)
+            case DeviceSampled():
+                self.devices.setdefault(event.device, []).append(event)
+            case DeviceAllocated():
+                self.allocated.setdefault(event.device, []).append(event)
+            case LevelStarted():
+                self._start_level(event)
+            case LevelEnded():
+                self._end_level(event)
+            case EngineLost():
+                self._lose(event)
+            case AdmissionPaused():
+                self.paused = event.paused
+            case _:
+                self._note(event)
+
+    def _note(self, event: Event) -> None:
+        """The facts of which only the latest counts."""
+        match event:
+            case RunStarted():
+                self.started = event
+            case ModelLoading():
+                self.loading = event
+            case ModelLoaded():
+                self.model = event
+                self.lost = None
+                self.notable.append(event)
+            case ModelRefused():
+                self.refused = event.error
+                self.notable.append(event)
+            case EngineWarmed():
+                self.warmed = event
+            case MachineMeasured():
+                self.machine = event
+            case MemoryPredicted():
+                self.predicted[event.level] = event
+            case RunEnded():
+                self.ended = event
+                self.notable.append(event)
+
+    def _queue(self, event: RequestQueued) -> None:
+        request = Request(
+            event.request,
+            event.level,
+            event.prompt_tokens,
+            event.max_tokens,
+            event.warmup,
+            scheduled=event.time,
+        )
+        self.requests[request.id] = self.active[request.id] = request
+        if not request.warmup and (level := self.levels.get(request.level)):
+            level.requests.append(request)
+
+    def _admit(self, event: RequestAdmitted) -> None:
+        request = self.active.get(event.request)
+        if request is None:
+            return
+        request.admitted = event.time
+        request.state = "prefill"
+        if event.level != request.level:
+            self._move(request, event.level)
+
+    def _move(self, request: Request, to: int) -> None:
+        """A request belongs to the level that admitted it."""
+        old, new = self.levels.get(request.level), self.levels.get(to)
+        if new is not None and not request.warmup:
+            if old is not None:
+                old.requests.remove(request)
+            new.requests.append(request)
+        request.level = to
+
+    def _emit(self, event: TokensEmitted) -> None:
+        request = self.active.get(event.request)
+        if request is None or event.count < 1:
+            return
+        request.state = "decode"
+        request.tokens += event.count
+        request.times.append(event.time)
+        request.counts.append(event.count)
+        if event.text:
+            request.text = (request.text + event.text)[-KEPT_TEXT:]
+        self._count(event.time, event.count)
+
+    def _count(self, time: int, count: int) -> None:
+        bins, place = self.token_bins, max(time, 0) // BIN
+        if place > LAST_BIN:
+            return
+        if place >= len(bins):
+            bins.extend([0] * (place + 1 - len(bins)))
+        bins[place] += count
+
+    def _close(self, id: int, time: int, state: State, error: str = "") -> None:
+        if request := self.active.pop(id, None):
+            request.state = state
+            request.ended = time
+            request.error = error
+
+    def _start_level(self, event: LevelStarted) -> None:
+        self.levels[event.level] = Level(event.level, event.concurrency, event.requests, event.time)
+        self.notable.append(event)
+
+    def _end_level(self, event: LevelEnded) -> None:
+        if level := self.levels.get(event.level):
+            level.ended = event.time
+            level.outcome = event.outcome
+            level.error = event.error
+            level.host_peak_bytes = event.host_peak_bytes
+            level.device_peak_bytes = event.device_peak_bytes
+        self.notable.append(event)
+
+    def _lose(self, event: EngineLost) -> None:
+        """Whatever was in flight died with the engine."""
+        self.lost = event
+        self.notable.append(event)
+        for id in list(self.active):
+            self._close(id, event.time, "failed", event.reason)

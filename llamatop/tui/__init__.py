@@ -1,0 +1,1 @@
+"""The terminal screen. The only place that imports Textual."""
