@@ -62,7 +62,13 @@ class Stop(Command, frozen=True):
     """End the level now; what is in flight is cancelled."""
 
 
-AnyCommand = Load | RunLevel | Resize | Pause | Cancel | Stop
+class Watch(Command, frozen=True):
+    """Ask the probe to watch this engine process; None: there is none now."""
+
+    engine: int | None
+
+
+AnyCommand = Load | RunLevel | Resize | Pause | Cancel | Stop | Watch
 
 _events = msgspec.msgpack.Decoder(list[AnyEvent])
 _commands = msgspec.msgpack.Decoder(AnyCommand)

@@ -84,9 +84,15 @@ class Detokenizer(Protocol):
 class Engine(Protocol):
     """A loaded model that can serve."""
 
-    facts: ModelLoaded
-    """What was loaded (its `time` is of no meaning here)."""
-    detokenizer: Detokenizer
+    @property
+    def facts(self) -> ModelLoaded:
+        """What was loaded (its `time` is of no meaning here)."""
+        ...
+
+    @property
+    def detokenizer(self) -> Detokenizer:
+        """Makes this model's tokens text."""
+        ...
 
     def serve(self, work: WorkLike) -> None:
         """Serve `work` until it ends, and return when nothing is in flight any more.

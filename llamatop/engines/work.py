@@ -15,7 +15,6 @@ from llamatop.engines.base import Job
 from llamatop.engines.outbox import Outbox
 from llamatop.events import (
     AdmissionPaused,
-    LevelStarted,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
@@ -47,7 +46,7 @@ class Work:
     """
 
     def __init__(self, plan: Plan, ids: Iterator[int], clock: Clock, outbox: Outbox) -> None:
-        self._plan = plan
+        self.plan = plan
         self._ids = ids
         self._clock = clock
         self._outbox = outbox
@@ -62,6 +61,8 @@ class Work:
         self._deadline = None if plan.max_time is None else start + int(plan.max_time * SECOND)
         self._paused = False
         self._stopping = False
+        self.stopped = False
+        """Whether a person stopped it (rather than its time or its requests running out)."""
 
     # What engines call
 
@@ -149,7 +150,6 @@ class Work:
             self._level, self._concurrency = level, concurrency
             idle = concurrency - len(self._in_flight)
             self._free = deque([now] * max(idle, 0))
-            self._outbox.put(LevelStarted(now, level, concurrency, self._left))
             self._changed.notify_all()
 
     def pause(self, paused: bool) -> None:
@@ -172,8 +172,13 @@ class Work:
     def stop(self) -> None:
         """End now: engines drop what is in flight, waiting takers get None."""
         with self._changed:
-            self._stopping = True
+            self._stopping = self.stopped = True
             self._changed.notify_all()
+
+    @property
+    def left(self) -> int | None:
+        """Requests not yet started; None: no end."""
+        return self._left
 
     def fail_rest(self, error: BaseException | str) -> None:
         """The engine gave up: whatever is still in flight failed by this error."""
@@ -201,7 +206,7 @@ class Work:
         return max((self._deadline - self._clock.now()) / SECOND, 0.001)
 
     def _start(self) -> Job:
-        plan = self._plan
+        plan = self.plan
         job = Job(next(self._ids), plan.prompt_tokens, plan.max_tokens, plan.warmup)
         now = self._clock.now()
         scheduled = self._free.popleft() if self._free else now

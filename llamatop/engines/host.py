@@ -1,0 +1,154 @@
+"""The engine's process: loads one model, runs the levels it is told to, sends events, and no more.
+
+The main thread reads commands, one worker thread loads and runs, the sender thread writes. When
+the parent's pipe ends, so does this process, at once, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from typing import BinaryIO, NoReturn
+
+import msgspec
+
+from llamatop.clock import MonotonicClock
+from llamatop.config import RunConfig
+from llamatop.engines.base import Engine, EngineMemoryError, Progress
+from llamatop.engines.level import LevelRun
+from llamatop.engines.outbox import Outbox, Sender
+from llamatop.engines.scripted import Script, ScriptedEngine
+from llamatop.errors import InputError
+from llamatop.events import DeviceAllocated, ModelLoading, ModelRefused
+from llamatop.hardware.memory import volunteer_for_oom
+from llamatop.wire import (
+    AnyCommand,
+    Cancel,
+    Load,
+    Pause,
+    Resize,
+    RunLevel,
+    Stop,
+    claim_stdio,
+    read_command,
+)
+
+ALLOCATED_SECONDS = 0.5
+"""How often the accelerators' allocated memory is told."""
+
+SCRIPTED_STEP = "LLAMATOP_SCRIPTED_STEP"
+"""Environment variable: seconds from token to token of the scripted engine."""
+
+EXIT_LOAD_FAILED = 70
+"""Exit code when the model could not be loaded for a reason that is not bad input."""
+
+
+class Host:
+    """Carries out commands; long ones, one after another, on the worker thread."""
+
+    def __init__(self, events: BinaryIO) -> None:
+        self._outbox = Outbox()
+        self._sender = Sender(self._outbox, events)
+        self._long: queue.SimpleQueue[Load | RunLevel] = queue.SimpleQueue()
+        self._clock = MonotonicClock()
+        self._config = RunConfig()
+        self._engine: Engine | None = None
+        self._level: LevelRun | None = None
+        self._warmed = False
+        self._paused = False
+
+    def start(self) -> None:
+        """Begin to send and to work."""
+        self._sender.start()
+        threading.Thread(target=self._work, name="worker", daemon=True).start()
+
+    def obey(self, command: AnyCommand) -> None:
+        """Take one command; returns at once."""
+        level = self._level
+        match command:
+            case Load() | RunLevel():
+                self._long.put(command)
+            case Pause(paused):
+                self._paused = paused
+                if level is not None:
+                    level.pause(paused)
+            case Resize(new, concurrency) if level is not None:
+                level.resize(new, concurrency)
+            case Cancel(request) if level is not None:
+                level.cancel(request)
+            case Stop() if level is not None:
+                level.stop()
+
+    def _work(self) -> None:
+        while True:
+            command = self._long.get()
+            if isinstance(command, Load):
+                self._load(command)
+            else:
+                self._run(command)
+
+    def _load(self, command: Load) -> None:
+        self._clock, self._config = MonotonicClock(command.origin), command.config
+        try:
+            engine = make_engine(command.config, self._clock, self._progress)
+        except InputError as refusal:
+            self._outbox.put(ModelRefused(self._clock.now(), str(refusal)))
+            return
+        except BaseException as problem:  # also what Rust code panics with
+            self._give_up(problem)
+        self._engine = engine
+        if command.config.text:
+            self._outbox.detokenizer = engine.detokenizer
+        self._outbox.put(msgspec.structs.replace(engine.facts, time=self._clock.now()))
+        if engine.allocated():
+            threading.Thread(target=self._tell_allocated, daemon=True).start()
+
+    def _give_up(self, problem: BaseException) -> NoReturn:
+        """End the process; its last line tells the parent why."""
+        self._sender.close()
+        kind = "out of memory: " if isinstance(problem, EngineMemoryError) else ""
+        os.write(2, f"{kind}{type(problem).__name__}: {problem}\n".encode("utf-8", "replace"))
+        os._exit(EXIT_LOAD_FAILED)
+
+    def _run(self, command: RunLevel) -> None:
+        if self._engine is None:
+            return
+        self._level = LevelRun(self._engine, self._config, command, self._clock, self._outbox)
+        self._level.pause(self._paused)
+        self._level.run(first=not self._warmed)
+        self._warmed = True
+        self._sender.flush()
+
+    def _progress(self, stage: str, done: int, total: int | None) -> None:
+        self._outbox.put(ModelLoading(self._clock.now(), stage, done, total))
+
+    def _tell_allocated(self) -> None:
+        pause = threading.Event()
+        engine = self._engine
+        while engine is not None and not pause.wait(ALLOCATED_SECONDS):
+            for device, allocated, reserved in engine.allocated():
+                now = self._clock.now()
+                self._outbox.put(DeviceAllocated(now, device, allocated, reserved))
+
+
+def make_engine(config: RunConfig, clock: MonotonicClock, progress: Progress) -> Engine:
+    """The engine that the config asks for, loaded. Raises InputError, EngineMemoryError."""
+    if config.engine == "scripted":
+        step = float(os.environ.get(SCRIPTED_STEP, Script().step))
+        return ScriptedEngine(config, clock, Script(step=step))
+    progress("imports", 0, None)
+    from llamatop.engines.models import load_engine  # noqa: PLC0415  (torch, only where needed)
+
+    return load_engine(config, progress)
+
+
+def main() -> None:
+    """Obey until stdin ends."""
+    commands, events = claim_stdio()
+    volunteer_for_oom()
+    host = Host(events)
+    host.start()
+    while (command := read_command(commands)) is not None:
+        host.obey(command)
+    os._exit(0)

@@ -1,0 +1,149 @@
+"""One level from its start to its end, on whatever engine: warm-up, measured work, outcome.
+
+Knows the order of things and the peaks to take; not how tokens are made or who asked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+from llamatop.clock import Clock
+from llamatop.config import RunConfig
+from llamatop.engines.base import Engine, EngineMemoryError
+from llamatop.engines.outbox import Outbox
+from llamatop.engines.work import Plan, Work
+from llamatop.events import EngineWarmed, LevelEnded, LevelStarted, Outcome
+from llamatop.hardware.memory import peak_bytes, reset_peak, resident_bytes
+from llamatop.wire import RunLevel
+
+WARMUP_TOKENS = 4
+"""Output tokens of a warm-up request, at most."""
+
+
+class LevelRun:
+    """Runs one level in the calling thread; the other methods may be called from any."""
+
+    def __init__(
+        self, engine: Engine, config: RunConfig, command: RunLevel, clock: Clock, outbox: Outbox
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._planned = command
+        self._clock = clock
+        self._outbox = outbox
+        self._ids = itertools.count(command.first_request)
+        self._level = command.level
+        self._concurrency = command.concurrency
+        self._paused = False
+        self._stopped = False
+        self._peaks_known = False
+        self._work: Work | None = None
+        self._over = False
+        self._turn = threading.Lock()
+        """Held while one level ends and another begins."""
+
+    def run(self, first: bool) -> None:
+        """Run to the end; `first` also tells what the engine takes after its first warm-up."""
+        planned = self._planned
+        self._start(planned.requests)
+        outcome: Outcome = "ok"
+        error = ""
+        try:
+            self._serve(self._warmup())
+            if first:
+                self._outbox.put(EngineWarmed(self._clock.now(), resident_bytes()))
+            self._serve(self._measured())
+        except EngineMemoryError as problem:
+            outcome, error = "oom", str(problem)
+        except Exception as problem:  # whatever a library raises ends this level, not the run
+            outcome, error = "failed", f"{type(problem).__name__}: {problem}"
+        if self._work is not None and error:
+            self._work.fail_rest(error)
+        with self._turn:
+            self._over = True
+            self._end("stopped" if outcome == "ok" and self._stopped else outcome, error)
+
+    def resize(self, level: int, concurrency: int) -> None:
+        """Another number of requests in flight, as a level of its own; an empty one at the end."""
+        with self._turn:
+            if not self._over:
+                self._end("ok", "")
+            self._level, self._concurrency = level, concurrency
+            self._start(self._left())
+            if self._over:
+                self._end("ok", "")
+            elif self._work is not None:
+                self._work.resize(level, concurrency)
+
+    def pause(self, paused: bool) -> None:
+        """Hold admission back, or let it go on."""
+        self._paused = paused
+        if self._work is not None:
+            self._work.pause(paused)
+
+    def cancel(self, request: int) -> None:
+        """Take one request back."""
+        if self._work is not None:
+            self._work.cancel(request)
+
+    def stop(self) -> None:
+        """End now."""
+        self._stopped = True
+        if self._work is not None:
+            self._work.stop()
+
+    def _warmup(self) -> Plan:
+        config = self._config
+        return Plan(
+            self._level,
+            self._concurrency,
+            requests=self._concurrency,
+            prompt_tokens=config.prompt_toks,
+            max_tokens=min(WARMUP_TOKENS, config.gen_toks),
+            warmup=True,
+        )
+
+    def _measured(self) -> Plan:
+        config = self._config
+        return Plan(
+            self._level,
+            self._concurrency,
+            requests=self._planned.requests,
+            prompt_tokens=config.prompt_toks,
+            max_tokens=config.gen_toks,
+            max_time=config.max_time,
+        )
+
+    def _left(self) -> int | None:
+        """Measured requests that have not yet started."""
+        if self._work is None or self._work.plan.warmup:
+            return self._planned.requests
+        return self._work.left
+
+    def _serve(self, plan: Plan) -> None:
+        work = self._work = Work(plan, self._ids, self._clock, self._outbox)
+        if self._paused:
+            work.pause(True)
+        if self._stopped:
+            work.stop()
+        self._engine.serve(work)
+        work.drop_rest()
+
+    def _start(self, requests: int | None) -> None:
+        self._peaks_known = reset_peak()
+        self._engine.reset_peaks()
+        now = self._clock.now()
+        self._outbox.put(LevelStarted(now, self._level, self._concurrency, requests))
+
+    def _end(self, outcome: Outcome, error: str) -> None:
+        self._outbox.put(
+            LevelEnded(
+                self._clock.now(),
+                self._level,
+                outcome,
+                host_peak_bytes=peak_bytes() if self._peaks_known else None,
+                device_peak_bytes=self._engine.device_peak(),
+                error=error,
+            )
+        )

@@ -1,0 +1,211 @@
+"""A deterministic engine without a model: for tests, screenshots and stress, and labelled so.
+
+It serves real work through the real closed loop; only the tokens and their times are made up.
+It is never chosen by `auto`.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from llamatop.clock import SECOND, Clock, ManualClock
+from llamatop.config import RunConfig
+from llamatop.engines.base import Job, WorkLike
+from llamatop.engines.level import LevelRun
+from llamatop.engines.outbox import Outbox
+from llamatop.events import (
+    Event,
+    HostFacts,
+    HostSampled,
+    LevelEnded,
+    ModelLoaded,
+    RequestQueued,
+    RunEnded,
+    RunStarted,
+)
+from llamatop.wire import RunLevel
+
+_TEXT = """Memory bandwidth sets the pace of decoding: every new token reads every weight once,
+however small the question. A batch shares that reading, so eight requests cost little more than
+one, until their caches fill what memory is left. Prefill is another matter. It reads the weights
+once for the whole prompt and keeps the arithmetic units busy, which is why a long prompt delays
+the first token and then everybody else's next one. Watch the gaps between tokens, and the queue
+that forms when a step is late; the mean hides both. """
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How the made-up engine behaves. Times in seconds."""
+
+    step: float = 0.025
+    """From one token of a request to its next."""
+    prefill_per_token: float = 0.0005
+    jitter: float = 0.2
+    """Share by which a step varies."""
+    fail_every: int | None = None
+    """Every so many requests one fails half way."""
+
+
+class ScriptedEngine:
+    """Emits one token for every running request each step, as a batching engine does."""
+
+    def __init__(self, config: RunConfig, clock: Clock, script: Script | None = None) -> None:
+        self.detokenizer = ScriptedText()
+        self._clock = clock
+        self._script = script or Script()
+        self._random = random.Random(config.seed)
+        self.facts = ModelLoaded(
+            clock.now(),
+            engine="scripted",
+            engine_reason="",
+            device="none",
+            device_name="scripted",
+            dtype="none",
+            weights="scripted",
+            parameters=None,
+            weights_bytes=None,
+        )
+
+    def serve(self, work: WorkLike) -> None:
+        """Serve until the work ends."""
+        running: list[_Running] = []
+        due = self._clock.now()
+        while True:
+            while (job := work.take(wait=not running)) is not None:
+                running.append(self._admit(job))
+            if not running:
+                return
+            due = max(due, self._clock.now()) + self._step()
+            self._clock.sleep_until(due)
+            if work.stopping:
+                for one in running:
+                    work.drop(one.job)
+                return
+            self._advance(work, running)
+            running = [one for one in running if not one.over]
+
+    def allocated(self) -> list[tuple[int, int, int]]:
+        """None: no device."""
+        return []
+
+    def reset_peaks(self) -> None:
+        """Nothing to reset."""
+
+    def device_peak(self) -> int | None:
+        """None: no device."""
+        return None
+
+    def _admit(self, job: Job) -> _Running:
+        prefill = job.prompt_tokens * self._script.prefill_per_token
+        return _Running(job, self._clock.now() + int(prefill * SECOND))
+
+    def _step(self) -> int:
+        jitter = self._script.jitter
+        return int(self._script.step * self._random.uniform(1 - jitter, 1 + jitter) * SECOND)
+
+    def _advance(self, work: WorkLike, running: list[_Running]) -> None:
+        now = self._clock.now()
+        ready = [one for one in running if one.ready <= now]
+        work.emit_step([one.job for one in ready], [one.next() for one in ready])
+        for one in ready:
+            if self._fails(one):
+                one.over = True
+                work.fail(one.job, "scripted failure")
+            elif one.emitted == one.job.max_tokens:
+                one.over = True
+                work.finish(one.job)
+
+    def _fails(self, one: _Running) -> bool:
+        every = self._script.fail_every
+        unlucky = every is not None and not one.job.warmup and one.job.id % every == every - 1
+        return unlucky and one.emitted > one.job.max_tokens // 2
+
+
+@dataclass(slots=True)
+class _Running:
+    """A request between its prefill and its last token."""
+
+    job: Job
+    ready: int
+    emitted: int = 0
+    over: bool = False
+
+    def next(self) -> int:
+        self.emitted += 1
+        return self.job.id * 7 + self.emitted - 1
+
+
+class ScriptedText:
+    """Words in place of tokens."""
+
+    def __init__(self) -> None:
+        self._words = _TEXT.split()
+
+    def feed(self, request: int, tokens: list[int]) -> str:
+        """A word for each id."""
+        return "".join(f"{self._words[token % len(self._words)]} " for token in tokens)
+
+    def end(self, request: int) -> None:
+        """Nothing is kept."""
+
+
+def script(config: RunConfig, behaviour: Script | None = None) -> list[Event]:
+    """All events of a whole run on a manual clock: the same for the same config, at once."""
+    clock, outbox = ManualClock(), Outbox()
+    engine = ScriptedEngine(config, clock, behaviour)
+    outbox.detokenizer = engine.detokenizer if config.text else None
+    outbox.put(_started(config))
+    outbox.put(engine.facts)
+    events = outbox.drain()
+    for level, concurrency in enumerate(config.concurrency):
+        first = 1 + max((e.request for e in events if isinstance(e, RequestQueued)), default=-1)
+        requests = config.requests_at(concurrency)
+        command = RunLevel(level, concurrency, requests, first)
+        LevelRun(engine, config, command, clock, outbox).run(first=level == 0)
+        events += _settled(outbox.drain())
+    events.append(RunEnded(clock.now(), "ok"))
+    return _with_samples(events)
+
+
+def _started(config: RunConfig) -> RunStarted:
+    host = HostFacts("scripted", "scripted", 2, 24_000_000_000, "3")
+    return RunStarted(0, config, host, version="0", started_at="2026-01-01T00:00:00Z")
+
+
+def _settled(events: list[Event]) -> list[Event]:
+    """Without what this process really measured, so that every machine makes the same events."""
+    peak = {"host_peak_bytes": 900_000_000}
+    return [
+        LevelEnded(e.time, e.level, e.outcome, error=e.error, **peak)
+        if isinstance(e, LevelEnded)
+        else e
+        for e in events
+        if type(e).__name__ != "EngineWarmed"
+    ]
+
+
+def _with_samples(events: list[Event]) -> list[Event]:
+    """The events with a made-up sample of the machine twice a second."""
+    result: list[Event] = []
+    due = 0
+    for event in events:
+        while due <= event.time:
+            result.append(_sample(due))
+            due += SECOND // 2
+        result.append(event)
+    return result
+
+
+def _sample(time: int) -> HostSampled:
+    wave = (time // (SECOND // 2)) % 8
+    return HostSampled(
+        time,
+        used_bytes=3_000_000_000 + wave * 50_000_000,
+        available_bytes=21_000_000_000 - wave * 50_000_000,
+        total_bytes=24_000_000_000,
+        cpu_percent=(60.0 + 4 * wave, 90.0 - 3 * wave),
+        engine_bytes=800_000_000 + wave * 12_000_000,
+        engine_cpu_percent=150.0,
+        monitor_cpu_percent=2.0,
+    )

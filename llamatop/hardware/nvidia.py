@@ -1,0 +1,54 @@
+"""NVIDIA devices through NVML. What a device or driver does not tell is None, never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llamatop.events import DeviceSampled
+
+
+def open_nvml() -> Any | None:
+    """The NVML library, ready; None where there is none."""
+    try:
+        import pynvml  # noqa: PLC0415
+
+        pynvml.nvmlInit()
+    except Exception:  # no library, no driver, no permission: the same to a reader
+        return None
+    return pynvml
+
+
+def sample(nvml: Any, time: int) -> list[DeviceSampled]:
+    """All devices now. A lost device keeps its row, with nothing known."""
+    total = _ask(nvml.nvmlDeviceGetCount) or 0
+    return [_sample_one(nvml, index, time) for index in range(int(total))]
+
+
+def _sample_one(nvml: Any, index: int, time: int) -> DeviceSampled:
+    handle = _ask(nvml.nvmlDeviceGetHandleByIndex, index)
+    if handle is None:
+        return DeviceSampled(time, index, name="lost")
+    memory = _ask(nvml.nvmlDeviceGetMemoryInfo, handle)
+    rates = _ask(nvml.nvmlDeviceGetUtilizationRates, handle)
+    power = _ask(nvml.nvmlDeviceGetPowerUsage, handle)
+    heat = _ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
+    name = _ask(nvml.nvmlDeviceGetName, handle)
+    return DeviceSampled(
+        time,
+        index,
+        name=name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name or "GPU"),
+        used_bytes=None if memory is None else int(memory.used),
+        total_bytes=None if memory is None else int(memory.total),
+        utilization=None if rates is None else float(rates.gpu),
+        power_watts=None if power is None else power / 1000,
+        temperature=None if heat is None else float(heat),
+    )
+
+
+def _ask(question: Callable[..., Any], *arguments: Any) -> Any | None:
+    """NVML raises for whatever is not supported; that is an unknown, not a fault."""
+    try:
+        return question(*arguments)
+    except Exception:
+        return None

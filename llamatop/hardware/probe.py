@@ -1,0 +1,94 @@
+"""The probe's process: samples machine, engine process and devices until its parent is gone.
+
+A process of its own, so that a driver that hangs or crashes takes nothing else with it.
+Usage (by `children.Child`): `main(origin, interval)`; commands on stdin say what to watch.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import psutil
+
+from llamatop.clock import MonotonicClock
+from llamatop.events import Event, HostSampled
+from llamatop.hardware import nvidia
+from llamatop.hardware.host import memory
+from llamatop.hardware.memory import resident_bytes
+from llamatop.wire import Watch, claim_stdio, read_command, write_events
+
+
+class Probe:
+    """Samples every `interval` seconds; each thread sends what it knows as soon as it does."""
+
+    def __init__(self, events: BinaryIO, clock: MonotonicClock, interval: float) -> None:
+        self._events = events
+        self._clock = clock
+        self._interval = interval
+        self._writing = threading.Lock()
+        self._engine: psutil.Process | None = None
+        self._monitor = psutil.Process(os.getppid())
+
+    def start(self) -> None:
+        """Begin sampling, host and devices each on a thread of its own."""
+        for task in (self._sample_host, self._sample_devices):
+            threading.Thread(target=task, daemon=True).start()
+
+    def watch(self, engine: int | None) -> None:
+        """From now on this engine process."""
+        try:
+            self._engine = None if engine is None else psutil.Process(engine)
+        except psutil.Error:
+            self._engine = None
+
+    def _sample_host(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(self._interval):
+            self._send([self._host()])
+
+    def _sample_devices(self) -> None:
+        nvml = nvidia.open_nvml()
+        pause = threading.Event()
+        while nvml is not None and not pause.wait(self._interval):
+            self._send(nvidia.sample(nvml, self._clock.now()))
+
+    def _host(self) -> HostSampled:
+        now, engine = memory(), self._engine
+        return HostSampled(
+            self._clock.now(),
+            used_bytes=now.used,
+            available_bytes=now.available,
+            total_bytes=now.total,
+            cpu_percent=tuple(psutil.cpu_percent(percpu=True)),
+            engine_bytes=None if engine is None else resident_bytes(engine.pid),
+            engine_cpu_percent=_cpu(engine),
+            monitor_cpu_percent=_cpu(self._monitor),
+        )
+
+    def _send(self, events: Sequence[Event]) -> None:
+        with self._writing:
+            try:
+                write_events(self._events, events)
+            except OSError:
+                os._exit(0)
+
+
+def _cpu(process: psutil.Process | None) -> float | None:
+    try:
+        return None if process is None else process.cpu_percent()
+    except psutil.Error:
+        return None
+
+
+def main(origin: int, interval: float) -> None:
+    """Sample until stdin ends."""
+    commands, events = claim_stdio()
+    probe = Probe(events, MonotonicClock(origin), interval)
+    probe.start()
+    while (command := read_command(commands)) is not None:
+        if isinstance(command, Watch):
+            probe.watch(command.engine)
+    os._exit(0)

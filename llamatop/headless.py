@@ -1,0 +1,144 @@
+"""A run without a screen: pump events, tell progress on stderr, hand back the session.
+
+Knows no engine and no file; stopping is asked for by signals.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from types import FrameType
+
+from llamatop.clock import SECOND
+from llamatop.formatting import clock, number, size
+from llamatop.live import LiveRun
+from llamatop.metrics import current_rate, level_figures
+from llamatop.pump import Pump
+from llamatop.reports.summary import headline
+from llamatop.session import Level, Session
+
+STEP_SECONDS = 0.1
+"""How often events are moved."""
+
+SHOWN_SECONDS = 0.5
+"""How often progress is told to a terminal; to a file, a line a level is enough."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """Remembers the first signal that asked this run to stop."""
+
+    def __init__(self) -> None:
+        self.caught: int | None = None
+
+    def __enter__(self) -> Signals:
+        """Take over the stopping signals."""
+        self._before = {number: signal.signal(number, self._catch) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Give them back."""
+        for number_, handler in self._before.items():
+            signal.signal(number_, handler)
+
+    def _catch(self, number_: int, frame: FrameType | None) -> None:
+        if self.caught is None:
+            self.caught = number_
+
+
+def run(live: LiveRun, pump: Pump) -> int | None:
+    """Run to the end; the signal that stopped it, or None."""
+    progress = Progress()
+    with Signals() as signals:
+        try:
+            live.start()
+            while not live.ended:
+                if signals.caught is not None:
+                    live.stop()
+                time.sleep(STEP_SECONDS)
+                pump.step()
+                progress.show(pump.session, [sink.error for sink in pump.sinks])
+        finally:
+            live.close()
+            progress.clear()
+    return signals.caught
+
+
+class Progress:
+    """One line on stderr that is redrawn, and a lasting line for what should be remembered."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._told: set[object] = set()
+        self._next = 0.0
+
+    def show(self, session: Session, errors: list[str | None]) -> None:
+        """Tell what is new."""
+        for error in errors:
+            if error and self._is_new(error):
+                self._line(f"recording stopped: {error}")
+        if session.model is not None and self._is_new("model"):
+            self._line(headline(session))
+        for level in session.levels.values():
+            if level.ended is not None and self._is_new(level.id):
+                self._line(level_line(session, level))
+        if self._terminal and time.monotonic() >= self._next:
+            self._next = time.monotonic() + SHOWN_SECONDS
+            self._write(f"\r\033[K{state_line(session)}")
+
+    def clear(self) -> None:
+        """Take the redrawn line away."""
+        if self._terminal:
+            self._write("\r\033[K")
+
+    def _is_new(self, key: object) -> bool:
+        new = key not in self._told
+        self._told.add(key)
+        return new
+
+    def _line(self, text: str) -> None:
+        self._write(f"\r\033[K{text}\n" if self._terminal else f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return
+
+
+def level_line(session: Session, level: Level) -> str:
+    """A finished level in one line."""
+    figures = level_figures(session, level)
+    return (
+        f"concurrency {level.concurrency}: {level.outcome}, "
+        f"{figures.completed} of {figures.requests} requests, "
+        f"{number(figures.output_rate)} tok/s, peak {size(figures.host_peak_bytes)}"
+    )
+
+
+def state_line(session: Session) -> str:
+    """What is happening now."""
+    level = session.level
+    if session.model is None:
+        return _loading_line(session)
+    if level is None or session.started is None:
+        return "starting"
+    levels = len(session.started.config.concurrency)
+    done = sum(not request.active for request in level.requests)
+    what = "warming up" if not level.requests else f"{done} of {level.planned or '∞'} requests"
+    rate = number(current_rate(session, 2.0))
+    elapsed = clock((session.now - level.started) / SECOND)
+    where = f"level {level.id + 1} of {levels}, concurrency {level.concurrency}"
+    return f"{where}: {what}, {rate} tok/s, {elapsed}"
+
+
+def _loading_line(session: Session) -> str:
+    loading = session.loading
+    elapsed = clock(session.now / SECOND)
+    if loading is None or loading.stage == "imports":
+        return f"loading libraries, {elapsed}"
+    of = "" if loading.total is None else f" of {size(loading.total)}"
+    return f"loading {loading.stage}: {size(loading.done)}{of}, {elapsed}"

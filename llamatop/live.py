@@ -1,0 +1,223 @@
+"""A live run as a source of events: engine and probe at its head, one level after another.
+
+Decides what happens next (load, level, recovery, end) from the events themselves; knows nothing
+of how they are shown or kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from llamatop import __version__
+from llamatop.children import Child
+from llamatop.clock import SECOND, MonotonicClock
+from llamatop.config import RunConfig
+from llamatop.events import (
+    EngineLost,
+    Event,
+    LevelEnded,
+    LevelStarted,
+    ModelLoaded,
+    ModelRefused,
+    Outcome,
+    RequestQueued,
+    RunEnded,
+    RunStarted,
+    Tick,
+)
+from llamatop.hardware.host import host_facts
+from llamatop.hardware.memory import oom_kills
+from llamatop.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Watch
+
+PATIENCE = SECOND // 2
+"""How long (ns) an engine that was asked to stop may take before it is ended."""
+
+SAMPLE_SECONDS = 0.5
+"""How often the probe samples."""
+
+ENGINE_ENV = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+"""What every engine process finds in its environment."""
+
+
+class LiveRun:
+    """Runs a config; a `pump.Source`. All of it belongs to the thread that drains it."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.clock = MonotonicClock()
+        self._finished = False
+        self._own: list[Event] = []
+        self._engine: Child | None = None
+        self._probe: Child | None = None
+        self._left = list(enumerate(config.concurrency))
+        self._levels = len(config.concurrency)
+        self._running: int | None = None
+        self._next_request = 0
+        self._paused = False
+        self._stopping_since: int | None = None
+        self._outcomes: list[Outcome] = []
+        self._oom_kills = oom_kills()
+
+    # Source
+
+    def start(self) -> None:
+        """Begin: the first event, the children. Returns at once."""
+        self._own.append(
+            RunStarted(
+                self.clock.now(),
+                self.config,
+                host_facts(),
+                __version__,
+                datetime.now(UTC).isoformat(timespec="seconds"),
+                self.clock.origin,
+            )
+        )
+        self._probe = Child(f"llamatop.hardware.probe:main({self.clock.origin}, {SAMPLE_SECONDS})")
+        self._launch()
+
+    def drain(self) -> Sequence[Event]:
+        """What has arrived, ending with a tick; decides what comes next on the way."""
+        if self._finished:
+            return self._take_own()
+        events = self._take_own()
+        for child in (self._engine, self._probe):
+            while child is not None and child.inbox:
+                events += child.inbox.popleft()
+        for event in events:
+            self._follow(event)
+        self._look_after_engine()
+        events += self._take_own()
+        if not self._finished:
+            events.append(Tick(self.clock.now()))
+        return events
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over and its last event has been drained."""
+        return self._finished and not self._own
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the run as a whole has gone so far."""
+        if self._stopping_since is not None:
+            return "stopped"
+        bad = [outcome for outcome in self._outcomes if outcome != "ok"]
+        return bad[0] if bad else "ok"
+
+    # What a person may ask
+
+    def resize(self, concurrency: int) -> None:
+        """Another number of requests in flight, as a new level."""
+        if self._engine is not None and self._running is not None:
+            self._running, self._levels = self._levels, self._levels + 1
+            self._engine.tell(Resize(self._running, concurrency))
+
+    def pause(self, paused: bool) -> None:
+        """Hold new requests back, or let them go on."""
+        self._paused = paused
+        if self._engine is not None:
+            self._engine.tell(Pause(paused))
+
+    def cancel(self, request: int) -> None:
+        """Take one request back."""
+        if self._engine is not None:
+            self._engine.tell(Cancel(request))
+
+    def stop(self) -> None:
+        """End the run soon, whatever it is doing; what was measured stays."""
+        if self._stopping_since is not None or self._finished:
+            return
+        self._stopping_since = self.clock.now()
+        self._left.clear()
+        if self._engine is not None and self._running is not None:
+            self._engine.tell(Stop())
+        else:
+            self._finish()
+
+    def close(self) -> None:
+        """End the children now. The run's last event, where it is still owed, is not made up."""
+        for child in (self._engine, self._probe):
+            if child is not None:
+                child.kill()
+        self._engine = self._probe = None
+
+    # What happens next
+
+    def _launch(self) -> None:
+        self._engine = Child("llamatop.engines.host:main()", ENGINE_ENV)
+        self._engine.tell(Load(self.config, self.clock.origin))
+        if self._probe is not None:
+            self._probe.tell(Watch(self._engine.pid))
+
+    def _follow(self, event: Event) -> None:
+        match event:
+            case ModelLoaded():
+                self._next_level()
+            case ModelRefused():
+                self._outcomes.append("failed")
+                self._finish()
+            case LevelStarted():
+                self._running = event.level
+            case RequestQueued():
+                self._next_request = max(self._next_request, event.request + 1)
+            case LevelEnded() if event.level == self._running:
+                self._outcomes.append(event.outcome)
+                self._running = None
+                self._next_level()
+
+    def _next_level(self) -> None:
+        if not self._left:
+            self._finish()
+        elif self._engine is not None:
+            level, concurrency = self._left.pop(0)
+            self._running = level
+            requests = self.config.requests_at(concurrency)
+            self._engine.tell(RunLevel(level, concurrency, requests, self._next_request))
+
+    def _look_after_engine(self) -> None:
+        """An engine that is gone, or does not stop when asked."""
+        engine, since = self._engine, self._stopping_since
+        if engine is None or self._finished:
+            return
+        if engine.lost and not engine.inbox:
+            self._engine = None
+            self._engine_lost(engine)
+        elif since is not None and self.clock.now() - since > PATIENCE:
+            self._end_level("stopped", "")
+            self._finish()
+
+    def _engine_lost(self, engine: Child) -> None:
+        reason, kills = engine.reason(), oom_kills()
+        out_of_memory = "out of memory" in reason
+        if engine.exit_code == -9 and kills is not None and kills != self._oom_kills:
+            out_of_memory = True
+            reason = "out of memory: the kernel ended the engine"
+        self._oom_kills = kills
+        self._own.append(EngineLost(self.clock.now(), engine.exit_code, reason))
+        in_level = self._running is not None
+        self._end_level("oom" if out_of_memory else "failed", reason)
+        if in_level and self._left:
+            self._launch()
+        else:
+            self._finish()
+
+    def _end_level(self, outcome: Outcome, error: str) -> None:
+        """End a level that the engine itself can no longer end."""
+        self._outcomes.append(outcome)
+        if self._running is not None:
+            self._own.append(LevelEnded(self.clock.now(), self._running, outcome, error=error))
+            self._running = None
+
+    def _finish(self) -> None:
+        self._finished = True
+        self._own.append(RunEnded(self.clock.now(), self.outcome))
+
+    def _take_own(self) -> list[Event]:
+        events, self._own = self._own, []
+        return events

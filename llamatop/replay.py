@@ -1,0 +1,107 @@
+"""A recording as a source of events: played, paused, sped up, stepped and sought.
+
+Events come out in the order in which they were recorded, each when the position has reached the
+latest time seen up to it. Knows no file and no screen; the person's clock only moves the position.
+"""
+
+from __future__ import annotations
+
+import copy
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+from llamatop.clock import SECOND, Clock, MonotonicClock
+from llamatop.events import Event
+from llamatop.sanitize import clean_event
+from llamatop.session import Session
+
+SNAPSHOT_EVENTS = 20_000
+"""A copy of the session is kept every so many events, so that a seek is quick."""
+
+SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+
+
+class Replay:
+    """Plays events; a `pump.Source`. Times are nanoseconds of the recorded run."""
+
+    def __init__(
+        self, events: Sequence[Event], speed: float = 1.0, clock: Clock | None = None
+    ) -> None:
+        self.events = events
+        self.speed = speed
+        self.playing = True
+        self.position = 0
+        self._clock = clock or MonotonicClock()
+        self._last = self._clock.now()
+        self._due = list(accumulate((event.time for event in events), max))
+        self._next = 0
+        self._snapshots: list[tuple[int, Session]] = [(0, Session())]
+
+    @property
+    def length(self) -> int:
+        """When the last event is due (ns)."""
+        return self._due[-1] if self._due else 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the position has passed every event (a seek back changes that)."""
+        return self._next >= len(self.events)
+
+    def drain(self) -> Sequence[Event]:
+        """Move the position by the time that passed, and hand out what has come due."""
+        now = self._clock.now()
+        passed, self._last = now - self._last, now
+        if self.playing:
+            self.position = min(self.position + int(passed * self.speed), self.length)
+        start, self._next = self._next, bisect_right(self._due, self.position)
+        return self.events[start : self._next]
+
+    def pause(self, paused: bool) -> None:
+        """Hold the position, or let it go on; play at the end begins anew only by a seek."""
+        self.playing = not paused
+
+    def faster(self, steps: int = 1) -> None:
+        """The next of `SPEEDS` up, or down where `steps` is negative."""
+        nearest = min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - self.speed))
+        self.speed = SPEEDS[min(max(nearest + steps, 0), len(SPEEDS) - 1)]
+
+    def seek(self, position: int) -> Session:
+        """Go to a position; the session as it was then, for the caller's pump."""
+        self.position = min(max(position, 0), self.length)
+        self._next = bisect_right(self._due, self.position)
+        return self._fold(self._next)
+
+    def seek_seconds(self, seconds: float) -> Session:
+        """Go forwards or backwards by so many seconds."""
+        return self.seek(self.position + round(seconds * SECOND))
+
+    def step(self) -> Session:
+        """Go to the next event that shows: the next moment at which something was recorded."""
+        later = bisect_right(self._due, self.position)
+        return self.seek(self._due[later] if later < len(self._due) else self.length)
+
+    def _fold(self, end: int) -> Session:
+        """The session after the first `end` events, from the nearest snapshot before."""
+        at, snapshot = self._snapshots[bisect_right(self._snapshots, end, key=_place) - 1]
+        session = copy.deepcopy(snapshot)
+        while at < end:
+            stop = min(at + SNAPSHOT_EVENTS - at % SNAPSHOT_EVENTS, end)
+            for event in self.events[at:stop]:
+                session.apply(clean_event(event))
+            at = stop
+            if at % SNAPSHOT_EVENTS == 0 and at > self._snapshots[-1][0]:
+                self._snapshots.append((at, copy.deepcopy(session)))
+        return session
+
+
+def _place(snapshot: tuple[int, Session]) -> int:
+    return snapshot[0]
+
+
+def fold(events: Sequence[Event]) -> Session:
+    """The session that a whole stream adds up to."""
+    session = Session()
+    for event in events:
+        session.apply(clean_event(event))
+    return session
