@@ -1,0 +1,39 @@
+# Everything goes through one virtual environment, .venv, made on first need.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help install run record test test-all check clean
+
+help:            ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+install: .venv/ready    ## make .venv with everything in it
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "llamatop needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: install     ## watch the bundled model answer four requests at once
+	$(BIN)/llamatop --model demo --concurrency 4
+
+record: install  ## measure the bundled model without a screen, and record it
+	$(BIN)/llamatop --record --model demo --concurrency 1 2 4
+
+test: install    ## the tests of the main job
+	$(BIN)/python -m pytest
+
+test-all: install    ## also those that take minutes
+	$(BIN)/python -m pytest -m ''
+
+check: install   ## everything that CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+clean:           ## remove what was made
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

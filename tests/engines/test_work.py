@@ -1,0 +1,155 @@
+"""The closed loop on a manual clock: who may start when, and what is told of it."""
+
+import itertools
+import threading
+
+from llamatop.clock import SECOND, ManualClock
+from llamatop.engines.outbox import Outbox
+from llamatop.engines.work import Plan, Work
+from llamatop.events import (
+    RequestAdmitted,
+    RequestCancelled,
+    RequestFailed,
+    RequestFinished,
+    RequestQueued,
+    TokensEmitted,
+)
+
+
+class Bench:
+    """A work with its clock and what it told."""
+
+    def __init__(self, concurrency: int = 2, requests: int | None = 4, **plan: object) -> None:
+        self.clock, self.outbox = ManualClock(), Outbox()
+        full = Plan(0, concurrency, requests, 8, 4, **plan)  # type: ignore[arg-type]
+        self.work = Work(full, itertools.count(), self.clock, self.outbox)
+
+    def told(self, kind: type) -> list:
+        return [event for event in self.outbox.drain() if isinstance(event, kind)]
+
+
+def test_no_more_than_the_concurrency_and_no_more_than_planned() -> None:
+    bench = Bench(concurrency=2, requests=3)
+    first, second = bench.work.take(), bench.work.take()
+    assert first and second
+    assert bench.work.take(wait=False) is None
+    bench.work.finish(first)
+    third = bench.work.take()
+    assert third and third.id == 2
+    assert bench.work.take() is None, "none is left, so nobody waits"
+
+
+def test_scheduled_is_when_the_slot_came_free() -> None:
+    bench = Bench(concurrency=1, requests=2)
+    bench.clock.time = 5
+    job = bench.work.take()
+    assert job
+    bench.clock.time = 100
+    bench.work.finish(job)
+    bench.clock.time = 140  # the engine dawdles
+    bench.work.take()
+    events = bench.outbox.drain()
+    assert [e.time for e in events if isinstance(e, RequestQueued)] == [0, 100]
+    assert [e.time for e in events if isinstance(e, RequestAdmitted)] == [5, 140]
+
+
+def test_a_wave_is_scheduled_when_it_starts() -> None:
+    bench = Bench(concurrency=2, requests=3)
+    wave = bench.work.take_wave()
+    assert [job.id for job in wave] == [0, 1]
+    bench.clock.time = 10
+    bench.work.finish(wave[0])
+    bench.clock.time = 20
+    bench.work.finish(wave[1])
+    bench.clock.time = 30
+    assert [job.id for job in bench.work.take_wave()] == [2]
+    assert [event.time for event in bench.told(RequestQueued)] == [0, 0, 30]
+
+
+def test_a_cancelled_job_no_longer_counts() -> None:
+    bench = Bench()
+    job, other = bench.work.take(), bench.work.take()
+    assert job and other
+    bench.work.cancel(job.id)
+    assert not bench.work.emit(job, [1])
+    bench.work.emit_step([job, other], [1, 2])
+    bench.work.finish(job)
+    events = bench.outbox.drain()
+    assert [e.request for e in events if isinstance(e, RequestCancelled)] == [job.id]
+    assert [e.request for e in events if isinstance(e, TokensEmitted)] == [other.id]
+    assert not [e for e in events if isinstance(e, RequestFinished)]
+    assert bench.work.take(wait=False) is not None, "its slot is free"
+
+
+def test_failures_say_why_and_free_the_slot() -> None:
+    bench = Bench(concurrency=1)
+    job = bench.work.take()
+    assert job
+    bench.work.fail(job, ValueError("boom"))
+    assert bench.told(RequestFailed) == [RequestFailed(0, job.id, "ValueError: boom")]
+    assert bench.work.take(wait=False)
+
+
+def test_a_job_ends_once() -> None:
+    bench = Bench(concurrency=1)
+    job = bench.work.take()
+    assert job
+    bench.work.finish(job)
+    bench.work.drop_rest()
+    bench.work.fail_rest("x")
+    assert bench.told(RequestFailed) == []
+
+
+def test_time_runs_out() -> None:
+    bench = Bench(requests=None, max_time=2.0)
+    job = bench.work.take()
+    assert job and not bench.work.stopping
+    bench.clock.time = 2 * SECOND
+    assert bench.work.stopping and not bench.work.stopped
+    assert bench.work.take() is None
+    assert not bench.work.emit(job, [1])
+
+
+def test_more_or_fewer_at_once_from_now() -> None:
+    bench = Bench(concurrency=1, requests=None)
+    jobs = [bench.work.take()]
+    bench.clock.time = 7
+    bench.work.resize(1, 3)
+    jobs += [bench.work.take(wait=False), bench.work.take(wait=False)]
+    assert all(jobs) and bench.work.take(wait=False) is None
+    assert [event.level for event in bench.told(RequestAdmitted)] == [0, 1, 1]
+    bench.work.resize(2, 1)
+    for job in jobs[:2]:
+        bench.work.finish(job)  # type: ignore[arg-type]
+        assert bench.work.take(wait=False) is None
+    bench.work.finish(jobs[2])  # type: ignore[arg-type]
+    assert bench.work.take(wait=False)
+
+
+def test_pause_holds_back_and_what_waited_counts_from_then() -> None:
+    bench = Bench(concurrency=1)
+    bench.work.pause(True)
+    assert bench.work.take(wait=False) is None
+    bench.clock.time = 50
+    bench.work.pause(False)
+    assert bench.work.take(wait=False)
+    assert [event.time for event in bench.told(RequestQueued)] == [50]
+
+
+def test_stop_wakes_who_waits() -> None:
+    bench = Bench(concurrency=1, requests=None)
+    assert bench.work.take()
+    got: list[object] = ["nothing yet"]
+    waiter = threading.Thread(target=lambda: got.append(bench.work.take()))
+    waiter.start()
+    bench.work.stop()
+    waiter.join(10)
+    assert got[1:] == [None]
+
+
+def test_tokens_of_one_emission_are_one_event() -> None:
+    bench = Bench()
+    job = bench.work.take()
+    assert job
+    bench.work.emit(job, [5, 6, 7])
+    assert bench.told(TokensEmitted) == [TokensEmitted(0, job.id, 3)]

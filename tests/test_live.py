@@ -1,0 +1,163 @@
+"""A live run with its real processes, on the scripted engine: what happens next, and if it dies."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from llamatop.config import RunConfig
+from llamatop.engines.host import SCRIPTED_STEP
+from llamatop.live import LiveRun
+from llamatop.pump import Pump
+from llamatop.session import Session
+
+
+class Run:
+    """A live run that is pumped until something holds."""
+
+    def __init__(self, **config: object) -> None:
+        full = {"engine": "scripted", "prompt_toks": 8, "gen_toks": 8, **config}
+        self.live = LiveRun(RunConfig(**full))  # type: ignore[arg-type]
+        self.pump = Pump(self.live, Session())
+        self.live.start()
+
+    @property
+    def session(self) -> Session:
+        return self.pump.session
+
+    def until(self, holds: Callable[[], object], seconds: float = 30) -> None:
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, "it never came"
+            self.pump.step()
+            time.sleep(0.01)
+
+    def engine(self) -> psutil.Process:
+        assert self.live._engine is not None
+        return psutil.Process(self.live._engine.pid)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def start(step: float = 0.002, **config: object) -> Run:
+        monkeypatch.setenv(SCRIPTED_STEP, str(step))
+        runs.append(Run(**config))
+        return runs[-1]
+
+    yield start
+    for one in runs:
+        one.live.close()
+
+
+def test_levels_one_after_another(run: Callable[..., Run]) -> None:
+    one = run(concurrency=(1, 3))
+    one.until(lambda: one.live.ended)
+    levels = list(one.session.levels.values())
+    assert [level.outcome for level in levels] == ["ok", "ok"]
+    assert [len(level.requests) for level in levels] == [4, 12]
+    assert levels[0].ended and levels[0].ended <= levels[1].started
+    assert all(request.tokens == 8 for level in levels for request in level.requests)
+    assert one.session.ended and one.session.ended.outcome == "ok"
+    assert one.session.warmed and one.session.warmed.resident_bytes
+    assert not one.pump.source.drain(), "nothing comes after the last event"
+
+
+def test_samples_of_the_machine_and_the_engine(run: Callable[..., Run]) -> None:
+    one = run(endless=True)
+    one.until(lambda: any(sample.engine_bytes for sample in one.session.host))
+    sample = one.session.host[-1]
+    assert sample.total_bytes and sample.used_bytes and sample.cpu_percent
+
+
+def test_stop_ends_with_what_was_measured(run: Callable[..., Run]) -> None:
+    one = run(endless=True)
+    one.until(lambda: one.session.token_bins)
+    one.live.stop()
+    one.until(lambda: one.live.ended, 5)
+    assert one.session.ended and one.session.ended.outcome == "stopped"
+    assert one.session.level and one.session.level.outcome == "stopped"
+    assert not one.session.active
+
+
+def test_stop_before_anything_is_loaded(run: Callable[..., Run]) -> None:
+    one = run()
+    one.live.stop()
+    one.until(lambda: one.live.ended, 5)
+    assert one.session.ended and one.session.ended.outcome == "stopped"
+
+
+def test_more_at_once_is_a_new_level(run: Callable[..., Run]) -> None:
+    one = run(endless=True)
+    one.until(lambda: one.session.token_bins)
+    one.live.resize(3)
+    one.until(lambda: len(one.session.active) == 3)
+    assert [level.concurrency for level in one.session.levels.values()] == [1, 3]
+    assert one.session.levels[0].outcome == "ok"
+    one.live.stop()
+    one.until(lambda: one.live.ended, 5)
+    assert one.session.levels[1].outcome == "stopped"
+
+
+def test_resizing_a_level_that_just_ended_leaves_no_loose_end(run: Callable[..., Run]) -> None:
+    one = run(requests=1, gen_toks=1, prompt_toks=1)
+    one.until(lambda: one.session.levels)
+    one.live.resize(2)
+    one.until(lambda: one.live.ended)
+    assert all(level.outcome == "ok" for level in one.session.levels.values())
+
+
+def test_pause_holds_new_requests_back(run: Callable[..., Run]) -> None:
+    one = run(endless=True)
+    one.until(lambda: one.session.token_bins)
+    one.live.pause(True)
+    one.until(lambda: one.session.paused and not one.session.active)
+    seen = len(one.session.requests)
+    one.live.pause(False)
+    one.until(lambda: len(one.session.requests) > seen)
+
+
+def test_cancel(run: Callable[..., Run]) -> None:
+    one = run(step=0.05, endless=True, gen_toks=1000)
+    one.until(lambda: any(not request.warmup for request in one.session.active.values()))
+    request = next(request for request in one.session.active.values() if not request.warmup)
+    one.live.cancel(request.id)
+    one.until(lambda: request.state == "cancelled")
+
+
+def test_a_killed_engine_fails_its_level_and_the_next_one_runs(run: Callable[..., Run]) -> None:
+    one = run(step=0.01, concurrency=(2, 1), requests=4, gen_toks=40)
+    one.until(lambda: one.session.levels and one.session.levels[0].requests)
+    one.engine().kill()
+    one.until(lambda: one.live.ended)
+    first, second = one.session.levels.values()
+    assert (first.outcome, second.outcome) == ("failed", "ok")
+    assert "SIGKILL" in first.error
+    assert {request.state for request in first.requests} >= {"failed"}
+    assert [request.state for request in second.requests] == ["done"] * 4
+    assert one.live.outcome == "failed"
+
+
+def test_an_engine_that_hangs_does_not_hold_up_the_end(run: Callable[..., Run]) -> None:
+    one = run(endless=True)
+    one.until(lambda: one.session.token_bins)
+    os.kill(one.engine().pid, signal.SIGSTOP)
+    one.live.stop()
+    one.until(lambda: one.live.ended, 3)
+    assert one.session.level and one.session.level.outcome == "stopped"
+
+
+def test_the_children_end_with_their_parent(run: Callable[..., Run]) -> None:
+    one = run(endless=True)
+    one.until(lambda: one.session.token_bins)
+    assert one.live._engine and one.live._probe
+    children = [psutil.Process(child.pid) for child in (one.live._engine, one.live._probe)]
+    for child in (one.live._engine, one.live._probe):
+        assert child._process.stdin
+        child._process.stdin.close()  # as the kernel does when the parent is gone
+    _, alive = psutil.wait_procs(children, timeout=1)
+    assert not alive
