@@ -1,0 +1,33 @@
+"""A run without a screen: measured, recorded, summed up."""
+
+from __future__ import annotations
+
+from llamatop import headless
+from llamatop.commands.show import print_summary
+from llamatop.config import RunConfig
+from llamatop.errors import InputError
+from llamatop.live import LiveRun
+from llamatop.pump import Pump
+from llamatop.recording.place import default_path
+from llamatop.recording.writer import Recorder
+from llamatop.session import Session
+
+
+def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -> int:
+    """Run a config to its end; the exit code. Raises InputError when it cannot run at all."""
+    path = out or str(default_path(config.model))
+    recorder = Recorder(path, keep_text)
+    live = LiveRun(config)
+    pump = Pump(live, Session(), [recorder])
+    caught = headless.run(live, pump)
+    if pump.session.refused is not None:
+        recorder.discard()
+        raise InputError(pump.session.refused)
+    recorder.close()
+    print_summary(as_json, pump.session, None if recorder.error else path)
+    return 128 + caught if caught is not None else _code(live, pump.session)
+
+
+def _code(live: LiveRun, session: Session) -> int:
+    failed = any(request.state == "failed" for request in session.requests.values())
+    return 1 if failed or live.outcome != "ok" else 0

@@ -1,0 +1,94 @@
+"""`llamatop` and `llamatop --record`: a live run, with the screen or without."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from llamatop import __version__
+from llamatop.commands.parser import Parser
+from llamatop.errors import InputError
+
+if TYPE_CHECKING:
+    from llamatop.config import RunConfig
+
+_DESCRIPTION = """\
+htop for LLM inference: run a model, watch every request, record it, replay it.
+
+  llamatop                  the terminal UI: watch a model answer requests
+  llamatop --record         no UI: run, record, print a summary
+  llamatop replay FILE      the same UI on a recording (--json: its summary)
+  llamatop models           what can be run here
+"""
+
+
+def _run_parser() -> Parser:
+    parser = Parser(
+        prog="llamatop",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"llamatop {__version__}")
+    add("--record", action="store_true", help="no UI: run, record, print a summary")
+    add("--model", metavar="M", help="a Hugging Face id, a local folder, or demo (the default)")
+    add("--weights", choices=("auto", "random"), default="auto",
+        help="random: the exact architecture, its text noise")  # fmt: skip
+    add("--layers", type=int, metavar="N", help="keep the first N layers only")
+    add("--engine", default="auto", choices=("auto", "continuous", "batch", "threads", "scripted"),
+        help="who generates (auto: what measures fastest on the device)")  # fmt: skip
+    add("--concurrency", type=int, nargs="+", metavar="N",
+        help="requests in flight, one level after another (1; the UI 4)")  # fmt: skip
+    add("--requests", type=int, metavar="N",
+        help="measured requests per level (4 x concurrency; the UI: until stopped)")  # fmt: skip
+    add("--max-time", type=float, metavar="S", help="seconds per level at most")
+    add("--prompt-toks", type=int, default=128, metavar="N", help="tokens in (128)")
+    add("--gen-toks", type=int, metavar="N", help="tokens out (32; the UI 200)")
+    add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    add("--seed", type=int, default=0, help="the run can be repeated (0)")
+    add("--out", metavar="FILE", help="the recording (recordings/<time>-<model>.parquet)")
+    add("--no-save", action="store_true", help="the UI: record nothing")
+    add("--record-text", action="store_true", help="keep the generated text in the recording")
+    add("--json", action="store_true", help="one JSON object on stdout")
+    add("--theme", help="the UI's colours")
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Run what was asked for; the exit code."""
+    args = _run_parser().parse_args(arguments)
+    config = _config(args)
+    if args.record:
+        from llamatop.commands.record import record
+
+        return record(config, args.out, args.record_text, args.json)
+    if args.json:
+        raise InputError("--json goes with --record")
+    from llamatop.commands.watch import watch
+
+    return watch(config, args.out, not args.no_save, args.record_text, args.theme)
+
+
+def _config(args: argparse.Namespace) -> RunConfig:
+    """The settings asked for; what was left open differs between screen and headless."""
+    from llamatop.config import RunConfig, checked
+
+    return checked(
+        RunConfig(
+            model=args.model or "demo",
+            weights=args.weights,
+            layers=args.layers,
+            engine=args.engine,
+            concurrency=tuple(args.concurrency or ((1,) if args.record else (4,))),
+            requests=args.requests,
+            endless=not args.record and args.requests is None,
+            max_time=args.max_time,
+            prompt_toks=args.prompt_toks,
+            gen_toks=args.gen_toks if args.gen_toks is not None else (32 if args.record else 200),
+            dtype=args.dtype,
+            device=args.device,
+            seed=args.seed,
+            text=args.record_text or not args.record,
+        )
+    )

@@ -1,0 +1,123 @@
+"""What can be run here: the bundled model, those in the Hugging Face cache, the built-in ones.
+
+Looks at files only; asks no network and loads nothing. Whether a model fits is said from its
+weights and caches alone, so it is marked as an estimate.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from llamatop.catalog import demo_folder, find, known_models
+from llamatop.formatting import UNKNOWN, count, size
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One model that can be named after `--model`. Sizes in bytes and tokens."""
+
+    model: str
+    source: str
+    """`bundled`, `downloaded`, or `built-in` (its architecture, with random weights)."""
+    parameters: int | None
+    weights_bytes: int | None
+    context: int | None
+
+    @property
+    def options(self) -> str:
+        """What to type to run it."""
+        random = " --weights random" if self.source == "built-in" else ""
+        return f"--model {self.model}{random}"
+
+
+def choices() -> list[Choice]:
+    """Every model that can be named, the ones with weights first."""
+    here = [_folder("demo", "bundled", demo_folder())]
+    here += [_folder(name, "downloaded", folder) for name, folder in _downloaded()]
+    names = {choice.model for choice in here}
+    known = [
+        Choice(model.id, "built-in", model.parameters, model.parameters * 2, model.context)
+        for model in known_models()
+        if model.id not in names
+    ]
+    return here + known
+
+
+def models_json() -> str:
+    """All choices as one JSON object."""
+    return json.dumps({"schema": 1, "models": [asdict(choice) for choice in choices()]}, indent=1)
+
+
+def models_table() -> str:
+    """All choices for a person to read."""
+    head = f"{'model':<44} {'parameters':>10} {'weights':>9} {'context':>10}  source"
+    rows = [
+        f"{c.model:<44} {count(c.parameters):>10} {size(c.weights_bytes):>9} "
+        f"{_tokens(c.context):>10}  {_source(c)}"
+        for c in choices()
+    ]
+    return "\n".join([head, *rows])
+
+
+def _source(choice: Choice) -> str:
+    built_in = choice.source == "built-in"
+    return "built-in, with --weights random" if built_in else choice.source
+
+
+def _tokens(context: int | None) -> str:
+    return UNKNOWN if context is None else f"{context:,}"
+
+
+def _folder(model: str, source: str, folder: Path) -> Choice:
+    """What a folder with a model says of itself."""
+    config = json.loads((folder / "config.json").read_text())
+    text = config.get("text_config", config)
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    known = find(model)
+    parameters = known.parameters if known else _parameters(folder)
+    return Choice(model, source, parameters, weights, text.get("max_position_embeddings"))
+
+
+def _parameters(folder: Path) -> int | None:
+    """Parameters by the headers of the safetensors files, where those can be read."""
+    try:
+        return sum(_tensor_elements(file) for file in folder.glob("*.safetensors")) or None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _tensor_elements(file: Path) -> int:
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        if length > 100_000_000:
+            raise ValueError(f"{file.name}: no safetensors header")
+        header = json.loads(opened.read(length))
+    total = 0
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            elements = 1
+            for dimension in tensor["shape"]:
+                elements *= dimension
+            total += elements
+    return total
+
+
+def _downloaded() -> list[tuple[str, Path]]:
+    """Models with weights in the Hugging Face cache: (id, folder)."""
+    found = []
+    for repository in sorted(_cache().glob("models--*")):
+        name = repository.name.removeprefix("models--").replace("--", "/")
+        for snapshot in sorted((repository / "snapshots").glob("*")):
+            if (snapshot / "config.json").exists() and any(snapshot.glob("*.safetensors")):
+                found.append((name, snapshot))
+                break
+    return found
+
+
+def _cache() -> Path:
+    """The cache's folder, by the Hub's own rules."""
+    home = os.environ.get("HF_HOME", "~/.cache/huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE", f"{home}/hub")).expanduser()
