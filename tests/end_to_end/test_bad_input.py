@@ -1,0 +1,67 @@
+"""Whatever a person may get wrong is told in one line with exit code 2, and nothing is left."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Llamatop
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--concurrency", "0"], "--concurrency 0"),
+        (["--concurrency", "-1"], "--concurrency"),
+        (["--concurrency", "abc"], "abc"),
+        (["--concurrency", "100000"], "100000"),
+        (["--prompt-toks", "0"], "--prompt-toks 0"),
+        (["--requests", "0"], "--requests 0"),
+        (["--max-time", "0"], "--max-time 0"),
+        (["--bogus"], "--bogus"),
+        (["--model", "nobody/no-such-model"], "nobody/no-such-model"),
+        (["--model", "meta-llama/Llama-3.1-8B-Instruct"], "--weights random"),
+        (["--model", "./no-such-folder"], "no-such-folder"),
+        (["--model", "empty"], "config.json"),
+        (["--prompt-toks", "100000"], "100000"),
+        (["--device", "cuda:7"], "cuda:7"),
+    ],
+)
+def test_bad_settings(llamatop: Llamatop, arguments: list[str], said: str) -> None:
+    (llamatop.folder / "empty").mkdir()
+    done = llamatop("--record", "--out", "out/run.parquet", *arguments)
+    assert done.code == 2
+    assert done.err.count("\n") == 1 and said in done.err, done.err
+    assert "Traceback" not in done.err and not done.out
+    assert not list((llamatop.folder / "out").glob("*"))
+
+
+def test_the_screen_needs_a_terminal(llamatop: Llamatop) -> None:
+    done = llamatop("--model", "demo")
+    assert done.code == 2 and "--record" in done.err
+
+
+def test_nothing_is_overwritten(llamatop: Llamatop) -> None:
+    (llamatop.folder / "run.parquet").write_text("mine")
+    done = llamatop("--record", "--engine", "scripted", "--out", "run.parquet")
+    assert done.code == 2 and "run.parquet" in done.err
+    assert (llamatop.folder / "run.parquet").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1PAR1PAR1", b"hello\n" * 1000, None])
+def test_no_recording(llamatop: Llamatop, content: bytes | None) -> None:
+    file = llamatop.folder / "x.parquet"
+    if content is not None:
+        file.write_bytes(content)
+    done = llamatop("replay", "x.parquet", "--json")
+    assert done.code == 2
+    assert done.err.count("\n") == 1 and "x.parquet" in done.err, done.err
+
+
+def test_a_folder_that_is_no_decoder(llamatop: Llamatop, tmp_path: Path) -> None:
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    config = {"architectures": ["BertModel"], "model_type": "bert", "hidden_size": 32}
+    (folder / "config.json").write_text(json.dumps(config))
+    done = llamatop("--record", "--model", "bert", "--weights", "random")
+    assert done.code == 2 and done.err.count("\n") == 1, done.err

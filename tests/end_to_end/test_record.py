@@ -1,0 +1,153 @@
+"""The main job: run, record, and read the same figures back from the recording."""
+
+import re
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from llamatop.recording.reader import open_recording
+from llamatop.replay import fold
+
+from .conftest import LLAMATOP, Llamatop
+
+SCRIPTED = ("--record", "--engine", "scripted", "--json", "--out", "run.parquet")
+TINY = ("--prompt-toks", "16", "--gen-toks", "8", "--requests", "4")
+
+
+def until(holds: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+def assert_exact(summary: dict, prompt: int, gen: int) -> None:
+    for level in summary["levels"]:
+        assert level["outcome"] == "ok"
+        assert level["completed"] == level["requests"]
+        assert level["prompt_tokens"] == prompt * level["requests"]
+        assert level["output_tokens"] == gen * level["requests"]
+
+
+@pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
+def test_the_bundled_model_on_each_engine(llamatop: Llamatop, engine: str) -> None:
+    done = llamatop("--record", "--model", "demo", "--engine", engine, "--concurrency", "1", "3",
+                    *TINY, "--json", "--out", "run.parquet")  # fmt: skip
+    assert done.code == 0, done.err
+    assert_exact(done.json, 16, 8)
+    assert done.json["engine"] == engine
+    assert [level["concurrency"] for level in done.json["levels"]] == [1, 3]
+    memory = done.json["levels"][0]["peak_memory"]
+    assert memory["host_bytes"] > memory["baseline_bytes"] > 100_000_000
+    replayed = llamatop("replay", "run.parquet", "--json")
+    assert (replayed.code, replayed.out) == (0, done.out)
+
+
+def test_recorded_read_and_folded_it_is_the_session(llamatop: Llamatop) -> None:
+    done = llamatop(*SCRIPTED, "--concurrency", "1", "4", "--record-text", *TINY)
+    assert done.code == 0, done.err
+    session = fold(open_recording(str(llamatop.folder / "run.parquet")).events)
+    assert all(request.text for request in session.requests.values() if not request.warmup)
+    assert done.json["complete"] and done.json["recording"] == "run.parquet"
+    assert stat.S_IMODE((llamatop.folder / "run.parquet").stat().st_mode) == 0o600
+    assert [file.name for file in llamatop.folder.iterdir()] == ["run.parquet"]
+
+
+def test_text_is_kept_only_when_asked(llamatop: Llamatop) -> None:
+    assert llamatop(*SCRIPTED, *TINY).code == 0
+    session = fold(open_recording(str(llamatop.folder / "run.parquet")).events)
+    assert not any(request.text for request in session.requests.values())
+
+
+def test_a_table_for_people(llamatop: Llamatop) -> None:
+    done = llamatop("--record", "--engine", "scripted", "--concurrency", "2", *TINY)
+    assert done.code == 0
+    for words in ("requests completed", "average latency", "total throughput", "peak memory"):
+        assert words in done.out
+    assert re.search(r"TTFT +[\d.]+ ms", done.out)
+    assert "concurrency 2: ok, 4 of 4 requests" in done.err
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_finalises(llamatop: Llamatop, number: int, code: int) -> None:
+    process = llamatop.start(*SCRIPTED, "--requests", "9999")
+    until((llamatop.folder / "run.parquet.journal").exists)
+    time_of_work(llamatop.folder)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == code, err
+    replayed = llamatop("replay", "run.parquet", "--json")
+    assert replayed.out == out
+    assert replayed.json["complete"]
+    assert replayed.json["levels"][0]["outcome"] == "stopped"
+
+
+def time_of_work(folder: Path) -> None:
+    """Wait until something was recorded."""
+    sizes = [folder / "run.parquet.journal-wal", folder / "run.parquet.journal"]
+    until(lambda: sum(file.stat().st_size for file in sizes if file.exists()) > 20_000)
+
+
+def gone(process: psutil.Process) -> bool:
+    """Ended, whether or not somebody has asked how."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_kill_loses_at_most_a_second(llamatop: Llamatop) -> None:
+    process = llamatop.start(*SCRIPTED, "--requests", "9999")
+    until((llamatop.folder / "run.parquet.journal").exists)
+    time_of_work(llamatop.folder)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.kill()
+    killed = time.monotonic_ns()
+    until(lambda: all(gone(child) for child in children), 1)
+    process.wait()
+    replayed = llamatop("replay", "run.parquet", "--json")
+    assert replayed.code == 0 and "recovered" in replayed.err
+    assert replayed.json["complete"] is False
+    session = fold(open_recording(str(llamatop.folder / "run.parquet")).events)
+    assert session.started
+    assert killed - (session.started.origin + session.now) < 1_000_000_000
+
+
+def test_a_killed_engine_is_told_and_kept(llamatop: Llamatop) -> None:
+    process = llamatop.start(*SCRIPTED, "--requests", "9999")
+    until((llamatop.folder / "run.parquet.journal").exists)
+    time_of_work(llamatop.folder)
+    engine = next(
+        child
+        for child in psutil.Process(process.pid).children()
+        if "engines.host" in " ".join(child.cmdline())
+    )
+    engine.kill()
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 1, err
+    assert '"outcome": "failed"' in out
+    assert llamatop("replay", "run.parquet", "--json").out == out
+
+
+def test_nobody_reads_the_summary(llamatop: Llamatop) -> None:
+    done = subprocess.run(
+        f"{' '.join([*LLAMATOP, *SCRIPTED, *TINY])} | head -0",
+        shell=True,
+        cwd=llamatop.folder,
+        env=llamatop.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert llamatop("replay", "run.parquet", "--json").json["complete"]
