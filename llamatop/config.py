@@ -15,6 +15,9 @@ Weights = Literal["auto", "random"]
 EngineName = Literal["auto", "continuous", "batch", "threads", "scripted"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 
+SLO_NAMES = ("ttft", "tpot", "e2e")
+"""Latencies that may have a target."""
+
 ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "scripted")
 DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
 
@@ -34,8 +37,12 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Measured requests per level; None: four times the concurrency, or until stopped."""
     endless: bool = False
     """Run the last level until stopped, whatever `requests` says."""
+    rate: float | None = None
+    """Open loop: arrivals per second; None: closed loop."""
     max_time: float | None = None
     """Seconds per level at most."""
+    slo: dict[str, float] = {}
+    """Targets in seconds by `SLO_NAMES`, for goodput."""
     prompt_toks: int = 128
     gen_toks: int = 32
     dtype: DtypeName = "auto"
@@ -63,6 +70,8 @@ def checked(config: RunConfig) -> RunConfig:
         _in_range("--requests", config.requests, 1, 2**31)
     if config.layers is not None:
         _in_range("--layers", config.layers, 1, 2**15)
+    if config.rate is not None and not config.rate > 0:
+        raise InputError(f"--rate {config.rate:g}: must be more than 0 requests a second")
     if config.max_time is not None and not config.max_time > 0:
         raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds")
     return config
@@ -71,3 +80,19 @@ def checked(config: RunConfig) -> RunConfig:
 def _in_range(option: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise InputError(f"{option} {value}: must be between {low} and {high}")
+
+
+def parse_slo(text: str) -> dict[str, float]:
+    """Targets from `ttft=0.5,tpot=0.05`, in seconds; InputError where that cannot be read."""
+    targets = {}
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        if name not in SLO_NAMES:
+            raise InputError(f"--slo {text}: {name!r} is none of {', '.join(SLO_NAMES)}")
+        try:
+            targets[name] = float(value)
+        except ValueError:
+            raise InputError(f"--slo {text}: {value!r} is no number of seconds") from None
+        if not targets[name] > 0:
+            raise InputError(f"--slo {text}: {name} must be more than 0 seconds")
+    return targets

@@ -69,8 +69,12 @@ class LevelFigures:
     duration: float | None
     output_rate: float | None
     """Output tokens per second."""
+    steady_rate: float | None
+    """Output tokens per second while as many requests as the concurrency were in flight."""
     request_rate: float | None
     """Completed requests per second."""
+    goodput: float | None
+    """Completed requests per second that met every target; None where there is no target."""
     ttft: Distribution | None
     tpot: Distribution | None
     itl: Distribution | None
@@ -105,7 +109,9 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         output_tokens=output,
         duration=seconds,
         output_rate=_per_second(output, seconds),
+        steady_rate=steady_rate(requests, level.concurrency),
         request_rate=_per_second(len(done), seconds),
+        goodput=_goodput(session, done, seconds),
         ttft=_spread(ttft(request) for request in done),
         tpot=_spread(tpot(request) for request in done),
         itl=distribution(gap for request in done for gap in gaps(request)),
@@ -126,6 +132,43 @@ def duration(requests: list[Request]) -> float | None:
     if last is None:
         return None
     return (last - min(request.scheduled for request in requests)) / SECOND
+
+
+def steady_rate(requests: list[Request], concurrency: int) -> float | None:
+    """Output tokens per second from the first to the last moment at which all slots were in use."""
+    admitted = ((request.admitted, 1) for request in requests if request.admitted is not None)
+    ended = ((request.ended, -1) for request in requests if request.ended is not None)
+    full: list[int] = []
+    running = 0
+    for time, change in sorted([*admitted, *ended]):
+        if concurrency in (running, running + change):
+            full.append(time)
+        running += change
+    if not full or full[-1] <= full[0]:
+        return None
+    return _tokens_between(requests, full[0], full[-1]) * SECOND / (full[-1] - full[0])
+
+
+def _tokens_between(requests: list[Request], start: int, end: int) -> int:
+    """Output tokens after `start`, up to and with `end` (ns)."""
+    return sum(
+        count
+        for request in requests
+        for time, count in zip(request.times, request.counts, strict=True)
+        if start < time <= end
+    )
+
+
+def meets(request: Request, slo: dict[str, float]) -> bool:
+    """Whether a completed request kept every target; one that has no such latency keeps it."""
+    latencies = {"ttft": ttft(request), "tpot": tpot(request), "e2e": e2e(request)}
+    found = ((latencies.get(name), target) for name, target in slo.items())
+    return all(value is None or value <= target for value, target in found)
+
+
+def _goodput(session: Session, done: list[Request], seconds: float | None) -> float | None:
+    slo = session.started.config.slo if session.started else {}
+    return _per_second(sum(meets(request, slo) for request in done), seconds) if slo else None
 
 
 def host_peak(session: Session, level: Level) -> int | None:

@@ -119,6 +119,19 @@ def test_level(session: Session) -> None:
     assert figures.coalesced == 2
 
 
+def test_steady_state_is_while_all_slots_are_in_use(session: Session) -> None:
+    # full from 2.25 (both admitted) to 5.0 (one of two ends, nobody follows): 5 tokens after
+    # 2.25 and up to 5
+    assert level_figures(session, session.levels[0]).steady_rate == pytest.approx(5 / 2.75)
+
+
+def test_goodput_counts_who_met_every_target() -> None:
+    assert level_figures(fold(RUN), fold(RUN).levels[0]).goodput is None
+    for slo, met in (({"ttft": 1.2}, 1), ({"ttft": 1.5}, 2), ({"ttft": 1.5, "tpot": 0.1}, 1)):
+        session = fold([RunStarted(0, RunConfig(slo=slo), HOST, "0", ""), *RUN[1:]])
+        assert level_figures(session, session.levels[0]).goodput == met / 4
+
+
 def test_memory(session: Session) -> None:
     figures = level_figures(session, session.levels[0])
     assert figures.host_peak_bytes == 1700, "the samples' peak where the kernel told none"

@@ -41,6 +41,9 @@ def _run_parser() -> Parser:
         help="requests in flight, one level after another (1; the UI 4)")  # fmt: skip
     add("--requests", type=int, metavar="N",
         help="measured requests per level (4 x concurrency; the UI: until stopped)")  # fmt: skip
+    add("--rate", type=float, metavar="R",
+        help="open loop: arrivals per second, --concurrency of them at once at most")  # fmt: skip
+    add("--slo", metavar="T", help="targets in seconds for goodput, as ttft=0.5,tpot=0.05")
     add("--max-time", type=float, metavar="S", help="seconds per level at most")
     add("--prompt-toks", type=int, default=128, metavar="N", help="tokens in (128)")
     add("--gen-toks", type=int, metavar="N", help="tokens out (32; the UI 200)")
@@ -72,7 +75,7 @@ def main(arguments: list[str]) -> int:
 
 def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
-    from llamatop.config import RunConfig, checked
+    from llamatop.config import RunConfig, checked, parse_slo
 
     return checked(
         RunConfig(
@@ -83,7 +86,9 @@ def _config(args: argparse.Namespace) -> RunConfig:
             concurrency=tuple(args.concurrency or ((1,) if args.record else (4,))),
             requests=args.requests,
             endless=not args.record and args.requests is None,
+            rate=args.rate,
             max_time=args.max_time,
+            slo=parse_slo(args.slo) if args.slo else {},
             prompt_toks=args.prompt_toks,
             gen_toks=args.gen_toks if args.gen_toks is not None else (32 if args.record else 200),
             dtype=args.dtype,

@@ -6,7 +6,9 @@ Knows the order of things and the peaks to take; not how tokens are made or who 
 from __future__ import annotations
 
 import itertools
+import random
 import threading
+from collections.abc import Iterator
 
 from llamatop.clock import Clock
 from llamatop.config import RunConfig
@@ -113,7 +115,16 @@ class LevelRun:
             prompt_tokens=config.prompt_toks,
             max_tokens=config.gen_toks,
             max_time=config.max_time,
+            arrivals=self._arrivals(),
         )
+
+    def _arrivals(self) -> Iterator[float] | None:
+        """Seconds between arrivals of an open loop, Poisson; the same for the same seed."""
+        rate = self._config.rate
+        if rate is None:
+            return None
+        seeded = random.Random(f"{self._config.seed} {self._level}")
+        return (seeded.expovariate(rate) for _ in itertools.count())
 
     def _left(self) -> int | None:
         """Measured requests that have not yet started."""

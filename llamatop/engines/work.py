@@ -36,13 +36,16 @@ class Plan:
     warmup: bool = False
     max_time: float | None = None
     """Seconds after which it stops."""
+    arrivals: Iterator[float] | None = None
+    """Open loop: seconds from each arrival to the next; None: closed loop."""
 
 
 class Work:
     """Hands out the jobs of a plan, so many at once, and reports what becomes of them.
 
     A slot's next request is scheduled at the instant at which the slot came free, however late
-    the engine takes it: an engine that stalls cannot hide its queue.
+    the engine takes it: an engine that stalls cannot hide its queue. In an open loop requests
+    are scheduled when they arrive, and wait while `concurrency` of them are in flight.
     """
 
     def __init__(self, plan: Plan, ids: Iterator[int], clock: Clock, outbox: Outbox) -> None:
@@ -58,6 +61,10 @@ class Work:
         self._cancelled: set[int] = set()
         start = clock.now()
         self._free = deque([start] * plan.concurrency)
+        self._waiting: deque[Job] = deque()
+        """Open loop: arrived and not yet started."""
+        self._next_arrival = float(start)
+        self._arrive_next()
         self._deadline = None if plan.max_time is None else start + int(plan.max_time * SECOND)
         self._paused = False
         self._stopping = False
@@ -186,37 +193,63 @@ class Work:
             self.fail(job, error)
 
     def drop_rest(self) -> None:
-        """The level was stopped: whatever is still in flight is cancelled."""
+        """The level was stopped: whatever is in flight or waiting is cancelled."""
         for job in list(self._in_flight.values()):
             self.drop(job)
+        while self._waiting:
+            self._outbox.put(RequestCancelled(self._clock.now(), self._waiting.popleft().id))
 
     # Held under the lock
 
     def _over(self) -> bool:
-        return self.stopping or self._left == 0
+        return self.stopping or (self._left == 0 and not self._waiting)
 
     def _may_start(self) -> bool:
+        if self._over():
+            return False
+        self._arrive()
         room = len(self._in_flight) < self._concurrency
-        return room and not self._paused and not self._over()
+        return room and not self._paused and (self._closed or bool(self._waiting))
+
+    @property
+    def _closed(self) -> bool:
+        return self.plan.arrivals is None
 
     def _patience(self) -> float | None:
-        """Seconds until the deadline has to be looked at again."""
-        if self._deadline is None:
-            return None
-        return max((self._deadline - self._clock.now()) / SECOND, 0.001)
+        """Seconds until the deadline or the next arrival has to be looked at."""
+        times = [] if self._deadline is None else [self._deadline]
+        if not self._closed and self._left != 0:
+            times.append(int(self._next_arrival))
+        return max((min(times) - self._clock.now()) / SECOND, 0.001) if times else None
+
+    def _arrive(self) -> None:
+        """Open loop: queue whatever is due."""
+        while not self._closed and self._left != 0 and self._next_arrival <= self._clock.now():
+            self._waiting.append(self._queue(int(self._next_arrival)))
+            self._arrive_next()
+
+    def _arrive_next(self) -> None:
+        if self.plan.arrivals is not None:
+            self._next_arrival += next(self.plan.arrivals) * SECOND
 
     def _start(self) -> Job:
+        now = self._clock.now()
+        if self._closed:
+            job = self._queue(self._free.popleft() if self._free else now)
+        else:
+            job = self._waiting.popleft()
+        self._outbox.put(RequestAdmitted(now, job.id, self._level))
+        self._in_flight[job.id] = job
+        return job
+
+    def _queue(self, scheduled: int) -> Job:
         plan = self.plan
         job = Job(next(self._ids), plan.prompt_tokens, plan.max_tokens, plan.warmup)
-        now = self._clock.now()
-        scheduled = self._free.popleft() if self._free else now
         self._outbox.put(
             RequestQueued(
                 scheduled, job.id, self._level, job.prompt_tokens, job.max_tokens, job.warmup
             )
         )
-        self._outbox.put(RequestAdmitted(now, job.id, self._level))
-        self._in_flight[job.id] = job
         if self._left is not None:
             self._left -= 1
         return job

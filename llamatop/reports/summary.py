@@ -47,7 +47,9 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "output_tokens": figures.output_tokens,
         "duration_s": figures.duration,
         "output_tok_s": figures.output_rate,
+        "steady_output_tok_s": figures.steady_rate,
         "request_s": figures.request_rate,
+        "goodput_s": figures.goodput,
         "ttft_s": _spread(figures.ttft),
         "tpot_s": _spread(figures.tpot),
         "itl_s": _spread(figures.itl),
@@ -81,6 +83,11 @@ def level_lines(figures: LevelFigures) -> list[str]:
         _row("requests completed", _completed(figures)),
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
         _row("total throughput", f"{number(figures.output_rate)} tok/s"),
+        *(
+            []
+            if figures.goodput is None
+            else [_row("goodput", f"{number(figures.goodput)} requests/s")]
+        ),
         _row("peak memory", _memory(figures)),
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
         _spread_row("TTFT", figures.ttft),

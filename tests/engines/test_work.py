@@ -153,3 +153,26 @@ def test_tokens_of_one_emission_are_one_event() -> None:
     assert job
     bench.work.emit(job, [5, 6, 7])
     assert bench.told(TokensEmitted) == [TokensEmitted(0, job.id, 3)]
+
+
+def test_an_open_loop_schedules_by_arrival() -> None:
+    bench = Bench(concurrency=1, requests=3, arrivals=iter([1.0, 1.0, 1.0, 1.0]))
+    assert bench.work.take(wait=False) is None, "nothing has arrived"
+    bench.clock.time = 5 * SECOND
+    job = bench.work.take(wait=False)
+    assert job and bench.work.take(wait=False) is None, "the concurrency is the most at once"
+    bench.work.finish(job)
+    assert bench.work.take(wait=False)
+    events = bench.outbox.drain()
+    queued = [event.time for event in events if isinstance(event, RequestQueued)]
+    admitted = [event.time for event in events if isinstance(event, RequestAdmitted)]
+    assert queued == [SECOND, 2 * SECOND, 3 * SECOND]
+    assert admitted == [5 * SECOND, 5 * SECOND]
+
+
+def test_who_never_started_is_cancelled_at_the_end() -> None:
+    bench = Bench(concurrency=1, requests=2, arrivals=iter([0.0, 0.0, 0.0]))
+    assert bench.work.take(wait=False)
+    bench.work.stop()
+    bench.work.drop_rest()
+    assert len(bench.told(RequestCancelled)) == 2
