@@ -43,6 +43,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds per level at most."""
     slo: dict[str, float] = {}
     """Targets in seconds by `SLO_NAMES`, for goodput."""
+    until_oom: bool = False
+    """Go on past the levels asked for until memory ends."""
     prompt_toks: int = 128
     gen_toks: int = 32
     dtype: DtypeName = "auto"
@@ -55,7 +57,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Measured requests of a level; None: until stopped."""
         if self.endless:
             return None
-        return self.requests if self.requests is not None else 4 * concurrency
+        if self.requests is not None:
+            return self.requests
+        return concurrency if self.until_oom else 4 * concurrency
 
 
 def checked(config: RunConfig) -> RunConfig:

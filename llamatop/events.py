@@ -94,6 +94,8 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     """Threads of one operation on the CPU."""
     versions: dict[str, str] = {}
     """Of the libraries that generate."""
+    memory_limit: int | None = None
+    """Bytes to which the engine process limits itself, so that it meets its end alone."""
 
 
 class ModelRefused(Event, frozen=True):

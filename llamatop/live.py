@@ -17,7 +17,6 @@ from llamatop.events import (
     EngineLost,
     Event,
     LevelEnded,
-    LevelStarted,
     ModelLoaded,
     ModelRefused,
     Outcome,
@@ -28,6 +27,7 @@ from llamatop.events import (
 )
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
+from llamatop.sweep import next_concurrency
 from llamatop.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Watch
 
 PATIENCE = SECOND // 2
@@ -55,13 +55,16 @@ class LiveRun:
         self._own: list[Event] = []
         self._engine: Child | None = None
         self._probe: Child | None = None
-        self._left = list(enumerate(config.concurrency))
-        self._levels = len(config.concurrency)
+        self._levels = 0
+        """Levels begun, by plan or by hand."""
+        self._concurrency = 0
+        """Of the planned level that runs or ran last."""
+        self._tried: list[tuple[int, Outcome]] = []
         self._running: int | None = None
         self._next_request = 0
         self._paused = False
         self._stopping_since: int | None = None
-        self._outcomes: list[Outcome] = []
+        self._outcome: Outcome = "ok"
         self._oom_kills = oom_kills()
 
     # Source
@@ -107,8 +110,8 @@ class LiveRun:
         """How the run as a whole has gone so far."""
         if self._stopping_since is not None:
             return "stopped"
-        bad = [outcome for outcome in self._outcomes if outcome != "ok"]
-        return bad[0] if bad else "ok"
+        bad = (outcome for _, outcome in self._tried if outcome != "ok")
+        return self._outcome if self._outcome != "ok" else next(bad, "ok")
 
     # What a person may ask
 
@@ -134,7 +137,6 @@ class LiveRun:
         if self._stopping_since is not None or self._finished:
             return
         self._stopping_since = self.clock.now()
-        self._left.clear()
         if self._engine is not None and self._running is not None:
             self._engine.tell(Stop())
         else:
@@ -160,25 +162,30 @@ class LiveRun:
             case ModelLoaded():
                 self._next_level()
             case ModelRefused():
-                self._outcomes.append("failed")
+                self._outcome = "failed"
                 self._finish()
-            case LevelStarted():
-                self._running = event.level
             case RequestQueued():
                 self._next_request = max(self._next_request, event.request + 1)
             case LevelEnded() if event.level == self._running:
-                self._outcomes.append(event.outcome)
+                self._tried.append((self._concurrency, event.outcome))
                 self._running = None
                 self._next_level()
 
     def _next_level(self) -> None:
-        if not self._left:
+        concurrency = self._planned()
+        if concurrency is None:
             self._finish()
         elif self._engine is not None:
-            level, concurrency = self._left.pop(0)
-            self._running = level
+            self._running, self._levels = self._levels, self._levels + 1
+            self._concurrency = concurrency
             requests = self.config.requests_at(concurrency)
-            self._engine.tell(RunLevel(level, concurrency, requests, self._next_request))
+            level = RunLevel(self._running, concurrency, requests, self._next_request)
+            self._engine.tell(level)
+
+    def _planned(self) -> int | None:
+        """Requests in flight of the next level, where there is one."""
+        stopping = self._stopping_since is not None
+        return None if stopping else next_concurrency(self.config, self._tried)
 
     def _look_after_engine(self) -> None:
         """An engine that is gone, or does not stop when asked."""
@@ -200,17 +207,21 @@ class LiveRun:
             reason = "out of memory: the kernel ended the engine"
         self._oom_kills = kills
         self._own.append(EngineLost(self.clock.now(), engine.exit_code, reason))
-        in_level = self._running is not None
-        self._end_level("oom" if out_of_memory else "failed", reason)
-        if in_level and self._left:
-            self._launch()
-        else:
+        outcome: Outcome = "oom" if out_of_memory else "failed"
+        if self._running is None:  # it never came to a level: it would not another time
+            self._outcome = outcome
             self._finish()
+            return
+        self._end_level(outcome, reason)
+        if self._planned() is None:
+            self._finish()
+        else:
+            self._launch()
 
     def _end_level(self, outcome: Outcome, error: str) -> None:
         """End a level that the engine itself can no longer end."""
-        self._outcomes.append(outcome)
         if self._running is not None:
+            self._tried.append((self._concurrency, outcome))
             self._own.append(LevelEnded(self.clock.now(), self._running, outcome, error=error))
             self._running = None
 

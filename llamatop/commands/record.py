@@ -29,5 +29,7 @@ def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -
 
 
 def _code(live: LiveRun, session: Session) -> int:
+    if live.config.until_oom and live.outcome in ("ok", "oom"):
+        return 0  # the end of memory is what was asked for
     failed = any(request.state == "failed" for request in session.requests.values())
     return 1 if failed or live.outcome != "ok" else 0

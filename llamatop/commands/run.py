@@ -53,6 +53,8 @@ def _run_parser() -> Parser:
     add("--out", metavar="FILE", help="the recording (recordings/<time>-<model>.parquet)")
     add("--no-save", action="store_true", help="the UI: record nothing")
     add("--record-text", action="store_true", help="keep the generated text in the recording")
+    add("--until-oom", action="store_true",
+        help="double the concurrency until memory ends, then find the most that works")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--theme", help="the UI's colours")
     return parser
@@ -88,6 +90,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
             endless=not args.record and args.requests is None,
             rate=args.rate,
             max_time=args.max_time,
+            until_oom=args.until_oom,
             slo=parse_slo(args.slo) if args.slo else {},
             prompt_toks=args.prompt_toks,
             gen_toks=args.gen_toks if args.gen_toks is not None else (32 if args.record else 200),

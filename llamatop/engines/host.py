@@ -21,7 +21,8 @@ from llamatop.engines.outbox import Outbox, Sender
 from llamatop.engines.scripted import Script, ScriptedEngine
 from llamatop.errors import InputError
 from llamatop.events import DeviceAllocated, ModelLoading, ModelRefused
-from llamatop.hardware.memory import volunteer_for_oom
+from llamatop.hardware.host import memory
+from llamatop.hardware.memory import limit_memory, resident_bytes, volunteer_for_oom
 from llamatop.wire import (
     AnyCommand,
     Cancel,
@@ -36,6 +37,9 @@ from llamatop.wire import (
 
 ALLOCATED_SECONDS = 0.5
 """How often the accelerators' allocated memory is told."""
+
+MEMORY_MARGIN = 0.05
+"""Share of the available memory that is left to others when memory is to end."""
 
 SCRIPTED_STEP = "LLAMATOP_SCRIPTED_STEP"
 """Environment variable: seconds from token to token of the scripted engine."""
@@ -100,9 +104,19 @@ class Host:
         self._engine = engine
         if command.config.text:
             self._outbox.detokenizer = engine.detokenizer
-        self._outbox.put(msgspec.structs.replace(engine.facts, time=self._clock.now()))
+        facts = msgspec.structs.replace(
+            engine.facts, time=self._clock.now(), memory_limit=self._limit_memory()
+        )
+        self._outbox.put(facts)
         if engine.allocated():
             threading.Thread(target=self._tell_allocated, daemon=True).start()
+
+    def _limit_memory(self) -> int | None:
+        """Where memory is to end: bytes that this process may take, short of the machine's."""
+        if not self._config.until_oom:
+            return None
+        size = int((resident_bytes() or 0) + memory().available * (1 - MEMORY_MARGIN))
+        return size if limit_memory(size) else None
 
     def _give_up(self, problem: BaseException) -> NoReturn:
         """End the process; its last line tells the parent why."""

@@ -6,6 +6,7 @@ Linux only; elsewhere every answer is None and whoever asks falls back to sample
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -48,6 +49,19 @@ def volunteer_for_oom() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     except OSError:
         return
+
+
+def limit_memory(size: int) -> bool:
+    """Let this process's own memory grow to `size` bytes and no further; False if impossible.
+
+    The limit is on private writable memory (RLIMIT_DATA), so that an allocation fails in this
+    process before the kernel has to choose whom to end.
+    """
+    try:
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def oom_kills() -> int | None:
