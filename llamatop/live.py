@@ -28,13 +28,15 @@ from llamatop.events import (
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
 from llamatop.sweep import next_concurrency
-from llamatop.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Watch
+from llamatop.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Warm, Watch
 
 PATIENCE = SECOND // 2
 """How long (ns) an engine that was asked to stop may take before it is ended."""
 
 SAMPLE_SECONDS = 0.5
 """How often the probe samples."""
+
+_ENGINE = "llamatop.engines.host:main()"
 
 ENGINE_ENV = {
     "TOKENIZERS_PARALLELISM": "false",
@@ -45,11 +47,20 @@ ENGINE_ENV = {
 """What every engine process finds in its environment."""
 
 
+def warm_engine() -> Child:
+    """An engine process that gets ready for whatever model a person will choose."""
+    engine = Child(_ENGINE, ENGINE_ENV)
+    engine.tell(Warm())
+    return engine
+
+
 class LiveRun:
     """Runs a config; a `pump.Source`. All of it belongs to the thread that drains it."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, engine: Child | None = None) -> None:
+        """`engine`: a process that is warm already (see `warm_engine`)."""
         self.config = config
+        self._warm = engine
         self.clock = MonotonicClock()
         self._finished = False
         self._own: list[Event] = []
@@ -144,15 +155,15 @@ class LiveRun:
 
     def close(self) -> None:
         """End the children now. The run's last event, where it is still owed, is not made up."""
-        for child in (self._engine, self._probe):
+        for child in (self._warm, self._engine, self._probe):
             if child is not None:
                 child.kill()
-        self._engine = self._probe = None
+        self._warm = self._engine = self._probe = None
 
     # What happens next
 
     def _launch(self) -> None:
-        self._engine = Child("llamatop.engines.host:main()", ENGINE_ENV)
+        self._engine, self._warm = self._warm or Child(_ENGINE, ENGINE_ENV), None
         self._engine.tell(Load(self.config, self.clock.origin))
         if self._probe is not None:
             self._probe.tell(Watch(self._engine.pid))

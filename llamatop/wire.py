@@ -23,6 +23,10 @@ class Command(msgspec.Struct, frozen=True, tag=True):
     """What the parent may ask of an engine process."""
 
 
+class Warm(Command, frozen=True):
+    """Import what a model will need, while nobody knows yet which."""
+
+
 class Load(Command, frozen=True):
     """Resolve, load and get ready the model of `config`; `origin` is the run's clock's."""
 
@@ -68,7 +72,7 @@ class Watch(Command, frozen=True):
     engine: int | None
 
 
-AnyCommand = Load | RunLevel | Resize | Pause | Cancel | Stop | Watch
+AnyCommand = Warm | Load | RunLevel | Resize | Pause | Cancel | Stop | Watch
 
 _events = msgspec.msgpack.Decoder(list[AnyEvent])
 _commands = msgspec.msgpack.Decoder(AnyCommand)

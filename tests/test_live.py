@@ -10,7 +10,7 @@ import pytest
 
 from llamatop.config import RunConfig
 from llamatop.engines.host import SCRIPTED_STEP
-from llamatop.live import LiveRun
+from llamatop.live import LiveRun, warm_engine
 from llamatop.pump import Pump
 from llamatop.session import Session
 
@@ -149,6 +149,19 @@ def test_an_engine_that_hangs_does_not_hold_up_the_end(run: Callable[..., Run]) 
     one.live.stop()
     one.until(lambda: one.live.ended, 3)
     assert one.session.level and one.session.level.outcome == "stopped"
+
+
+def test_an_engine_that_was_warmed_up_before_is_used(run: Callable[..., Run]) -> None:
+    engine = warm_engine()
+    live = LiveRun(RunConfig(engine="scripted", gen_toks=1), engine)
+    pump = Pump(live, Session())
+    live.start()
+    assert live._engine is engine
+    end = time.monotonic() + 30
+    while not live.ended and time.monotonic() < end:
+        pump.step()
+    live.close()
+    assert pump.session.ended and pump.session.ended.outcome == "ok"
 
 
 def test_the_children_end_with_their_parent(run: Callable[..., Run]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from contextlib import suppress
+from importlib import import_module
 from typing import BinaryIO, NoReturn
 
 import msgspec
@@ -31,6 +33,7 @@ from llamatop.wire import (
     Resize,
     RunLevel,
     Stop,
+    Warm,
     claim_stdio,
     read_command,
 )
@@ -54,7 +57,7 @@ class Host:
     def __init__(self, events: BinaryIO) -> None:
         self._outbox = Outbox()
         self._sender = Sender(self._outbox, events)
-        self._long: queue.SimpleQueue[Load | RunLevel] = queue.SimpleQueue()
+        self._long: queue.SimpleQueue[Warm | Load | RunLevel] = queue.SimpleQueue()
         self._clock = MonotonicClock()
         self._config = RunConfig()
         self._engine: Engine | None = None
@@ -71,7 +74,7 @@ class Host:
         """Take one command; returns at once."""
         level = self._level
         match command:
-            case Load() | RunLevel():
+            case Warm() | Load() | RunLevel():
                 self._long.put(command)
             case Pause(paused):
                 self._paused = paused
@@ -87,10 +90,13 @@ class Host:
     def _work(self) -> None:
         while True:
             command = self._long.get()
-            if isinstance(command, Load):
-                self._load(command)
-            else:
-                self._run(command)
+            match command:
+                case Warm():
+                    warm()
+                case Load():
+                    self._load(command)
+                case RunLevel():
+                    self._run(command)
 
     def _load(self, command: Load) -> None:
         self._clock, self._config = MonotonicClock(command.origin), command.config
@@ -155,6 +161,13 @@ def make_engine(config: RunConfig, clock: MonotonicClock, progress: Progress) ->
     from llamatop.engines.models import load_engine  # noqa: PLC0415  (torch, only where needed)
 
     return load_engine(config, progress)
+
+
+def warm() -> None:
+    """Import what every model needs; what is wrong with it will show when one is loaded."""
+    with suppress(Exception):
+        import_module("llamatop.engines.loading")
+        import_module("llamatop.engines.torch_engines")
 
 
 def main() -> None:
