@@ -93,12 +93,19 @@ class Level:
     device_peak_bytes: int | None = None
     requests: list[Request] = field(default_factory=list)
     """Its measured requests, in the order of arrival."""
+    forgotten: int = 0
+    """Measured requests that are no longer in `requests` (see `Session.keep`)."""
 
 
 @dataclass
 class Session:
-    """All that is known of a run so far."""
+    """All that is known of a run so far.
 
+    With `keep`, only so many requests are remembered, the newest: what an endless run on a screen
+    needs, so that its memory stays flat.
+    """
+
+    keep: int | None = None
     now: int = 0
     started: RunStarted | None = None
     loading: ModelLoading | None = None
@@ -243,6 +250,21 @@ class Session:
             request.state = state
             request.ended = time
             request.error = error
+            if self.keep is not None and len(self.requests) > self.keep:
+                self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Drop the oldest request that has ended, from its level too."""
+        for oldest in self.requests.values():
+            if not oldest.active:
+                break
+        else:
+            return
+        del self.requests[oldest.id]
+        level = self.levels.get(oldest.level)
+        if level is not None and not oldest.warmup:
+            level.requests.remove(oldest)
+            level.forgotten += 1
 
     def _start_level(self, event: LevelStarted) -> None:
         self.levels[event.level] = Level(event.level, event.concurrency, event.requests, event.time)

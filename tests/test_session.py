@@ -101,3 +101,15 @@ def test_folding_in_two_parts_is_folding_at_once(events: list[Event], cut: int) 
     for event in events[cut:]:
         session.apply(clean_event(event))
     assert session == fold(events)
+
+
+def test_an_endless_run_remembers_the_newest_only() -> None:
+    session = Session(keep=3)
+    session.apply(LevelStarted(0, 0, 1, None))
+    for id in range(9):
+        session.apply(RequestQueued(id, id, 0, 8, 1))
+        if id != 2:  # a slow one stays, whatever its age
+            session.apply(RequestFinished(id, id, "length"))
+    assert list(session.requests) == [2, 7, 8]
+    assert [request.id for request in session.levels[0].requests] == [2, 7, 8]
+    assert session.levels[0].forgotten == 6

@@ -10,13 +10,17 @@ from llamatop.pump import Pump
 from llamatop.session import Session
 
 
+KEPT_REQUESTS = 10_000
+"""Requests that the screen of an endless run remembers; the recording has them all."""
+
+
 def watch(
     config: RunConfig, out: str | None, save: bool, keep_text: bool, theme: str | None
 ) -> int:
     """Show a run until the person leaves; the exit code."""
     need_terminal("llamatop --record runs without one")
     live = LiveRun(config)
-    pump = Pump(live, Session())
+    pump = Pump(live, Session(keep=KEPT_REQUESTS))
     recorder = None
     if save:
         from llamatop.recording.place import default_path

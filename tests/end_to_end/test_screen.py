@@ -1,0 +1,144 @@
+"""The screen in a real pseudo-terminal, as a person sees it and leaves it."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pexpect
+import psutil
+import pyte
+import pytest
+
+from .conftest import LLAMATOP, Llamatop
+
+ROWS, COLUMNS = 36, 120
+LEFT_BEHIND = ("\x1b[?1049l", "\x1b[?1000l", "\x1b[?25h")
+"""What a program owes its terminal: the normal screen, no mouse, the cursor."""
+
+
+class Terminal:
+    """A pseudo-terminal with llamatop in it, and what it shows."""
+
+    def __init__(self, llamatop: Llamatop, *arguments: str, **env: str) -> None:
+        self.screen = pyte.Screen(COLUMNS, ROWS)
+        self._stream = pyte.Stream(self.screen)
+        self.raw = ""
+        self.child = pexpect.spawn(
+            LLAMATOP[0],
+            [*LLAMATOP[1:], *arguments],
+            cwd=llamatop.folder,
+            env={**llamatop.env, "TERM": "xterm-256color", **env},
+            dimensions=(ROWS, COLUMNS),
+            encoding="utf-8",
+            timeout=1,
+        )
+
+    def read(self) -> None:
+        try:
+            text = self.child.read_nonblocking(100_000, timeout=0.05)
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            return
+        self.raw += text
+        self._stream.feed(text)
+
+    def shows(self, pattern: str) -> bool:
+        self.read()
+        return any(re.search(pattern, line) for line in self.screen.display)
+
+    def until(self, pattern: str, seconds: float = 40) -> None:
+        end = time.monotonic() + seconds
+        while not self.shows(pattern):
+            assert time.monotonic() < end, "\n".join(self.screen.display)
+
+    def leave(self, how: Callable[[], object], seconds: float) -> int:
+        """Do something that ends it; its exit code, or minus the signal."""
+        start = time.monotonic()
+        how()
+        while self.child.isalive():
+            self.read()
+            assert time.monotonic() - start < seconds + 10, "it does not leave"
+        self.read()
+        assert time.monotonic() - start < seconds
+        return (
+            self.child.exitstatus if self.child.signalstatus is None else -self.child.signalstatus
+        )
+
+
+@pytest.fixture
+def terminal(llamatop: Llamatop) -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def open_(*arguments: str, **env: str) -> Terminal:
+        opened.append(Terminal(llamatop, *arguments, **env))
+        return opened[-1]
+
+    yield open_
+    for one in opened:
+        one.child.close(force=True)
+
+
+SCRIPTED = ("--engine", "scripted", "--model", "demo", "--out", "run.parquet")
+
+
+def test_the_bundled_model_answers_and_is_kept(
+    terminal: Callable[..., Terminal], llamatop: Llamatop
+) -> None:
+    one = terminal("--model", "demo", "--concurrency", "4", "--out", "run.parquet")
+    one.until(r"\d+/200")
+    one.until(r"decode")
+    one.until(r"tok/s")
+    assert one.leave(lambda: one.child.send("q"), 2) == 0
+    for sequence in LEFT_BEHIND:
+        assert sequence in one.raw[-2000:]
+    summary = llamatop("replay", "run.parquet", "--json").json
+    assert summary["complete"] and summary["levels"][0]["outcome"] == "stopped"
+
+
+def test_a_replay_is_the_same_screen(terminal: Callable[..., Terminal], llamatop: Llamatop) -> None:
+    options = ("--requests", "8", "--gen-toks", "20")
+    assert llamatop("--record", *SCRIPTED, *options).code == 0
+    one = terminal("replay", "run.parquet", "--speed", "8")
+    one.until(r"20/20")
+    one.until(r"text not recorded")
+    assert one.leave(lambda: one.child.send("q"), 2) == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_leaves_the_terminal_as_it_was(
+    terminal: Callable[..., Terminal], llamatop: Llamatop, number: int, code: int
+) -> None:
+    one = terminal(*SCRIPTED)
+    one.until(r"\d+/200")
+    assert one.leave(lambda: os.kill(one.child.pid, number), 2) == code
+    for sequence in LEFT_BEHIND:
+        assert sequence in one.raw[-2000:]
+    assert llamatop("replay", "run.parquet", "--json").json["complete"]
+
+
+@pytest.mark.parametrize("key", ["q", "\x03", "\x11"])
+def test_it_leaves_while_it_loads(terminal: Callable[..., Terminal], key: str) -> None:
+    one = terminal("--model", "demo", "--no-save")
+    one.until(r"llamatop")
+    assert one.leave(lambda: one.child.send(key), 2) in (0, 130)
+
+
+def test_a_killed_engine_is_told_and_the_screen_lives(terminal: Callable[..., Terminal]) -> None:
+    one = terminal(*SCRIPTED)
+    one.until(r"\d+/200")
+    children = psutil.Process(one.child.pid).children()
+    engine = next(child for child in children if "engines.host" in " ".join(child.cmdline()))
+    engine.kill()
+    one.until(r"SIGKILL")
+    assert one.leave(lambda: one.child.send("q"), 2) in (0, 1)
+
+
+@pytest.mark.parametrize("model", ["no/such-model", "./nowhere"])
+def test_a_refused_model_is_one_line_after_the_screen(
+    terminal: Callable[..., Terminal], model: str
+) -> None:
+    one = terminal("--model", model, "--out", "run.parquet")
+    one.until(r"--model")
+    one.leave(lambda: one.child.send("q"), 2)
+    assert one.child.exitstatus == 2
