@@ -13,7 +13,7 @@ from importlib import import_module
 
 from llamatop.errors import InputError
 
-COMMANDS = ("replay", "models")
+COMMANDS = ("replay", "models", "doctor")
 """Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
 
 

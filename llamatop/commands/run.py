@@ -19,6 +19,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop --record         no UI: run, record, print a summary
   llamatop replay FILE      the same UI on a recording (--json: its summary)
   llamatop models           what can be run here
+  llamatop doctor           what works here and what does not
 """
 
 

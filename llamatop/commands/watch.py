@@ -9,7 +9,6 @@ from llamatop.live import LiveRun
 from llamatop.pump import Pump
 from llamatop.session import Session
 
-
 KEPT_REQUESTS = 10_000
 """Requests that the screen of an endless run remembers; the recording has them all."""
 
