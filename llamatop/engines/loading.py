@@ -1,0 +1,170 @@
+"""Turns a resolved model to a loaded one: weights on the device, prompts, detokenizer, facts.
+
+Knows torch and transformers; nothing of where a model comes from (`resolve`) or how requests
+are scheduled (the engines). Executes no code that comes with a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from tokenizers import Tokenizer
+from transformers.utils import logging
+
+from llamatop.config import RunConfig
+from llamatop.engines import architecture, devices, weight_files
+from llamatop.engines.architecture import Layout
+from llamatop.engines.base import Detokenizer, EngineMemoryError, Progress
+from llamatop.engines.detokenize import make_detokenizer
+from llamatop.engines.devices import Place
+from llamatop.engines.prompts import Prompts
+from llamatop.engines.random_weights import random_model, weight_bytes
+from llamatop.engines.resolve import Source
+from llamatop.errors import InputError
+from llamatop.events import ModelLoaded
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A model that can generate, with what it takes to ask it and to read it."""
+
+    model: Any
+    """A transformers model in evaluation mode; its `generation_config` ignores end of text."""
+    device: torch.device
+    prompts: Prompts
+    detokenizer: Detokenizer
+    facts: ModelLoaded
+    """All but the engine's name, which is not settled yet."""
+
+
+def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
+    """Load the model of `source` as `config` wants it.
+
+    Raises InputError for what a person can mend and EngineMemoryError when memory ends.
+    """
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    device = devices.pick_device(config.device)
+    layout = architecture.read(source, config.layers)
+    place = devices.Place(device, devices.pick_dtype(config.dtype, layout.dtype, device))
+    try:
+        model = _weights(source, layout, place, config.seed, progress)
+    except devices.MEMORY_ERRORS as error:
+        if devices.is_memory_error(error):
+            raise EngineMemoryError(f"no memory left for the weights: {error}") from error
+        raise
+    model.generation_config = _generation_config(model.generation_config)
+    torch.manual_seed(config.seed)
+    tokenizer = _tokenizer(source.folder)
+    vocabulary = int(layout.text.vocab_size)
+    return Loaded(
+        model=model,
+        device=device,
+        prompts=Prompts.make(tokenizer, vocabulary, layout.special_ids, config.seed),
+        detokenizer=make_detokenizer(tokenizer),
+        facts=_facts(source, layout, model, place),
+    )
+
+
+def _weights(source: Source, layout: Layout, place: Place, seed: int, progress: Progress) -> Any:
+    if source.folder is None:
+        return random_model(layout, place, seed, progress)
+    total = sum(file.stat().st_size for file in weight_files.check(source.folder))
+    progress("weights", 0, total)
+    hook = logging.set_tqdm_hook(lambda _, args, kwargs: _Told(args, kwargs, total, progress))
+    try:
+        return _trained(source, layout, place)
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+        if devices.is_memory_error(error):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"--model {source.model}: cannot be loaded: {reason}") from error
+    finally:
+        logging.set_tqdm_hook(hook)
+
+
+def _trained(source: Source, layout: Layout, place: Place) -> Any:
+    """The checkpoint's model; ValueError if it lacks a weight, which would be left random."""
+    model, found = layout.kind.from_pretrained(
+        source.folder,
+        config=layout.config,
+        dtype=place.dtype,
+        device_map={"": place.device},
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        output_loading_info=True,
+    )
+    if missing := sorted(found["missing_keys"]):
+        raise ValueError(f"{len(missing)} of its weights are missing, such as {missing[0]}")
+    return model.eval()
+
+
+class _Told:
+    """Stands in for transformers' progress bar; tells the share of tensors done, as bytes."""
+
+    def __init__(
+        self, args: Sequence[Any], kwargs: dict[str, Any], total: int, progress: Progress
+    ) -> None:
+        self._items = args[0] if args else kwargs.get("iterable", ())
+        self._total = total
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[Any]:
+        count = len(self._items)
+        for done, item in enumerate(self._items):
+            yield item
+            self._progress("weights", self._total * (done + 1) // count, self._total)
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *args, **kwargs: None
+
+
+def _tokenizer(folder: Path | None) -> Tokenizer | None:
+    """The tokenizer in a model's folder, an older format converted; None if it has none."""
+    if folder is None:
+        return None
+    if (folder / "tokenizer.json").is_file():
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError):
+        return None
+    return getattr(tokenizer, "backend_tokenizer", None)
+
+
+def _generation_config(checkpoint: Any) -> Any:
+    """Samples as the checkpoint asks, one sequence for each prompt, to the length asked for."""
+    sampling = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p")
+    wanted = {name: getattr(checkpoint, name, None) for name in sampling}
+    kept = {name: value for name, value in wanted.items() if value is not None}
+    if not kept.get("do_sample"):
+        kept = {"do_sample": False}
+    return transformers.GenerationConfig(**kept, eos_token_id=None, pad_token_id=None)
+
+
+def _facts(source: Source, layout: Layout, model: Any, place: Place) -> ModelLoaded:
+    return ModelLoaded(
+        time=0,
+        engine="",
+        engine_reason="",
+        device=str(place.device),
+        device_name=devices.name_of(place.device),
+        dtype=str(place.dtype).removeprefix("torch."),
+        weights="random" if source.folder is None else "trained",
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        weights_bytes=weight_bytes(model),
+        layers=layout.layers,
+        whole_layers=layout.whole_layers,
+        context=source.context,
+        threads=torch.get_num_threads(),
+        versions={"torch": str(torch.__version__), "transformers": transformers.__version__},
+    )

@@ -1,0 +1,40 @@
+"""From the settings of a run to an engine that can serve it.
+
+Light until a model is found: torch and transformers are imported only after `resolve` has
+accepted the input, so a mistake is told at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from llamatop.config import RunConfig
+from llamatop.engines.base import Engine, Progress
+from llamatop.engines.resolve import resolve
+
+_QUIET = {
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN_WARNING": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""Read by the libraries when they are imported."""
+
+
+def load_engine(config: RunConfig, progress: Progress) -> Engine:
+    """Find, load and get ready the model of `config`.
+
+    Raises InputError for what a person can mend, EngineMemoryError when memory ends.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    source = resolve(config, progress)
+    progress("imports", 0, None)
+    loading = importlib.import_module("llamatop.engines.loading")
+    engines = importlib.import_module("llamatop.engines.torch_engines")
+    engine: Engine = engines.make_engine(config, loading.load(config, source, progress))
+    return engine

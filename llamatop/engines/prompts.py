@@ -1,0 +1,81 @@
+"""Prompts of an exact length, each different from its first token on.
+
+A prompt that begins like another could be answered from a cache, and its time to first token
+would measure that. Text is Python's own documentation; where there is no tokenizer, noise.
+Making one is a slice of a list: no work beside a running decode.
+"""
+
+from __future__ import annotations
+
+import importlib
+import random
+from collections import defaultdict
+from typing import Any, Self
+
+TEXT_CHARACTERS = 400_000
+"""So much of the documentation is encoded, once."""
+NOISE_TOKENS = 100_000
+
+
+class Prompts:
+    """Windows of one long list of token ids, each beginning with another id than the last ones."""
+
+    def __init__(self, corpus: list[int], begin: list[int], seed: int) -> None:
+        """`begin` are the ids with which every prompt begins (a tokenizer's `<bos>`)."""
+        self._corpus = corpus
+        self._begin = begin
+        self._starts = _starts(corpus, random.Random(seed))
+
+    @classmethod
+    def make(cls, tokenizer: Any, vocabulary: int, special_ids: frozenset[int], seed: int) -> Self:
+        """From text where there is a tokenizer (a `tokenizers.Tokenizer`), else from noise."""
+        if tokenizer is None:
+            return cls(_noise(vocabulary, special_ids, seed), [], seed)
+        return cls(_text(tokenizer), _begin(tokenizer), seed)
+
+    def prompt(self, request: int, tokens: int) -> list[int]:
+        """The prompt of that request, `tokens` ids long, the same for the same seed."""
+        body = tokens - len(self._begin)
+        if body <= 0:
+            return self._begin[:tokens]
+        start = self._starts[request % len(self._starts)]
+        window = self._corpus[start : start + body]
+        while len(window) < body:
+            window += self._corpus[: body - len(window)]
+        return self._begin + window
+
+
+def _starts(corpus: list[int], rng: random.Random) -> list[int]:
+    """Every place in the corpus, ordered so that ids to begin with come back as late as can be."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, token in enumerate(corpus):
+        places[token].append(place)
+    for same in places.values():
+        rng.shuffle(same)
+    order: list[int] = []
+    groups = list(places.values())
+    while groups:
+        rng.shuffle(groups)
+        order.extend(group.pop() for group in groups)
+        groups = [group for group in groups if group]
+    return order
+
+
+def _text(tokenizer: Any) -> list[int]:
+    topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
+    text = "\n".join(topics[name] for name in sorted(topics))[:TEXT_CHARACTERS]
+    return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _begin(tokenizer: Any) -> list[int]:
+    """The ids that the tokenizer puts before every text."""
+    plain = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a", add_special_tokens=True).ids
+    place = next((i for i in range(len(whole)) if whole[i : i + len(plain)] == plain), 0)
+    return list(whole[:place])
+
+
+def _noise(vocabulary: int, special_ids: frozenset[int], seed: int) -> list[int]:
+    rng = random.Random(seed)
+    usable = [id for id in range(vocabulary) if id not in special_ids]
+    return rng.choices(usable, k=NOISE_TOKENS)

@@ -1,0 +1,135 @@
+"""Where a model comes from, settled before anything heavy is imported or loaded.
+
+In this order: the bundled demo, a local folder, for random weights the built-in catalog, the
+Hugging Face cache, the Hub. Reads files, executes none of them; knows neither torch nor
+transformers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from llamatop.catalog import demo_folder, find
+from llamatop.config import RunConfig
+from llamatop.engines import weight_files
+from llamatop.engines.base import Progress
+from llamatop.errors import InputError
+
+_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model that is on this machine."""
+
+    model: str
+    """As it was asked for."""
+    architecture: dict[str, Any]
+    """Its `config.json`."""
+    folder: Path | None
+    """With weights and tokenizer; None: only the architecture is here, weights will be random."""
+
+    @property
+    def context(self) -> int | None:
+        """Longest prompt and output together in tokens, where the architecture has a limit."""
+        text = text_config(self.architecture)
+        return next((text[key] for key in _CONTEXT_KEYS if isinstance(text.get(key), int)), None)
+
+
+def resolve(config: RunConfig, progress: Progress) -> Source:
+    """Find the model of `config`, downloading it if need be; InputError in one line if it cannot.
+
+    A download is told to `progress` in bytes, as stage `download`.
+    """
+    source = _architecture(config.model) if config.weights == "random" else None
+    source = source or _whole(config.model, progress)
+    check_context(config, source)
+    return source
+
+
+def text_config(architecture: dict[str, Any]) -> dict[str, Any]:
+    """The part of a `config.json` that describes the language model."""
+    text = architecture.get("text_config")
+    return text if isinstance(text, dict) else architecture
+
+
+def check_context(config: RunConfig, source: Source) -> None:
+    """Raise InputError if prompt and output do not fit the model's context."""
+    asked = config.prompt_toks + config.gen_toks
+    if source.context is not None and asked > source.context:
+        raise InputError(
+            f"--prompt-toks {config.prompt_toks} and --gen-toks {config.gen_toks} make {asked} "
+            f"tokens: {config.model} takes at most {source.context}"
+        )
+
+
+def _whole(model: str, progress: Progress) -> Source:
+    """A model with its trained weights."""
+    if model == "demo":
+        return _from_folder(model, demo_folder())
+    if _is_path(model):
+        return _from_folder(model, Path(model).expanduser())
+    hub = _hub()
+    return _from_folder(model, hub.cached_model(model) or hub.download_model(model, progress))
+
+
+def _architecture(model: str) -> Source:
+    """A model's architecture alone, for random weights."""
+    if model == "demo":
+        return _bare(model, demo_folder() / "config.json")
+    if _is_path(model):
+        return _bare(model, Path(model).expanduser() / "config.json")
+    if known := find(model):
+        return Source(model, known.architecture(), None)
+    return _bare(model, _hub().config_file(model))
+
+
+def _hub() -> ModuleType:
+    """The Hub's library takes a third of a second to import, which a local model need not."""
+    return importlib.import_module("llamatop.engines.hub")
+
+
+def _is_path(model: str) -> bool:
+    """A folder that is here, or a name that can only be meant as a path."""
+    if model.startswith(("/", "./", "../", "~", ".\\")) or model in (".", ".."):
+        return True
+    return Path(model).is_dir()
+
+
+def _bare(model: str, config: Path) -> Source:
+    return Source(model, _read_config(model, config), None)
+
+
+def _from_folder(model: str, folder: Path) -> Source:
+    architecture = _read_config(model, folder / "config.json")
+    _check_weights(model, folder)
+    return Source(model, architecture, folder)
+
+
+def _read_config(model: str, path: Path) -> dict[str, Any]:
+    if not path.parent.is_dir():
+        raise InputError(f"--model {model}: there is no such folder")
+    try:
+        return dict(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
+    except FileNotFoundError:
+        raise InputError(
+            f"--model {model}: no config.json in {path.parent}; give the folder of a model as "
+            "save_pretrained writes it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"--model {model}: {path} cannot be read: {error}") from None
+
+
+def _check_weights(model: str, folder: Path) -> None:
+    try:
+        weight_files.check(folder)
+    except weight_files.WeightsError as error:
+        raise InputError(
+            f"--model {model}: {error}; get it as safetensors, or use --weights random"
+        ) from None

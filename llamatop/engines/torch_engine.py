@@ -1,0 +1,74 @@
+"""What the engines that run a transformers model in this process have in common."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+
+import msgspec
+import torch
+from torch import nn
+
+from llamatop.config import RunConfig
+from llamatop.engines.base import EngineMemoryError, WorkLike
+from llamatop.engines.devices import is_memory_error
+from llamatop.engines.loading import Loaded
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Leaves a `generate()` whose tokens nobody wants any more."""
+
+
+class TorchEngine:
+    """A loaded model and its memory counters; how requests are served is the subclass's."""
+
+    name = ""
+    """As on the command line."""
+
+    def __init__(self, loaded: Loaded, config: RunConfig, reason: str = "") -> None:
+        """`reason` is why this engine, where `auto` chose it."""
+        self.loaded = loaded
+        self.config = config
+        self.detokenizer = loaded.detokenizer
+        self.facts = msgspec.structs.replace(loaded.facts, engine=self.name, engine_reason=reason)
+        self._cuda = loaded.device if loaded.device.type == "cuda" else None
+
+    def serve(self, work: WorkLike) -> None:
+        """See `base.Engine`."""
+        raise NotImplementedError
+
+    def allocated(self) -> list[tuple[int, int, int]]:
+        """(device, allocated, reserved) in bytes; none on a CPU."""
+        if self._cuda is None:
+            return []
+        allocated = torch.cuda.memory_allocated(self._cuda)
+        return [(self._cuda.index, allocated, torch.cuda.memory_reserved(self._cuda))]
+
+    def reset_peaks(self) -> None:
+        """Start measuring the device peak anew."""
+        if self._cuda is not None:
+            torch.cuda.reset_peak_memory_stats(self._cuda)
+
+    def device_peak(self) -> int | None:
+        """Most bytes allocated since `reset_peaks`; None on a CPU."""
+        return None if self._cuda is None else int(torch.cuda.max_memory_allocated(self._cuda))
+
+    def layers(self) -> Iterable[nn.Module]:
+        """The layers of the language model, in order; none where they cannot be told."""
+        count = self.loaded.facts.layers
+        lists = (part for part in self.loaded.model.modules() if isinstance(part, nn.ModuleList))
+        return next((part for part in lists if len(part) == count), ())
+
+    def prompts(self, ids: list[int], tokens: list[int]) -> torch.Tensor:
+        """Prompts of these requests, shape (requests, tokens), all of one length."""
+        rows = [self.loaded.prompts.prompt(id, n) for id, n in zip(ids, tokens, strict=True)]
+        return torch.tensor(rows, dtype=torch.long, device=self.loaded.device)
+
+
+def raise_if_memory(error: BaseException) -> None:
+    """Raise EngineMemoryError if that is what `error` means, and let go of what it held."""
+    if is_memory_error(error):
+        traceback.clear_frames(error.__traceback__)
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        raise EngineMemoryError(" ".join(str(error).split()) or "no memory left") from None

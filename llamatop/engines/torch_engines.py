@@ -1,0 +1,35 @@
+"""The engines that run a transformers model, by name."""
+
+from __future__ import annotations
+
+from llamatop.config import RunConfig
+from llamatop.engines.base import Engine
+from llamatop.engines.batch import BatchEngine
+from llamatop.engines.continuous import ContinuousEngine
+from llamatop.engines.loading import Loaded
+from llamatop.engines.paging import can_be_paged
+from llamatop.engines.threads import ThreadsEngine
+from llamatop.engines.torch_engine import TorchEngine
+from llamatop.errors import InputError
+
+ENGINES: dict[str, type[TorchEngine]] = {
+    engine.name: engine for engine in (ContinuousEngine, BatchEngine, ThreadsEngine)
+}
+
+
+def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
+    """The engine that `config` names; InputError if it is none or cannot run this model.
+
+    `auto` is continuous batching on a GPU and static batches elsewhere.
+    """
+    if config.engine != "auto":
+        if config.engine not in ENGINES:
+            raise InputError(f"--engine {config.engine}: use one of auto, {', '.join(ENGINES)}")
+        return ENGINES[config.engine](loaded, config)
+    if loaded.device.type == "cuda" and can_be_paged(loaded.model):
+        return ContinuousEngine(loaded, config, "measures fastest on a GPU")
+    return BatchEngine(loaded, config, f"measures fastest on {_place(loaded)}")
+
+
+def _place(loaded: Loaded) -> str:
+    return "a CPU" if loaded.device.type == "cpu" else "this model's attention"

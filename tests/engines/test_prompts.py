@@ -1,0 +1,63 @@
+"""Prompts are exact, repeatable, and share no beginning."""
+
+from __future__ import annotations
+
+import pytest
+from tokenizers import Tokenizer
+
+from llamatop.catalog import demo_folder
+from llamatop.engines.prompts import Prompts
+
+SPECIAL = frozenset({0, 1, 2})
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(demo_folder() / "tokenizer.json"))
+
+
+@pytest.fixture(scope="module")
+def text(tokenizer: Tokenizer) -> Prompts:
+    return Prompts.make(tokenizer, 4096, SPECIAL, seed=0)
+
+
+@pytest.fixture(scope="module")
+def noise() -> Prompts:
+    return Prompts.make(None, 512, SPECIAL, seed=0)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 20, 128, 250_000])
+def test_they_have_exactly_the_length(text: Prompts, noise: Prompts, tokens: int) -> None:
+    assert len(text.prompt(3, tokens)) == tokens
+    assert len(noise.prompt(3, tokens)) == tokens
+
+
+def test_no_two_begin_alike(text: Prompts, noise: Prompts) -> None:
+    firsts = [text.prompt(request, 8)[1] for request in range(1000)]
+    assert len(set(firsts)) == 1000
+    firsts = [noise.prompt(request, 8)[0] for request in range(500)]
+    assert len(set(firsts)) == 500
+    many = [tuple(noise.prompt(request, 16)) for request in range(20_000)]
+    assert len(set(many)) == len(many)
+
+
+def test_the_same_seed_gives_the_same(text: Prompts, tokenizer: Tokenizer) -> None:
+    again = Prompts.make(tokenizer, 4096, SPECIAL, seed=0)
+    other = Prompts.make(tokenizer, 4096, SPECIAL, seed=1)
+    assert again.prompt(7, 30) == text.prompt(7, 30)
+    assert other.prompt(7, 30) != text.prompt(7, 30)
+
+
+def test_text_begins_as_the_tokenizer_begins_and_reads_as_text(
+    text: Prompts, tokenizer: Tokenizer
+) -> None:
+    prompt = text.prompt(5, 200)
+    assert prompt[0] == tokenizer.token_to_id("<|bos|>")
+    assert not SPECIAL & set(prompt[1:])
+    assert tokenizer.decode(prompt).count(" ") > 20
+
+
+def test_noise_has_no_special_ids(noise: Prompts) -> None:
+    ids = set(noise.prompt(0, 50_000))
+    assert not SPECIAL & ids
+    assert ids <= set(range(512))
