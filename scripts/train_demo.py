@@ -150,11 +150,10 @@ class Entry:
 
 @dataclass
 class Corpus:
-    """The documents, and how many of them are chats."""
+    """The documents, on either side of the split."""
 
     train: list[str] = field(default_factory=list)
     held_out: list[str] = field(default_factory=list)
-    chats: int = 0
 
 
 DATA_LINE = re.compile(r"""^(?:[bru]?'[^']*'|[bru]?"[^"]*"|[\w.+-]|[\[\](){},:\s])*,\s*(?:#.*)?$""")
@@ -362,11 +361,9 @@ def collect(seed: int) -> Corpus:
         if page.kind == "prose" and not page.held_out:
             side.append(plain(page, rng))
         side += made
-        corpus.chats += len(made)
     for name in C_MODULES:
         made = list(chats(unseen(c_entries(name), seen), rng))
         (corpus.held_out if Page(name, "", "prose").held_out else corpus.train).extend(made * 2)
-        corpus.chats += len(made) * 2
     rng.shuffle(corpus.train)
     return corpus
 
@@ -573,7 +570,8 @@ PROMPTS = (
     ("def read_config(path):\n", False),
 )
 CARD = """---
-license: psf-2.0
+license: other
+license_name: psf-2.0
 language: en
 library_name: transformers
 pipeline_tag: text-generation
@@ -608,8 +606,9 @@ docstring). The tokenizer was trained on the same text.
 - held out: {held_documents:,} documents, {held_bytes:,} bytes, {held_tokens:,} tokens: every
   document made from {percent} % of the pages, chosen by a hash of the page's name
 - training: {steps:,} steps of {per_step:,} tokens, {tokens:,} tokens seen ({epochs:.1f} passes),
-  {minutes:.0f} minutes on {hardware}; windows of {windows} tokens; Muon for the matrices and
-  AdamW for the rest, cosine schedule, bf16 autocast over fp32 weights
+  {minutes:.0f} minutes on {hardware}
+- windows of {windows} tokens; Muon for the matrices and AdamW for the rest; cosine
+  schedule; bf16 autocast over fp32 weights
 
 ## Held-out loss
 
@@ -632,7 +631,8 @@ Temperature 0.8, top-p 0.95, 120 new tokens, the end token suppressed, seed 0, n
 
 - It knows nothing and follows no instruction; names, signatures and claims are invented.
 - Greedy decoding soon repeats itself. Sample at a temperature of 0.7 to 1.
-- English only, Python only. Positions past {context} were never trained.
+- English only, Python only. Positions past {short} were trained little, those past
+  {context} never.
 - The chat template has no system role: any message that is not the assistant's is a user's.
 
 ## Licence
@@ -706,7 +706,7 @@ def write_card(out: Path, corpus: Corpus, run: Run, tokens: int, hardware: str) 
         parameters=sum(p.numel() for p in model.parameters()),
         python=platform.python_version(),
         documents=len(corpus.train),
-        chats=corpus.chats,
+        chats=sum(USER in text for text in corpus.train),
         train_bytes=size_of(corpus.train),
         train_tokens=tokens,
         held_documents=len(corpus.held_out),
