@@ -1,1 +1,1 @@
-"""The terminal screen. The only place that imports Textual."""
+"""The terminal UI: what a session looks like, live and in a replay."""

@@ -1,0 +1,67 @@
+"""A widget that is drawn from lines, and redraws only the rows that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from llamatop.tui.frame import Frame
+from llamatop.tui.lines import Line
+from llamatop.tui.paint import changed_rows, paint
+from llamatop.tui.palette import Palette
+
+
+class Drawn(Widget):
+    """Shows what `lines` returns for the newest frame; subclasses say what that is."""
+
+    DEFAULT_CSS = """
+    Drawn { background: $background; color: $foreground; }
+    """
+
+    def __init__(self, palette: Palette, *, id: str) -> None:
+        super().__init__(id=id)
+        self._palette = palette
+        self._frame: Frame | None = None
+        self._rows: Sequence[Line] = []
+        self._rows_size = (0, 0)
+
+    def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
+        """What to draw: `height` lines of `width` cells."""
+        raise NotImplementedError
+
+    def show(self, frame: Frame) -> None:
+        """Draw a frame; costs nothing where nothing changed."""
+        self._frame = frame
+        size = (self.size.width, self.size.height)
+        if 0 in size:
+            return
+        rows = self._drawing(frame)
+        if size != self._rows_size or len(rows) != len(self._rows):
+            self._rows, self._rows_size = rows, size
+            self.refresh()
+            return
+        changed = changed_rows(self._rows, rows)
+        self._rows = rows
+        if changed:
+            self.refresh(*(Region(0, y, size[0], 1) for y in changed))
+
+    def repaint(self, palette: Palette) -> None:
+        """The same in other colours."""
+        self._palette = palette
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One row, painted."""
+        size = (self.size.width, self.size.height)
+        if size != self._rows_size and self._frame is not None:
+            self._rows, self._rows_size = self._drawing(self._frame), size
+        line = self._rows[y] if y < len(self._rows) else ()
+        return paint(line, self.size.width, self._palette.plain)
+
+    def _drawing(self, frame: Frame) -> Sequence[Line]:
+        width, height = self.size.width, self.size.height
+        rows = list(self.lines(frame, width, height))[:height]
+        return rows + [()] * (height - len(rows))

@@ -1,0 +1,260 @@
+"""The figures of one frame, each worked out once however many panels show it.
+
+Pure functions of a session, and a memo for those too dear for ten times a second. What is
+bounded here (the newest requests, a window of time) is bounded so that a frame costs the same
+after hours as after seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
+from typing import TypeVar, cast
+
+from llamatop.clock import SECOND
+from llamatop.events import Event
+from llamatop.metrics import LevelFigures, e2e, gaps, level_figures, meets, queue_time, tpot, ttft
+from llamatop.session import BIN, Level, Request, Session
+from llamatop.stats import Distribution, distribution
+
+RECENT = 512
+"""Completed requests whose latencies are shown: the newest of a level."""
+
+RECENT_GAPS = 8_000
+"""Gaps between tokens that are shown: of the newest requests."""
+
+STEPS = tuple(round(s * SECOND) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 3600))
+"""Widths of a chart's samples (ns)."""
+
+LIVE_STEP = SECOND // 2
+
+_HELD = 3 * SECOND
+"""A sample of memory counts until the next, but no longer than this."""
+
+_PACE = 60 * SECOND
+
+_LATE = 5
+"""Seconds for which a bin may still change: events of several processes interleave."""
+
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+
+def tokens_between(session: Session, start: int, end: int) -> int:
+    """Output tokens in the whole bins from `start` to `end` (ns)."""
+    return sum(session.token_bins[max(start, 0) // BIN : max(end, 0) // BIN])
+
+
+def pace_window(session: Session) -> int:
+    """Nanoseconds in which about eight tokens arrive at the last minute's pace: 1 to 10 s."""
+    span = min(session.now, _PACE)
+    tokens = tokens_between(session, session.now - span, session.now)
+    if not tokens:
+        return SECOND
+    wished = 8 * span / tokens
+    return min(max(math.ceil(wished / SECOND), 1), 10) * SECOND
+
+
+def rate_now(session: Session) -> float | None:
+    """Output tokens per second over the newest window that the pace asks for; None at the start."""
+    end = session.now // BIN * BIN
+    start = max(end - pace_window(session), 0)
+    return tokens_between(session, start, end) * SECOND / (end - start) if end > start else None
+
+
+def rate_samples(
+    session: Session, step: int, count: int, window: int | None = None
+) -> list[float | None]:
+    """Output tokens per second at the ends of the newest `count` whole steps, oldest first.
+
+    Each is the mean over `window` (at least a step); None before the run began.
+    """
+    width = max(window or step, step)
+    last = session.now // step
+    samples: list[float | None] = []
+    for place in range(last - count + 1, last + 1):
+        end = place * step
+        if end <= 0:
+            samples.append(None)
+            continue
+        start = max(end - width, 0)
+        samples.append(tokens_between(session, start, end) * SECOND / (end - start))
+    return samples
+
+
+def peak_rate(session: Session, since: int = 0) -> float | None:
+    """The most output tokens in one whole second of the run, from second `since` on."""
+    bins, per = session.token_bins, SECOND // BIN
+    whole = range(since, session.now // SECOND)
+    return max((float(sum(bins[i * per : (i + 1) * per])) for i in whole), default=None)
+
+
+def level_rate(session: Session, level: Level | None) -> float | None:
+    """Output tokens per second of a level, from its first measured request until now or its end."""
+    if level is None or not level.requests:
+        return None
+    start = level.started if level.forgotten else level.requests[0].scheduled
+    end = session.now if level.ended is None else level.ended
+    if end - start < BIN:
+        return None
+    return tokens_between(session, start, end) * SECOND / (end - start)
+
+
+def sampled(
+    samples: Sequence[E], value: Callable[[E], float | None], now: int, step: int, count: int
+) -> list[float | None]:
+    """A sampled quantity at the ends of the newest `count` whole steps, oldest first."""
+    last = now // step
+    times = _newer(samples, (last - count) * step - _HELD)
+    held = max(_HELD, step)
+    result: list[float | None] = []
+    for place in range(last - count + 1, last + 1):
+        at = bisect_left(times, place * step + 1, key=_time) - 1
+        fresh = at >= 0 and place * step - times[at].time <= held
+        result.append(value(times[at]) if fresh else None)
+    return result
+
+
+_time = attrgetter("time")
+
+
+def _newer(samples: Sequence[E], since: int) -> Sequence[E]:
+    return samples[max(bisect_left(samples, since, key=_time) - 1, 0) :]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Latency:
+    """Latencies of the newest requests of a level, in seconds, and the values behind them."""
+
+    values: dict[str, list[float]]
+    """By figure (TTFT, TPOT, ITL, E2E, queue), in ascending order."""
+    spread: dict[str, Distribution | None]
+    requests: int
+    complete: bool
+    """False: no request has completed yet, these are of those in flight."""
+    met: float | None = None
+    """Share of the completed requests that meet every target; None without targets."""
+
+
+def recent_latency(level: Level | None, slo: dict[str, float] | None = None) -> Latency:
+    """What the newest completed requests took, or, before there is one, those in flight."""
+    requests = level.requests if level is not None else []
+    done = list(islice((r for r in reversed(requests) if r.state == "done"), RECENT))
+    shown = done or [r for r in requests[-RECENT:] if r.tokens]
+    values = {
+        "TTFT": _known(ttft(r) for r in shown),
+        "TPOT": _known(tpot(r) for r in shown),
+        "ITL": sorted(islice((gap for r in shown for gap in gaps(r)), RECENT_GAPS)),
+        "E2E": _known(e2e(r) for r in done),
+        "queue": _known(queue_time(r) for r in shown),
+    }
+    spread = {name: distribution(numbers) for name, numbers in values.items()}
+    met = sum(meets(r, slo) for r in done) / len(done) if done and slo else None
+    return Latency(values, spread, len(shown), bool(done), met)
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return sorted(value for value in values if value is not None)
+
+
+def finished_requests(session: Session, level: Level) -> int:
+    """Measured requests of a level that have ended, however."""
+    flying = sum(1 for r in session.active.values() if r.level == level.id and not r.warmup)
+    return level.forgotten + len(level.requests) - flying
+
+
+def newest_first(session: Session, most: int) -> list[Request]:
+    """Requests that have ended, the latest to arrive first, at most so many."""
+    ended = (r for r in reversed(session.requests.values()) if r.ended is not None)
+    return list(islice(ended, most))
+
+
+class Figures:
+    """The figures of a session, kept for as long as they cannot have changed much.
+
+    One object serves all frames of an app: `look` turns it to the session of the next one.
+    """
+
+    def __init__(self) -> None:
+        self.session = Session()
+        self._levels: dict[int, LevelFigures] = {}
+        self._memo: dict[str, tuple[object, object]] = {}
+        self._peak: tuple[int, float | None] = (0, None)
+        """(whole seconds looked at, the best of them)."""
+        self._tokens = (0, 0)
+        """(bins that change no more, the tokens in them)."""
+
+    def look(self, session: Session) -> None:
+        """Turn to a session; another object than before (a seek) forgets everything."""
+        if session is not self.session:
+            self.session = session
+            self._levels.clear()
+            self._memo.clear()
+            self._peak = (0, None)
+            self._tokens = (0, 0)
+
+    @property
+    def slo(self) -> dict[str, float]:
+        """The targets in seconds, by figure."""
+        return self.session.started.config.slo if self.session.started else {}
+
+    def rate(self) -> float | None:
+        """Output tokens per second now."""
+        return self._once("rate", self.session.now, lambda: rate_now(self.session))
+
+    def peak(self) -> float | None:
+        """The best second of the run, in tokens."""
+        return self._once("peak", self.session.now // SECOND, self._new_peak)
+
+    def _new_peak(self) -> float | None:
+        """The best so far against the seconds since; the last few are looked at again."""
+        until, best = self._peak
+        newest = peak_rate(self.session, max(until - _LATE, 0))
+        best = max((p for p in (best, newest) if p is not None), default=None)
+        self._peak = (self.session.now // SECOND, best)
+        return best
+
+    def tokens(self) -> int:
+        """Output tokens of the run so far, warm-up included."""
+        settled, total = self._tokens
+        bins = self.session.token_bins
+        older = max(len(bins) - _LATE * SECOND // BIN, settled)
+        total += sum(bins[settled:older])
+        self._tokens = (older, total)
+        return total + sum(bins[older:])
+
+    def average(self) -> float | None:
+        """Output tokens per second of the newest level; exact once it has ended."""
+        level = self.session.level
+        if level is not None and level.ended is not None:
+            return self.level(level).output_rate
+        return self._once(
+            "average", self.session.now // BIN, lambda: level_rate(self.session, level)
+        )
+
+    def latency(self) -> Latency:
+        """Latencies of the newest level, worked out anew at most once a second."""
+        level = self.session.level
+        done = -1 if level is None else finished_requests(self.session, level)
+        key = (level.id if level else None, done > 0, self.session.now // SECOND)
+        if self.session.ended is not None:
+            key = (level.id if level else None, done > 0, -1)
+        return self._once("latency", key, lambda: recent_latency(level, self.slo))
+
+    def level(self, level: Level) -> LevelFigures:
+        """All figures of a level that has ended."""
+        if level.id not in self._levels:
+            self._levels[level.id] = level_figures(self.session, level)
+        return self._levels[level.id]
+
+    def _once(self, name: str, key: object, work: Callable[[], T]) -> T:
+        """The kept value of that key, else what `work` gives."""
+        if name in self._memo and self._memo[name][0] == key:
+            return cast(T, self._memo[name][1])
+        value = work()
+        self._memo[name] = (key, value)
+        return value

@@ -1,0 +1,63 @@
+"""What one drawing of the screen is made from: the session, its figures, the person's choices.
+
+The choices are the only state of the screen that is not in the session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llamatop.session import Session
+from llamatop.tui.figures import Figures
+
+ORDERS = ("newest", "id", "state", "progress", "tok/s", "TTFT", "queue")
+"""What the request table can be sorted by."""
+
+
+@dataclass
+class Choices:
+    """What the person has chosen to see."""
+
+    order: str = "newest"
+    reverse: bool = False
+    query: str = ""
+    """Requests whose id, state, text or error holds this are shown."""
+    span: int | None = None
+    """Index of the chart's step in `figures.STEPS`; None: what suits."""
+    maximised: str | None = None
+
+
+@dataclass(frozen=True)
+class Playback:
+    """Where a replay stands. Times in ns of the recorded run."""
+
+    playing: bool
+    speed: float
+    position: int
+    length: int
+    marks: tuple[tuple[int, str], ...] = ()
+    """(time, `level` or `failure`), in order of time."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Whether the run is being recorded, and where."""
+
+    name: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """All that one drawing shows."""
+
+    session: Session
+    figures: Figures
+    choices: Choices = field(default_factory=Choices)
+    playback: Playback | None = None
+    """None: the run is live."""
+    keeping: Keeping | None = None
+    """None: nothing is recorded."""
+    cost: str = ""
+    """What the screen itself takes."""
+    leaving: bool = False

@@ -1,0 +1,125 @@
+"""Every key and what it does: bindings, help and palette are made from this one table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from textual.binding import Binding
+
+
+class Command(NamedTuple):
+    """A key and its action."""
+
+    keys: str
+    """Textual's names, divided by commas."""
+    action: str
+    told: str
+    """What it does, for the palette."""
+    page: tuple[str, str] | None = None
+    """Key and words on the page of keys, often for two commands at once."""
+    where: str = "all"
+    """`all`, `live` or `replay`."""
+    priority: bool = False
+
+
+COMMANDS = (
+    Command(
+        "space",
+        "toggle_pause",
+        "hold new requests back, or let them go on",
+        ("space", "hold new requests back, or let them go on"),
+        "live",
+    ),
+    Command(
+        "plus,equals_sign",
+        "more",
+        "more requests at once",
+        ("+ -", "more or fewer requests at once"),
+        "live",
+    ),
+    Command("minus", "less", "fewer requests at once", None, "live"),
+    Command(
+        "c", "cancel", "cancel the selected request", ("c", "cancel the selected request"), "live"
+    ),
+    Command("space", "toggle_pause", "play or pause", ("space", "play or pause"), "replay"),
+    Command("plus,equals_sign", "more", "play faster", ("+ -", "play faster or slower"), "replay"),
+    Command("minus", "less", "play slower", None, "replay"),
+    Command("right", "seek(5)", "5 seconds on", ("← →", "5 seconds back or on"), "replay"),
+    Command("left", "seek(-5)", "5 seconds back", None, "replay"),
+    Command("shift+right", "seek(1)", "1 second on", ("shift", "with ← →: 1 second"), "replay"),
+    Command("shift+left", "seek(-1)", "1 second back", None, "replay"),
+    Command(
+        "full_stop",
+        "step(1)",
+        "pause, and on to the next event",
+        (", .", "pause, and a tenth of a second back, or on to the next event"),
+        "replay",
+    ),
+    Command("comma", "step(-1)", "pause, and a tenth of a second back", None, "replay"),
+    Command(
+        "n",
+        "to_mark(1)",
+        "to the next level or failure",
+        ("n N", "to the next or previous level or failure"),
+        "replay",
+    ),
+    Command("N", "to_mark(-1)", "to the previous level or failure", None, "replay"),
+    Command("up,k", "move(-1)", "up a row", ("↑ ↓", "up or down a row; also k, j and the wheel")),
+    Command("down,j", "move(1)", "down a row"),
+    Command("pageup", "page(-1)", "up a screen", ("pg up dn", "up or down a screen")),
+    Command("pagedown", "page(1)", "down a screen"),
+    Command("home,g", "move(-1000000)", "to the first row", ("g G", "to the first or last row")),
+    Command("end,G", "move(1000000)", "to the last row"),
+    Command("enter", "open", "open the selected request", ("enter", "open the selected request")),
+    Command(
+        "slash",
+        "filter",
+        "show only requests that hold some words",
+        ("/", "show only requests that hold these words"),
+    ),
+    Command(
+        "o", "order", "sort by the next column", ("o O", "sort by the next column; turn round")
+    ),
+    Command("O", "reverse", "turn the order round"),
+    Command("1", "maximise('throughput')", "throughput alone", ("1 - 5", "one panel alone")),
+    Command("2", "maximise('latency')", "latency alone"),
+    Command("3", "maximise('memory')", "memory alone"),
+    Command("4", "maximise('requests')", "requests alone"),
+    Command("5", "maximise('events')", "events alone"),
+    Command(
+        "z",
+        "zoom(1)",
+        "histories over a longer time",
+        ("z Z", "histories over a longer or shorter time"),
+    ),
+    Command("Z", "zoom(-1)", "histories over a shorter time"),
+    Command("t", "next_theme", "the next theme", ("t", "the next theme")),
+    Command(
+        "escape", "back", "close, clear, restore", ("esc", "close; clear the filter; all panels")
+    ),
+    Command("question_mark,f1", "help", "all keys", ("?", "this page; ctrl+p: everything by name")),
+    Command("q", "leave", "quit", ("q", "quit; the recording is finished first")),
+    Command("ctrl+q,ctrl+c", "leave", "quit, from anywhere", None, priority=True),
+)
+
+
+def commands(replay: bool, live: bool) -> list[Command]:
+    """Those that work on a replay, on a live run, or on neither."""
+    wanted = {"all", *(["replay"] if replay else []), *(["live"] if live else [])}
+    return [command for command in COMMANDS if command.where in wanted]
+
+
+def bindings() -> list[Binding]:
+    """Textual's bindings, each key once."""
+    made: dict[str, Binding] = {}
+    for command in COMMANDS:
+        binding = Binding(
+            command.keys,
+            command.action,
+            command.told,
+            show=False,
+            priority=command.priority,
+            system=command.priority,
+        )
+        made.setdefault(command.keys, binding)
+    return list(made.values())

@@ -1,0 +1,141 @@
+"""The monitor: all parts of the screen, each at its place of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.app import ComposeResult
+from textual.geometry import Offset, Region, Size, Spacing
+from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.widget import Widget
+
+from llamatop.tui.drawn import Drawn
+from llamatop.tui.frame import Choices, Frame
+from llamatop.tui.palette import Palette
+from llamatop.tui.panels import Footer, Header, Panel, Transport
+from llamatop.tui.plan import Box, plan
+from llamatop.tui.table import RequestsPanel, RequestTable
+from llamatop.tui.views.events import events as events_view
+from llamatop.tui.views.footer import Key
+from llamatop.tui.views.latency import latency
+from llamatop.tui.views.memory import memory
+from llamatop.tui.views.throughput import throughput
+
+if TYPE_CHECKING:
+    from llamatop.tui.filter import FilterInput
+
+
+class PlanLayout(Layout):
+    """Places children by the plan; a child without a box is not shown."""
+
+    name = "plan"
+
+    def __init__(self, boxes: Callable[[Size], dict[str, Box]]) -> None:
+        self._boxes = boxes
+
+    def arrange(
+        self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True
+    ) -> ArrangeResult:
+        """Placements of those children that the plan names."""
+        boxes = self._boxes(size)
+        nowhere = Spacing(0, 0, 0, 0)
+        return [
+            WidgetPlacement(Region(*boxes[child.id]), Offset(0, 0), nowhere, child)
+            for child in children
+            if child.id in boxes
+        ]
+
+
+class Monitor(Widget):
+    """Header, five panels, transport bar and footer."""
+
+    DEFAULT_CSS = """
+    Monitor { width: 100%; height: 100%; background: $background; }
+    """
+
+    def __init__(
+        self, palette: Palette, keys: Callable[[Frame], list[Key]], transport: bool
+    ) -> None:
+        super().__init__(id="monitor")
+        self._transport = transport
+        self._palette = palette
+        self._last: Frame | None = None
+        self.maximised: str | None = None
+        self.requests = RequestsPanel(palette)
+        self._parts: list[Drawn] = [
+            Header(palette, id="header"),
+            Panel(palette, 1, "Throughput", throughput),
+            Panel(palette, 2, "Latency", latency),
+            Panel(palette, 3, "Memory", memory),
+            self.requests,
+            Panel(palette, 5, "Events", events_view),
+            Transport(palette, id="transport"),
+            Footer(palette, keys),
+        ]
+        self._filter: FilterInput | None = None
+        self._plan_layout = PlanLayout(self._boxes)
+
+    def _boxes(self, size: Size) -> dict[str, Box]:
+        """The plan, with the filter's input in the footer's place while it is open."""
+        boxes = plan(size.width, size.height, self._transport, self.maximised)
+        if self._filter is not None and "footer" in boxes:
+            boxes["filter"] = boxes.pop("footer")
+        return boxes
+
+    @property
+    def layout(self) -> Layout:
+        """By the plan, whatever the style sheet says."""
+        return self._plan_layout
+
+    @property
+    def table(self) -> RequestTable:
+        """The rows of requests."""
+        return self.requests.table
+
+    def compose(self) -> ComposeResult:
+        """All parts; the plan decides which are seen."""
+        yield from self._parts
+
+    def show(self, frame: Frame) -> None:
+        """Draw a frame."""
+        self._last = frame
+        for part in self._parts:
+            part.show(frame)
+
+    def maximise(self, panel: str | None) -> None:
+        """Give one panel the whole body, or all their places again."""
+        self.maximised = panel
+        self._arrange_anew()
+
+    def ask_filter(self, choices: Choices, draw: Callable[[], None]) -> None:
+        """Open an input in the footer's place; what is typed filters at once."""
+        from llamatop.tui.filter import FilterInput  # noqa: PLC0415  (not for the first paint)
+
+        if self._filter is None:
+            self._filter = FilterInput(choices, draw, self._end_filter)
+            self.mount(self._filter)
+            self._filter.focus()
+
+    def _end_filter(self) -> None:
+        if self._filter is not None:
+            self._filter.remove()
+            self._filter = None
+            self.table.focus()
+            self._arrange_anew()
+
+    def _arrange_anew(self) -> None:
+        """Textual keeps the arrangement until a child asks for another."""
+        self._parts[0].refresh(layout=True)
+
+    def repaint(self, palette: Palette) -> None:
+        """The same in other colours."""
+        for part in self._parts:
+            part.repaint(palette)
+        self.table.repaint(palette)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Draw again as soon as the parts have their new sizes."""
+        if self._last is not None:
+            self.call_after_refresh(self.show, self._last)

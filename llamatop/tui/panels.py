@@ -1,0 +1,107 @@
+"""The drawn parts of the screen: header, panels, transport bar, footer. Content is the views'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual import events
+from textual.message import Message
+
+from llamatop.tui.drawn import Drawn
+from llamatop.tui.frame import Frame
+from llamatop.tui.lines import Line
+from llamatop.tui.palette import Palette
+from llamatop.tui.views.footer import Hit, Key, footer
+from llamatop.tui.views.header import header
+from llamatop.tui.views.panel import Content, framed
+from llamatop.tui.views.transport import time_at, transport
+
+View = Callable[[Frame, int, int], Content]
+
+
+class Header(Drawn):
+    """What runs where, and what it is doing."""
+
+    def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
+        """See `views.header`."""
+        return header(frame, width, height)
+
+
+class Panel(Drawn):
+    """A framed panel that shows a view."""
+
+    class Picked(Message):
+        """A person clicked twice into a panel."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.panel = name
+
+    def __init__(self, palette: Palette, number: int, title: str, view: View) -> None:
+        super().__init__(palette, id=title.lower())
+        self._number, self._title, self._view = number, title, view
+
+    def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
+        """The view in its frame."""
+        content = self._view(frame, max(width - 2, 0), max(height - 2, 0))
+        return framed(self._number, self._title, content, width, height)
+
+    def on_click(self, event: events.Click) -> None:
+        """A double click maximises, and restores."""
+        if event.chain == 2:
+            self.post_message(self.Picked(self.id or ""))
+
+
+class Transport(Drawn):
+    """Where a replay stands; a click or a drag seeks."""
+
+    class Sought(Message):
+        """A person pointed at a time (ns)."""
+
+        def __init__(self, position: int) -> None:
+            super().__init__()
+            self.position = position
+
+    def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
+        """See `views.transport`."""
+        return [transport(frame.playback, width)] if frame.playback else []
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Seek, and follow the mouse until it is let go."""
+        self.capture_mouse()
+        self._point(event.x)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Seek along while held."""
+        if self.app.mouse_captured is self:
+            self._point(event.x)
+
+    def on_mouse_up(self) -> None:
+        """Let go."""
+        self.release_mouse()
+
+    def _point(self, x: int) -> None:
+        playback = self._frame.playback if self._frame else None
+        time = time_at(playback, x, self.size.width) if playback else None
+        if time is not None:
+            self.post_message(self.Sought(time))
+
+
+class Footer(Drawn):
+    """The keys that work now; a click on one presses it."""
+
+    def __init__(self, palette: Palette, keys: Callable[[Frame], list[Key]]) -> None:
+        super().__init__(palette, id="footer")
+        self._keys = keys
+        self._hits: list[Hit] = []
+
+    def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
+        """See `views.footer`."""
+        line, self._hits = footer(frame, self._keys(frame), width)
+        return [line]
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what the key under the mouse does."""
+        for hit in self._hits:
+            if hit.start <= event.x < hit.end:
+                await self.app.run_action(hit.action)

@@ -1,0 +1,81 @@
+"""The screen of one request; what it shows is `views.request`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from llamatop.tui.drawn import Drawn
+from llamatop.tui.frame import Frame
+from llamatop.tui.lines import Line
+from llamatop.tui.palette import Palette
+from llamatop.tui.panels import Footer
+from llamatop.tui.views.footer import Key
+from llamatop.tui.views.request import request_page
+
+
+class RequestPage(Drawn):
+    """One request by itself."""
+
+    DEFAULT_CSS = """
+    RequestPage { width: 100%; height: 1fr; }
+    """
+
+    def __init__(self, palette: Palette, request: int) -> None:
+        super().__init__(palette, id="request")
+        self.request = request
+        """Its id."""
+
+    def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
+        """See `views.request`."""
+        return request_page(frame, self.request, width, height)
+
+
+class RequestScreen(Screen[None]):
+    """Opened with Enter, closed with Escape; goes on while the run does."""
+
+    DEFAULT_CSS = """
+    RequestScreen { layout: vertical; background: $background; }
+    RequestScreen Footer { width: 100%; height: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,backspace", "dismiss", show=False)
+    ]
+
+    def __init__(self, palette: Palette, request: int, keys: Callable[[Frame], list[Key]]) -> None:
+        super().__init__()
+        self._page = RequestPage(palette, request)
+        self._footer = Footer(palette, lambda frame: [_BACK, _OTHERS, *_without_open(keys(frame))])
+
+    def compose(self) -> ComposeResult:
+        """The page over the footer."""
+        yield self._page
+        yield self._footer
+
+    def turn_to(self, request: int) -> None:
+        """Another request, from the next frame on."""
+        self._page.request = request
+
+    def show(self, frame: Frame) -> None:
+        """Draw the request as it stands."""
+        self._page.show(frame)
+        self._footer.show(frame)
+
+    def repaint(self, palette: Palette) -> None:
+        """The same in other colours."""
+        self._page.repaint(palette)
+        self._footer.repaint(palette)
+
+
+_BACK = Key("esc", "back", "dismiss_screen")
+_OTHERS = Key("↑↓", "others", "move(1)")
+_ELSEWHERE = {"open", "filter", "order", "zoom(1)", "cancel"}
+
+
+def _without_open(keys: list[Key]) -> list[Key]:
+    """The keys that make sense here too."""
+    return [k for k in keys if k.action not in _ELSEWHERE and not k.action.startswith("maximise")]

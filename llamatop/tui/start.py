@@ -1,0 +1,206 @@
+"""The start screen: choose a model and its settings, or a recording, and press Enter.
+
+It opens at once; what can be run here is looked for behind the first paint. Runs nothing itself:
+it is dismissed with what was chosen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from llamatop.config import RunConfig
+from llamatop.tui.frame import Frame
+from llamatop.tui.palette import Palette
+from llamatop.tui.start_body import StartBody, nothing_runs
+from llamatop.tui.start_fit import Fits
+from llamatop.tui.start_keys import COMMANDS, bindings
+from llamatop.tui.start_list import StartRows
+from llamatop.tui.start_looks import Found, Looks, look_around, looks
+from llamatop.tui.start_panels import StartSettings
+from llamatop.tui.start_state import Chosen, Start
+
+TWICE = 2.0
+"""Seconds within which a second Escape leaves."""
+
+_NEVER = float("-inf")
+
+_MOVES = frozenset({"home", "end"})
+"""Editing keys that have an action of their own."""
+
+
+class StartScreen(Screen[Chosen | None]):
+    """Dismissed with a config to run, a recording to replay, or None for leaving."""
+
+    DEFAULT_CSS = """
+    StartScreen { background: $background; overflow: hidden; }
+    """
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+
+    def __init__(
+        self,
+        palette: Palette,
+        start_defaults: RunConfig,
+        *,
+        fits: Fits | None = None,
+        looks: Callable[[], Looks] = looks,
+    ) -> None:
+        super().__init__()
+        self.start = Start(start_defaults, fits)
+        self._looks = looks
+        self._palette = palette
+        self._body = StartBody(palette, self.start)
+        self._escaped = _NEVER
+
+    def compose(self) -> ComposeResult:
+        """One widget holds it all, under whatever the app lays over it."""
+        yield self._body
+
+    def show(self, frame: Frame) -> None:
+        """Draw; of a run behind this screen nothing is shown but what the screen costs."""
+        self._body.show(frame)
+
+    def repaint(self, palette: Palette) -> None:
+        """The same in other colours."""
+        self._palette = palette
+        self._body.repaint(palette)
+
+    # What is here
+
+    def on_mount(self) -> None:
+        """Paint, then look around."""
+        self.call_after_refresh(self._look)
+
+    def _look(self) -> None:
+        self._body.show()
+        look_around(self._looks, self)
+
+    @on(Found)
+    def take(self, message: Found) -> None:
+        """Take what was found."""
+        start = self.start
+        if message.found is not None:
+            match message.what:
+                case "machine":
+                    start.found_machine(message.found)
+                case "models":
+                    start.found_models(message.found)
+                case "recordings":
+                    start.found_recordings(message.found)
+        start.looked(message.what, message.problem)
+        self._body.show()
+
+    # Typing
+
+    def on_key(self, event: events.Key) -> None:
+        """Whatever is printable is typed; a key that edits a text edits it."""
+        start = self.start
+        if event.key == "question_mark" and not (start.listing.search.text or start.in_form):
+            self.action_help()
+        elif event.is_printable and event.character:
+            start.typed(event.character)
+        elif event.key in _MOVES or not start.pressed(event.key):
+            return
+        event.stop()
+        event.prevent_default()
+        self._body.show()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A paste is typed too."""
+        event.stop()
+        self.start.typed(event.text)
+        self._body.show()
+
+    # Moving
+
+    def action_move(self, steps: int) -> None:
+        """Up or down, in the list or the form."""
+        self.start.move(steps)
+        self._body.show()
+
+    def action_page(self, pages: int) -> None:
+        """By screens of the list."""
+        if not self.start.in_form:
+            self.action_move(pages * max(self._body.list.rows.size.height - 1, 1))
+
+    def action_ends(self, direction: int) -> None:
+        """To an end of the list, or of the text in a field."""
+        if self.start.in_form:
+            self.start.pressed("home" if direction < 0 else "end")
+            self._body.show()
+        else:
+            self.action_move(direction * max(len(self.start.listing.rows), 1))
+
+    def action_jump(self, direction: int) -> None:
+        """To another group."""
+        self.start.jump(direction)
+        self._body.show()
+
+    def action_turn(self, steps: int) -> None:
+        """Another value of a setting that is picked."""
+        self.start.turn(steps)
+        self._body.show()
+
+    def action_tab(self, direction: int) -> None:
+        """To the settings, on through them, and back to the list."""
+        self.start.tab(direction, self._body.has_form)
+        self._body.show()
+
+    @on(StartRows.Picked)
+    def pick(self, message: StartRows.Picked) -> None:
+        """A click on a row; a second one takes it."""
+        before = self.start.listing.at
+        self.start.point(message.at)
+        self._body.show()
+        if message.twice and before == message.at:
+            self.action_run()
+
+    @on(StartSettings.Pointed)
+    def point(self, message: StartSettings.Pointed) -> None:
+        """A click on a field."""
+        self.start.point_field(message.field)
+        self._body.show()
+
+    # Deciding
+
+    def action_run(self) -> None:
+        """Take what is chosen; where a setting has a fault, go to it."""
+        chosen = self.start.chosen()
+        if chosen is not None:
+            self.dismiss(chosen)
+        self._body.show()
+
+    def action_back(self) -> None:
+        """To the list; then clear the search; then, twice, leave."""
+        if self.start.back():
+            self._escaped = _NEVER
+        elif time.monotonic() - self._escaped < TWICE:
+            self.action_leave()
+        else:
+            self._escaped = time.monotonic()
+            self.start.told = "esc again leaves"
+            self.set_timer(TWICE, self._forget)
+        self._body.show()
+
+    def _forget(self) -> None:
+        self.start.told = ""
+        self._body.show()
+
+    def action_leave(self) -> None:
+        """Choose nothing."""
+        self.dismiss(None)
+
+    def action_help(self) -> None:
+        """All keys."""
+        from llamatop.tui.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
+
+        page = HelpScreen(self._palette, COMMANDS)
+        self.app.push_screen(page)
+        self.app.call_after_refresh(page.show, nothing_runs())

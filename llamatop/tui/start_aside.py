@@ -1,0 +1,192 @@
+"""What stands beside the list: settings, what they need of the memory, a recording's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+
+from llamatop.formatting import size
+from llamatop.reports.models import Choice
+from llamatop.sanitize import one_line
+from llamatop.tui.lines import Line, Span, clip, fit, left, line_width
+from llamatop.tui.start_command import wrapped
+from llamatop.tui.start_form import FIELDS, Field
+from llamatop.tui.start_listing import SIGNS, typed
+from llamatop.tui.start_rows import Kept
+from llamatop.tui.start_state import Start
+from llamatop.tui.views.panel import Content
+from llamatop.tui.views.values import TIMES
+
+LABEL = 13
+"""Cells before a field's value."""
+
+_FULL = len(FIELDS)
+
+
+def settings(start: Start, width: int, height: int) -> Content:
+    """The fields, a row each where there is room, else side by side; Content of the panel."""
+    if isinstance(start.selected, Kept):
+        return Content(recording(start.selected, width))
+    problems = start.problems()
+    if height >= _FULL:
+        rows = [field_line(start, field, problems, width) for field in FIELDS]
+        return Content([*rows, *_told(start, problems, width, height - _FULL)])
+    shown, per = places(height)
+    cells = width // per
+    lines = [
+        tuple(span for field in FIELDS[row::shown] for span in _cell(start, field, problems, cells))
+        for row in range(shown)
+    ]
+    return Content(lines, corner=_corner(start), hints=[_hint(start, problems)])
+
+
+def places(height: int) -> tuple[int, int]:
+    """Rows of the form, and fields in each, in a panel with `height` rows inside."""
+    rows = max(min(height, _FULL), 1)
+    return rows, -(-_FULL // rows)
+
+
+def field_at(x: int, y: int, width: int, height: int) -> int | None:
+    """The field that is drawn at a place inside the panel."""
+    rows, per = places(height)
+    column = 0 if per == 1 else min(x // max(width // per, 1), per - 1)
+    place = column * rows + y
+    return place if 0 <= y < rows and x >= 0 and place < _FULL else None
+
+
+def field_line(start: Start, field: Field, problems: dict[str, str], width: int) -> Line:
+    """A field with its label, and what is to be said of it."""
+    here = start.in_form and start.form.field is field
+    spans = [*_label(field, here), *_value(start, field, here, field.name in problems)]
+    room = width - line_width(spans) - 3
+    note, role = _note(start, field, problems)
+    if here and not field.options:
+        room -= 1
+    return fit((*spans, ("  ", "text"), (clip(note, max(room, 0)), role)), width)
+
+
+def _cell(start: Start, field: Field, problems: dict[str, str], width: int) -> Line:
+    here = start.in_form and start.form.field is field
+    return fit((*_label(field, here), *_value(start, field, here, field.name in problems)), width)
+
+
+def _label(field: Field, here: bool) -> list[Span]:
+    return [("▸" if here else " ", "key"), (left(field.name, LABEL - 2), "key" if here else "dim")]
+
+
+def _value(start: Start, field: Field, here: bool, bad: bool) -> list[Span]:
+    text = start.form.text(field)
+    role = "bad" if bad else "text.bold" if here else "text"
+    if field.options:
+        sides = ("←", "→") if here else (" ", " ")
+        return [(sides[0], "key"), (one_line(text), role), (sides[1], "key")]
+    value = typed(start.form.edits[field.name], 20, here, role)
+    if not text and field.name == "requests":
+        value.append((" " * here + _unbounded(start), "dim"))
+    return [(" ", "text"), *value]
+
+
+def _unbounded(start: Start) -> str:
+    """What runs when no number of requests is given."""
+    levels = len(start.form.edits["concurrency"].text.split())
+    return "until stopped" if levels < 2 else f"4 {TIMES} each"
+
+
+def _note(start: Start, field: Field, problems: dict[str, str]) -> tuple[str, str]:
+    """What is said behind a value, and in which role."""
+    if field.name in problems:
+        return problems[field.name], "bad"
+    choice = start.selected
+    if field.name == "weights" and isinstance(choice, Choice):
+        return _weights_note(choice, start.form.picked["weights"]), "dim"
+    if field.name in ("prompt", "output"):
+        return "tokens", "dim"
+    if field.name == "concurrency":
+        levels = len(start.form.edits["concurrency"].text.split())
+        return ("in flight" if levels < 2 else f"{levels} levels"), "dim"
+    return _auto_note(start, field), "dim"
+
+
+def _auto_note(start: Start, field: Field) -> str:
+    """What `auto` comes to, as far as it is known."""
+    if start.form.text(field) != "auto":
+        return ""
+    if field.name == "device" and start.machine is not None:
+        return start.machine.gpus[0].name if start.machine.gpus else "cpu"
+    return {"engine": "as suits the device", "dtype": "as the checkpoint"}.get(field.name, "")
+
+
+def _weights_note(choice: Choice, weights: str) -> str:
+    if weights == "random":
+        return "noise as text"
+    if choice.source == "built-in":
+        return f"downloads {size(choice.weights_bytes)}"
+    return "downloads if need be" if choice.source in ("typed", "given") else "trained"
+
+
+def _hint(start: Start, problems: dict[str, str]) -> list[Span]:
+    """A line on the field that keys go to, or on the first that is wrong."""
+    if start.in_form and start.form.field.name not in problems:
+        return [(start.form.field.told, "dim")]
+    name = start.form.field.name if start.in_form else next(iter(problems), "")
+    return [(f"{name}: {problems[name]}", "bad")] if name else []
+
+
+def _told(start: Start, problems: dict[str, str], width: int, height: int) -> list[Line]:
+    """The same in the last rows of the panel."""
+    lines: list[Line] = [()]
+    for text, role in _hint(start, problems):
+        lines += [((" " + part, role),) for part in wrap(text, max(width - 2, 8))]
+    return lines[:height]
+
+
+def _corner(start: Start) -> Sequence[Sequence[Span]]:
+    """The verdict, where there is no panel for it."""
+    choice = start.selected
+    found = start.fit(choice) if isinstance(choice, Choice) else None
+    if found is None:
+        return []
+    sign, role = SIGNS[found.verdict]
+    share = f"  {size(found.needed)} of {size(found.available)}" if found.needed else ""
+    return [[(f"{sign} ", role), (found.verdict, "text")], [(share.strip(), "dim")]]
+
+
+def recording(kept: Kept, width: int) -> list[Line]:
+    """What is known of a recording before it is opened."""
+    state = {
+        "cut off": "cut off; recovered when opened",
+        "damaged": "damaged: its end cannot be read",
+    }.get(kept.state, kept.state)
+    facts = (
+        ("model", kept.model),
+        ("engine", kept.engine),
+        ("started", f"{kept.started:%Y-%m-%d %H:%M:%S}"),
+        ("size", size(kept.bytes)),
+        ("events", f"{kept.events:,}" if kept.events is not None else ""),
+        ("state", state),
+        ("file", kept.path.name),
+        ("folder", str(kept.path.parent)),
+    )
+    room = width - LABEL - 1
+    return [
+        ((left(f" {name}", LABEL), "dim"), (clip(one_line(text), room), "text"))
+        for name, text in facts
+        if text
+    ]
+
+
+def command(start: Start, width: int, height: int) -> Content:
+    """The command line that does the same."""
+    parts = start.command()
+    if not parts:
+        hint = (
+            _hint(start, start.problems()) if start.problems() else [("nothing is chosen", "dim")]
+        )
+        return Content([((" ", "text"), *hint)])
+    lines = wrapped(parts, width - 4)[:height]
+    return Content(
+        [
+            ((" $ " if not place else "   ", "key"), (clip(line, width - 4), "text"))
+            for place, line in enumerate(lines)
+        ]
+    )

@@ -1,0 +1,100 @@
+"""All parts of the start screen, each at its place of the plan."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.app import ComposeResult
+from textual.geometry import Size
+from textual.layout import Layout
+from textual.widget import Widget
+
+from llamatop.session import Session
+from llamatop.tui.drawn import Drawn
+from llamatop.tui.figures import Figures
+from llamatop.tui.frame import Frame
+from llamatop.tui.monitor import PlanLayout
+from llamatop.tui.palette import Palette
+from llamatop.tui.panels import Footer
+from llamatop.tui.plan import Box
+from llamatop.tui.start_aside import command
+from llamatop.tui.start_keys import footer_keys
+from llamatop.tui.start_list import StartList
+from llamatop.tui.start_memory import memory
+from llamatop.tui.start_panels import StartHeader, StartPanel, StartSettings
+from llamatop.tui.start_plan import start_plan
+from llamatop.tui.start_rows import Kept
+from llamatop.tui.start_state import Start
+from llamatop.tui.views.footer import Key
+
+
+def nothing_runs() -> Frame:
+    """The frame of no run: what the drawn parts need to draw at all."""
+    return Frame(Session(), Figures())
+
+
+class StartBody(Widget):
+    """Header, list, settings, memory, command, footer."""
+
+    DEFAULT_CSS = """
+    StartBody { width: 100%; height: 100%; background: $background; }
+    """
+
+    def __init__(self, palette: Palette, start: Start) -> None:
+        super().__init__(id="start")
+        self._start = start
+        self._last = nothing_runs()
+        self._replay = False
+        self.list = StartList(palette, start)
+        self._parts: list[Drawn] = [
+            StartHeader(palette, start),
+            self.list,
+            StartSettings(palette, start),
+            StartPanel(palette, start, "Memory", memory),
+            StartPanel(palette, start, "Command", command),
+            Footer(palette, self._keys),
+        ]
+        self._plan_layout = PlanLayout(self._boxes)
+
+    @property
+    def layout(self) -> Layout:
+        """By the plan, whatever the style sheet says."""
+        return self._plan_layout
+
+    def _boxes(self, size: Size) -> dict[str, Box]:
+        return start_plan(size.width, size.height, self._replay)
+
+    @property
+    def has_form(self) -> bool:
+        """Whether the settings are on the screen, and can be changed."""
+        return not self._replay and "settings" in self._boxes(self.size)
+
+    def _keys(self, frame: Frame) -> list[Key]:
+        start = self._start
+        return footer_keys(start.in_form, bool(start.listing.search.text), self._replay)
+
+    def compose(self) -> ComposeResult:
+        """All parts; the plan decides which are seen."""
+        yield from self._parts
+
+    def show(self, frame: Frame | None = None) -> None:
+        """Draw what changed; `frame` tells what the screen costs."""
+        self._last = frame or self._last
+        replay = isinstance(self._start.selected, Kept)
+        if replay != self._replay:
+            self._replay = replay
+            self.list.refresh(layout=True)  # a child's, so that this widget is arranged anew
+            self.call_after_refresh(self._draw)
+        self._draw()
+
+    def _draw(self) -> None:
+        for part in self._parts:
+            part.show(self._last)
+
+    def repaint(self, palette: Palette) -> None:
+        """The same in other colours."""
+        for part in self._parts:
+            part.repaint(palette)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Draw again as soon as the parts have their new sizes."""
+        self.call_after_refresh(self._draw)

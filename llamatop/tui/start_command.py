@@ -1,0 +1,64 @@
+"""The command line that does what the start screen shows, so that people learn it. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from llamatop.config import RunConfig
+from llamatop.sanitize import one_line
+from llamatop.tui.lines import width_of
+
+ALWAYS = ("--concurrency", "--prompt-toks", "--gen-toks")
+"""Told even where they are what llamatop would do anyway."""
+
+
+def run_command(config: RunConfig) -> list[str]:
+    """`llamatop` and its options, each with its values, as the screen's run needs them."""
+    plain = RunConfig()
+    parts = ["llamatop", f"--model {_quoted(config.model)}"]
+    for option, value, usual in (
+        ("--weights", config.weights, plain.weights),
+        ("--layers", config.layers, None),
+        ("--concurrency", " ".join(map(str, config.concurrency)), ""),
+        ("--prompt-toks", config.prompt_toks, None),
+        ("--gen-toks", config.gen_toks, None),
+        ("--requests", config.requests, None),
+        ("--engine", config.engine, plain.engine),
+        ("--dtype", config.dtype, plain.dtype),
+        ("--device", config.device, plain.device),
+        ("--rate", config.rate, None),
+        ("--max-time", config.max_time, None),
+        ("--slo", _slo(config.slo), ""),
+        ("--seed", config.seed, plain.seed),
+    ):
+        if value != usual:
+            parts.append(f"{option} {value}")
+    return [*parts, "--until-oom"] if config.until_oom else parts
+
+
+def replay_command(path: str) -> list[str]:
+    """The command that opens a recording."""
+    return ["llamatop replay", _quoted(path)]
+
+
+def _slo(targets: dict[str, float]) -> str:
+    return ",".join(f"{name}={seconds:g}" for name, seconds in targets.items())
+
+
+def _quoted(text: str) -> str:
+    """As a shell takes it; a name that begins with a dash as a path."""
+    return shlex.quote(one_line(f"./{text}" if text.startswith("-") else text))
+
+
+def wrapped(parts: Sequence[str], width: int) -> list[str]:
+    """The command in lines of at most `width` cells where its parts allow, continued with `\\`."""
+    lines: list[str] = []
+    line = ""
+    for part in parts:
+        longer = f"{line} {part}" if line else part
+        if line and width_of(longer) > width - 2:
+            lines.append(f"{line} \\")
+            longer = f"  {part}"
+        line = longer
+    return [*lines, line]

@@ -1,0 +1,73 @@
+"""A line of text that is being typed, with its caret. Pure: knows no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llamatop.sanitize import one_line
+
+LONGEST = 300
+"""Characters that a line takes; what is pasted beyond is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A text, and the place in it where the next character goes."""
+
+    text: str = ""
+    caret: int = 0
+
+    @classmethod
+    def of(cls, text: str) -> Edit:
+        """A text with the caret at its end."""
+        return cls(text, len(text))
+
+    def typed(self, text: str) -> Edit:
+        """With more text at the caret; a pasted one as a single line."""
+        room = max(LONGEST - len(self.text), 0)
+        more = one_line(text.strip("\r\n"))[:room]
+        return Edit(
+            self.text[: self.caret] + more + self.text[self.caret :], self.caret + len(more)
+        )
+
+    def pressed(self, key: str) -> Edit | None:
+        """After an editing key; None where the key is none."""
+        act = _KEYS.get(key)
+        return act(self) if act else None
+
+    def moved(self, characters: int) -> Edit:
+        """With the caret further on, or back."""
+        return Edit(self.text, min(max(self.caret + characters, 0), len(self.text)))
+
+    def without(self, start: int, end: int) -> Edit:
+        """Without the characters from `start` to `end`; the caret where they were."""
+        start = max(start, 0)
+        return Edit(self.text[:start] + self.text[end:], start)
+
+    def word_start(self) -> int:
+        """Where the word before the caret begins; a slash or dash ends a word too."""
+        at = self.caret
+        while at and self.text[at - 1] in _BREAKS:
+            at -= 1
+        while at and self.text[at - 1] not in _BREAKS:
+            at -= 1
+        return at
+
+
+_BREAKS = " /-,"
+
+_KEYS: dict[str, Callable[[Edit], Edit]] = {
+    "backspace": lambda e: e.without(e.caret - 1, e.caret),
+    "delete": lambda e: Edit(e.text[: e.caret] + e.text[e.caret + 1 :], e.caret),
+    "left": lambda e: e.moved(-1),
+    "right": lambda e: e.moved(1),
+    "home": lambda e: e.moved(-LONGEST),
+    "end": lambda e: e.moved(LONGEST),
+    "ctrl+a": lambda e: e.moved(-LONGEST),
+    "ctrl+e": lambda e: e.moved(LONGEST),
+    "ctrl+w": lambda e: e.without(e.word_start(), e.caret),
+    "ctrl+backspace": lambda e: e.without(e.word_start(), e.caret),
+    "ctrl+u": lambda e: e.without(0, e.caret),
+    "ctrl+k": lambda e: Edit(e.text[: e.caret], e.caret),
+}

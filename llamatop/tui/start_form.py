@@ -1,0 +1,194 @@
+"""The settings beside the list: what each field takes, what is wrong with it, the config it makes.
+
+Pure; knows no widget. A field that is not shown keeps what the command line gave.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from llamatop.config import DTYPES, ENGINES, RunConfig, checked
+from llamatop.errors import InputError
+from llamatop.tui.start_edit import Edit
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting; `options` where it is picked rather than typed."""
+
+    name: str
+    option: str
+    told: str
+    """What it is, in a phrase."""
+    options: tuple[str, ...] = ()
+
+
+FIELDS = (
+    Field("concurrency", "--concurrency", "requests in flight, a level each: 4, or 1 2 4 8"),
+    Field("prompt", "--prompt-toks", "tokens of each prompt, exactly"),
+    Field("output", "--gen-toks", "tokens generated for each request, exactly"),
+    Field("requests", "--requests", "measured requests per level; empty: until stopped"),
+    Field("engine", "--engine", "who generates; auto: what is fastest on the device",
+          tuple(name for name in ENGINES if name != "scripted")),
+    Field("weights", "--weights", "random: exact shapes, real speed and memory, noise as text",
+          ("auto", "random")),
+    Field("dtype", "--dtype", "auto: as the checkpoint", DTYPES),
+    Field("device", "--device", "auto: the best there is",
+          ("auto", "cpu", "cuda", *(["mps"] if sys.platform == "darwin" else []))),
+)  # fmt: skip
+"""In the order in which they are shown."""
+
+NAMES = tuple(field.name for field in FIELDS)
+
+
+class Form:
+    """What stands in the fields."""
+
+    def __init__(self, defaults: RunConfig) -> None:
+        self.defaults = defaults
+        self.at = 0
+        """The field that keys go to."""
+        self.picked = {
+            "engine": str(defaults.engine),
+            "weights": str(defaults.weights),
+            "dtype": str(defaults.dtype),
+            "device": defaults.device,
+        }
+        self.edits = {
+            "concurrency": Edit.of(" ".join(map(str, defaults.concurrency))),
+            "prompt": Edit.of(str(defaults.prompt_toks)),
+            "output": Edit.of(str(defaults.gen_toks)),
+            "requests": Edit.of("" if defaults.requests is None else str(defaults.requests)),
+        }
+        self._weights_chosen = defaults.weights != "auto"
+
+    @property
+    def field(self) -> Field:
+        """The field that keys go to."""
+        return FIELDS[self.at]
+
+    def options(self, field: Field) -> tuple[str, ...]:
+        """What can be picked; what the command line gave is among it."""
+        default = str(getattr(self.defaults, field.name)) if field.options else ""
+        return field.options if default in field.options else (*field.options, default)
+
+    def weights_for(self, source: str) -> str:
+        """Weights as they suit a model from `source`, unless the person chose them."""
+        if self._weights_chosen:
+            return self.picked["weights"]
+        return "random" if source == "built-in" else "auto"
+
+    def follow(self, source: str) -> None:
+        """Go along with the model that is chosen."""
+        self.picked["weights"] = self.weights_for(source)
+
+    def move(self, steps: int) -> bool:
+        """To another field; False where there is none."""
+        there = self.at + steps
+        if 0 <= there < len(FIELDS):
+            self.at = there
+            return True
+        return False
+
+    def typed(self, text: str) -> None:
+        """Text for the field: inserted, or the option that begins with it."""
+        field, begins = self.field, text.strip().casefold()[:1]
+        if not field.options:
+            self.edits[field.name] = self.edits[field.name].typed(text)
+        elif begins:
+            self._pick_by(field, begins)
+        else:
+            self.turn(1)
+
+    def pressed(self, key: str) -> bool:
+        """An editing key; False where it means nothing here."""
+        if self.field.options:
+            steps = {"left": -1, "right": 1}.get(key, 0)
+            self.turn(steps)
+            return bool(steps)
+        edited = self.edits[self.field.name].pressed(key)
+        if edited is not None:
+            self.edits[self.field.name] = edited
+        return edited is not None
+
+    def turn(self, steps: int) -> None:
+        """To another of the field's options, round and round."""
+        field = self.field
+        if field.options and steps:
+            options = self.options(field)
+            there = options.index(self.picked[field.name]) + steps
+            self._pick(field, options[there % len(options)])
+
+    def _pick_by(self, field: Field, begins: str) -> None:
+        """The next option that begins so."""
+        options = self.options(field)
+        at = options.index(self.picked[field.name]) + 1
+        found = (o for o in (*options[at:], *options[:at]) if o.startswith(begins))
+        self._pick(field, next(found, self.picked[field.name]))
+
+    def _pick(self, field: Field, option: str) -> None:
+        self.picked[field.name] = option
+        if field.name == "weights":
+            self._weights_chosen = True
+
+    def text(self, field: Field) -> str:
+        """What stands in a field."""
+        return self.picked[field.name] if field.options else self.edits[field.name].text
+
+    def config(self, model: str) -> RunConfig:
+        """The run that the fields ask for; InputError where one of them cannot be."""
+        changes: dict[str, Any] = {**self.picked, "model": model}
+        for name, parse in _PARSERS.items():
+            changes |= parse(self.edits[name].text)
+        levels, requests = changes["concurrency"], changes["requests"]
+        one = len(levels) == 1 and not self.defaults.until_oom  # a sweep has to come to its end
+        return checked(replace(self.defaults, **changes, endless=requests is None and one))
+
+    def problems(self, context: int | None = None) -> dict[str, str]:
+        """What is wrong, by the field's name; `context` is the model's, in tokens."""
+        told = {}
+        for field in FIELDS:
+            if not field.options:
+                try:
+                    checked(replace(self.defaults, **_PARSERS[field.name](self.text(field))))
+                except InputError as error:
+                    told[field.name] = str(error).partition(": ")[2]
+        if not told and context is not None:
+            config = self.config("")
+            asked = config.prompt_toks + config.gen_toks
+            if asked > context:
+                told["output"] = f"with the prompt above {context:,} tokens"
+        return told
+
+
+def _levels(text: str) -> dict[str, Any]:
+    parts = re.split(r"[\s,]+", text.strip())
+    return {"concurrency": tuple(_whole("--concurrency", part) for part in parts if part)}
+
+
+def _requests(text: str) -> dict[str, Any]:
+    if not text.strip():
+        return {"requests": None}
+    return {"requests": _whole("--requests", text)}
+
+
+def _whole(option: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        told = "must be a whole number" if text.strip() else "give a number"
+        raise InputError(f"{option}: {told}") from None
+
+
+_PARSERS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "concurrency": _levels,
+    "prompt": lambda text: {"prompt_toks": _whole("--prompt-toks", text)},
+    "output": lambda text: {"gen_toks": _whole("--gen-toks", text)},
+    "requests": _requests,
+}

@@ -1,0 +1,51 @@
+"""The keys of the start screen: bindings, help and footer are made from this one table."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+
+from llamatop.tui.keys import Command
+from llamatop.tui.views.footer import Key
+
+COMMANDS = (
+    Command("enter", "run", "run it", ("enter", "run the chosen model, or replay the recording")),
+    Command("", "", "search", ("a-z", "search; or type any Hugging Face id or folder")),
+    Command("escape", "back", "back", ("esc", "to the list, clear the search; twice: leave")),
+    Command("tab", "tab(1)", "next", ("tab", "on to the settings and through them; shift: back")),
+    Command("shift+tab", "tab(-1)", "previous"),
+    Command("up", "move(-1)", "up", ("↑ ↓", "choose a row, or a setting")),
+    Command("down", "move(1)", "down"),
+    Command("", "", "turn", ("← →", "another value of a setting; move in a text")),
+    Command("pageup", "page(-1)", "up a screen", ("page ↑ ↓", "by a screen of rows")),
+    Command("pagedown", "page(1)", "down a screen"),
+    Command("home", "ends(-1)", "first row", ("home end", "to the first row, the last")),
+    Command("end", "ends(1)", "last row"),
+    Command("ctrl+up", "jump(-1)", "group before", ("ctrl ↑ ↓", "to the group before, the next")),
+    Command("ctrl+down", "jump(1)", "next group"),
+    Command("", "", "clear", ("ctrl u", "clear what stands before the caret; ctrl w: a word")),
+    Command("f1", "help", "help", ("f1", "this page; ? too while nothing is searched for")),
+    Command("ctrl+q,ctrl+c", "leave", "leave", ("ctrl q", "leave"), priority=True),
+)
+
+
+def bindings() -> list[Binding]:
+    """Textual's bindings of those that have a key."""
+    return [
+        Binding(c.keys, c.action, c.told, show=False, priority=c.priority)
+        for c in COMMANDS
+        if c.keys
+    ]
+
+
+def footer_keys(in_form: bool, searching: bool, replay: bool) -> list[Key]:
+    """The keys that work now, most useful first."""
+    back = [Key("esc", "list" if in_form else "clear search", "screen.back")]
+    return [
+        Key("enter", "replay" if replay else "run", "screen.run"),
+        *(back if in_form or searching else []),
+        Key("↑↓", "field" if in_form else "choose", "screen.move(1)"),
+        *([Key("←→", "value", "screen.turn(1)")] if in_form else []),
+        *([] if replay else [Key("tab", "next" if in_form else "settings", "screen.tab(1)")]),
+        Key("f1", "help", "screen.help"),
+        Key("ctrl q", "leave", "screen.leave"),
+    ]

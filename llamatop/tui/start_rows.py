@@ -1,0 +1,130 @@
+"""What the start screen lists: models by where they come from, then recordings. Pure.
+
+Filters by words; the row of a name that is typed rather than listed is made here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from llamatop.reports.models import Choice
+
+GROUPS = {
+    "bundled": "bundled",
+    "given": "asked for",
+    "folder": "folders",
+    "downloaded": "downloaded",
+    "built-in": "built-in architectures, with random weights",
+}
+"""Sources of a `Choice` in the order in which they are listed, and their headings."""
+
+RECORDINGS = "recent recordings, opened in replay"
+TYPED = "another, as typed"
+HINT = "type a Hugging Face id or a folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A recording, as far as its name and the end of its file tell."""
+
+    path: Path
+    """The Parquet file, even where only its journal is there yet."""
+    model: str
+    started: datetime
+    """In local time."""
+    bytes: int
+    engine: str = ""
+    events: int | None = None
+    state: str = "complete"
+    """`complete`, `stopped early`, `cut off` (a journal, recovered when opened) or `damaged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A row that cannot be chosen: the name of a group."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A row that cannot be chosen: what a person might do."""
+
+    text: str
+
+
+Item = Choice | Kept
+Row = Item | Heading | Hint
+
+
+def rows_of(choices: Sequence[Choice], kept: Sequence[Kept], query: str) -> list[Row]:
+    """The rows that a search leaves, group by group, the typed name last."""
+    words = query.casefold().split()
+    rows: list[Row] = []
+    for source, heading in GROUPS.items():
+        models = [c for c in choices if c.source == source and _matches(c, words)]
+        rows += _group(heading, models)
+    name = query.strip()
+    recordings = [k for k in kept if _matches(k, words)]
+    if not name:
+        rows += _group(TYPED, [Hint(HINT)])
+    rows += _group(RECORDINGS, recordings)
+    if name and all(choice.model != name for choice in choices):
+        rows += _group(TYPED, [typed(name)])
+    return rows
+
+
+def typed(name: str) -> Choice:
+    """A model of which nothing but its name is known yet."""
+    return Choice(name, "typed", None, None, None)
+
+
+def _group(heading: str, rows: Iterable[Row]) -> list[Row]:
+    rows = list(rows)
+    return [Heading(heading), *rows] if rows else []
+
+
+def _matches(item: Item, words: Sequence[str]) -> bool:
+    told = told_of(item).casefold() if words else ""
+    return all(word in told for word in words)
+
+
+def told_of(item: Item) -> str:
+    """All of an item that can be searched for."""
+    if isinstance(item, Choice):
+        return f"{item.model} {item.source}"
+    return f"{item.model} {item.path.name} {item.started:%Y-%m-%d %H:%M} recording {item.state}"
+
+
+def same(one: Row, other: Row | None) -> bool:
+    """Whether two rows stand for the same thing, though more may be known of one by now."""
+    if isinstance(one, Choice) and isinstance(other, Choice):
+        return (one.model, one.source) == (other.model, other.source)
+    if isinstance(one, Kept) and isinstance(other, Kept):
+        return one.path == other.path
+    return False
+
+
+def selectable(row: Row) -> bool:
+    """Whether the cursor may stand on it."""
+    return isinstance(row, Choice | Kept)
+
+
+def nearest(rows: Sequence[Row], at: int, direction: int) -> int:
+    """The nearest row from `at` on that can be chosen, looking back where there is none."""
+    ahead = range(at, len(rows) if direction > 0 else -1, direction)
+    behind = range(at, -1 if direction > 0 else len(rows), -direction)
+    places = [*ahead, *behind] if rows else []
+    return next((place for place in places if selectable(rows[place])), 0)
+
+
+def group_start(rows: Sequence[Row], at: int, direction: int) -> int:
+    """The first row of the next group, of this one, or of the one before."""
+    starts = [i + 1 for i, row in enumerate(rows) if isinstance(row, Heading)]
+    starts = [start for start in starts if start < len(rows) and selectable(rows[start])]
+    if direction > 0:
+        return next((start for start in starts if start > at), at)
+    return next((start for start in reversed(starts) if start < at), at)

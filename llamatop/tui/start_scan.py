@@ -1,0 +1,150 @@
+"""What is here to be run: models, folders, recordings, the machine. Reads files, loads nothing.
+
+A recording is known by its name and by its file's last bytes; neither polars nor the network is
+needed. The start screen asks all this in a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from llamatop.hardware.host import host_facts, memory
+from llamatop.hardware.nvidia import open_nvml, sample
+from llamatop.recording.footer import MAGIC, Footer, footer_of
+from llamatop.reports.models import Choice, choices
+from llamatop.sanitize import one_line
+from llamatop.tui.start_fit import Gpu, Machine
+from llamatop.tui.start_rows import Kept
+
+NEWEST = 50
+"""Recordings that are listed."""
+
+_LARGEST_FOOTER = 4 << 20
+_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-(.+)")
+_PARQUET, _JOURNAL = ".parquet", ".parquet.journal"
+
+
+def models(folders: Iterable[Path] = ()) -> list[Choice]:
+    """Every model that can be named, and those in `folders`."""
+    found = [in_folder(path) for folder in folders for path in _model_folders(folder)]
+    return [*found, *choices()]
+
+
+def _model_folders(folder: Path) -> list[Path]:
+    """The folder itself where it is a model, else the models in it."""
+    if (folder / "config.json").is_file():
+        return [folder]
+    return sorted(config.parent for config in folder.glob("*/config.json"))
+
+
+def in_folder(folder: Path) -> Choice:
+    """A folder with a model; what its files do not tell is None."""
+    config = _config(folder)
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) or None
+    dtype = str(config.get("dtype") or config.get("torch_dtype"))
+    width = {"float32": 4, "bfloat16": 2, "float16": 2}.get(dtype)
+    parameters = weights // width if weights and width else None
+    context = config.get("max_position_embeddings")
+    return Choice(
+        str(folder), "folder", parameters, weights, context if isinstance(context, int) else None
+    )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The language model's part of `config.json`; nothing where that cannot be read."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    text = config.get("text_config", config) if isinstance(config, dict) else {}
+    return text if isinstance(text, dict) else {}
+
+
+def machine() -> Machine:
+    """Cores and memory that a run may have, and the accelerators."""
+    facts, now = host_facts(), memory()
+    return Machine(one_line(facts.cpu), facts.cores, now.available, now.total, _gpus())
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    nvml = open_nvml()
+    return tuple(_gpu(one) for one in sample(nvml, 0)) if nvml is not None else ()
+
+
+def _gpu(one: Any) -> Gpu:
+    known = one.total_bytes is not None and one.used_bytes is not None
+    free = one.total_bytes - one.used_bytes if known else None
+    return Gpu(one_line(one.name), free, one.total_bytes)
+
+
+def places() -> list[Path]:
+    """Where recordings are kept when nobody says otherwise."""
+    from platformdirs import user_data_path  # noqa: PLC0415  (not for the first paint)
+
+    return [Path("recordings"), user_data_path("llamatop") / "recordings"]
+
+
+def recordings(folders: Iterable[Path] | None = None) -> list[Kept]:
+    """The newest recordings in some folders, or in the usual ones; the newest first."""
+    found: dict[Path, tuple[float, Path]] = {}
+    for folder in places() if folders is None else folders:
+        for file in [*folder.glob(f"*{_PARQUET}"), *folder.glob(f"*{_JOURNAL}")]:
+            try:
+                found.setdefault(_recording(file), (file.stat().st_mtime, file))
+            except OSError:  # removed meanwhile, or a link to nowhere
+                continue
+    newest = sorted(found.values(), reverse=True)[:NEWEST]
+    return [_kept(file, modified) for modified, file in newest]
+
+
+def _recording(file: Path) -> Path:
+    return file.with_name(file.name.removesuffix(".journal"))
+
+
+def _kept(file: Path, modified: float) -> Kept:
+    """What a file tells of itself; what it does not is taken from its name and time."""
+    path, size = _recording(file), file.stat().st_size
+    named = _NAME.fullmatch(path.name.removesuffix(_PARQUET))
+    name, when = one_line(named[1] if named else path.stem), datetime.fromtimestamp(modified)
+    if file != path:
+        return Kept(path, name, when, size, state="cut off")
+    try:
+        footer = read_footer(file)
+    except (OSError, ValueError):
+        return Kept(path, name, when, size, state="damaged")
+    facts = {key.removeprefix("llamatop."): one_line(v) for key, v in footer.metadata.items()}
+    return Kept(
+        path,
+        facts.get("model", name),
+        _started(facts.get("started_at", ""), when),
+        size,
+        facts.get("engine", ""),
+        footer.rows,
+        "complete" if facts.get("complete", "true") == "true" else "stopped early",
+    )
+
+
+def _started(text: str, otherwise: datetime) -> datetime:
+    """A time of a recording in local time, without its zone."""
+    try:
+        return datetime.fromisoformat(text).astimezone().replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return otherwise
+
+
+def read_footer(path: Path) -> Footer:
+    """The footer of a Parquet file, however long the file is; ValueError where there is none."""
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ValueError("it is no Parquet file")
+        file.seek(-8, 2)
+        length = int.from_bytes(file.read(8)[:4], "little")
+        if length > _LARGEST_FOOTER:
+            raise ValueError("its end is too long")
+        file.seek(-8 - length, 2)
+        return footer_of(MAGIC + file.read(length + 8))

@@ -1,0 +1,209 @@
+"""What the start screen knows, and what the person has done on it. Knows no widget and no file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from llamatop.config import RunConfig
+from llamatop.errors import InputError
+from llamatop.reports.models import Choice
+from llamatop.tui.start_command import replay_command, run_command
+from llamatop.tui.start_cursor import Listing
+from llamatop.tui.start_edit import Edit
+from llamatop.tui.start_fit import Fit, Fits, Machine, estimate
+from llamatop.tui.start_form import NAMES, Form
+from llamatop.tui.start_rows import Item, Kept
+
+Chosen = RunConfig | Path
+"""A run, or a recording to replay."""
+
+LOOKS = ("machine", "models", "recordings")
+"""What is looked for after the first paint, in this order."""
+
+
+class Start:
+    """List, form and machine. Every change is a method."""
+
+    def __init__(self, defaults: RunConfig, fits: Fits | None = None) -> None:
+        self.form = Form(defaults)
+        self.listing = Listing(defaults.model)
+        self.in_form = False
+        """Whether keys go to the form rather than to the list."""
+        self.machine: Machine | None = None
+        self.looking = set(LOOKS)
+        """What is not known yet."""
+        self.told = ""
+        """What the person should know now, in a line."""
+        self.config = defaults
+        """The newest settings without fault: what the list's marks are about."""
+        self._fits = fits
+        self._known_fits: dict[tuple[Choice, int], Fit] = {}
+
+    @property
+    def selected(self) -> Item | None:
+        """What Enter takes."""
+        return self.listing.selected
+
+    # What is found
+
+    def found_machine(self, machine: Machine) -> None:
+        """Cores and memory are known."""
+        self.machine = machine
+        self._known_fits.clear()
+
+    def found_models(self, choices: Sequence[Choice]) -> None:
+        """The models are known; a default that is none of them is listed by itself."""
+        wanted = self.form.defaults.model
+        known = any(choice.model == wanted for choice in choices)
+        given = [] if known else [Choice(wanted, "given", None, None, None)]
+        self.listing.choices = [*given, *choices]
+
+    def found_recordings(self, kept: Sequence[Kept]) -> None:
+        """The recordings are known."""
+        self.listing.kept = list(kept)
+
+    def looked(self, what: str, problem: str = "") -> None:
+        """One of `LOOKS` is done, well or not."""
+        self.looking.discard(what)
+        self.listing.fill()
+        self._follow()
+        self.told = problem or self.told
+
+    # Keys
+
+    def typed(self, text: str) -> None:
+        """Text for the search, or for the field."""
+        self.told = ""
+        if self.in_form:
+            self.form.typed(text)
+        else:
+            self.listing.edit(self.listing.search.typed(text))
+        self._follow()
+
+    def pressed(self, key: str) -> bool:
+        """An editing key; False where it is none of those."""
+        if self.in_form:
+            edited = self.form.pressed(key)
+        else:
+            search = self.listing.search.pressed(key)
+            edited = search is not None
+            self.listing.edit(search or self.listing.search)
+        self._follow()
+        return edited
+
+    def move(self, steps: int) -> None:
+        """Up or down, in the list or in the form."""
+        self.form.move(steps) if self.in_form else self.listing.move(steps)
+        self._follow()
+
+    def jump(self, direction: int) -> None:
+        """To another group of the list."""
+        if not self.in_form:
+            self.listing.jump(direction)
+            self._follow()
+
+    def turn(self, steps: int) -> None:
+        """Another value of the field, where it is picked."""
+        if self.in_form:
+            self.form.turn(steps)
+            self._follow()
+
+    def point(self, at: int) -> None:
+        """At a row of the list."""
+        self.in_form = False
+        self.listing.put(at)
+        self._follow()
+
+    def point_field(self, field: int) -> None:
+        """At a field; a second time turns what is picked."""
+        if self.in_form and self.form.at == field:
+            self.turn(1)
+        self.in_form, self.form.at = True, field
+
+    def tab(self, direction: int, has_form: bool) -> None:
+        """From the list to the form, through its fields, and back to the list."""
+        if not has_form:
+            self.in_form = False
+        elif not self.in_form:
+            self.in_form, self.form.at = True, 0 if direction > 0 else len(NAMES) - 1
+        elif not self.form.move(direction):
+            self.in_form = False
+
+    def back(self) -> bool:
+        """Out of the form, or out of the search; False where the person is in neither."""
+        if self.in_form:
+            self.in_form = False
+        elif self.listing.search.text:
+            self.listing.edit(Edit())
+            self._follow()
+        else:
+            return False
+        return True
+
+    def _follow(self) -> None:
+        """The form goes along with the cursor, the fits with the form where it has no fault."""
+        if isinstance(self.selected, Choice):
+            self.form.follow(self.selected.source)
+        elif self.selected is not None:
+            self.in_form = False
+        try:
+            config = self.form.config("")
+        except InputError:
+            return
+        config = replace(config, weights=self.form.weights_for(""))
+        if config != self.config:
+            self.config = config
+            self._known_fits.clear()
+
+    # What follows from it
+
+    def problems(self) -> dict[str, str]:
+        """What is wrong in the form, by field."""
+        choice = self.selected
+        return self.form.problems(choice.context if isinstance(choice, Choice) else None)
+
+    def fit(self, choice: Choice, concurrency: int = 0) -> Fit | None:
+        """Whether a model fits with these settings; None while the machine is not known.
+
+        With another concurrency than the largest of the settings, if one is given.
+        """
+        key = (choice, concurrency)
+        if key not in self._known_fits and self.machine is not None:
+            levels = (concurrency,) if concurrency else self.config.concurrency
+            weights = self.form.weights_for(choice.source)
+            config = replace(self.config, model=_name(choice), weights=weights, concurrency=levels)
+            fits = self._fits or partial(estimate, self.machine)
+            self._known_fits[key] = fits(choice, config)
+        return self._known_fits.get(key)
+
+    def command(self) -> list[str]:
+        """The command line of what Enter does, in parts."""
+        item = self.selected
+        if isinstance(item, Kept):
+            return replay_command(str(item.path))
+        if item is None or self.problems():
+            return []
+        return run_command(self.form.config(_name(item)))
+
+    def chosen(self) -> Chosen | None:
+        """What Enter means; None, and the form at its first problem, where it means nothing."""
+        item, problems = self.selected, self.problems()
+        if isinstance(item, Kept):
+            return item.path
+        if item is not None and not problems:
+            return self.form.config(_name(item))
+        if problems:
+            self.in_form = True
+            self.form.at = next(i for i, name in enumerate(NAMES) if name in problems)
+        return None
+
+
+def _name(choice: Choice) -> str:
+    """What `--model` gets; a home folder by its whole name."""
+    typed = choice.source == "typed" and choice.model.startswith("~")
+    return os.path.expanduser(choice.model) if typed else choice.model  # noqa: PTH111

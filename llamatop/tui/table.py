@@ -1,0 +1,171 @@
+"""The request table: hundreds of rows, only those in view are made, and drawn if changed."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.app import ComposeResult
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from llamatop.session import Request
+from llamatop.tui.frame import Frame
+from llamatop.tui.lines import Line
+from llamatop.tui.paint import paint
+from llamatop.tui.palette import Palette
+from llamatop.tui.panels import Panel
+from llamatop.tui.views.panel import Content
+from llamatop.tui.views.requests import chosen, content, row
+
+
+class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
+    """The rows, with a cursor that stays on its request."""
+
+    DEFAULT_CSS = """
+    RequestTable {
+        height: 1fr;
+        margin: 2 1 1 1;
+        background: $background;
+        scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+        scrollbar-size-horizontal: 0;
+        overflow-x: hidden;
+        scrollbar-color: $foreground 30%;
+        scrollbar-color-hover: $foreground 50%;
+        scrollbar-color-active: $accent;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+    }
+    """
+
+    class Opened(Message):
+        """A person wants to see one request."""
+
+        def __init__(self, request: int) -> None:
+            super().__init__()
+            self.request = request
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(id="table")
+        self._palette = palette
+        self._requests: list[Request] = []
+        self._lines: dict[int, tuple[Line, bool]] = {}
+        self._cursor: int | None = None
+        """Id of the request under the cursor; None: the first row, whichever it is."""
+        self._at = 0
+        self._textless = ""
+
+    @property
+    def selected(self) -> Request | None:
+        """The request under the cursor."""
+        return self._requests[self._at] if self._at < len(self._requests) else None
+
+    @property
+    def rows(self) -> int:
+        """How many requests the table holds."""
+        return len(self._requests)
+
+    def show(self, frame: Frame) -> None:
+        """Draw the rows in view that changed."""
+        self._textless = "text not recorded" if frame.playback is not None else ""
+        before = len(self._requests)
+        self._requests = chosen(frame.session, frame.choices)
+        self._follow_cursor()
+        if len(self._requests) != before:
+            self.virtual_size = Size(1, len(self._requests))
+        self._refresh_changed()
+
+    def repaint(self, palette: Palette) -> None:
+        """The same in other colours."""
+        self._palette = palette
+        self.refresh()
+
+    def _follow_cursor(self) -> None:
+        """Find the cursor's request again; where it is gone the cursor keeps its place."""
+        last = max(len(self._requests) - 1, 0)
+        self._at = min(self._at, last)
+        if self._cursor is None or not self._requests:
+            return
+        if self._requests[self._at].id == self._cursor:
+            return
+        places = (i for i, request in enumerate(self._requests) if request.id == self._cursor)
+        self._at = next(places, self._at)
+        self._cursor = self._requests[self._at].id
+
+    def _refresh_changed(self) -> None:
+        """Make the rows in view anew, and redraw those that differ."""
+        top = self.scroll_offset.y
+        made = {y: self._make(y) for y in range(top, top + self.size.height)}
+        width = self.size.width
+        regions = [
+            Region(0, y - top, width, 1) for y, line in made.items() if self._lines.get(y) != line
+        ]
+        self._lines = made
+        if regions:
+            self.refresh(*regions)
+
+    def _make(self, y: int) -> tuple[Line, bool]:
+        """A row, and whether the cursor is on it."""
+        if y >= len(self._requests):
+            return (), False
+        width = self.scrollable_content_region.width
+        return row(self._requests[y], width, self._textless), y == self._at
+
+    def render_line(self, y: int) -> Strip:
+        """One row in view, painted."""
+        place = y + self.scroll_offset.y
+        line, under_cursor = self._lines.get(place) or self._make(place)
+        styles = self._palette.cursor if under_cursor else self._palette.plain
+        return paint(line, self.size.width, styles)
+
+    def move(self, rows: int) -> None:
+        """Move the cursor and keep it in view."""
+        if not self._requests:
+            return
+        self._at = min(max(self._at + rows, 0), len(self._requests) - 1)
+        self._cursor = self._requests[self._at].id if self._at else None
+        self.scroll_to_region(Region(0, self._at, 1, 1), animate=False, force=True)
+        self._refresh_changed()
+
+    def page(self, pages: int) -> None:
+        """Move by so many screens of rows."""
+        self.move(pages * max(self.size.height - 1, 1))
+
+    def on_resize(self) -> None:
+        """Another width: every row is made anew."""
+        self._lines.clear()
+        self.virtual_size = Size(1, len(self._requests))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor; a second one opens the request."""
+        event.stop()
+        self.move(event.y + self.scroll_offset.y - self._at)
+        if event.chain == 2 and self.selected is not None:
+            self.post_message(self.Opened(self.selected.id))
+
+
+class RequestsPanel(Panel):
+    """The table in its frame, under the names of its columns."""
+
+    DEFAULT_CSS = """
+    RequestsPanel { layout: vertical; }
+    """
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(palette, 4, "Requests", self._content)
+        self.table = RequestTable(palette)
+
+    def compose(self) -> ComposeResult:
+        """The rows stand inside the frame."""
+        yield self.table
+
+    def _content(self, frame: Frame, width: int, height: int) -> Content:
+        return content(frame, self.table.rows, width, height)
+
+    def show(self, frame: Frame) -> None:
+        """Draw rows and frame."""
+        self.table.show(frame)
+        self.table.visible = self.table.rows > 0
+        super().show(frame)

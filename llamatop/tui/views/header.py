@@ -1,0 +1,134 @@
+"""The two lines at the top: what runs where, and what it is doing."""
+
+from __future__ import annotations
+
+from llamatop.clock import SECOND
+from llamatop.formatting import clock, count
+from llamatop.sanitize import one_line
+from llamatop.tui.charts import bar
+from llamatop.tui.frame import Frame
+from llamatop.tui.lines import Line, Span, clip, fit, fitting, join, line_width, spread
+from llamatop.tui.views.state import loss_of, place_of, progress_of, state_of
+
+_NAME = 40
+
+
+def header(frame: Frame, width: int, height: int) -> list[Line]:
+    """The header in one or two rows."""
+    second = _doing(frame, width)
+    if height < 2:
+        return [second][:height]
+    return [_what(frame, width), second]
+
+
+def _what(frame: Frame, width: int) -> Line:
+    """Model and machine at the left, recording light and time at the right."""
+    end = [*_light(frame, width), ("  ", "text"), (_elapsed(frame), "text.bold"), (" ", "text")]
+    room = width - line_width(end) - 2
+    start: list[Span] = [(" ", "text"), ("llamatop", "work.bold"), ("  ", "text")]
+    start += fitting(_facts(frame), room - line_width(start), "  ")
+    return spread(start, end, width)
+
+
+def _facts(frame: Frame) -> list[list[Span]]:
+    """What is run, most important first."""
+    started, model = frame.session.started, frame.session.model
+    if started is None:
+        return []
+    config = started.config
+    name: list[Span] = [(clip(one_line(_short(config.model)), _NAME), "text.bold")]
+    if model is None:
+        return [name, _words(config.weights if config.weights == "random" else "")]
+    weights = model.weights
+    if model.layers and model.whole_layers and model.layers < model.whole_layers:
+        weights += f", slice {model.layers}/{model.whole_layers} layers"
+    size = count(model.parameters) if model.parameters else ""
+    device = "" if model.device == "none" else f"{model.device} {one_line(model.device_name)}"
+    dtype = "" if model.dtype == "none" else model.dtype
+    return [
+        name,
+        _words(" ".join(part for part in (size, weights) if part and part != model.engine)),
+        _words(f"{model.engine} engine"),
+        _words(dtype),
+        _words(clip(device, 36)),
+        _words(f"{model.threads} threads" if model.threads and model.device == "cpu" else ""),
+        _words(f"{config.prompt_toks} in {config.gen_toks} out"),
+    ]
+
+
+def _short(model: str) -> str:
+    """A folder by its last name; an id as it is."""
+    return model.rstrip("/").rpartition("/")[2] if model.startswith(("/", ".", "~")) else model
+
+
+def _words(text: str) -> list[Span]:
+    return [(text, "dim")] if text else []
+
+
+def _light(frame: Frame, width: int) -> list[Span]:
+    """Whether this is recorded."""
+    if frame.playback is not None:
+        return [("replay", "key")]
+    if frame.keeping is None:
+        return [("not recording", "dim")] if width >= 72 else []
+    if frame.keeping.error is not None:
+        return [
+            ("○ ", "bad"),
+            (clip(f"recording stopped: {one_line(frame.keeping.error)}", width // 2), "bad"),
+        ]
+    if frame.session.ended is not None:
+        return [("recorded", "dim")]
+    return [("● ", "bad"), ("rec", "dim")]
+
+
+def _elapsed(frame: Frame) -> str:
+    return clock(frame.session.now / SECOND).rjust(5)
+
+
+def _doing(frame: Frame, width: int) -> Line:
+    """State and progress at the left, what is in flight at the right."""
+    session = frame.session
+    state = state_of(session)
+    word = "leaving…" if frame.leaving else state.word
+    start: list[Span] = [(f" {state.sign} {word}", f"{state.role}.bold")]
+    start += [("  ", "text"), *join([_sweep(frame), _trouble(frame, width)])]
+    end = [*_flight(frame), (" ", "text")]
+    share, words = progress_of(session)
+    room = width - line_width(start) - line_width(end) - line_width([(words, "")]) - 6
+    if words and session.lost is None and session.refused is None:
+        if share is not None and room >= 6:
+            done, rest = bar(share, min(room, 32))
+            start += [("  ", "text"), (done, "work"), (rest, "faint")]
+        start += [("  ", "text"), (words, "dim")]
+    return fit(spread(start, end, width), width)
+
+
+def _sweep(frame: Frame) -> list[Span]:
+    """Concurrency, and which level of how many."""
+    level = frame.session.level
+    if level is None:
+        return []
+    spans: list[Span] = [("concurrency ", "dim"), (f"{level.concurrency}", "text.bold")]
+    place = place_of(frame.session)
+    return [*spans, (f"  {place}", "dim")] if place else spans
+
+
+def _trouble(frame: Frame, width: int) -> list[Span]:
+    """Why it failed, in one phrase."""
+    session = frame.session
+    if session.refused is not None:
+        return [(clip(one_line(session.refused), width - 13), "text")]
+    if session.lost is not None:
+        return [(clip(one_line(loss_of(session.lost)), width), "text")]
+    return []
+
+
+def _flight(frame: Frame) -> list[Span]:
+    """Requests in flight and waiting."""
+    session = frame.session
+    if session.model is None or session.refused is not None or session.ended is not None:
+        return []
+    waiting = sum(1 for request in session.active.values() if request.state == "queued")
+    flying = len(session.active) - waiting
+    spans: list[Span] = [(f"{flying:>3}", "text"), (" in flight", "dim")]
+    return [*spans, (f"  {waiting:>3}", "warn"), (" queued", "dim")] if waiting else spans

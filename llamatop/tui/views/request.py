@@ -1,0 +1,100 @@
+"""One request by itself: its figures, its timeline, its gaps, its text."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import islice
+
+from llamatop.clock import SECOND
+from llamatop.metrics import decode_rate, e2e, gaps, queue_time, tpot, ttft
+from llamatop.sanitize import one_line
+from llamatop.session import Request
+from llamatop.tui.frame import Frame
+from llamatop.tui.lines import Line, Span, clip, fit, fitting
+from llamatop.tui.views.latency import histogram_lines
+from llamatop.tui.views.panel import Content, framed
+from llamatop.tui.views.requests import SIGNS
+from llamatop.tui.views.timeline import slowest, timeline
+from llamatop.tui.views.values import rate, span
+
+_SLOWEST = 6
+
+
+def request_page(frame: Frame, id: int, width: int, height: int) -> list[Line]:
+    """The whole page in exactly `height` lines."""
+    request = frame.session.requests.get(id)
+    if request is None:
+        return [fit(((f" request {id} is not there yet", "dim"),), width)][:height]
+    upper = max(min(height * 11 // 20, 16), 8)
+    lower = max(height - upper - 1, 0)
+    lines = [_title(request, width)]
+    lines += framed(0, "Timeline", timeline(frame, request, width - 2, upper - 2), width, upper)
+    gap_cells = max(width * 2 // 5, 0)
+    left = framed(0, "Gaps", _gaps(request, gap_cells - 2, lower - 2), gap_cells, lower)
+    words = _words(frame, request, width - gap_cells - 2, lower - 2)
+    right = framed(0, "Text", words, width - gap_cells, lower)
+    return [*lines, *((*a, *b) for a, b in zip(left, right, strict=True))][:height]
+
+
+def _title(request: Request, width: int) -> Line:
+    """Its figures in one line."""
+    sign, role = SIGNS[request.state]
+    told = f"{request.tokens}/{request.max_tokens}"
+    groups: list[list[Span]] = [
+        [(f" request {request.id}", "text.bold")],
+        [(f"{sign} ", role), ("warm-up" if request.warmup else request.state, "text")],
+        [(told, "text.bold"), (f"  {request.prompt_tokens:,} in", "dim")],
+        [(f"{rate(decode_rate(request)):>7}", "work.bold"), (" tok/s", "dim")],
+        *(
+            [(f"{name} ", "dim"), (f"{span(value):>7}", "text")]
+            for name, value in (
+                ("TTFT", ttft(request)),
+                ("TPOT", tpot(request)),
+                ("E2E", e2e(request)),
+                ("queue", queue_time(request)),
+            )
+        ),
+    ]
+    return fit(fitting(groups, width, "   "), width)
+
+
+def _gaps(request: Request, width: int, height: int) -> Content:
+    """How long tokens came after one another, and which took longest."""
+    values = sorted(islice(gaps(request), 20_000))
+    if not values:
+        return Content([((" no two tokens yet", "dim"),)])
+    slow = slowest(request, min(_SLOWEST, max(height - 5, 1)))
+    bars = max(height - len(slow) - 2, 0)
+    lines = histogram_lines("", values, width, bars) if bars >= 3 else []
+    if lines:
+        lines.append(())
+    lines.append(((" slowest", "dim"), ("    token        at", "dim")))
+    lines += [
+        (
+            (f" {span(gap):>8}", "text"),
+            (f"{number:>9,}", "text"),
+            (f"{span((time - request.scheduled) / SECOND):>10}", "dim"),
+        )
+        for gap, number, time in slow
+    ]
+    return Content(lines[:height])
+
+
+def _words(frame: Frame, request: Request, width: int, height: int) -> Content:
+    """Its text, the newest lines of it, or why there is none."""
+    if request.error:
+        wrapped = textwrap.wrap(one_line(request.error), max(width - 2, 1))
+        return Content([((f" {clip(line, width - 1)}", "bad"),) for line in wrapped[:height]])
+    if not request.text:
+        known = (
+            "text not recorded" if frame.playback is not None and request.tokens else "no text yet"
+        )
+        return Content([((f" {known}", "dim"),)])
+    paragraphs = request.text.split("\n")
+    wrapped = [
+        line
+        for paragraph in paragraphs
+        for line in textwrap.wrap(one_line(paragraph), max(width - 2, 1)) or [""]
+    ]
+    shown = wrapped[-height:] if height > 0 else []
+    return Content([((f" {clip(line, width - 1)}", "text"),) for line in shown])

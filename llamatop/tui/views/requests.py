@@ -1,0 +1,165 @@
+"""The request table: which requests, in which order, and each as one row of fixed columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from llamatop.metrics import decode_rate, queue_time, ttft
+from llamatop.sanitize import one_line
+from llamatop.session import Request, Session
+from llamatop.tui.charts import bar
+from llamatop.tui.figures import newest_first
+from llamatop.tui.frame import Choices, Frame
+from llamatop.tui.lines import Line, Span, centred, left, right, tail
+from llamatop.tui.views.panel import Content
+from llamatop.tui.views.values import rate, span
+
+KEPT = 2_000
+"""Ended requests that the table goes back to."""
+
+SIGNS = {
+    "queued": ("○", "dim"),
+    "prefill": ("◔", "work"),
+    "decode": ("●", "work"),
+    "done": ("✓", "good"),
+    "failed": ("✗", "bad"),
+    "cancelled": ("⊘", "dim"),
+}
+_STATES = list(SIGNS)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Cells for each part of a row; 0: left out."""
+
+    prompt: int
+    bar: int
+    queue: int
+    text: int
+
+
+def columns_of(width: int) -> Columns:
+    """What a table of so many cells shows: progress always, the text in what is left."""
+    fixed = 6 + 12 + 10 + 9 + 9
+    rest = width - fixed - 2
+    bar = min(max((width - 60) // 5, 0), 24)
+    prompt = 8 if width >= 104 else 0
+    queue = 9 if width >= 96 else 0
+    text = rest - (bar + 1 if bar else 0) - prompt - queue
+    return Columns(prompt, bar, queue, max(text, 0))
+
+
+def content(frame: Frame, rows: int, width: int, height: int) -> Content:
+    """The frame around the table: column names, how many rows, keys."""
+    choices = frame.choices
+    corner: list[list[Span]] = [[(f"{rows:,}", "text"), (" shown", "dim")]]
+    if choices.query:
+        corner.insert(0, [("/", "key"), (one_line(choices.query), "text")])
+    if choices.order != "newest":
+        corner.append([(f"by {choices.order} {'↓' if choices.reverse else '↑'}", "key")])
+    blank = empty(frame, width, height - 1) if not rows else []
+    return Content([heading(width), *blank], corner=corner)
+
+
+def empty(frame: Frame, width: int, height: int) -> list[Line]:
+    """In place of rows: why there are none."""
+    session = frame.session
+    if frame.choices.query:
+        why = "no request holds these words"
+    elif session.refused is not None or session.ended is not None:
+        why = "no request was made"
+    elif session.model is None:
+        why = "requests begin when the model is loaded"
+    else:
+        why = "no request yet"
+    return centred([((why, "dim"),)], width, height)
+
+
+def heading(width: int) -> Line:
+    """The names of the columns."""
+    shape = columns_of(width)
+    names = f"{'id':>6}  {'state':<11}"
+    names += right("prompt", shape.prompt) if shape.prompt else ""
+    names += "  " + left("progress", shape.bar + (1 if shape.bar else 0) + 9)
+    names += f"{'tok/s':>9}{'TTFT':>9}"
+    names += right("queue", shape.queue) if shape.queue else ""
+    return ((names, "dim"), ("  text" if shape.text >= 6 else "", "dim"))
+
+
+def chosen(session: Session, choices: Choices) -> list[Request]:
+    """The requests of the table in its order."""
+    requests: Iterable[Request] = [*session.active.values(), *newest_first(session, KEPT)]
+    if choices.query:
+        wanted = choices.query.casefold()
+        requests = [request for request in requests if matches(request, wanted)]
+    if choices.order == "newest":
+        return list(reversed(list(requests))) if choices.reverse else list(requests)
+    return sorted(requests, key=_KEYS[choices.order], reverse=choices.reverse)
+
+
+def matches(request: Request, wanted: str) -> bool:
+    """Whether a request's id, state, error or text holds the words (in lower case)."""
+    told = f"{request.id} {request.state} {request.error}".casefold()
+    return wanted in told or wanted in request.text.casefold()
+
+
+def _last(value: float | None) -> tuple[bool, float]:
+    """Sorts what is not known behind what is."""
+    return (value is None, value or 0.0)
+
+
+_KEYS: dict[str, Callable[[Request], tuple[bool, float]]] = {
+    "id": lambda r: (False, r.id),
+    "state": lambda r: (False, _STATES.index(r.state)),
+    "progress": lambda r: (False, r.tokens / max(r.max_tokens, 1)),
+    "tok/s": lambda r: _last(decode_rate(r)),
+    "TTFT": lambda r: _last(ttft(r)),
+    "queue": lambda r: _last(queue_time(r)),
+}
+
+
+def row(request: Request, width: int, textless: str = "") -> Line:
+    """One request in exactly `width` cells; `textless` stands where text was not kept."""
+    shape = columns_of(width)
+    sign, role = SIGNS[request.state]
+    name = "warm-up" if request.warmup else request.state
+    spans: list[Span] = [
+        (f"{request.id:>6}  ", "text" if request.active else "dim"),
+        (f"{sign} ", role),
+        (f"{name:<9}", "text" if request.active else "dim"),
+    ]
+    if shape.prompt:
+        spans.append((f"{request.prompt_tokens:>{shape.prompt},}", "dim"))
+    spans += _progress(request, shape.bar)
+    figure = "text" if request.active else "dim"
+    spans.append((f"{rate(decode_rate(request)):>9}{span(ttft(request)):>9}", figure))
+    if shape.queue:
+        spans.append((f"{span(queue_time(request)):>{shape.queue}}", "dim"))
+    if shape.text >= 6:
+        spans += _text(request, shape.text, textless)
+    return tuple(spans)
+
+
+def _progress(request: Request, width: int) -> list[Span]:
+    """A bar and `57/200`."""
+    done, rest = bar(request.tokens / max(request.max_tokens, 1), width)
+    role = {"failed": "bad", "done": "faint", "cancelled": "faint"}.get(request.state, "work")
+    told = f"{request.tokens}/{request.max_tokens}"
+    spans: list[Span] = [("   ", "text")]
+    if width:
+        spans += [(done, role), (rest, "line"), (" ", "text")]
+    return [*spans, (right(told, 8), "text" if request.active else "dim")]
+
+
+def _text(request: Request, width: int, textless: str) -> list[Span]:
+    """The newest text while it streams, its start once it is there, or what went wrong."""
+    room = width - 2
+    if request.state == "failed":
+        return [("  ", "text"), (left(one_line(request.error), room), "bad")]
+    if not request.text:
+        return [("  ", "text"), (left(textless if request.tokens else "", room), "dim")]
+    if request.active:
+        kept = one_line(request.text[-room:])
+        return [("  ", "text"), (left(tail(kept, room).lstrip(), room), "text")]
+    return [("  ", "text"), (left(one_line(request.text[: room + 2]).lstrip(), room), "dim")]

@@ -1,0 +1,84 @@
+"""The throughput panel: now, peak and level average, over their history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llamatop.sanitize import one_line
+from llamatop.tui.charts import bar, ceiling, highest
+from llamatop.tui.figures import pace_window, rate_samples
+from llamatop.tui.frame import Frame
+from llamatop.tui.lines import Line, Span, centred, clip, fitting, shortened
+from llamatop.tui.views.history import (
+    chart,
+    labelled,
+    level_marks,
+    time_axis,
+    window_of,
+    with_marks,
+)
+from llamatop.tui.views.panel import Content
+from llamatop.tui.views.state import loading_of
+from llamatop.tui.views.values import rate
+
+
+def throughput(frame: Frame, width: int, height: int) -> Content:
+    """What stands inside the panel."""
+    session = frame.session
+    if session.refused is not None and session.model is None:
+        return Content(_refused(session.refused, width, height))
+    if session.model is None:
+        return Content(_loading(frame, width, height))
+    window = window_of(frame, width)
+    smooth = pace_window(session) if session.ended is None else window.step
+    values = rate_samples(session, window.step, window.count, smooth)
+    top = ceiling(highest(values))
+    lines: list[Line] = [tuple(fitting(_figures(frame), width - 1, "   "))]
+    drawn = chart(values, "work", width, max(height - 1, 0), top)
+    label = f"{top:,.4g}"
+    drawn = with_marks(drawn, level_marks(frame, window), width, len(label) + 1)
+    lines += labelled(drawn, label)
+    return Content(lines, foot=time_axis(window, width, session.ended is not None))
+
+
+def _figures(frame: Frame) -> list[Sequence[Span]]:
+    """The row of figures, most important first, each at its own place."""
+    figures = frame.figures
+    peak, average = rate(figures.peak()), rate(figures.average())
+    cells = max(len(peak), 6)
+    ended = frame.session.ended is not None
+    first = [(f" {average if ended else rate(figures.rate()):>{cells}}", "work.bold")]
+    return [
+        [*first, (" tok/s", "dim")],
+        [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
+        [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
+        [("tokens ", "dim"), (f"{figures.tokens():>{cells},}", "text")],
+    ]
+
+
+def _loading(frame: Frame, width: int, height: int) -> list[Line]:
+    """Before the model is there: how far its load is."""
+    share, words = loading_of(frame.session)
+    done, rest = bar(share, max(min(width - 8, 48), 0))
+    lines: list[Line] = [((shortened(words, width), "dim"),)]
+    if share is not None:
+        lines = [((done, "work"), (rest, "faint")), (), *lines]
+    return centred(lines, width, height)
+
+
+def _refused(error: str, width: int, height: int) -> list[Line]:
+    """Why there is nothing to see, and the way on."""
+    wide = max(width - 4, 1)
+    words = _wrapped(one_line(error), wide)[: max(height - 2, 1)]
+    lines: list[Line] = [((words[0], "bad"),), *(((word, "text"),) for word in words[1:])]
+    return centred([*lines, (), (("q", "key"), (" leaves", "dim"))], width, height)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of whole words, those too long cut."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] = clip(f"{lines[-1]} {word}".strip(), width)
+    return lines

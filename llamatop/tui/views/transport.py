@@ -1,0 +1,75 @@
+"""The transport bar of a replay: state, speed, position, and what happened where."""
+
+from __future__ import annotations
+
+from llamatop.tui.frame import Playback
+from llamatop.tui.lines import Line, Span, overlay
+from llamatop.tui.views.values import TIMES, moment
+
+SPEED_SIGNS = {0.25: "¼", 0.5: "½"}
+
+
+def track(playback: Playback, width: int) -> tuple[int, int]:
+    """First cell and cells of the bar that can be clicked."""
+    start = 2 + 3 + 4 + _place_width(playback) + 1
+    return start, max(width - start - _place_width(playback) - 2, 0)
+
+
+def transport(playback: Playback, width: int) -> Line:
+    """The bar in one row."""
+    _, cells = track(playback, width)
+    sign = "▶ " if playback.playing else "❚❚"
+    wide = _place_width(playback)
+    spans: list[Span] = [
+        (" ", "text"),
+        (f"{sign}  ", "key.bold"),
+        (f"{speed(playback.speed):<4}", "text"),
+        (f"{moment(playback.position):>{wide}}", "text.bold"),
+        (" ", "text"),
+        *_track(playback, cells),
+        (f" {moment(playback.length):>{wide}} ", "dim"),
+    ]
+    return tuple(spans)
+
+
+def speed(value: float) -> str:
+    """A quarter to 64 times the recorded pace, as `2` and the sign for times."""
+    return SPEED_SIGNS.get(value, f"{value:g}") + TIMES
+
+
+def time_at(playback: Playback, x: int, width: int) -> int | None:
+    """The time (ns) that a click at a cell means; None beside the bar."""
+    start, cells = track(playback, width)
+    if cells < 2 or not start <= x < start + cells:
+        return None
+    return round((x - start) / (cells - 1) * playback.length)
+
+
+def _place_width(playback: Playback) -> int:
+    return len(moment(playback.length))
+
+
+def _track(playback: Playback, cells: int) -> list[Span]:
+    """The way gone, a knob, the way left; levels and failures marked on it."""
+    if cells < 1:
+        return []
+    knob = _cell(playback.position, playback.length, cells)
+    marks: dict[int, tuple[str, str]] = {}
+    for time, kind in playback.marks:
+        place = _cell(time, playback.length, cells)
+        if kind == "failure" or place not in marks:
+            marks[place] = ("┃", "bad") if kind == "failure" else ("╋", "key")
+    marks[knob] = ("●", "key.bold")
+    laid = [(place, mark, role) for place, (mark, role) in marks.items()]
+    gone = [(p, m, r) for p, m, r in laid if p <= knob]
+    rest = [(p - knob - 1, m, r) for p, m, r in laid if p > knob]
+    return [
+        *overlay("━" * (knob + 1), "key", gone),
+        *overlay("─" * (cells - knob - 1), "faint", rest),
+    ]
+
+
+def _cell(time: int, length: int, cells: int) -> int:
+    if length <= 0:
+        return 0
+    return min(max(round(time / length * (cells - 1)), 0), cells - 1)

@@ -1,0 +1,110 @@
+"""A deterministic run, and the app upon it at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from llamatop.clock import SECOND, ManualClock
+from llamatop.config import RunConfig
+from llamatop.engines.scripted import Script, script
+from llamatop.events import Event, HostFacts, ModelLoading, ModelRefused, RunStarted
+from llamatop.pump import Pump
+from llamatop.replay import Replay
+from llamatop.session import Session
+from llamatop.tui.app import LlamatopApp
+from llamatop.tui.meter import NoCost
+
+CONFIG = RunConfig(
+    model="demo", engine="scripted", concurrency=(2, 8), requests=24, gen_toks=60, prompt_toks=128
+)
+GATED = "meta-llama/Llama-3.1-8B-Instruct: the model is gated; `hf auth login`, or --weights random"
+
+
+@pytest.fixture(autouse=True)
+def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No themes of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return tmp_path / "config"
+
+
+@pytest.fixture(scope="session")
+def run_events() -> list[Event]:
+    """A whole scripted run of two levels, in which every ninth request fails."""
+    return script(CONFIG, Script(fail_every=9))
+
+
+def started(model: str = "meta-llama/Llama-3.1-8B-Instruct") -> RunStarted:
+    host = HostFacts("Linux", "a processor", 2, 24_000_000_000, "3.11")
+    return RunStarted(0, RunConfig(model=model), host, "0.1.0", "2026-01-01T00:00:00Z")
+
+
+def loading_events() -> list[Event]:
+    return [started(), ModelLoading(4 * SECOND, "weights", 4_000_000_000, 16_000_000_000)]
+
+
+def refused_events() -> list[Event]:
+    return [started(), ModelRefused(SECOND, GATED)]
+
+
+class FakeLive:
+    """A live run made of events that are there already; keeps the orders that it gets."""
+
+    def __init__(self, events: Sequence[Event] = ()) -> None:
+        self.config = CONFIG
+        self.events = list(events)
+        self.orders: list[tuple[object, ...]] = []
+        self.ended = False
+
+    def drain(self) -> Sequence[Event]:
+        events, self.events = self.events, []
+        return events
+
+    def start(self) -> None:
+        self.orders.append(("start",))
+
+    def resize(self, concurrency: int) -> None:
+        self.orders.append(("resize", concurrency))
+
+    def pause(self, paused: bool) -> None:
+        self.orders.append(("pause", paused))
+
+    def cancel(self, request: int) -> None:
+        self.orders.append(("cancel", request))
+
+    def stop(self) -> None:
+        self.orders.append(("stop",))
+        self.ended = True
+
+    def close(self) -> None:
+        self.orders.append(("close",))
+
+
+def until(events: Sequence[Event], seconds: float) -> list[Event]:
+    return [event for event in events if event.time <= seconds * SECOND]
+
+
+def live_app(events: Sequence[Event], **options: object) -> LlamatopApp:
+    """The app on a live run that has come as far as these events."""
+    live = FakeLive(events)
+    pump = Pump(live, Session())
+    pump.step()
+    return LlamatopApp(pump, live=live, meter=NoCost(), refresh_hz=0.01, **options)
+
+
+def replay_app(events: Sequence[Event], seconds: float, **options: object) -> LlamatopApp:
+    """The app on a replay that is paused at a moment."""
+    replay = Replay(events, clock=ManualClock())
+    pump = Pump(replay, Session())
+    pump.session = replay.seek(int(seconds * SECOND))
+    replay.pause(True)
+    return LlamatopApp(pump, replay=replay, meter=NoCost(), refresh_hz=0.01, **options)
+
+
+def screen_text(app: LlamatopApp) -> list[str]:
+    """What stands on the screen, row by row."""
+    update = app.screen._compositor.render_full_update()
+    return ["".join(segment.text for segment in strip) for strip in update.strips]

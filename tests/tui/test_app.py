@@ -1,0 +1,397 @@
+"""Every key, on a live run and on a replay."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+
+from llamatop.clock import SECOND
+from llamatop.pump import Pump
+from llamatop.session import Session
+from llamatop.tui.app import LlamatopApp
+from llamatop.tui.keys import COMMANDS, bindings, commands
+from llamatop.tui.leaving import wind_down
+from llamatop.tui.request import RequestScreen
+from llamatop.tui.steering import next_concurrency
+from tests.tui.conftest import FakeLive, live_app, loading_events, replay_app, screen_text, until
+
+SIZE = (120, 36)
+
+
+def orders(app: LlamatopApp) -> list[tuple[object, ...]]:
+    assert isinstance(app.live, FakeLive)
+    return [order for order in app.live.orders if order[0] != "start"]
+
+
+async def test_the_run_starts_behind_the_first_paint(run_events):
+    app = live_app([])
+    assert app.live.orders == []
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        assert app.live.orders == [("start",)]
+
+
+async def test_what_arrives_is_shown_at_the_next_tick(run_events):
+    app = live_app(loading_events())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        assert "loading weights" in "\n".join(screen_text(app))
+        app.live.events = until(run_events, 4)
+        app.tick()
+        await pilot.pause()
+        assert "● running" in screen_text(app)[1]
+        assert "in flight" in screen_text(app)[1]
+
+
+async def test_live_orders(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("plus")
+        await pilot.press("plus", "minus", "minus", "minus")
+        await pilot.press("space")
+        selected = app.monitor.table.selected
+        await pilot.press("c")
+    assert orders(app) == [
+        *(("resize", 3), ("resize", 4), ("resize", 3), ("resize", 2), ("resize", 1)),
+        ("pause", True),
+        ("cancel", selected.id),
+    ]
+
+
+async def test_an_ended_request_is_not_cancelled(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("end", "c")
+    assert orders(app) == []
+
+
+def test_concurrency_goes_by_ones_and_then_by_more():
+    up = [1]
+    while up[-1] < 40:
+        up.append(next_concurrency(up[-1], 1))
+    assert up[:12] == list(range(1, 13))
+    assert up[-1] - up[-2] > 1
+    assert all(next_concurrency(b, -1) == a for a, b in pairwise(up))
+    assert next_concurrency(1, -1) == 1
+
+
+async def test_replay_is_played_paused_stepped_and_sought(run_events):
+    app = replay_app(run_events, 4)
+    replay = app.pump.source
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("right")
+        assert replay.position == 9 * SECOND
+        assert app.pump.session.now <= 9 * SECOND
+        await pilot.press("left", "shift+left", "shift+right", "shift+left")
+        assert replay.position == 3 * SECOND
+        await pilot.press("space")
+        assert replay.playing
+        await pilot.press("plus", "plus", "minus")
+        assert replay.speed == 2
+        await pilot.press("full_stop")
+        assert not replay.playing
+        assert replay.position > 3 * SECOND
+        await pilot.press("comma")
+        assert replay.position < 3 * SECOND
+
+
+async def test_replay_jumps_to_levels_and_failures(run_events):
+    app = replay_app(run_events, 4)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("n")
+        first = app.pump.session
+        assert any(request.state == "failed" for request in first.requests.values())
+        await pilot.press("n", "n", "n", "n", "n", "n", "n")
+        assert app.pump.source.position == app.pump.source.length
+        await pilot.press(*["N"] * 9)
+        assert app.pump.source.position == 0
+
+
+async def test_play_at_the_end_begins_anew(run_events):
+    app = replay_app(run_events, 1000)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        assert app.pump.source.ended
+        await pilot.press("space")
+        assert app.pump.source.position == 0
+        assert app.pump.source.playing
+
+
+async def test_a_click_on_the_transport_bar_seeks(run_events):
+    app = replay_app(run_events, 4)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.click("#transport", offset=(SIZE[0] // 2, 0))
+        middle = app.pump.source.length / 2
+        assert abs(app.pump.source.position - middle) < middle / 10
+
+
+async def test_keys_of_the_other_kind_do_nothing(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("left", "right", "full_stop", "comma", "n", "N")
+    assert orders(app) == []
+    app = replay_app(run_events, 4)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("c")
+
+
+@pytest.mark.parametrize(
+    ("key", "panel"),
+    [("1", "Throughput"), ("2", "Latency"), ("3", "Memory"), ("4", "Requests"), ("5", "Events")],
+)
+async def test_a_panel_is_maximised_and_restored(key, panel, run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press(key)
+        await pilot.pause()
+        rows = screen_text(app)
+        assert panel in rows[2]
+        assert rows[2].startswith("╭")
+        assert rows[2].rstrip().endswith("╮")
+        assert sum("╭" in row for row in rows) == 1
+        await pilot.press(key)
+        await pilot.pause()
+        assert sum(row.count("╭") for row in screen_text(app)) == 5
+
+
+async def test_a_double_click_maximises(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.double_click("#memory", offset=(5, 3))
+        assert app.choices.maximised == "memory"
+
+
+async def test_the_cursor_moves_and_stays_on_its_request(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        table = app.monitor.table
+        await pilot.press("down", "j")
+        chosen = table.selected.id
+        app.live.events = [e for e in run_events if 4 * SECOND < e.time <= 8 * SECOND]
+        app.tick()
+        await pilot.pause()
+        assert table.selected.id == chosen
+        await pilot.press("home")
+        assert table.selected.active
+        await pilot.press("end")
+        assert table.selected.id == 0
+        assert table.scroll_offset.y + table.size.height >= table.rows
+        await pilot.press("pageup", "k", "up")
+        assert table.selected.id > 0
+
+
+async def test_a_click_selects_a_row(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.click("#table", offset=(10, 3))
+        assert app.monitor.table._at == 3
+
+
+async def test_a_double_click_opens_a_row_and_maximises_nothing(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.double_click("#table", offset=(10, 1))
+        await pilot.pause()
+        assert isinstance(app.screen, RequestScreen)
+        assert app.choices.maximised is None
+
+
+async def test_the_wheel_scrolls_the_table(run_events):
+    app = live_app(run_events)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        table = app.monitor.table
+        before = screen_text(app)[21]
+        table.scroll_to(y=10, animate=False)
+        await pilot.pause()
+        assert table.scroll_offset.y == 10
+        assert screen_text(app)[21] != before
+
+
+async def test_the_filter_is_typed_kept_and_dropped(run_events):
+    app = live_app(until(run_events, 8))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        before = app.monitor.table.rows
+        await pilot.press("slash", *"fail")
+        await pilot.pause()
+        assert app.choices.query == "fail"
+        assert 0 < app.monitor.table.rows < before
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.choices.query == "fail"
+        assert "/fail" in "\n".join(screen_text(app))
+        await pilot.press("escape")
+        assert app.choices.query == ""
+        await pilot.press("slash", "q", "escape")
+        await pilot.pause()
+        assert app.choices.query == ""
+        assert app.monitor.table.rows == before
+        assert app.focused is app.monitor.table
+
+
+async def test_rows_are_sorted_and_turned_round(run_events):
+    app = live_app(until(run_events, 8))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("o")
+        await pilot.pause()
+        ids = [request.id for request in app.monitor.table._requests]
+        assert ids == sorted(ids)
+        await pilot.press("O")
+        assert [request.id for request in app.monitor.table._requests] == ids[::-1]
+
+
+async def test_a_request_is_opened_goes_on_and_is_closed(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        opened = app.monitor.table.selected
+        before = opened.tokens
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RequestScreen)
+        assert f"request {opened.id}" in screen_text(app)[0]
+        assert f"{before}/60" in screen_text(app)[0]
+        app.live.events = [e for e in run_events if 4 * SECOND < e.time <= 4.5 * SECOND]
+        app.tick()
+        await pilot.pause()
+        assert opened.tokens > before
+        assert f"{opened.tokens}/60" in screen_text(app)[0]
+        await pilot.press("down")
+        await pilot.pause()
+        assert f"request {opened.id}" not in screen_text(app)[0]
+        await pilot.press("escape")
+        assert not isinstance(app.screen, RequestScreen)
+
+
+async def test_help_lists_the_keys_and_closes(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("question_mark")
+        await pilot.pause()
+        told = "\n".join(screen_text(app))
+        assert "more or fewer requests at once" in told
+        assert "seconds back" not in told
+        await pilot.press("escape")
+        assert len(app.screen_stack) == 1
+
+
+async def test_histories_zoom(run_events):
+    app = live_app(until(run_events, 8))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        near = screen_text(app)
+        await pilot.press("z", "z")
+        await pilot.pause()
+        assert screen_text(app) != near
+        await pilot.press("Z", "escape")
+        await pilot.pause()
+        assert screen_text(app) == near
+
+
+async def test_themes_go_round(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        seen = [app.theme]
+        for _ in range(5):
+            await pilot.press("t")
+            seen.append(app.theme)
+        assert seen[0] == seen[-1] == "llamatop-dark"
+        assert len(set(seen)) == 5
+
+
+async def test_everything_is_in_the_palette(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE):
+        told = {command.title for command in app.get_system_commands(app.screen)}
+        assert "More requests at once" in told
+        assert "Play faster" not in told
+
+
+async def test_a_key_in_the_footer_can_be_clicked(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        place = screen_text(app)[-1].index("space hold")
+        await pilot.click("#footer", offset=(place, 0))
+    assert ("pause", True) in orders(app)
+
+
+def test_every_key_has_one_meaning_in_each_kind_of_run():
+    for kind in (commands(True, False), commands(False, True)):
+        keys = [key for command in kind for key in command.keys.split(",")]
+        assert len(keys) == len(set(keys))
+    assert {key for command in COMMANDS for key in command.keys.split(",")} == {
+        key for binding in bindings() for key in binding.key.split(",")
+    }
+
+
+# Leaving
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+async def test_leaving_stops_the_run_and_ends_its_children(key, run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press(key)
+        await pilot.pause(0.1)
+    assert orders(app)[:2] == [("stop",), ("close",)]
+    assert app.return_code == 0
+
+
+async def test_ctrl_c_leaves_from_the_filter(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("slash", "q", "ctrl+c")
+        await pilot.pause(0.1)
+    assert ("stop",) in orders(app)
+
+
+async def test_a_signal_gives_its_exit_code(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        app.leave(143)
+        await pilot.pause(0.1)
+    assert app.return_code == 143
+
+
+async def test_leaving_moves_the_last_events_and_does_not_wait_for_ever(run_events):
+    live = FakeLive()
+    pump = Pump(live, Session())
+    live.stop = lambda: live.events.extend(until(run_events, 1))
+    await wind_down(pump, live, patience=0.05)
+    assert pump.session.requests
+    assert live.orders == [("close",)]
+
+
+def test_nothing_heavy_is_imported_for_the_first_paint():
+    code = (
+        "import sys, llamatop.tui.app;"
+        "heavy = {'torch','transformers','polars','plotext','textual_plotext','numpy','psutil'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout.strip() == "[]"

@@ -1,0 +1,163 @@
+import pytest
+
+from llamatop.clock import SECOND
+from llamatop.events import (
+    HostSampled,
+    LevelEnded,
+    LevelStarted,
+    RequestAdmitted,
+    RequestFinished,
+    RequestQueued,
+    Tick,
+    TokensEmitted,
+)
+from llamatop.metrics import level_figures
+from llamatop.replay import fold
+from llamatop.session import Session
+from llamatop.tui.figures import (
+    Figures,
+    finished_requests,
+    level_rate,
+    newest_first,
+    pace_window,
+    peak_rate,
+    rate_now,
+    rate_samples,
+    recent_latency,
+    sampled,
+)
+from tests.tui.conftest import until
+
+
+def steady(per_second: float, seconds: int) -> Session:
+    """One request that emits at an even pace from the start."""
+    events = [LevelStarted(0, 0, 1, None), RequestQueued(0, 0, 0, 8, 10_000)]
+    gap = int(SECOND / per_second)
+    times = range(gap // 2, seconds * SECOND, gap)
+    return fold([*events, *(TokensEmitted(t, 0, 1) for t in times), Tick(seconds * SECOND)])
+
+
+def test_the_rate_now_is_that_of_the_last_second():
+    assert rate_now(steady(40, 20)) == pytest.approx(40)
+
+
+def test_a_slow_model_is_averaged_over_longer():
+    session = steady(0.8, 40)
+    assert pace_window(session) == 10 * SECOND
+    assert rate_now(session) == pytest.approx(0.8)
+
+
+def test_a_stall_of_a_quick_model_is_seen_at_once():
+    session = steady(100, 20)
+    session.apply(Tick(22 * SECOND))
+    assert rate_now(session) == 0
+
+
+def test_nothing_is_known_at_the_start():
+    assert rate_now(Session()) is None
+    assert peak_rate(Session()) is None
+    assert level_rate(Session(), None) is None
+
+
+def test_samples_end_at_whole_steps_and_know_nothing_before_the_run():
+    session = steady(10, 3)
+    samples = rate_samples(session, SECOND, 5)
+    assert samples == [None, None, *[pytest.approx(10)] * 3]
+    session.apply(Tick(3 * SECOND + SECOND // 3))
+    assert rate_samples(session, SECOND, 5) == samples
+
+
+def test_the_peak_is_the_best_second():
+    assert peak_rate(steady(25, 4)) == 25
+
+
+def test_the_rate_of_a_level_agrees_with_its_summary(run_events):
+    session = fold(run_events)
+    for level in session.levels.values():
+        exact = level_figures(session, level).output_rate
+        assert level_rate(session, level) == pytest.approx(exact, rel=0.05)
+
+
+def test_a_sample_holds_until_the_next_but_not_for_long():
+    samples = [HostSampled(t * SECOND, 1, 1, 1, engine_bytes=t) for t in (1, 2, 8)]
+    values = sampled(samples, lambda s: s.engine_bytes, 9 * SECOND, SECOND, 10)
+    assert values == [None, 1, 2, 2, 2, 2, None, None, 8, 8]
+
+
+def test_latencies_are_of_completed_requests_as_in_the_summary(run_events):
+    session = fold(run_events)
+    level = session.levels[1]
+    known, exact = recent_latency(level), level_figures(session, level)
+    assert known.complete
+    assert known.requests == exact.completed
+    for name in ("ttft", "tpot", "itl", "e2e"):
+        shown, right = known.spread[name.upper()], getattr(exact, name)
+        assert (shown.p50, shown.p99) == pytest.approx((right.p50, right.p99))
+
+
+def test_before_a_request_completes_those_in_flight_are_shown():
+    known = recent_latency(steady(10, 2).levels[0])
+    assert not known.complete
+    assert known.requests == 1
+    assert known.spread["TTFT"] is not None
+    assert known.spread["E2E"] is None
+
+
+def test_an_empty_level_has_no_latency():
+    assert recent_latency(None).requests == 0
+
+
+def test_finished_requests_leave_out_those_in_flight(run_events):
+    session = fold(until(run_events, 3))
+    level = session.level
+    ended = sum(not request.active for request in level.requests)
+    assert finished_requests(session, level) == ended
+
+
+def test_ended_requests_come_newest_first(run_events):
+    ids = [request.id for request in newest_first(fold(run_events), 10)]
+    assert ids == sorted(ids, reverse=True)
+    assert len(ids) == 10
+
+
+def test_a_seek_forgets_what_was_worked_out(run_events):
+    figures = Figures()
+    figures.look(fold(run_events))
+    later = figures.peak()
+    early = fold(until(run_events, 2))
+    early.now = figures.session.now
+    figures.look(early)
+    assert figures.peak() != later
+
+
+def test_the_average_is_exact_once_the_level_has_ended():
+    events = [
+        LevelStarted(0, 0, 1, 1),
+        RequestQueued(0, 0, 0, 8, 2),
+        RequestAdmitted(0, 0, 0),
+        TokensEmitted(SECOND // 3, 0, 1),
+        TokensEmitted(SECOND, 0, 1),
+        RequestFinished(SECOND, 0, "length"),
+        LevelEnded(SECOND, 0, "ok"),
+        Tick(9 * SECOND),
+    ]
+    figures = Figures()
+    figures.look(fold(events))
+    assert figures.average() == pytest.approx(2.0)
+
+
+def test_targets_tell_how_many_meet_them(run_events):
+    level = fold(run_events).levels[1]
+    assert recent_latency(level).met is None
+    assert recent_latency(level, {"ttft": 10.0}).met == 1
+    assert recent_latency(level, {"ttft": 0.001}).met == 0
+
+
+def test_peak_and_tokens_are_the_same_however_often_one_looks(run_events):
+    figures, session = Figures(), Session()
+    for event in run_events:
+        session.apply(event)
+        figures.look(session)
+        figures.peak()
+        assert figures.tokens() == sum(session.token_bins)
+    assert figures.peak() == peak_rate(session)

@@ -1,0 +1,407 @@
+import msgspec
+import pytest
+
+from llamatop.clock import SECOND
+from llamatop.events import (
+    AdmissionPaused,
+    DeviceAllocated,
+    DeviceSampled,
+    EngineLost,
+    HostSampled,
+    LevelStarted,
+    ModelLoaded,
+    RequestAdmitted,
+    RequestQueued,
+    RunEnded,
+    Tick,
+    TokensEmitted,
+)
+from llamatop.replay import fold
+from llamatop.session import Request, Session
+from llamatop.tui.figures import Figures
+from llamatop.tui.frame import Choices, Frame, Keeping, Playback
+from llamatop.tui.lines import line_width
+from llamatop.tui.views.events import events
+from llamatop.tui.views.footer import footer, keys_of
+from llamatop.tui.views.header import header
+from llamatop.tui.views.latency import latency
+from llamatop.tui.views.memory import memory
+from llamatop.tui.views.panel import Content, axis, framed
+from llamatop.tui.views.request import request_page
+from llamatop.tui.views.requests import chosen, columns_of, heading, row
+from llamatop.tui.views.state import place_of, progress_of, state_of
+from llamatop.tui.views.throughput import throughput
+from llamatop.tui.views.timeline import slowest
+from llamatop.tui.views.transport import time_at, transport
+from llamatop.tui.views.values import TIMES
+from tests.tui.conftest import GATED, loading_events, refused_events, started, until
+
+WIDTHS = (0, 1, 3, 10, 24, 38, 46, 70, 118, 198, 498)
+HEIGHTS = (0, 1, 2, 3, 5, 9, 14, 30)
+
+
+def framed_session(session: Session, **options: object) -> Frame:
+    figures = Figures()
+    figures.look(session)
+    return Frame(session, figures, **options)
+
+
+def plain(line) -> str:
+    return "".join(text for text, _ in line)
+
+
+def text_of(lines) -> str:
+    return "\n".join(plain(line) for line in lines)
+
+
+def loaded(**changes: object) -> ModelLoaded:
+    facts = ModelLoaded(
+        SECOND,
+        engine="batch",
+        engine_reason="fastest on this CPU",
+        device="cpu",
+        device_name="a processor",
+        dtype="bfloat16",
+        weights="random",
+        parameters=8_030_261_248,
+        weights_bytes=16_060_522_496,
+        threads=2,
+    )
+    return msgspec.structs.replace(facts, **changes)
+
+
+@pytest.fixture
+def half_way(run_events):
+    return fold(until(run_events, 6))
+
+
+# State
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ([], "loading"),
+        ([loaded()], "ready"),
+        ([loaded(), LevelStarted(2, 0, 4, 8)], "warm-up"),
+        ([loaded(), LevelStarted(2, 0, 4, 8), RequestQueued(3, 0, 0, 8, 8)], "running"),
+        ([loaded(), LevelStarted(2, 0, 4, 1), RequestQueued(3, 0, 0, 8, 8)], "draining"),
+        ([loaded(), LevelStarted(2, 0, 4, 8), AdmissionPaused(3, True)], "paused"),
+        ([loaded(), EngineLost(3, -9, "killed")], "engine lost"),
+        ([loaded(), EngineLost(3, -9, "killed"), RunEnded(4, "oom")], "out of memory"),
+        ([loaded(), RunEnded(4, "ok")], "finished"),
+        ([loaded(), RunEnded(4, "stopped")], "stopped"),
+        ([loaded(), RunEnded(4, "failed")], "failed"),
+    ],
+)
+def test_the_state_says_what_the_run_is_doing(more, word):
+    assert state_of(fold([started(), *more])).word == word
+
+
+def test_a_refused_model_is_told():
+    assert state_of(fold(refused_events())).word == "refused"
+
+
+def test_the_place_in_a_sweep(half_way):
+    assert place_of(half_way) == "level 1 of 2"
+    assert place_of(fold([started(), LevelStarted(1, 0, 4, None)])) == ""
+
+
+def test_a_load_tells_bytes_percent_and_time_left():
+    share, words = progress_of(fold(loading_events()))
+    assert share == 0.25
+    assert words == "loading weights  4.00 GB of 16.0 GB  25 %  0:12 left"
+
+
+def test_a_load_without_a_total_tells_its_stage():
+    assert progress_of(fold([started()])) == (None, "starting the engine")
+
+
+# Header
+
+
+def test_the_header_names_model_weights_engine_and_device():
+    session = fold([started(), loaded(layers=4, whole_layers=32)])
+    first = plain(header(framed_session(session), 200, 2)[0])
+    for word in (
+        "meta-llama/Llama-3.1-8B-Instruct",
+        "8.03B random, slice 4/32 layers",
+        "batch engine",
+        "bfloat16",
+        "cpu a processor",
+        "2 threads",
+    ):
+        assert word in first
+
+
+def test_the_header_shows_whether_it_is_kept():
+    session = Session()
+    assert "not recording" in text_of(header(framed_session(session), 120, 2))
+    kept = framed_session(session, keeping=Keeping("x.parquet"))
+    assert "● rec" in text_of(header(kept, 120, 2))
+    broken = framed_session(session, keeping=Keeping("x.parquet", "disk full"))
+    assert "recording stopped: disk full" in text_of(header(broken, 120, 2))
+
+
+def test_the_header_says_why_the_engine_was_lost():
+    session = fold([started(), loaded(), EngineLost(3, -9, "killed")])
+    assert "engine lost  killed (SIGKILL)" in text_of(header(framed_session(session), 120, 2))
+
+
+# Panels
+
+
+@pytest.mark.parametrize("view", [throughput, latency, memory, events])
+@pytest.mark.parametrize("stage", ["nothing", "loading", "refused", "half way", "ended"])
+def test_a_panel_fits_into_any_size(view, stage, run_events, half_way):
+    session = {
+        "nothing": Session(),
+        "loading": fold(loading_events()),
+        "refused": fold(refused_events()),
+        "half way": half_way,
+        "ended": fold(run_events),
+    }[stage]
+    for width in WIDTHS:
+        for height in HEIGHTS:
+            content = view(framed_session(session), width, height)
+            lines = framed(1, "Title", content, width + 2, height + 2)
+            assert len(lines) == height + 2
+            assert all(line_width(line) == width + 2 for line in lines)
+            spare = [plain(line)[width:].strip() for line in content.lines[:height]]
+            assert not any(spare) or width < 46, (width, height)
+
+
+def test_throughput_shows_figures_and_marks_levels(half_way, run_events):
+    told = text_of(throughput(framed_session(half_way), 70, 8).lines)
+    assert "tok/s" in told
+    assert "peak" in told
+    assert "level" in told
+    assert f"╷{TIMES}2" in told
+    assert f"╷{TIMES}8" in text_of(throughput(framed_session(fold(run_events)), 70, 8).lines)
+
+
+def test_a_finished_run_is_shown_as_a_whole(run_events):
+    session = fold(run_events)
+    content = throughput(framed_session(session), 70, 8)
+    assert "end" in plain(content.foot)
+    assert plain(content.lines[-1]).startswith((" ", "█", "▁", "▂", "▃", "▄", "▅", "▆", "▇"))
+    assert plain(content.lines[-1]).strip("█ ▁▂▃▄▅▆▇╎") == ""
+
+
+def test_loading_and_refusal_stand_in_the_middle():
+    told = text_of(throughput(framed_session(fold(loading_events())), 70, 8).lines)
+    assert "━" in told
+    assert "4.00 GB of 16.0 GB" in told
+    told = text_of(throughput(framed_session(fold(refused_events())), 70, 8).lines)
+    assert GATED.split(":")[0] in told
+    assert "q leaves" in told
+
+
+def test_latency_keeps_its_places(half_way):
+    empty = latency(framed_session(Session()), 46, 7).lines
+    full = latency(framed_session(half_way), 46, 7).lines
+    for before, after in zip(empty[:6], full[:6], strict=True):
+        assert len(plain(before)) <= len(plain(after))
+        assert plain(before)[:6] == plain(after)[:6]
+    assert {plain(line)[6:33].count(" ") < 27 for line in full[1:6]} == {True}
+
+
+def test_memory_shows_each_accelerator_and_what_it_does_not_tell():
+    told = [
+        HostSampled(SECOND, 10_000_000_000, 1, 16_000_000_000, (50.0, 100.0), 2_000_000_000, 99.0),
+        DeviceSampled(SECOND, 0, "a GPU", 76_000_000_000, 80_000_000_000, 90.0, 312.0, 54.0),
+        DeviceAllocated(SECOND, 0, 60_000_000_000, 64_000_000_000),
+        DeviceSampled(SECOND, 1, "another"),
+    ]
+    lines = memory(framed_session(fold(told)), 120, 10).lines
+    text = text_of(lines)
+    assert "engine  2.00 GB" in text
+    assert "10.0 GB of 16.0 GB  62 %" in text
+    assert "76.0 GB of 80.0 GB  95 %" in text
+    assert "allocated  60.0 GB" in text
+    assert "312 W" in text
+    assert "gpu 1 N/A" in text
+    assert "▄█" in text
+    warned = [span for line in lines for span in line if span[1] == "warn"]
+    assert warned, "a nearly full memory is a warning"
+
+
+def test_events_end_with_the_newest(run_events):
+    session = fold(run_events)
+    lines = events(framed_session(session), 60, 4).lines
+    assert len(lines) == 4
+    assert plain(lines[-1]).endswith("finished")
+    every = text_of(events(framed_session(session), 90, 50).lines)
+    assert "concurrency 8, 24 requests" in every
+    assert "scripted failure" in every
+    assert "tok/s  TTFT" in every
+
+
+def test_an_axis_is_as_wide_as_asked_and_never_wider():
+    for width in range(120):
+        assert line_width(axis(35, width, "now")) == width
+
+
+def test_a_frame_is_rounded_and_numbered():
+    lines = framed(2, "Latency", Content([(("x", "text"),)], corner=[[("12 done", "dim")]]), 30, 3)
+    assert [plain(line) for line in lines] == [
+        "╭─ ²Latency ─────── 12 done ─╮",
+        "│x                           │",
+        "╰────────────────────────────╯",
+    ]
+
+
+# Requests
+
+
+@pytest.mark.parametrize("width", range(1, 200, 7))
+def test_rows_have_the_width_of_the_table_and_progress_always(width, half_way):
+    for request in half_way.requests.values():
+        line = row(request, width)
+        told = f"{request.tokens}/{request.max_tokens}"
+        if width >= 48:
+            assert line_width(line) <= width
+        if width >= 32:
+            assert told in plain(line)[:width]
+
+
+def test_columns_stand_under_their_names(half_way):
+    for width in (76, 100, 118, 198):
+        names = plain(heading(width))
+        request = next(r for r in half_way.requests.values() if r.state == "done")
+        cells = plain(row(request, width))
+        end = names.index("tok/s") + 5
+        assert cells[end - 1].isdigit()
+        assert cells[end] == " "
+        end = names.index("TTFT") + 4
+        assert cells[:end].endswith(("ms", " s"))
+        assert columns_of(width).text > 0
+
+
+def test_active_requests_come_first_then_the_newest(half_way):
+    states = [request.active for request in chosen(half_way, Choices())]
+    assert states == sorted(states, reverse=True)
+    assert states[0]
+
+
+@pytest.mark.parametrize("order", ["id", "state", "progress", "tok/s", "TTFT", "queue"])
+def test_every_order_sorts_all_and_turns_round(order, half_way):
+    everything = {request.id for request in chosen(half_way, Choices())}
+    up = [request.id for request in chosen(half_way, Choices(order=order))]
+    down = [request.id for request in chosen(half_way, Choices(order=order, reverse=True))]
+    assert set(up) == set(down) == everything
+    assert up != down or order == "queue"
+
+
+def test_a_filter_looks_at_state_id_text_and_error(half_way):
+    failed = chosen(half_way, Choices(query="FAIL"))
+    assert failed
+    assert all("fail" in f"{r.state} {r.error} {r.text}".lower() for r in failed)
+    assert chosen(half_way, Choices(query="no such words")) == []
+
+
+def one_with_tokens() -> Request:
+    """A request in flight with three tokens and no text."""
+    tokens = [TokensEmitted(t * SECOND, 0, 1) for t in (1, 2, 3)]
+    return fold([LevelStarted(0, 0, 1, 1), RequestQueued(0, 0, 0, 8, 8), *tokens]).requests[0]
+
+
+def test_text_that_was_not_kept_is_told():
+    request = one_with_tokens()
+    assert "text not recorded" in plain(row(request, 118, "text not recorded"))
+
+
+def test_a_row_of_wide_characters_keeps_its_width():
+    request = one_with_tokens()
+    request.text = "日本語のテキスト" * 30
+    for width in (80, 81, 117, 118):
+        assert line_width(row(request, width)) <= width
+    request.ended = 5
+    for width in (80, 81, 117, 118):
+        assert line_width(row(request, width)) <= width
+
+
+# One request
+
+
+@pytest.mark.parametrize("width", WIDTHS[1:])
+@pytest.mark.parametrize("height", HEIGHTS[1:])
+def test_a_request_s_page_fits_into_any_size(width, height, half_way):
+    frame = framed_session(half_way)
+    for id in (*list(half_way.requests)[:3], *half_way.active, 99_999):
+        lines = request_page(frame, id, width, height)
+        assert len(lines) <= height
+        assert all(line_width(line) == width for line in lines)
+
+
+def test_the_slowest_gaps_are_found():
+    fine = [TokensEmitted(t * SECOND, 0, 1) for t in (1, 2, 3, 7, 8)]
+    session = fold([LevelStarted(0, 0, 1, 1), RequestQueued(0, 0, 0, 8, 5), *fine])
+    assert slowest(session.requests[0], 2) == [(4.0, 4, 7 * SECOND), (1.0, 2, 2 * SECOND)]
+
+
+def test_a_timeline_has_its_phases():
+    session = fold(
+        [
+            *(LevelStarted(0, 0, 1, 1), RequestQueued(0, 0, 0, 8, 3)),
+            *(RequestAdmitted(SECOND, 0, 0), TokensEmitted(2 * SECOND, 0, 1)),
+            *(TokensEmitted(4 * SECOND, 0, 1), Tick(4 * SECOND)),
+        ]
+    )
+    lines = request_page(framed_session(session), 0, 42, 20)
+    phases = plain(lines[2])
+    assert phases == "│" + "░" * 10 + "▒" * 10 + "━" * 20 + "│"
+
+
+# Transport and footer
+
+
+def playback(position: float) -> Playback:
+    marks = ((5 * SECOND, "level"), (9 * SECOND, "failure"))
+    return Playback(True, 0.25, int(position * SECOND), 10 * SECOND, marks)
+
+
+def test_the_transport_bar_fits_and_shows_marks():
+    for width in (1, 10, 30, 80, 200):
+        line = transport(playback(3), width)
+        assert line_width(line) == width or width < 30
+    told = plain(transport(playback(3), 80))
+    assert told.startswith(f" ▶   ¼{TIMES}  0:03.0")
+    assert "╋" in told
+    assert "┃" in told
+    assert told.rstrip().endswith("0:10.0")
+
+
+def test_a_click_means_the_time_under_it():
+    knob = plain(transport(playback(3), 80)).index("●")
+    assert time_at(playback(3), knob, 80) == pytest.approx(3 * SECOND, abs=0.1 * SECOND)
+    assert time_at(playback(3), 0, 80) is None
+    assert time_at(playback(3), 79, 80) is None
+
+
+def test_the_footer_shows_what_works_now(half_way):
+    live = footer(framed_session(half_way), keys_of(framed_session(half_way), True), 160)[0]
+    assert "concurrency" in plain(live)
+    assert "seek" not in plain(live)
+    played = framed_session(half_way, playback=playback(3))
+    assert "seek" in plain(footer(played, keys_of(played, False), 160)[0])
+
+
+def test_the_footer_can_be_clicked_where_its_words_are(half_way):
+    frame = framed_session(half_way, cost="1.0 ms   2 % cpu")
+    line, hits = footer(frame, keys_of(frame, True), 100)
+    assert line_width(line) == 100
+    told = plain(line)
+    assert told.endswith("2 % cpu ")
+    assert [told[hit.start : hit.end] for hit in hits][:2] == ["q quit", "? help"]
+
+
+def test_what_misses_its_target_is_a_warning(run_events):
+    session = fold(run_events)
+    config = msgspec.structs.replace(session.started.config, slo={"ttft": 0.001, "tpot": 9.0})
+    session.started = msgspec.structs.replace(session.started, config=config)
+    content = latency(framed_session(session), 60, 8)
+    roles = {plain(line).split()[0]: {role for _, role in line} for line in content.lines[1:6]}
+    assert "warn" in roles["TTFT"]
+    assert "warn" not in roles["TPOT"]
+    assert plain(content.corner[0]).startswith("0 % meet the targets")
