@@ -9,15 +9,30 @@ import pytest
 import llamatop
 
 ROOT = Path(llamatop.__file__).parent
-HEAVY = {"textual", "torch", "transformers", "polars"}
+HEAVY = {"textual", "torch", "transformers", "polars", "matplotlib", "huggingface_hub"}
 
-ALLOWED = {
+TORCH = {"torch", "transformers", "huggingface_hub"}
+FILES = {"polars", "matplotlib"}
+
+MAY: dict[str, set[str]] = {
     "llamatop.tui": {"textual"},
-    "llamatop.engines": {"torch", "transformers"},
-    "llamatop.recording": {"polars"},
-    "llamatop.reports": {"polars"},
+    "llamatop.reports": FILES,
+    "llamatop.recording": FILES,
+    "llamatop.commands.record": FILES,
+    "llamatop.engines": TORCH,
+    "llamatop.predict": TORCH,
 }
-LIGHT_IN_ENGINES = {"base", "host", "level", "models", "outbox", "resolve", "scripted", "work"}
+"""What a room, or a module, may import at once; anything else nothing of `HEAVY`."""
+
+LIGHT = {
+    *(f"llamatop.engines.{name}" for name in ("base", "host", "level", "models", "outbox")),
+    *(f"llamatop.engines.{name}" for name in ("resolve", "scripted", "work", "weight_files")),
+    *(f"llamatop.predict.{name}" for name in ("roofline", "child", "machine", "devices")),
+    *(f"llamatop.reports.{name}" for name in ("summary", "models", "doctor")),
+    "llamatop.recording.place",
+    "llamatop.recording.footer",
+}
+"""Modules in those rooms that the main process imports early, and so stay light."""
 
 
 def modules() -> list[str]:
@@ -26,19 +41,35 @@ def modules() -> list[str]:
     return [name.removesuffix(".__init__") for name in names if "__main__" not in name]
 
 
-def may(module: str) -> set[str]:
-    if module.removeprefix("llamatop.engines.") in LIGHT_IN_ENGINES:
-        return set()
-    return next((heavy for room, heavy in ALLOWED.items() if module.startswith(room)), set())
+def may(module: str) -> frozenset[str]:
+    if module in LIGHT:
+        return frozenset()
+    rooms = (heavy for room, heavy in MAY.items() if f"{module}.".startswith(f"{room}."))
+    return frozenset(next(rooms, ()))
 
 
-@pytest.mark.parametrize("heavy", [frozenset(), frozenset({"textual"}), frozenset({"polars"})])
+GROUPS = sorted({may(module) for module in modules()}, key=sorted)
+
+
+@pytest.mark.parametrize("heavy", GROUPS, ids=lambda heavy: "+".join(sorted(heavy)) or "light")
 def test_a_room_imports_only_what_it_may(heavy: frozenset[str]) -> None:
     rooms = [module for module in modules() if may(module) == heavy]
-    assert rooms
     code = "import sys, importlib; [importlib.import_module(m) for m in sys.argv[1:]]; "
     code += f"print(*sorted({HEAVY} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code, *rooms], capture_output=True, text=True, check=True
     )
     assert set(done.stdout.split()) <= heavy
+
+
+def test_every_light_module_is_there() -> None:
+    assert set(modules()) >= LIGHT
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from llamatop.cli import main\ntry: main(['--help'])\n"
+    code += "except SystemExit: print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.strip("[]', ") for name in done.stdout.split(",")}
+    assert "llamatop.commands.run" in loaded
+    assert not loaded & (HEAVY | {"msgspec", "psutil", "numpy"})
