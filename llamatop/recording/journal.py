@@ -146,10 +146,13 @@ class Journal:
         if whole:
             return
         self.damaged = True
+        rows = list(islice(self._stored(), self._length))
         self._database.close()
-        rows = sorted(salvage.rows(self.path.read_bytes()).items())
+        salvaged = sorted(salvage.rows(self.path.read_bytes()).items())
+        length, digest, _ = _prefix(salvaged)
+        if length > self._length:
+            self._length, self.digest, rows = length, digest, list(salvaged)
         self._rows = lambda: rows
-        self._length, self.digest, _ = _prefix(rows)
 
     def _stored(self) -> _Rows:
         """Each row by itself, so that no query stays open when reading stops early."""

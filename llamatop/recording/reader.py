@@ -16,9 +16,10 @@ from polars.exceptions import PanicException, PolarsError
 
 from llamatop.errors import InputError
 from llamatop.events import Event
+from llamatop.recording.checks import check_version
 from llamatop.recording.files import SUFFIX, journal_of, remove_companions, shown, why
 from llamatop.recording.journal import Journal
-from llamatop.recording.parquet import Table, check_version, open_table
+from llamatop.recording.parquet import Table, open_table
 from llamatop.recording.schema import events_of
 from llamatop.recording.writer import finalise, is_complete
 

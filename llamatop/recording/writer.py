@@ -83,11 +83,16 @@ class Recorder:
             except (Exception, PanicException) as error:
                 self._fail(error)
                 journal.close()
+            if not self.saved and os.path.lexists(journal.path):
+                self.error = f"{self.error}; `llamatop replay` recovers what came before"
 
     def discard(self) -> None:
-        """Stop, and leave no file."""
+        """Stop, and leave no file; told in `error` if that fails."""
         if journal := self._stop():
-            journal.remove()
+            try:
+                journal.remove()
+            except OSError as error:
+                self._fail(error)
 
     def _stop(self) -> Journal | None:
         """End the thread; the journal, the first time."""

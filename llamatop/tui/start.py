@@ -30,6 +30,7 @@ TWICE = 2.0
 """Seconds within which a second Escape leaves."""
 
 _NEVER = float("-inf")
+_AGAIN = "esc again leaves"
 
 _MOVES = frozenset({"home", "end"})
 """Editing keys that have an action of their own."""
@@ -72,8 +73,6 @@ class StartScreen(Screen[Chosen | None]):
         self._palette = palette
         self._body.repaint(palette)
 
-    # What is here
-
     def on_mount(self) -> None:
         """Paint, then look around."""
         self.call_after_refresh(self._look)
@@ -97,8 +96,6 @@ class StartScreen(Screen[Chosen | None]):
         start.looked(message.what, message.problem)
         self._body.show()
 
-    # Typing
-
     def on_key(self, event: events.Key) -> None:
         """Whatever is printable is typed; a key that edits a text edits it."""
         start = self.start
@@ -117,8 +114,6 @@ class StartScreen(Screen[Chosen | None]):
         event.stop()
         self.start.typed(event.text)
         self._body.show()
-
-    # Moving
 
     def action_move(self, steps: int) -> None:
         """Up or down, in the list or the form."""
@@ -168,8 +163,6 @@ class StartScreen(Screen[Chosen | None]):
         self.start.point_field(message.field)
         self._body.show()
 
-    # Deciding
-
     def action_run(self) -> None:
         """Take what is chosen; where a setting has a fault, go to it."""
         chosen = self.start.chosen()
@@ -185,12 +178,13 @@ class StartScreen(Screen[Chosen | None]):
             self.action_leave()
         else:
             self._escaped = time.monotonic()
-            self.start.told = "esc again leaves"
+            self.start.told = _AGAIN
             self.set_timer(TWICE, self._forget)
         self._body.show()
 
     def _forget(self) -> None:
-        self.start.told = ""
+        if self.start.told == _AGAIN:
+            self.start.told = ""
         self._body.show()
 
     def action_leave(self) -> None:

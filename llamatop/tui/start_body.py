@@ -96,5 +96,6 @@ class StartBody(Widget):
             part.repaint(palette)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Draw again as soon as the parts have their new sizes."""
+        """Draw again as soon as the parts have their new sizes; no keys for a form that is gone."""
+        self._start.in_form = self._start.in_form and self.has_form
         self.call_after_refresh(self._draw)

@@ -5,6 +5,7 @@ Filters by words; the row of a name that is typed rather than listed is made her
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,6 +81,12 @@ def rows_of(choices: Sequence[Choice], kept: Sequence[Kept], query: str) -> list
 def typed(name: str) -> Choice:
     """A model of which nothing but its name is known yet."""
     return Choice(name, "typed", None, None, None)
+
+
+def model_name(choice: Choice) -> str:
+    """What `--model` gets; a typed home folder by its whole name."""
+    typed = choice.source == "typed" and choice.model.startswith("~")
+    return os.path.expanduser(choice.model) if typed else choice.model  # noqa: PTH111
 
 
 def _group(heading: str, rows: Iterable[Row]) -> list[Row]:

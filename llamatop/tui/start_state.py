@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from llamatop.tui.start_cursor import Listing
 from llamatop.tui.start_edit import Edit
 from llamatop.tui.start_fit import Fit, Fits, Machine, estimate
 from llamatop.tui.start_form import NAMES, Form
-from llamatop.tui.start_rows import Item, Kept
+from llamatop.tui.start_rows import Item, Kept, model_name
 
 Chosen = RunConfig | Path
 """A run, or a recording to replay."""
@@ -49,8 +48,6 @@ class Start:
         """What Enter takes."""
         return self.listing.selected
 
-    # What is found
-
     def found_machine(self, machine: Machine) -> None:
         """Cores and memory are known."""
         self.machine = machine
@@ -70,15 +67,13 @@ class Start:
     def looked(self, what: str, problem: str = "") -> None:
         """One of `LOOKS` is done, well or not."""
         self.looking.discard(what)
+        told = problem or self.told
         self.listing.fill()
         self._follow()
-        self.told = problem or self.told
-
-    # Keys
+        self.told = told
 
     def typed(self, text: str) -> None:
         """Text for the search, or for the field."""
-        self.told = ""
         if self.in_form:
             self.form.typed(text)
         else:
@@ -147,6 +142,7 @@ class Start:
 
     def _follow(self) -> None:
         """The form goes along with the cursor, the fits with the form where it has no fault."""
+        self.told = ""
         if isinstance(self.selected, Choice):
             self.form.follow(self.selected.source)
         elif self.selected is not None:
@@ -159,8 +155,6 @@ class Start:
         if config != self.config:
             self.config = config
             self._known_fits.clear()
-
-    # What follows from it
 
     def problems(self) -> dict[str, str]:
         """What is wrong in the form, by field."""
@@ -176,7 +170,9 @@ class Start:
         if key not in self._known_fits and self.machine is not None:
             levels = (concurrency,) if concurrency else self.config.concurrency
             weights = self.form.weights_for(choice.source)
-            config = replace(self.config, model=_name(choice), weights=weights, concurrency=levels)
+            config = replace(
+                self.config, model=model_name(choice), weights=weights, concurrency=levels
+            )
             fits = self._fits or partial(estimate, self.machine)
             self._known_fits[key] = fits(choice, config)
         return self._known_fits.get(key)
@@ -188,7 +184,7 @@ class Start:
             return replay_command(str(item.path))
         if item is None or self.problems():
             return []
-        return run_command(self.form.config(_name(item)))
+        return run_command(self.form.config(model_name(item)))
 
     def chosen(self) -> Chosen | None:
         """What Enter means; None, and the form at its first problem, where it means nothing."""
@@ -196,14 +192,9 @@ class Start:
         if isinstance(item, Kept):
             return item.path
         if item is not None and not problems:
-            return self.form.config(_name(item))
+            return self.form.config(model_name(item))
         if problems:
             self.in_form = True
             self.form.at = next(i for i, name in enumerate(NAMES) if name in problems)
+            self.told = f"{self.form.field.name}: {problems[self.form.field.name]}"
         return None
-
-
-def _name(choice: Choice) -> str:
-    """What `--model` gets; a home folder by its whole name."""
-    typed = choice.source == "typed" and choice.model.startswith("~")
-    return os.path.expanduser(choice.model) if typed else choice.model  # noqa: PTH111

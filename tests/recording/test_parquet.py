@@ -9,8 +9,9 @@ import pytest
 
 from llamatop.errors import InputError
 from llamatop.events import Event, RunEnded, Tick, TokensEmitted
-from llamatop.recording import parquet
+from llamatop.recording import checks, parquet
 from llamatop.recording.files import open_new
+from llamatop.recording.footer import footer_of
 from llamatop.recording.reader import open_recording
 from llamatop.recording.schema import COLUMNS, table_of
 from llamatop.recording.writer import Recorder
@@ -66,7 +67,7 @@ def test_a_flipped_bit_anywhere_is_detected(whole: Path, tmp_path: Path) -> None
     path = tmp_path / "a.parquet"
     chance = random.Random(2)
     footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
-    places = [*range(4), *range(footer, len(data), 5), *range(4, footer, 41)]
+    places = [*range(4), *range(footer, len(data), 9), *range(4, footer, 41)]
     refused = 0
     for place in places:
         flipped = bytearray(data)
@@ -141,6 +142,16 @@ def test_times_that_go_backwards_or_below_zero_stay_as_they_are(tmp_path: Path) 
     assert open_recording(path).events == events
 
 
+def test_damage_that_polars_dies_of_is_one_line(whole: Path, tmp_path: Path) -> None:
+    """Without a checksum nothing but decoding can tell; it may panic, or abort."""
+    path = tmp_path / "a.parquet"
+    pl.read_parquet(whole).write_parquet(path)
+    data = bytearray(path.read_bytes())
+    data[4 : footer_of(data).start] = b"\xff" * (footer_of(data).start - 4)
+    path.write_bytes(data)
+    assert refusal(path).endswith("is damaged: it cannot be decoded")
+
+
 def test_rows_that_do_not_fit_are_counted(tmp_path: Path) -> None:
     table = table_of([*EVENTS, TokensEmitted(1, 2, 3)], False)
     table = table.with_columns(pl.col("count").replace(3, None))
@@ -167,16 +178,19 @@ def test_few_bytes_that_claim_long_texts_are_refused_before_decoding(
 ) -> None:
     path = tmp_path / "bomb.parquet"
     seal(path, table_of([TokensEmitted(1, 1, 1, "a" * (20 << 20))], True))
-    monkeypatch.setattr(parquet, "_FLOOR", 16 << 20)
-    monkeypatch.setattr(parquet, "_PER_BYTE", 10)
+    monkeypatch.setattr(checks, "FLOOR", 16 << 20)
+    monkeypatch.setattr(checks, "PER_BYTE", 10)
     monkeypatch.setattr(pl, "scan_parquet", None)
     assert "bytes of memory" in refusal(path)
 
 
-def test_one_long_text_under_many_rows_is_refused(tmp_path: Path) -> None:
+def test_one_long_text_under_many_rows_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A dictionary holds the text once, so the footer's sizes are honest."""
-    table = table_of([TokensEmitted(1, 1, 1, "a" * (1 << 20))], True)
+    table = table_of([TokensEmitted(1, 1, 1, "a" * (1 << 16))], True)
     path = seal(tmp_path / "bomb.parquet", table.select(pl.all().repeat_by(300).explode()))
+    monkeypatch.setattr(checks, "FLOOR", 16 << 20)
     assert "texts would take" in refusal(path)
 
 
@@ -189,7 +203,7 @@ def test_a_footer_that_lies_about_its_lists_ends_at_its_end() -> None:
     ):
         data = b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
         with pytest.raises(ValueError, match="damaged"):
-            parquet.footer_of(data)
+            footer_of(data)
 
 
 def test_many_row_groups_come_back_in_order(

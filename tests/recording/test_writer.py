@@ -104,6 +104,16 @@ def test_discarding_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_cannot_be_discarded_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unlink(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    recorder = Recorder(tmp_path / "a.parquet")
+    monkeypatch.setattr(Path, "unlink", unlink)
+    recorder.discard()
+    assert "not permitted" in str(recorder.error)
+
+
 def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_bytes(b"mine")
@@ -232,7 +242,7 @@ def test_without_hard_links_a_file_is_renamed(
     assert open_recording(path).complete
 
 
-def test_finalising_takes_little_memory_and_many_blobs(tmp_path: Path) -> None:
+def test_a_long_run_comes_back_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     recorder = Recorder(path)
     for n in range(30):
@@ -280,10 +290,11 @@ def test_a_full_disk_stops_the_recording_only(
     path = small_disk / "a.parquet"
     recorder = Recorder(path, keep_text=True)
     written = fill(recorder)
-    assert "full" in str(recorder.error)
+    assert str(recorder.error).endswith("a.parquet: database or disk is full")
     recorder.write([Tick(1)])
     recorder.close()
     if not recorder.saved:
+        assert "`llamatop replay` recovers" in recorder.error
         assert not path.exists()
         moved = tmp_path / "moved"
         shutil.copytree(small_disk, moved)

@@ -33,7 +33,7 @@ from llamatop.tui.views.state import place_of, progress_of, state_of
 from llamatop.tui.views.throughput import throughput
 from llamatop.tui.views.timeline import slowest
 from llamatop.tui.views.transport import time_at, transport
-from llamatop.tui.views.values import TIMES
+from llamatop.tui.views.values import TIMES, scale
 from tests.tui.conftest import GATED, loading_events, refused_events, started, until
 
 WIDTHS = (0, 1, 3, 10, 24, 38, 46, 70, 118, 198, 498)
@@ -235,6 +235,16 @@ def test_events_end_with_the_newest(run_events):
     assert "concurrency 8, 24 requests" in every
     assert "scripted failure" in every
     assert "tok/s  TTFT" in every
+
+
+def test_the_top_of_a_chart_is_a_plain_number():
+    assert [scale(v) for v in (0.3, 15, 250, 1500, 20_000)] == [
+        "0.3",
+        "15",
+        "250",
+        "1,500",
+        "20,000",
+    ]
 
 
 def test_an_axis_is_as_wide_as_asked_and_never_wider():

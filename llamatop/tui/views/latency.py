@@ -8,7 +8,7 @@ from functools import lru_cache
 from llamatop.formatting import percent
 from llamatop.stats import Distribution
 from llamatop.tui.charts import columns, histogram, shares
-from llamatop.tui.figures import Latency
+from llamatop.tui.figures import RECENT, Latency
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line, Span, fit
 from llamatop.tui.views.history import shaded
@@ -83,6 +83,8 @@ def _basis(known: Latency) -> list[Span]:
     if not known.requests:
         return []
     word = "done" if known.complete else "in flight"
+    if known.requests == RECENT:
+        word = "newest done"
     basis: list[Span] = [(f"{known.requests:,}", "text"), (f" {word}", "dim")]
     if known.met is None:
         return basis

@@ -19,7 +19,7 @@ from llamatop.tui.views.history import (
 )
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.state import loading_of
-from llamatop.tui.views.values import rate
+from llamatop.tui.views.values import rate, scale
 
 
 def throughput(frame: Frame, width: int, height: int) -> Content:
@@ -35,7 +35,7 @@ def throughput(frame: Frame, width: int, height: int) -> Content:
     top = ceiling(highest(values))
     lines: list[Line] = [tuple(fitting(_figures(frame), width - 1, "   "))]
     drawn = chart(values, "work", width, max(height - 1, 0), top)
-    label = f"{top:,.4g}"
+    label = scale(top)
     drawn = with_marks(drawn, level_marks(frame, window), width, len(label) + 1)
     lines += labelled(drawn, label)
     return Content(lines, foot=time_axis(window, width, session.ended is not None))

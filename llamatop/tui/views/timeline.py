@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from llamatop.clock import SECOND
 from llamatop.events import Event
+from llamatop.formatting import size
 from llamatop.session import BIN, Request, Session
 from llamatop.tui.charts import ceiling, columns, highest, shares
 from llamatop.tui.figures import tokens_between
@@ -16,7 +17,7 @@ from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line, Span, fit, laid_over
 from llamatop.tui.views.history import chart, labelled, shaded
 from llamatop.tui.views.panel import Content
-from llamatop.tui.views.values import span
+from llamatop.tui.views.values import scale, span
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _rates(session: Session, stretch: Stretch, height: int) -> list[Line]:
     values = [_rate(session, stretch.edge(i), stretch.edge(i + 1)) for i in range(stretch.cells)]
     top = ceiling(highest(values))
     drawn = chart(values, "work", stretch.cells, height, top)
-    return labelled(drawn, f"{top:,.4g} tok/s, all requests")
+    return labelled(drawn, f"{scale(top)} tok/s, all requests")
 
 
 def _rate(session: Session, start: int, end: int) -> float:
@@ -150,7 +151,7 @@ def _memory(session: Session, stretch: Stretch, height: int) -> list[Line]:
         values = [_at(session.host, attrgetter("engine_bytes"), end) for end in ends]
     top = ceiling(highest(values))
     drawn = chart(values, "memory", stretch.cells, height, top)
-    return labelled(drawn, f"{top / 1e9:,.4g} GB")
+    return labelled(drawn, size(top))
 
 
 def _at(

@@ -24,6 +24,11 @@ def rate(value: float | None) -> str:
     return f"{value:,.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
+def scale(value: float) -> str:
+    """The round number at the top of a chart: `0.3`, `15`, `20,000`."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
 def latency_unit(seconds: float | None) -> str:
     """The unit in which a row of latencies is written: that of its largest value."""
     return "s" if seconds is not None and math.isfinite(seconds) and seconds >= 0.99995 else "ms"

@@ -1,0 +1,390 @@
+"""What the start screen is made of, without a screen: rows, form, fit, command, editing."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from llamatop.commands.run import _config, _run_parser
+from llamatop.config import RunConfig
+from llamatop.errors import InputError
+from llamatop.reports.models import Choice
+from llamatop.tui.lines import line_width
+from llamatop.tui.start_aside import field_at, places
+from llamatop.tui.start_command import run_command, wrapped
+from llamatop.tui.start_edit import LONGEST, Edit
+from llamatop.tui.start_fit import RUNTIME_BYTES, Gpu, Machine, estimate, verdict
+from llamatop.tui.start_form import NAMES, Form
+from llamatop.tui.start_listing import columns_of, heading, row_line, typed
+from llamatop.tui.start_plan import start_plan
+from llamatop.tui.start_rows import Heading, Hint, group_start, nearest, rows_of, selectable
+from llamatop.tui.start_state import Start
+from tests.tui.start_case import CHOICES, DEFAULTS, KEPT, LLAMA, MACHINE, SCOUT
+
+
+def started(defaults: RunConfig = DEFAULTS) -> Start:
+    start = Start(defaults)
+    start.found_machine(MACHINE)
+    start.found_models(CHOICES)
+    start.found_recordings(KEPT)
+    for what in ("machine", "models", "recordings"):
+        start.looked(what)
+    return start
+
+
+# Rows
+
+
+def test_rows_stand_in_groups_recordings_last():
+    rows = rows_of(CHOICES, KEPT, "")
+    headings = [row.text for row in rows if isinstance(row, Heading)]
+    first = "bundled folders downloaded built-in another recent"
+    assert [text.replace(",", " ").split()[0] for text in headings] == first.split()
+    assert rows[-1] == KEPT[-1]
+    assert any(isinstance(row, Hint) for row in rows)
+
+
+def test_every_word_of_a_search_must_be_there_and_the_typed_name_comes_last():
+    rows = [row for row in rows_of(CHOICES, KEPT, "LLAMA instruct 8b") if selectable(row)]
+    assert [row.model for row in rows] == [LLAMA, "LLAMA instruct 8b"]
+    assert rows[-1].source == "typed"
+
+
+def test_a_listed_name_is_not_offered_as_typed_too():
+    assert all(getattr(row, "source", "") != "typed" for row in rows_of(CHOICES, KEPT, LLAMA))
+
+
+def test_recordings_are_found_by_time_and_state():
+    assert [r for r in rows_of([], KEPT, "2026-11-05") if r in KEPT] == KEPT[:1]
+    assert [r for r in rows_of([], KEPT, "cut off") if r in KEPT] == KEPT[1:]
+
+
+def test_the_cursor_passes_over_headings_both_ways():
+    rows = rows_of(CHOICES, KEPT, "")
+    assert nearest(rows, 0, 1) == 1
+    assert nearest(rows, 0, -1) == 1
+    assert selectable(rows[nearest(rows, len(rows) - 1, 1)])
+    assert nearest([], 0, 1) == 0
+    assert nearest([Heading("nothing")], 0, 1) == 0
+
+
+def test_groups_are_jumped_between():
+    rows = rows_of(CHOICES, KEPT, "")
+    places = [group_start(rows, 1, 1)]
+    places.append(group_start(rows, places[-1], 1))
+    assert [rows[at].source for at in places] == ["folder", "downloaded"]
+    assert group_start(rows, places[-1], -1) == places[0]
+    assert group_start(rows, 1, -1) == 1
+
+
+# State
+
+
+def test_the_cursor_stays_where_the_person_put_it_while_lists_fill():
+    start = Start(DEFAULTS)
+    start.found_machine(MACHINE)
+    start.found_models(CHOICES[3:])
+    start.looked("models")
+    start.move(1)
+    assert start.selected is CHOICES[3]
+    start.found_models(CHOICES)
+    start.looked("models")
+    assert start.selected is CHOICES[3]
+
+
+def test_the_model_of_the_command_line_is_under_the_cursor():
+    assert started(replace(DEFAULTS, model=SCOUT)).selected == CHOICES[-1]
+
+
+def test_a_model_that_is_listed_nowhere_is_listed_as_asked_for():
+    start = started(replace(DEFAULTS, model="a/b"))
+    assert start.selected == Choice("a/b", "given", None, None, None)
+    assert start.chosen() == replace(DEFAULTS, model="a/b")
+
+
+def test_clearing_a_search_keeps_what_was_found():
+    start = started()
+    start.typed("qwen3")
+    found = start.selected
+    assert start.back()
+    assert start.selected is found
+    assert not start.back()
+
+
+def test_weights_follow_the_row_until_the_person_chooses():
+    start = started(replace(DEFAULTS, model=LLAMA))
+    assert start.chosen().weights == "random"
+    start.typed("demo")
+    assert start.chosen().weights == "auto"
+    start.form.at = NAMES.index("weights")
+    start.in_form = True
+    start.turn(1)
+    assert start.chosen().weights == "random"
+
+
+def test_a_home_folder_is_run_by_its_whole_name(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    start = started()
+    start.typed("~/model")
+    assert start.chosen().model == "/home/someone/model"
+
+
+def test_a_fault_sends_the_person_to_its_field():
+    start = started()
+    start.form.edits["output"] = Edit.of("0")
+    assert start.chosen() is None
+    assert start.in_form and start.form.field.name == "output"
+    assert start.told == "output: must be between 1 and 2147483648"
+    assert start.command() == []
+
+
+def test_fits_are_asked_for_once_per_row_and_setting():
+    asked = []
+
+    def fits(choice, config):
+        asked.append((choice.model, config.model, config.weights, config.concurrency))
+        return estimate(MACHINE, choice, config)
+
+    start = Start(DEFAULTS, fits)
+    assert start.fit(CHOICES[4]) is None, "the machine is not known yet"
+    start.found_machine(MACHINE)
+    for _ in range(3):
+        start.fit(CHOICES[4])
+    start.fit(CHOICES[4], 64)
+    assert asked == [(LLAMA, LLAMA, "random", (4,)), (LLAMA, LLAMA, "random", (64,))]
+
+
+# Fit
+
+
+@pytest.mark.parametrize(
+    ("model", "told"), [("demo", "fits"), (LLAMA, "tight"), (SCOUT, "does not fit")]
+)
+def test_a_verdict_comes_from_weights_cache_and_runtime(model, told):
+    choice = next(choice for choice in CHOICES if choice.model == model)
+    fit = estimate(MACHINE, choice, DEFAULTS)
+    assert fit.verdict == told
+    assert fit.needed == sum(dict(fit.parts).values())
+    assert dict(fit.parts)["runtime"] == RUNTIME_BYTES
+
+
+def test_the_cache_grows_with_the_largest_level_and_the_tokens():
+    llama = CHOICES[4]
+    one = dict(estimate(MACHINE, llama, replace(DEFAULTS, concurrency=(1,))).parts)
+    many = dict(estimate(MACHINE, llama, replace(DEFAULTS, concurrency=(1, 8, 2))).parts)
+    assert one["KV cache"] == 131_072 * 328
+    assert many["KV cache"] == 8 * one["KV cache"]
+
+
+def test_a_wider_dtype_takes_more():
+    wide = estimate(MACHINE, CHOICES[3], replace(DEFAULTS, dtype="float32"))
+    assert dict(wide.parts)["weights"] == 4 * 596_000_000
+
+
+def test_an_accelerator_is_measured_by_its_own_memory():
+    gpu = Machine("cpu", 8, 1_000, 2_000, (Gpu("H200", 140_000_000_000, None),))
+    assert estimate(gpu, CHOICES[4], DEFAULTS).verdict == "fits"
+    assert estimate(gpu, CHOICES[4], replace(DEFAULTS, device="cpu")).verdict == "does not fit"
+    silent = Machine("cpu", 8, 1_000, 2_000, (Gpu("?", None, None),))
+    assert estimate(silent, CHOICES[4], DEFAULTS).verdict == "unknown"
+    assert estimate(gpu, CHOICES[4], replace(DEFAULTS, device="cuda:9")).available == 1_000
+
+
+def test_what_is_not_known_is_not_guessed():
+    assert estimate(MACHINE, Choice("x", "typed", None, None, None), DEFAULTS).needed is None
+    assert [verdict(100, 111), verdict(100, 95), verdict(100, 80)] == [
+        "fits", "tight", "does not fit",
+    ]  # fmt: skip
+
+
+# Form
+
+
+def edited(**texts: str) -> Form:
+    form = Form(DEFAULTS)
+    for name, text in texts.items():
+        form.edits[name] = Edit.of(text)
+    return form
+
+
+def test_the_form_gives_back_the_defaults_it_was_filled_with():
+    defaults = RunConfig(
+        concurrency=(1, 2), requests=7, engine="scripted", dtype="float16", device="cuda:3",
+        layers=2, seed=5, slo={"ttft": 0.5}, weights="random",
+    )  # fmt: skip
+    assert Form(defaults).config("demo") == defaults
+
+
+def test_levels_are_read_with_blanks_and_commas():
+    config = edited(concurrency=" 1, 2 4,8 ", requests="3").config("m")
+    assert (config.concurrency, config.requests, config.endless) == ((1, 2, 4, 8), 3, False)
+
+
+def test_one_level_without_requests_runs_until_stopped_a_sweep_ends():
+    assert edited().config("m").endless
+    assert not edited(concurrency="1 2").config("m").endless
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "told"),
+    [
+        ("concurrency", "", "give at least one number of requests, as in 1 2 4"),
+        ("concurrency", "0", "must be between 1 and 4096"),
+        ("concurrency", "4 x", "must be a whole number"),
+        ("concurrency", "100000", "must be between 1 and 4096"),
+        ("prompt", "", "give a number"),
+        ("output", "-1", "must be between 1 and 2147483648"),
+        ("requests", "1.5", "must be a whole number"),
+        ("requests", "9" * 300, "must be between 1 and 2147483648"),
+    ],
+)
+def test_a_bad_value_is_told_at_its_field(field, text, told):
+    form = edited(**{field: text})
+    assert form.problems() == {field: told}
+    with pytest.raises(InputError):
+        form.config("m")
+
+
+def test_tokens_beyond_the_context_are_told():
+    assert edited(output="2000").problems(2048) == {"output": "with the prompt above 2,048 tokens"}
+    assert edited(output="1920").problems(2048) == {}
+
+
+def test_options_are_picked_by_turning_and_by_their_first_letter():
+    form = Form(DEFAULTS)
+    form.at = NAMES.index("engine")
+    form.pressed("right")
+    assert form.picked["engine"] == "continuous"
+    form.pressed("left")
+    form.typed("t")
+    assert form.picked["engine"] == "threads"
+    form.typed(" ")
+    assert form.picked["engine"] == "auto"
+    form.typed("z")
+    assert form.picked["engine"] == "auto"
+
+
+# Command
+
+
+CONFIGS = st.builds(
+    RunConfig,
+    model=st.sampled_from(["demo", LLAMA, "/a b/$c", "it's"]),
+    weights=st.sampled_from(["auto", "random"]),
+    concurrency=st.lists(st.integers(1, 4096), min_size=1, max_size=4).map(tuple),
+    requests=st.integers(1, 99),
+    layers=st.none() | st.integers(1, 9),
+    engine=st.sampled_from(["auto", "batch", "scripted"]),
+    rate=st.none() | st.sampled_from([0.5, 20.0]),
+    max_time=st.none() | st.just(30.0),
+    slo=st.sampled_from([{}, {"ttft": 0.5, "tpot": 0.05}]),
+    until_oom=st.booleans(),
+    prompt_toks=st.integers(1, 9999),
+    gen_toks=st.integers(1, 9999),
+    dtype=st.sampled_from(["auto", "float16"]),
+    device=st.sampled_from(["auto", "cuda:1"]),
+    seed=st.integers(0, 9),
+)
+
+
+@given(CONFIGS)
+def test_the_command_line_asks_for_the_very_same_run(config):
+    arguments = shlex.split(" ".join(run_command(config)))[1:]
+    assert _config(_run_parser().parse_args(arguments)) == config
+
+
+def test_an_endless_run_is_what_the_command_line_does_anyway():
+    command = " ".join(run_command(DEFAULTS))
+    assert command == "llamatop --model demo --concurrency 4 --prompt-toks 128 --gen-toks 200"
+    assert _config(_run_parser().parse_args(shlex.split(command)[1:])) == DEFAULTS
+
+
+def test_names_are_quoted_and_made_harmless():
+    assert run_command(RunConfig(model="a b;\x1b"))[1] == "--model 'a b;␛'"
+    assert run_command(RunConfig(model="-rf"))[1] == "--model ./-rf"
+
+
+def test_a_long_command_is_continued():
+    lines = wrapped(run_command(replace(DEFAULTS, model=LLAMA)), 60)
+    assert len(lines) > 1
+    assert all(line.endswith("\\") for line in lines[:-1])
+    joined = " ".join(line.rstrip("\\") for line in lines)
+    assert shlex.split(joined) == shlex.split(" ".join(run_command(replace(DEFAULTS, model=LLAMA))))
+
+
+# Editing
+
+
+def test_a_line_is_edited_at_its_caret():
+    edit = Edit.of("llama")
+    for key in ("left", "left", "backspace", "delete"):
+        edit = edit.pressed(key)
+    assert edit == Edit("lla", 2)
+    assert edit.typed("X\nY\x1b").text == "llX Y␛a"
+    assert edit.pressed("home").typed("a").text == "alla"
+    assert edit.pressed("end").pressed("ctrl+u").text == ""
+    assert Edit.of("org/model-7b").pressed("ctrl+w").text == "org/model-"
+    assert edit.pressed("f5") is None
+
+
+@given(st.text(max_size=400), st.lists(st.sampled_from(["left", "backspace", "delete", "ctrl+w"])))
+def test_a_caret_never_leaves_its_line(text, keys):
+    edit = Edit().typed(text)
+    for key in keys:
+        edit = edit.pressed(key)
+        assert 0 <= edit.caret <= len(edit.text) <= LONGEST
+
+
+@given(st.text(max_size=30), st.integers(1, 12), st.booleans())
+def test_a_typed_line_keeps_to_its_cells(text, width, active):
+    assert line_width(typed(Edit().typed(text), width, active)) <= width
+
+
+# Places
+
+
+@pytest.mark.parametrize("width", range(8, 200, 7))
+def test_rows_and_heading_fill_their_cells_exactly(width):
+    start = started()
+    for row in rows_of(CHOICES, KEPT, ""):
+        assert line_width(row_line(start, row, width, True)) == width
+    assert columns_of(width).name >= 1
+    if width >= 20:
+        assert line_width(heading(width)) <= width
+
+
+@pytest.mark.parametrize("replay", [False, True])
+@pytest.mark.parametrize("width", [1, 20, 44, 80, 99, 100, 120, 200, 500])
+@pytest.mark.parametrize("height", [1, 2, 5, 6, 11, 12, 18, 24, 36, 60, 200])
+def test_parts_neither_overlap_nor_leave_the_screen(width, height, replay):
+    boxes = start_plan(width, height, replay)
+    taken = set()
+    for box in boxes.values():
+        cells = {
+            (x, y) for x in (box.x, box.x + box.width - 1) for y in range(box.y, box.y + box.height)
+        }
+        assert not taken & cells
+        assert all(0 <= x < width and 0 <= y < height for x, y in cells)
+        taken |= cells
+    assert "list" in boxes
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 4, 8, 12])
+def test_each_field_is_found_where_it_is_drawn(height):
+    rows, per = places(height)
+    found = {field_at(x, y, 78, height) for x in range(78) for y in range(rows)}
+    assert found - {None} == set(range(len(NAMES)))
+    assert per * rows >= len(NAMES)
+    assert field_at(0, rows, 78, height) is None
+
+
+def test_recordings_open_by_their_parquet_name():
+    start = started()
+    start.move(1000)
+    assert start.chosen() == Path("recordings/[/x].parquet")
+    assert start.command() == ["llamatop replay", "'recordings/[/x].parquet'"]

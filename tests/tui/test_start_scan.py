@@ -1,0 +1,74 @@
+"""What the start screen finds in files."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from llamatop.recording.reader import open_recording
+from llamatop.recording.writer import Recorder
+from llamatop.tui import start_scan
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, run_events) -> Path:
+    path = tmp_path / "2026-11-05-140312-demo.parquet"
+    recorder = Recorder(str(path), keep_text=False)
+    recorder.write(run_events)
+    recorder.close()
+    return path
+
+
+def test_a_recording_tells_itself_from_its_footer(recorded):
+    (kept,) = start_scan.recordings([recorded.parent])
+    whole = open_recording(recorded)
+    assert (kept.path, kept.model, kept.engine) == (recorded, "demo", "scripted")
+    assert kept.events == len(whole.events)
+    assert kept.bytes == recorded.stat().st_size
+    assert (kept.state == "complete") == whole.complete
+
+
+def test_the_newest_recording_comes_first_and_damaged_ones_are_listed(recorded):
+    folder = recorded.parent
+    (folder / "broken [x]\x1b.parquet").write_bytes(b"PAR1 and no more")
+    (folder / "empty.parquet").write_bytes(b"")
+    (folder / "2026-11-06-140312-qwen.parquet.journal").write_bytes(b"SQLite")
+    (folder / "nowhere.parquet").symlink_to(folder / "gone")
+    for age, name in enumerate(("2026-11-06-140312-qwen.parquet.journal", recorded.name)):
+        os.utime(folder / name, (2e9 - age, 2e9 - age))
+    kept = start_scan.recordings([folder, folder / "missing"])
+    assert [k.state for k in kept][:1] == ["cut off"]
+    assert (kept[0].model, kept[0].path.name) == ("qwen", "2026-11-06-140312-qwen.parquet")
+    assert kept[1].path == recorded
+    assert {k.model: k.state for k in kept[2:]} == {"broken [x]␛": "damaged", "empty": "damaged"}
+
+
+def test_a_journal_beside_its_recording_is_listed_once(recorded):
+    Path(f"{recorded}.journal").write_bytes(b"SQLite")
+    (kept,) = start_scan.recordings([recorded.parent])
+    assert kept.state != "cut off"
+
+
+def test_folders_with_models_are_listed(tmp_path):
+    model = tmp_path / "mine"
+    model.mkdir()
+    (model / "config.json").write_text(
+        json.dumps({"dtype": "bfloat16", "max_position_embeddings": 4096})
+    )
+    (model / "model.safetensors").write_bytes(b"x" * 1000)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    found = {Path(c.model).name: c for c in start_scan.models([tmp_path]) if c.source == "folder"}
+    assert (found["mine"].parameters, found["mine"].context) == (500, 4096)
+    assert (found["broken"].weights_bytes, found["broken"].context) == (None, None)
+    assert start_scan.models([model])[0].model == str(model)
+
+
+def test_the_machine_has_cores_and_memory():
+    machine = start_scan.machine()
+    assert machine.cores >= 1
+    assert 0 < machine.available <= machine.total
