@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from llamatop import __version__
 from llamatop.children import Child
 from llamatop.clock import SECOND, MonotonicClock
@@ -73,7 +75,8 @@ class LiveRun:
         self._tried: list[tuple[int, Outcome]] = []
         self._running: int | None = None
         self._next_request = 0
-        self._paused = False
+        self._next_config: RunConfig | None = None
+        """A sweep that was asked for while a level ran."""
         self._stopping_since: int | None = None
         self._outcome: Outcome = "ok"
         self._oom_kills = oom_kills()
@@ -134,7 +137,6 @@ class LiveRun:
 
     def pause(self, paused: bool) -> None:
         """Hold new requests back, or let them go on."""
-        self._paused = paused
         if self._engine is not None:
             self._engine.tell(Pause(paused))
 
@@ -142,6 +144,16 @@ class LiveRun:
         """Take one request back."""
         if self._engine is not None:
             self._engine.tell(Cancel(request))
+
+    def sweep(self, levels: tuple[int, ...]) -> None:
+        """End the level that runs, and run these, one after another, to their ends."""
+        if self._engine is None or self._stopping_since is not None or self._finished:
+            return
+        self._next_config = msgspec.structs.replace(
+            self.config, concurrency=levels, requests=None, endless=False, until_oom=False
+        )
+        if self._running is not None:
+            self._engine.tell(Stop())
 
     def stop(self) -> None:
         """End the run soon, whatever it is doing; what was measured stays."""
@@ -180,7 +192,13 @@ class LiveRun:
             case LevelEnded() if event.level == self._running:
                 self._tried.append((self._concurrency, event.outcome))
                 self._running = None
+                self._turn_to_sweep()
                 self._next_level()
+
+    def _turn_to_sweep(self) -> None:
+        if self._next_config is not None:
+            self.config, self._next_config = self._next_config, None
+            self._tried = []
 
     def _next_level(self) -> None:
         concurrency = self._planned()

@@ -111,6 +111,17 @@ def test_resizing_a_level_that_just_ended_leaves_no_loose_end(run: Callable[...,
     assert all(level.outcome == "ok" for level in one.session.levels.values())
 
 
+def test_a_sweep_takes_over(run: Callable[..., Run]) -> None:
+    one = run(endless=True)
+    one.until(lambda: one.session.token_bins)
+    one.live.sweep((1, 2))
+    one.until(lambda: one.live.ended)
+    levels = list(one.session.levels.values())
+    assert [level.outcome for level in levels] == ["stopped", "ok", "ok"]
+    assert [len(level.requests) for level in levels[1:]] == [4, 8]
+    assert one.live.outcome == "ok"
+
+
 def test_pause_holds_new_requests_back(run: Callable[..., Run]) -> None:
     one = run(endless=True)
     one.until(lambda: one.session.token_bins)

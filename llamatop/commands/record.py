@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from llamatop import headless
 from llamatop.commands.show import print_summary
 from llamatop.config import RunConfig
@@ -24,7 +26,9 @@ def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -
         recorder.discard()
         raise InputError(pump.session.refused)
     recorder.close()
-    print_summary(as_json, pump.session, None if recorder.error else path)
+    if recorder.error is not None:
+        print(f"recording stopped: {recorder.error}", file=sys.stderr)
+    print_summary(as_json, pump.session, path if recorder.saved else None)
     return 128 + caught if caught is not None else _code(live, pump.session)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
+
+if TYPE_CHECKING:
+    from llamatop.replay import Replay
 
 
 def main(arguments: list[str]) -> int:
@@ -22,11 +26,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _replay(file: str, speed: float, as_json: bool, theme: str | None) -> int:
-    from llamatop.commands.show import need_terminal, print_summary, show
-    from llamatop.pump import Pump
+    from llamatop.commands.show import need_terminal, print_summary
     from llamatop.recording.reader import open_recording
     from llamatop.replay import Replay, fold
-    from llamatop.session import Session
 
     if not as_json:
         need_terminal("llamatop replay FILE --json prints the summary")
@@ -36,5 +38,19 @@ def _replay(file: str, speed: float, as_json: bool, theme: str | None) -> int:
     if as_json:
         print_summary(True, fold(recording.events), file)
         return 0
-    replay = Replay(recording.events, speed=speed)
-    return show(Pump(replay, Session()), replay=replay, theme=theme)
+    return _show(Replay(recording.events, speed=speed), theme)
+
+
+def _show(replay: Replay, theme: str | None) -> int:
+    from llamatop.commands.desk import Desk
+    from llamatop.pump import Pump
+    from llamatop.session import Session
+    from llamatop.tui.app import LlamatopApp, run_app
+
+    desk = Desk()
+    app = LlamatopApp(Pump(replay, Session()), replay=replay, launcher=desk, theme=theme)
+    try:
+        return run_app(app)
+    finally:
+        desk.close()
+        desk.finish(app.stage)

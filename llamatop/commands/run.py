@@ -32,7 +32,7 @@ def _run_parser() -> Parser:
     add = parser.add_argument
     add("--version", action="version", version=f"llamatop {__version__}")
     add("--record", action="store_true", help="no UI: run, record, print a summary")
-    add("--model", metavar="M", help="a Hugging Face id, a local folder, or demo (the default)")
+    add("--model", metavar="M", help="a Hugging Face id, a local folder, or demo")
     add("--weights", choices=("auto", "random"), default="auto",
         help="random: the exact architecture, its text noise")  # fmt: skip
     add("--layers", type=int, metavar="N", help="keep the first N layers only")
@@ -71,24 +71,27 @@ def main(arguments: list[str]) -> int:
         return record(config, args.out, args.record_text, args.json)
     if args.json:
         raise InputError("--json goes with --record")
+    from llamatop.commands.desk import Desk
     from llamatop.commands.watch import watch
 
-    return watch(config, args.out, not args.no_save, args.record_text, args.theme)
+    desk = Desk(args.out, not args.no_save, args.record_text)
+    return watch(config, desk, args.model is None and args.engine != "scripted", args.theme)
 
 
 def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
     from llamatop.config import RunConfig, checked, parse_slo
 
+    levels = tuple(args.concurrency or ((1,) if args.record else (4,)))
     return checked(
         RunConfig(
             model=args.model or "demo",
             weights=args.weights,
             layers=args.layers,
             engine=args.engine,
-            concurrency=tuple(args.concurrency or ((1,) if args.record else (4,))),
+            concurrency=levels,
             requests=args.requests,
-            endless=not args.record and args.requests is None,
+            endless=not args.record and args.requests is None and len(levels) == 1,
             rate=args.rate,
             max_time=args.max_time,
             until_oom=args.until_oom,

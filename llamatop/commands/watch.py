@@ -1,36 +1,39 @@
-"""A run on the screen, recorded unless told otherwise."""
+"""The screen of a live run, recorded unless told otherwise; without a model, the start screen."""
 
 from __future__ import annotations
 
-from llamatop.commands.show import need_terminal, show
+import sys
+
+from llamatop.commands.desk import Desk
+from llamatop.commands.show import need_terminal
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.live import LiveRun
 from llamatop.pump import Pump
 from llamatop.session import Session
+from llamatop.tui.app import LlamatopApp, run_app
+from llamatop.tui.controls import Idle, Stage
 
-KEPT_REQUESTS = 10_000
-"""Requests that the screen of an endless run remembers; the recording has them all."""
 
+def watch(config: RunConfig, desk: Desk, choose: bool, theme: str | None) -> int:
+    """Show a run, or let a person choose one, until they leave; the exit code.
 
-def watch(
-    config: RunConfig, out: str | None, save: bool, keep_text: bool, theme: str | None
-) -> int:
-    """Show a run until the person leaves; the exit code."""
+    Raises InputError where what was asked for cannot run.
+    """
     need_terminal("llamatop --record runs without one")
-    live = LiveRun(config)
-    pump = Pump(live, Session(keep=KEPT_REQUESTS))
-    recorder = None
-    if save:
-        from llamatop.recording.place import default_path
-        from llamatop.recording.writer import Recorder
-
-        recorder = Recorder(out or str(default_path(config.model)), keep_text)
-        pump.sinks.append(recorder)
-    code = show(pump, live=live, recorder=recorder, theme=theme)
-    refused = pump.session.refused
-    if recorder is not None:
-        recorder.close() if refused is None else recorder.discard()
+    stage = Stage(Pump(Idle(), Session())) if choose else desk.run(config)
+    app = LlamatopApp(
+        stage.pump, live=stage.live, launcher=desk, start_defaults=config, theme=theme
+    )
+    try:
+        code = run_app(app)
+    finally:
+        desk.close()
+        desk.finish(app.stage)
+    for line in desk.kept:
+        print(line, file=sys.stderr)
+    refused = app.pump.session.refused
+    if app.refusal is not None:
+        raise app.refusal
     if refused is not None:
         raise InputError(refused)
     return code

@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from llamatop.catalog import demo_folder, find, known_models
 from llamatop.formatting import UNKNOWN, count, size
@@ -73,12 +74,21 @@ def _tokens(context: int | None) -> str:
 
 def _folder(model: str, source: str, folder: Path) -> Choice:
     """What a folder with a model says of itself."""
-    config = json.loads((folder / "config.json").read_text())
-    text = config.get("text_config", config)
+    text = _text_config(folder / "config.json")
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     known = find(model)
     parameters = known.parameters if known else _parameters(folder)
     return Choice(model, source, parameters, weights, text.get("max_position_embeddings"))
+
+
+def _text_config(path: Path) -> dict[str, Any]:
+    """The language model's part of a config; of a broken one, nothing."""
+    try:
+        config = json.loads(path.read_text())
+        text = config.get("text_config", config)
+    except (OSError, ValueError, AttributeError):
+        return {}
+    return text if isinstance(text, dict) else {}
 
 
 def _parameters(folder: Path) -> int | None:

@@ -6,10 +6,13 @@ may be imported here, since the first paint waits for it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.app import App, ComposeResult, SystemCommand
@@ -18,11 +21,13 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
 
+from llamatop.config import RunConfig
+from llamatop.errors import InputError
 from llamatop.pump import Pump
 from llamatop.replay import Replay
 from llamatop.sanitize import one_line
 from llamatop.tui import themes
-from llamatop.tui.controls import Live, Recorder
+from llamatop.tui.controls import Launcher, Live, Recorder, Stage
 from llamatop.tui.figures import LIVE_STEP, STEPS, Figures
 from llamatop.tui.frame import ORDERS, Choices, Frame, Keeping
 from llamatop.tui.keys import bindings, commands
@@ -37,6 +42,9 @@ from llamatop.tui.playback import Player
 from llamatop.tui.steering import Steering
 from llamatop.tui.table import RequestTable
 from llamatop.tui.views.footer import Key, keys_of
+
+SWEEP = (1, 2, 4, 8, 16)
+"""Levels of the sweep that a key starts."""
 
 CPU_HZ = 2.0
 """Redraws per second while the engine decodes on the CPU that also draws."""
@@ -82,30 +90,42 @@ class LlamatopApp(App[None]):
         live: Live | None = None,
         replay: Replay | None = None,
         recorder: Recorder | None = None,
+        launcher: Launcher | None = None,
+        start_defaults: RunConfig | None = None,
         theme: str | None = None,
         refresh_hz: float = 10,
         meter: Meter | None = None,
     ) -> None:
         super().__init__()
-        self.pump = pump
-        self.live = live
-        self.recorder = recorder
-        self.player = Player(pump, replay) if replay is not None else None
-        self.steering = Steering(pump, live) if live is not None else None
-        self.choices = Choices()
+        self._launcher = launcher
+        self._start_defaults = start_defaults or RunConfig()
+        self.refusal: InputError | None = None
+        """Why what was asked for on the command line cannot be."""
+        self._take(Stage(pump, live, replay, recorder))
         self.problems: list[str] = []
         """A line for each theme that could not be used."""
         self._nets: list[LineFilter] = [Harmless(), *([Plain()] if only_ascii() else [])]
-        self._figures = Figures()
         self._meter = meter or OwnCost()
         self._refresh_hz = refresh_hz
         self._hz = refresh_hz
         self._timer: Timer | None = None
         self._leaving = False
         self._load_themes(theme)
-        self.monitor = Monitor(
-            Palette(self.current_theme), self._keys, transport=self.player is not None
-        )
+        self.monitor = self._new_monitor()
+
+    def _take(self, stage: Stage) -> None:
+        """Show this from now on."""
+        self.stage = stage
+        self.pump = stage.pump
+        self.live = stage.live
+        self.player = Player(stage.pump, stage.replay) if stage.replay is not None else None
+        self.steering = Steering(stage.pump, stage.live) if stage.live is not None else None
+        self.choices = Choices()
+        self._figures = Figures()
+
+    def _new_monitor(self) -> Monitor:
+        palette = Palette(self.current_theme)
+        return Monitor(palette, self._keys, transport=self.player is not None)
 
     def compose(self) -> ComposeResult:
         """The monitor fills the screen."""
@@ -121,18 +141,111 @@ class LlamatopApp(App[None]):
         """Draw at once; the run begins behind the first paint."""
         on_signals(self.leave)
         self.monitor.table.focus()
+        if self._idle:
+            self.action_models()
         self.draw()
         self._pace()
         self.call_after_refresh(self._begin)
 
+    @property
+    def _idle(self) -> bool:
+        return self.live is None and self.player is None and self._launcher is not None
+
     def _begin(self) -> None:
         for problem in self.problems:
-            self.notify(one_line(problem), severity="warning", markup=False)
-        if self.live is not None:
-            self.live.start()
+            self._warn(problem)
+        if self._idle and self._launcher is not None:
+            self._launcher.warm()
+        else:
+            self._begin_stage()
+
+    def _begin_stage(self) -> None:
+        """Start what was taken; what cannot start ends an app that was opened for it."""
+        try:
+            if self._launcher is not None:
+                self._launcher.begin(self.stage)
+            elif self.live is not None:
+                self.live.start()
+        except InputError as refusal:
+            self.refusal = refusal
+            self.exit(return_code=2)
+            return
         if self.player is not None:
             self.player.find_marks()
         self.tick()
+
+    def _warn(self, problem: str) -> None:
+        self.notify(one_line(problem), severity="warning", markup=False)
+
+    # Another model, another run
+
+    def action_models(self) -> None:
+        """Choose what to run or replay; what runs goes on meanwhile."""
+        from llamatop.tui.start.screen import StartScreen  # noqa: PLC0415  (where it is needed)
+
+        if self._launcher is not None and not isinstance(self.screen, StartScreen):
+            screen = StartScreen(Palette(self.current_theme), self._start_defaults)
+            self.push_screen(screen, self._chosen)
+
+    def _chosen(self, chosen: RunConfig | Path | None) -> None:
+        if chosen is not None:
+            self.run_worker(self._change(chosen), exclusive=True)
+        elif self._idle:
+            self.leave(0)
+        else:
+            self.draw()
+
+    async def _change(self, chosen: RunConfig | Path) -> None:
+        """End what is shown, finish its recording, and show what was chosen."""
+        launcher = self._launcher
+        if launcher is None:
+            return
+        try:
+            stage = await asyncio.to_thread(_open, launcher, chosen)
+        except InputError as refusal:
+            self._warn(str(refusal))
+            self.action_models()
+            return
+        if isinstance(chosen, RunConfig):
+            self._start_defaults = chosen
+        old = self.stage
+        await wind_down(self.pump, self.live)
+        self._take(stage)
+        await self.monitor.remove()
+        self.monitor = self._new_monitor()
+        await self.screen_stack[0].mount(self.monitor)
+        self.monitor.table.focus()
+        self._begin_stage()
+        if told := await asyncio.to_thread(launcher.finish, old):
+            self.notify(one_line(told), markup=False)
+
+    def action_sweep(self) -> None:
+        """From here on levels of 1, 2, 4 … requests at once, to the end."""
+        if self.live is not None and self.pump.session.model is not None:
+            self.live.sweep(SWEEP)
+            self.notify("levels " + " ".join(map(str, SWEEP)), title="sweep", markup=False)
+
+    def action_record(self) -> None:
+        """Stop the recording, and keep it."""
+        recorder, launcher = self.stage.recorder, self._launcher
+        if launcher is None or recorder is None:
+            return
+        stage, self.stage.recorder = Stage(self.pump, recorder=recorder), None
+        self.pump.sinks.clear()
+        self.run_worker(self._finish(launcher, stage))
+
+    async def _finish(self, launcher: Launcher, stage: Stage) -> None:
+        self.notify(one_line(await asyncio.to_thread(launcher.finish, stage)), markup=False)
+
+    def action_export(self) -> None:
+        """A picture of the screen as it is, as SVG."""
+        name = f"llamatop-{datetime.now():%Y-%m-%d-%H%M%S}.svg"
+        try:
+            path = self.save_screenshot(name, path=str(Path.cwd()))
+        except OSError as error:
+            self._warn(f"{name}: cannot be written: {error.strerror}")
+        else:
+            self.notify(one_line(path), title="screenshot", markup=False)
 
     def tick(self) -> None:
         """Move what has arrived, and draw what changed."""
@@ -156,8 +269,9 @@ class LlamatopApp(App[None]):
         session = self.pump.session
         self._figures.look(session)
         keeping = None
-        if self.recorder is not None:
-            keeping = Keeping(str(self.recorder.path), self.recorder.error)
+        recorder = self.stage.recorder
+        if recorder is not None:
+            keeping = Keeping(str(recorder.path), recorder.error)
         return Frame(
             session,
             self._figures,
@@ -383,6 +497,11 @@ class LlamatopApp(App[None]):
     async def _wind_down(self, code: int) -> None:
         await wind_down(self.pump, self.live)
         self.exit(return_code=code)
+
+
+def _open(launcher: Launcher, chosen: RunConfig | Path) -> Stage:
+    """The stage of what was chosen; reading a recording may take a moment."""
+    return launcher.run(chosen) if isinstance(chosen, RunConfig) else launcher.replay(chosen)
 
 
 def run_app(app: LlamatopApp) -> int:

@@ -1,12 +1,16 @@
-"""What the screen asks of a live run, and of a recorder. Knows neither."""
+"""What the screen asks of a run, a recorder, and of whoever makes them. Knows none of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from llamatop.config import RunConfig
-from llamatop.pump import Source
+from llamatop.events import Event
+from llamatop.pump import Pump, Source
+from llamatop.replay import Replay
 
 
 class Live(Source, Protocol):
@@ -25,6 +29,9 @@ class Live(Source, Protocol):
 
     def cancel(self, request: int) -> None:
         """Take one request back."""
+
+    def sweep(self, levels: tuple[int, ...]) -> None:
+        """End the level that runs, and run these, one after another, to their ends."""
 
     def stop(self) -> None:
         """End the run soon; its last event follows."""
@@ -45,3 +52,47 @@ class Recorder(Protocol):
     def path(self) -> Path:
         """Where the recording will be."""
         ...
+
+
+@dataclass
+class Stage:
+    """What the screen shows: a run or a replay with its pump, or nothing yet."""
+
+    pump: Pump
+    live: Live | None = None
+    replay: Replay | None = None
+    recorder: Recorder | None = None
+
+
+class Launcher(Protocol):
+    """Makes stages of what a person chose, and ends them. `begin` returns at once."""
+
+    def run(self, config: RunConfig) -> Stage:
+        """A run, not begun; InputError where it cannot be."""
+        ...
+
+    def replay(self, path: Path) -> Stage:
+        """A recording, read; InputError where it cannot be."""
+        ...
+
+    def begin(self, stage: Stage) -> None:
+        """Begin a run and its recording; InputError where it cannot be recorded."""
+        ...
+
+    def finish(self, stage: Stage) -> str:
+        """Finish a stage's recording, which may take a while; where it is, or why it is not."""
+        ...
+
+    def warm(self) -> None:
+        """A person is choosing: get ready."""
+        ...
+
+
+class Idle:
+    """Where nothing runs, nothing comes; a `pump.Source`."""
+
+    ended = False
+
+    def drain(self) -> Sequence[Event]:
+        """Nothing."""
+        return ()

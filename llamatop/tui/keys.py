@@ -41,6 +41,14 @@ COMMANDS = (
     Command(
         "c", "cancel", "cancel the selected request", ("c", "cancel the selected request"), "live"
     ),
+    Command(
+        "s",
+        "sweep",
+        "sweep: 1 2 4 8 16 requests at once",
+        ("s", "sweep: 1 2 4 8 16 at once, each to its end"),
+        "live",
+    ),
+    Command("r", "record", "stop the recording and keep it", ("r", "stop recording"), "live"),
     Command("space", "toggle_pause", "play or pause", ("space", "play or pause"), "replay"),
     Command("plus,equals_sign", "more", "play faster", ("+ -", "play faster or slower"), "replay"),
     Command("minus", "less", "play slower", None, "replay"),
@@ -93,6 +101,8 @@ COMMANDS = (
         ("z Z", "histories over a longer or shorter time"),
     ),
     Command("Z", "zoom(-1)", "histories over a shorter time"),
+    Command("m", "models", "another model or recording", ("m", "another model, run or recording")),
+    Command("e", "export", "save a picture of the screen", ("e", "save the screen as SVG")),
     Command("t", "next_theme", "the next theme", ("t", "the next theme")),
     Command(
         "escape", "back", "close, clear, restore", ("esc", "close; clear the filter; all panels")

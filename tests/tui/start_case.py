@@ -15,10 +15,10 @@ from llamatop.reports.models import Choice
 from llamatop.tui import themes
 from llamatop.tui.paint import Harmless
 from llamatop.tui.palette import Palette
-from llamatop.tui.start import StartScreen
-from llamatop.tui.start_fit import Machine
-from llamatop.tui.start_looks import Looks
-from llamatop.tui.start_rows import Kept
+from llamatop.tui.start.fit import Machine
+from llamatop.tui.start.looks import Looks
+from llamatop.tui.start.rows import Kept
+from llamatop.tui.start.screen import StartScreen
 
 DEFAULTS = RunConfig(concurrency=(4,), gen_toks=200, endless=True)
 MACHINE = Machine("a processor", 2, 17_200_000_000, 25_300_000_000)

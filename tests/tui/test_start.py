@@ -14,7 +14,7 @@ from textual.events import Paste
 
 from llamatop.reports.models import Choice
 from llamatop.tui.palette import Palette
-from llamatop.tui.start import StartScreen
+from llamatop.tui.start.screen import StartScreen
 from tests.tui.conftest import CONFIG, live_app, loading_events
 from tests.tui.start_case import CHOICES, DEFAULTS, KEPT, LLAMA, MACHINE, StartApp, looks, shown
 
@@ -310,7 +310,7 @@ async def test_over_a_run_its_keys_do_not_reach_the_run():
 def test_the_first_paint_waits_for_nothing_heavy():
     code = (
         "import sys, llamatop.tui.start; heavy = {'polars', 'torch', 'transformers', "
-        "'huggingface_hub', 'psutil', 'pynvml', 'llamatop.tui.start_scan'}; "
+        "'huggingface_hub', 'psutil', 'pynvml', 'llamatop.tui.start.scan'}; "
         "print(*sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -319,7 +319,7 @@ def test_the_first_paint_waits_for_nothing_heavy():
 
 def test_looking_around_needs_nothing_heavy_either(tmp_path: Path):
     code = (
-        "import sys; from llamatop.tui.start_looks import looks; [f() for f in looks().values()]; "
+        "import sys; from llamatop.tui.start.looks import looks; [f() for f in looks().values()]; "
         "print(*sorted({'polars', 'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)))"
     )
     done = subprocess.run(

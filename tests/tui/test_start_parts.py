@@ -15,15 +15,15 @@ from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.reports.models import Choice
 from llamatop.tui.lines import line_width
-from llamatop.tui.start_aside import field_at, places
-from llamatop.tui.start_command import run_command, wrapped
-from llamatop.tui.start_edit import LONGEST, Edit
-from llamatop.tui.start_fit import RUNTIME_BYTES, Gpu, Machine, estimate, verdict
-from llamatop.tui.start_form import NAMES, Form
-from llamatop.tui.start_listing import columns_of, heading, row_line, typed
-from llamatop.tui.start_plan import start_plan
-from llamatop.tui.start_rows import Heading, Hint, group_start, nearest, rows_of, selectable
-from llamatop.tui.start_state import Start
+from llamatop.tui.start.aside import field_at, places
+from llamatop.tui.start.command import run_command, wrapped
+from llamatop.tui.start.edit import LONGEST, Edit
+from llamatop.tui.start.fit import RUNTIME_BYTES, Gpu, Machine, estimate, verdict
+from llamatop.tui.start.form import NAMES, Form
+from llamatop.tui.start.listing import columns_of, heading, row_line, typed
+from llamatop.tui.start.plan import start_plan
+from llamatop.tui.start.rows import Heading, Hint, group_start, nearest, rows_of, selectable
+from llamatop.tui.start.state import Start
 from tests.tui.start_case import CHOICES, DEFAULTS, KEPT, LLAMA, MACHINE, SCOUT
 
 

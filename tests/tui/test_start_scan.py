@@ -10,7 +10,7 @@ import pytest
 
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
-from llamatop.tui import start_scan
+from llamatop.tui.start import scan as start_scan
 
 
 @pytest.fixture

@@ -18,13 +18,13 @@ from textual.screen import Screen
 from llamatop.config import RunConfig
 from llamatop.tui.frame import Frame
 from llamatop.tui.palette import Palette
-from llamatop.tui.start_body import StartBody, nothing_runs
-from llamatop.tui.start_fit import Fits
-from llamatop.tui.start_keys import COMMANDS, bindings
-from llamatop.tui.start_list import StartRows
-from llamatop.tui.start_looks import Found, Looks, look_around, looks
-from llamatop.tui.start_panels import StartSettings
-from llamatop.tui.start_state import Chosen, Start
+from llamatop.tui.start.body import StartBody, nothing_runs
+from llamatop.tui.start.fit import Fits
+from llamatop.tui.start.keys import COMMANDS, bindings
+from llamatop.tui.start.list import StartRows
+from llamatop.tui.start.looks import Found, Looks, look_around, looks
+from llamatop.tui.start.panels import StartSettings
+from llamatop.tui.start.state import Chosen, Start
 
 TWICE = 2.0
 """Seconds within which a second Escape leaves."""

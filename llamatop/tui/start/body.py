@@ -16,14 +16,14 @@ from llamatop.tui.monitor import PlanLayout
 from llamatop.tui.palette import Palette
 from llamatop.tui.panels import Footer
 from llamatop.tui.plan import Box
-from llamatop.tui.start_aside import command
-from llamatop.tui.start_keys import footer_keys
-from llamatop.tui.start_list import StartList
-from llamatop.tui.start_memory import memory
-from llamatop.tui.start_panels import StartHeader, StartPanel, StartSettings
-from llamatop.tui.start_plan import start_plan
-from llamatop.tui.start_rows import Kept
-from llamatop.tui.start_state import Start
+from llamatop.tui.start.aside import command
+from llamatop.tui.start.keys import footer_keys
+from llamatop.tui.start.list import StartList
+from llamatop.tui.start.memory import memory
+from llamatop.tui.start.panels import StartHeader, StartPanel, StartSettings
+from llamatop.tui.start.plan import start_plan
+from llamatop.tui.start.rows import Kept
+from llamatop.tui.start.state import Start
 from llamatop.tui.views.footer import Key
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llamatop.tui.plan import Box
-from llamatop.tui.start_form import FIELDS
+from llamatop.tui.start.form import FIELDS
 
 BESIDE = 100
 """Cells of width from which the settings stand beside the list."""

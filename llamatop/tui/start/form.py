@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from llamatop.config import DTYPES, ENGINES, RunConfig, checked
 from llamatop.errors import InputError
-from llamatop.tui.start_edit import Edit
+from llamatop.tui.start.edit import Edit
 
 
 @dataclass(frozen=True, slots=True)

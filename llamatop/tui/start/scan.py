@@ -18,8 +18,8 @@ from llamatop.hardware.nvidia import open_nvml, sample
 from llamatop.recording.footer import MAGIC, Footer, footer_of
 from llamatop.reports.models import Choice, choices
 from llamatop.sanitize import one_line
-from llamatop.tui.start_fit import Gpu, Machine
-from llamatop.tui.start_rows import Kept
+from llamatop.tui.start.fit import Gpu, Machine
+from llamatop.tui.start.rows import Kept
 
 NEWEST = 50
 """Recordings that are listed."""

@@ -13,9 +13,9 @@ from llamatop.tui.drawn import Drawn
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line, Span, clip, fitting, line_width, spread
 from llamatop.tui.palette import Palette
-from llamatop.tui.start_aside import field_at, settings
-from llamatop.tui.start_rows import Kept
-from llamatop.tui.start_state import Start
+from llamatop.tui.start.aside import field_at, settings
+from llamatop.tui.start.rows import Kept
+from llamatop.tui.start.state import Start
 from llamatop.tui.views.panel import Content, framed
 
 View = Callable[[Start, int, int], Content]

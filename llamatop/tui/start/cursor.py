@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from llamatop.reports.models import Choice
-from llamatop.tui import start_rows as rows
-from llamatop.tui.start_edit import Edit
-from llamatop.tui.start_rows import Item, Kept, Row
+from llamatop.tui.start import rows
+from llamatop.tui.start.edit import Edit
+from llamatop.tui.start.rows import Item, Kept, Row
 
 
 class Listing:

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.reports.models import Choice
-from llamatop.tui.start_command import replay_command, run_command
-from llamatop.tui.start_cursor import Listing
-from llamatop.tui.start_edit import Edit
-from llamatop.tui.start_fit import Fit, Fits, Machine, estimate
-from llamatop.tui.start_form import NAMES, Form
-from llamatop.tui.start_rows import Item, Kept, model_name
+from llamatop.tui.start.command import replay_command, run_command
+from llamatop.tui.start.cursor import Listing
+from llamatop.tui.start.edit import Edit
+from llamatop.tui.start.fit import Fit, Fits, Machine, estimate
+from llamatop.tui.start.form import NAMES, Form
+from llamatop.tui.start.rows import Item, Kept, model_name
 
 Chosen = RunConfig | Path
 """A run, or a recording to replay."""

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from llamatop.sanitize import one_line
-from llamatop.tui.start_state import LOOKS
+from llamatop.tui.start.state import LOOKS
 
 Looks = dict[str, Callable[[], Any]]
 """How each of `LOOKS` is found, in their order; called in a thread."""
@@ -27,9 +27,9 @@ class Found(Message):
 
 def looks() -> Looks:
     """How this machine is looked over."""
-    from llamatop.tui import start_scan  # noqa: PLC0415  (not for the first paint)
+    from llamatop.tui.start import scan  # noqa: PLC0415  (not for the first paint)
 
-    found = (start_scan.machine, start_scan.models, start_scan.recordings)
+    found = (scan.machine, scan.models, scan.recordings)
     return dict(zip(LOOKS, found, strict=True))
 
 

@@ -9,11 +9,11 @@ from llamatop.formatting import size
 from llamatop.reports.models import Choice
 from llamatop.sanitize import one_line
 from llamatop.tui.lines import Line, Span, clip, fit, left, line_width
-from llamatop.tui.start_command import wrapped
-from llamatop.tui.start_form import FIELDS, Field
-from llamatop.tui.start_listing import SIGNS, typed
-from llamatop.tui.start_rows import Kept
-from llamatop.tui.start_state import Start
+from llamatop.tui.start.command import wrapped
+from llamatop.tui.start.form import FIELDS, Field
+from llamatop.tui.start.listing import SIGNS, typed
+from llamatop.tui.start.rows import Kept
+from llamatop.tui.start.state import Start
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.values import TIMES
 

@@ -7,10 +7,10 @@ from llamatop.reports.models import Choice
 from llamatop.sanitize import one_line
 from llamatop.tui.charts import bar
 from llamatop.tui.lines import Line, Span, clip, fit, left
-from llamatop.tui.start_fit import Fit
-from llamatop.tui.start_listing import SIGNS
-from llamatop.tui.start_rows import GROUPS
-from llamatop.tui.start_state import Start
+from llamatop.tui.start.fit import Fit
+from llamatop.tui.start.listing import SIGNS
+from llamatop.tui.start.rows import GROUPS
+from llamatop.tui.start.state import Start
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.values import TIMES
 

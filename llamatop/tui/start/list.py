@@ -14,9 +14,9 @@ from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
 from llamatop.tui.paint import paint
 from llamatop.tui.palette import Palette
-from llamatop.tui.start_listing import content, row_line
-from llamatop.tui.start_rows import selectable
-from llamatop.tui.start_state import Start
+from llamatop.tui.start.listing import content, row_line
+from llamatop.tui.start.rows import selectable
+from llamatop.tui.start.state import Start
 from llamatop.tui.views.panel import framed
 
 
