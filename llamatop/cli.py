@@ -13,7 +13,17 @@ from importlib import import_module
 
 from llamatop.errors import InputError
 
-COMMANDS = ("replay", "models", "doctor")
+COMMANDS = (
+    "replay",
+    "check",
+    "models",
+    "plot",
+    "compare",
+    "recommend",
+    "export",
+    "roofline",
+    "doctor",
+)
 """Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
 
 

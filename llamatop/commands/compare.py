@@ -1,0 +1,58 @@
+"""`llamatop compare BASELINE FILE…`: recordings side by side, and a gate for CI."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from llamatop.commands.parser import Parser
+
+if TYPE_CHECKING:
+    from llamatop.reports.compare import Comparison
+    from llamatop.reports.gate import Gate, Verdict
+
+_DESCRIPTION = "Recordings side by side; the first is the baseline."
+
+
+def main(arguments: list[str]) -> int:
+    """Compare recordings; the exit code, 1 where a condition of --fail-if holds."""
+    parser = Parser(prog="llamatop compare", description=_DESCRIPTION)
+    add = parser.add_argument
+    add("baseline", metavar="BASELINE")
+    add("others", nargs="+", metavar="FILE")
+    add("--fail-if", action="append", default=[], metavar="CONDITION",
+        help='exit 1 if it holds at any level, as "output_tok_s<-5%%"; '
+        '"ttft_s.p99@8>10%%" is about concurrency 8 only')  # fmt: skip
+    add("--seed", type=int, default=0, help="of the resampling (0)")
+    add("--json", action="store_true", help="one JSON object on stdout")
+    args = parser.parse_args(arguments)
+    from llamatop.commands.recordings import open_all
+    from llamatop.reports.compare import compare
+    from llamatop.reports.gate import parse
+
+    gates = [parse(text) for text in args.fail_if]
+    baseline, *others = open_all([args.baseline, *args.others])
+    comparisons = [compare(baseline, other, abs(args.seed)) for other in others]
+    verdicts = _judged(gates, comparisons)
+    _print(comparisons, verdicts, args.json)
+    return 1 if any(verdict.held for verdict in verdicts) else 0
+
+
+def _judged(gates: list[Gate], comparisons: list[Comparison]) -> list[Verdict]:
+    from llamatop.reports.gate import judge
+
+    return [judge(gate, comparison) for gate in gates for comparison in comparisons]
+
+
+def _print(comparisons: list[Comparison], verdicts: list[Verdict], as_json: bool) -> None:
+    if as_json:
+        from llamatop.reports.comparison_json import comparison_json
+
+        print(comparison_json(comparisons, verdicts))
+        return
+    from llamatop.reports.text import comparison_text
+
+    print("\n\n\n".join(comparison_text(comparison) for comparison in comparisons))
+    for verdict in verdicts:
+        told = "holds" if verdict.held else "does not hold"
+        print(f"llamatop: {verdict.gate} {told}: {verdict.reason}", file=sys.stderr)

@@ -1,0 +1,62 @@
+"""`llamatop plot FILE…`: charts of recordings as PNG and SVG, or one page of HTML."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llamatop.commands.parser import Parser
+from llamatop.errors import InputError
+
+if TYPE_CHECKING:
+    from llamatop.reports.runs import Run
+
+
+def main(arguments: list[str]) -> int:
+    """Draw what recordings hold; the exit code."""
+    parser = Parser(prog="llamatop plot", description="Charts of recordings, or one HTML page.")
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="several are drawn into the same charts")
+    add("--out", metavar="DIR", help="the folder for the charts (charts)")
+    add("--html", metavar="FILE", help="one page with the charts and tables; needs no network")
+    add("--theme", choices=("light", "dark", "both"), default="light")
+    add("--format", choices=("png", "svg", "both"), default="both")
+    add("--size", default="1600x1000", metavar="WxH", help="pixels (1600x1000)")
+    args = parser.parse_args(arguments)
+    size = _size(args.size)
+    from llamatop.commands.recordings import open_all
+
+    runs = open_all(args.files)
+    if args.html:
+        _page(args.html, runs)
+    if args.out or not args.html:
+        from llamatop.reports.charts.files import write
+
+        themes = ("light", "dark") if args.theme == "both" else (args.theme,)
+        kinds = ("png", "svg") if args.format == "both" else (args.format,)
+        written = write(runs, Path(args.out or "charts"), themes, kinds, size)
+        for name, reason in written.left_out:
+            print(f"llamatop: no {name}: {reason}", file=sys.stderr)
+        for path in written.files:
+            print(path)
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Width and height in pixels; InputError where a chart would be no chart."""
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not (400 <= width <= 8000 and 0.45 * width <= height <= 2 * width):
+        raise InputError(f"--size {text}: say WxH in pixels, as 1600x1000, no flatter than 20x9")
+    return width, height
+
+
+def _page(file: str, runs: list[Run]) -> None:
+    from llamatop.commands.recordings import save_text
+    from llamatop.reports.compare import compare
+    from llamatop.reports.page import page
+
+    save_text(file, page(runs, [compare(runs[0], run) for run in runs[1:]]))
+    print(file)

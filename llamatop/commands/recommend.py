@@ -1,0 +1,55 @@
+"""`llamatop recommend FILE…`: the settings to use, and why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from llamatop.commands.parser import Parser
+from llamatop.errors import InputError
+
+if TYPE_CHECKING:
+    from llamatop.reports.recommend import Recommendation
+    from llamatop.reports.runs import Run
+
+
+def main(arguments: list[str]) -> int:
+    """Recommend from recordings; the exit code."""
+    parser = Parser(prog="llamatop recommend", description="The settings to use, and why.")
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE")
+    add("--goal", choices=("throughput", "latency", "slo"),
+        help="throughput and latency where none is said; slo with --slo")  # fmt: skip
+    add("--slo", metavar="T", help="targets in seconds, as ttft=0.5,tpot=0.05")
+    add("--json", action="store_true", help="one JSON object on stdout")
+    args = parser.parse_args(arguments)
+    from llamatop.commands.recordings import open_all
+    from llamatop.reports.recommend import parse_slo, recommend
+
+    slo = parse_slo(args.slo) if args.slo else None
+    if args.goal == "slo" and slo is None:
+        raise InputError("--goal slo: say the targets, as in --slo ttft=0.5,tpot=0.05")
+    goals = [args.goal] if args.goal else ["throughput", "latency", *(["slo"] if slo else [])]
+    runs = open_all(args.files)
+    found = [recommend(runs, goal, slo) for goal in goals]
+    _print(runs, found, args.json)
+    return 0
+
+
+def _print(runs: list[Run], found: list[Recommendation], as_json: bool) -> None:
+    from llamatop.reports.model_table import MODEL_HEAD, model_cells, model_table
+    from llamatop.reports.text import columns, recommendation_text
+
+    rows = model_table(runs)
+    if as_json:
+        told = {
+            "schema": 1,
+            "recommendations": [asdict(one) for one in found],
+            "models": [asdict(row) for row in rows],
+        }
+        print(json.dumps(told, indent=1))
+        return
+    if len(runs) > 1:
+        print(columns(MODEL_HEAD, [model_cells(row) for row in rows]), end="\n\n")
+    print("\n\n".join(recommendation_text(one) for one in found))

@@ -1,0 +1,115 @@
+"""How far each figure of two levels is apart, and how far that could be off.
+
+Works with the logarithms of quotients, so that twice and half are equally far. Judges nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from llamatop.metrics import LevelFigures
+from llamatop.reports.resample import Floats, Spread, blocks_of, spreads
+from llamatop.reports.runs import Run
+
+Pair = tuple[LevelFigures, LevelFigures]
+"""The same level of the baseline and of the other run."""
+
+PARTLY = "not measured at every level"
+
+
+def values_of(figures: LevelFigures) -> dict[str, float | None]:
+    """Every figure that can be compared, by its name in the summary's JSON."""
+    values: dict[str, float | None] = {
+        "output_tok_s": figures.output_rate,
+        "request_s": figures.request_rate,
+    }
+    for name in ("ttft", "tpot", "itl", "e2e"):
+        spread = getattr(figures, name)
+        for part in ("mean", "p50", "p90", "p99"):
+            values[f"{name}_s.{part}"] = getattr(spread, part) if spread else None
+    values["peak_memory.host_bytes"] = figures.host_peak_bytes
+    values["peak_memory.device_bytes"] = figures.device_peak_bytes
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A figure in both runs, and draws of the logarithm of their quotient, less itself."""
+
+    baseline: float | None
+    other: float | None
+    spread: Spread | None
+    note: str = ""
+
+    @property
+    def log(self) -> float | None:
+        """The logarithm of other / baseline."""
+        if not self.baseline or not self.other or self.baseline < 0 or self.other < 0:
+            return None
+        return math.log(self.other / self.baseline)
+
+
+def set_apart(baseline: Run, other: Run, pair: Pair, seed: int) -> dict[str, Apart]:
+    """Every figure of one level in both runs."""
+    ours = spreads(baseline.session.levels[pair[0].level], seed * 2)
+    theirs = spreads(other.session.levels[pair[1].level], seed * 2 + 1)
+    note = _few(pair)
+    found = {}
+    for name, value in values_of(pair[0]).items():
+        spread = _quotient(ours.get(name), theirs.get(name))
+        found[name] = Apart(value, values_of(pair[1])[name], spread, note)
+    return found
+
+
+def _few(pair: Pair) -> str:
+    """Why no interval can be given at all; empty where one can."""
+    blocks = min(blocks_of(figures.completed, figures.concurrency) for figures in pair)
+    return "too few requests" if blocks < 2 else "too few requests for this percentile"
+
+
+def _quotient(ours: Spread | None, theirs: Spread | None) -> Spread | None:
+    if ours is None or theirs is None:
+        return None
+    return _combined([ours, theirs], theirs.draws - ours.draws, 1)
+
+
+def together(levels: Sequence[dict[str, Apart]]) -> dict[str, Apart]:
+    """Each figure over all levels: geometric means, where every level has it."""
+    return {name: _mean([level[name] for level in levels]) for name in levels[0]}
+
+
+def _mean(parts: list[Apart]) -> Apart:
+    if len(parts) == 1:
+        return parts[0]
+    known = [part for part in parts if part.log is not None]
+    if not known or len(known) < len(parts):
+        partly = any(part.baseline is not None or part.other is not None for part in parts)
+        return Apart(None, None, None, PARTLY if partly else "")
+    spread = None
+    drawn = [part.spread for part in known if part.spread is not None]
+    if len(drawn) == len(known):
+        draws = sum(one.draws for one in drawn) / len(drawn)
+        spread = _combined(drawn, np.asarray(draws), len(drawn))
+    return Apart(
+        _geometric([part.baseline for part in known]),
+        _geometric([part.other for part in known]),
+        spread,
+        known[0].note,
+    )
+
+
+def _combined(parts: list[Spread], draws: Floats, count: int) -> Spread:
+    """The spread of a sum divided by `count`; degrees of freedom after Welch and Satterthwaite."""
+    variance = sum(part.variance for part in parts)
+    if variance == 0:
+        return Spread(draws, 0.0, sum(part.freedom for part in parts))
+    shared = sum(part.variance**2 / part.freedom for part in parts)
+    return Spread(draws, variance / count**2, max(int(variance**2 / shared), 1))
+
+
+def _geometric(values: Sequence[float | None]) -> float:
+    return math.exp(math.fsum(math.log(v) for v in values if v) / len(values))

@@ -1,0 +1,36 @@
+"""Comparisons as one JSON object (`schema` 1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from llamatop.reports.compare import CONFIDENCE, Comparison
+from llamatop.reports.gate import Verdict
+
+
+def comparison_json(comparisons: Sequence[Comparison], verdicts: Sequence[Verdict]) -> str:
+    """Changes and intervals are shares of the baseline: -0.05 is 5 % less."""
+    told = {
+        "schema": 1,
+        "baseline": comparisons[0].baseline,
+        "confidence": CONFIDENCE,
+        "comparisons": [_one(comparison) for comparison in comparisons],
+        "fail_if": [asdict(verdict) for verdict in verdicts],
+    }
+    return json.dumps(told, indent=1)
+
+
+def _one(comparison: Comparison) -> dict[str, object]:
+    return {
+        "run": comparison.other,
+        "verdict": comparison.verdict,
+        "setup": [
+            {"name": name, "baseline": values[0], "other": values[1]}
+            for name, values in comparison.setup
+        ],
+        "warnings": comparison.warnings,
+        "overall": [asdict(one) for one in comparison.overall],
+        "levels": [asdict(one) for one in comparison.levels],
+    }

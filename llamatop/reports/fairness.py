@@ -1,0 +1,70 @@
+"""What makes a comparison of two runs unfair, in words. Judges no figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llamatop.metrics import LevelFigures
+from llamatop.reports.runs import Run, differences
+
+Pair = tuple[LevelFigures, LevelFigures]
+
+_UNFAIR = {
+    "prompt tokens": "other prompt lengths: the work is not the same",
+    "tokens to generate": "other output lengths: the work is not the same",
+    "processor": "another processor",
+    "accelerator": "another accelerator",
+    "cores": "another number of cores",
+    "system": "another operating system",
+    "device": "another kind of device",
+    "model": "another model",
+    "weights": "other weights",
+    "layers": "not the same layers of the model",
+    "text decoded": "only one of them decoded its tokens to text, which costs time",
+}
+
+
+def warnings(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
+    """Why the figures may differ for other reasons than the one looked for."""
+    differing = dict(differences([baseline, other]))
+    found = [
+        f"{why} ({' and '.join(value or 'unknown' for value in differing[name])})"
+        for name, why in _UNFAIR.items()
+        if name in differing
+    ]
+    for run in (baseline, other):
+        found += _cut_off(run)
+    found += _unpaired(baseline, other, pairs)
+    for pair in pairs:
+        found += _uneven(pair)
+    return found
+
+
+def _cut_off(run: Run) -> list[str]:
+    return [] if run.session.ended else [f"{run.name} was cut off: it is not the whole run"]
+
+
+def _unpaired(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
+    """The levels that only one of them ran."""
+    found = []
+    for side, run in enumerate((baseline, other)):
+        used = {pair[side].level for pair in pairs}
+        alone = [str(f.concurrency) for f in run.figures if f.level not in used]
+        if alone:
+            found.append(f"only {run.name} ran concurrency {', '.join(alone)}: left out")
+    return found
+
+
+def _uneven(pair: Pair) -> list[str]:
+    """What is not the same within one level."""
+    first, second = pair
+    at = f"at concurrency {first.concurrency}"
+    found = []
+    if first.failed or second.failed:
+        found.append(f"{at}: {first.failed} and {second.failed} requests failed")
+    if first.outcome != second.outcome:
+        found.append(f"{at}: one ended {first.outcome}, the other {second.outcome}")
+    tokens = [f.output_tokens / f.requests for f in pair if f.requests]
+    if len(tokens) == 2 and abs(tokens[0] - tokens[1]) > 0.02 * max(tokens):
+        found.append(f"{at}: {tokens[0]:.1f} and {tokens[1]:.1f} tokens generated a request")
+    return found

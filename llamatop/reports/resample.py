@@ -1,0 +1,166 @@
+"""How far a level's figures could be off: its requests drawn again, many times.
+
+Requests that ran together share the machine's moods, so whole waves are drawn, never single
+requests: `concurrency` requests in the order of their start are one block. What varies from one
+run to the next (a warm machine, a busy neighbour) is in no single recording and not known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llamatop.clock import SECOND
+from llamatop.session import Level, Request
+
+Floats = NDArray[np.float64]
+
+DRAWS = 1000
+"""How often a level is drawn again."""
+
+MOST_BLOCKS = 64
+"""More waves than this are joined, which also covers moods that last longer than one."""
+
+BINS = 512
+"""Distinct values from which a drawn percentile is read."""
+
+PERCENTS = (50, 90, 99)
+
+BEYOND = 2
+"""Values that must lie beyond a percentile before it can be judged."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Draws of one figure, as differences of logarithms from the figure itself."""
+
+    draws: Floats
+    variance: float
+    """Of the figure's logarithm, corrected for few blocks."""
+    freedom: int
+    """Blocks less one."""
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Some values, each with the block it belongs to."""
+
+    values: Floats
+    blocks: NDArray[np.intp]
+
+
+def spreads(level: Level, seed: int) -> dict[str, Spread]:
+    """The spread of each figure by its name in the summary; empty below two blocks."""
+    done = [one for one in level.requests if one.state == "done" and one.times]
+    done.sort(key=lambda request: (request.scheduled, request.id))
+    count = blocks_of(len(done), level.concurrency)
+    if count < 2:
+        return {}
+    blocks = np.arange(len(done)) * count // len(done)
+    weights = _weights(count, np.random.default_rng([seed, level.id]))
+    draws = _rates(done, blocks, weights)
+    for name, values in _latencies(done, blocks).items():
+        draws |= _spread_draws(name, values, weights)
+    return {name: _spread(values, count) for name, values in draws.items()}
+
+
+def blocks_of(requests: int, concurrency: int) -> int:
+    """How many blocks a level's completed requests make."""
+    return min(requests // max(concurrency, 1), MOST_BLOCKS)
+
+
+def _weights(count: int, random: np.random.Generator) -> Floats:
+    """How often each block was drawn: (DRAWS, count); the first row is the level as it was."""
+    drawn = random.multinomial(count, np.full(count, 1 / count), size=DRAWS)
+    return np.vstack([np.ones((1, count)), drawn]).astype(np.float64)
+
+
+def _spread(draws: Floats, count: int) -> Spread:
+    variance = float(np.var(draws)) * count / (count - 1)
+    return Spread(draws, variance, count - 1)
+
+
+def _rates(done: list[Request], blocks: NDArray[np.intp], weights: Floats) -> dict[str, Floats]:
+    """Throughput by Little's law: tokens and requests per second of a taken slot."""
+    count = weights.shape[1]
+    taken = [((one.ended or one.times[-1]) - one.scheduled) / SECOND for one in done]
+    busy = weights @ np.bincount(blocks, np.maximum(taken, 1e-9), count)
+    tokens = weights @ np.bincount(blocks, [one.tokens for one in done], count)
+    requests = weights @ np.bincount(blocks, minlength=count).astype(np.float64)
+    rates = {"request_s": requests / busy}
+    if float(tokens.min()) > 0:
+        rates["output_tok_s"] = tokens / busy
+    return {name: _logs(drawn) for name, drawn in rates.items()}
+
+
+def _latencies(done: list[Request], blocks: NDArray[np.intp]) -> dict[str, _Values]:
+    """The values behind each latency figure, in seconds."""
+    scheduled = np.array([one.scheduled for one in done])
+    first = np.array([one.times[0] for one in done])
+    last = np.array([one.times[-1] for one in done])
+    tokens = np.array([one.tokens for one in done])
+    several = tokens > 1
+    paces = (last - first)[several] / SECOND / (tokens[several] - 1)
+    return {
+        "ttft_s": _Values((first - scheduled) / SECOND, blocks),
+        "tpot_s": _Values(paces, blocks[several]),
+        "itl_s": _gaps(done, blocks),
+        "e2e_s": _Values((last - scheduled) / SECOND, blocks),
+    }
+
+
+def _gaps(done: list[Request], blocks: NDArray[np.intp]) -> _Values:
+    per_request = [gaps_of(one) for one in done]
+    sizes = [len(gaps) for gaps in per_request]
+    return _Values(np.concatenate(per_request), np.repeat(blocks, sizes))
+
+
+def gaps_of(request: Request) -> Floats:
+    """Inter-token latencies in seconds: `metrics.gaps`, at once."""
+    counts = np.array(request.counts[1:], dtype=np.int64)
+    gaps: Floats = np.diff(np.array(request.times, dtype=np.int64)) / SECOND / np.maximum(counts, 1)
+    return np.repeat(gaps, counts)
+
+
+def _spread_draws(name: str, values: _Values, weights: Floats) -> dict[str, Floats]:
+    """Draws of the mean and of each percentile that has values enough beyond it."""
+    count, total = weights.shape[1], len(values.values)
+    numbers = weights @ np.bincount(values.blocks, minlength=count).astype(np.float64)
+    if total == 0 or float(numbers.min()) == 0:
+        return {}
+    figures = {f"{name}.mean": weights @ np.bincount(values.blocks, values.values, count) / numbers}
+    judged = [percent for percent in PERCENTS if total * (100 - percent) >= 100 * BEYOND]
+    figures |= _percentile_draws(name, values, weights, judged) if judged else {}
+    return {name: _logs(drawn) for name, drawn in figures.items() if float(drawn.min()) > 0}
+
+
+def _percentile_draws(
+    name: str, values: _Values, weights: Floats, percents: list[int]
+) -> dict[str, Floats]:
+    """Percentiles by linear interpolation over values rounded to at most `BINS` of them."""
+    levels = np.unique(np.quantile(values.values, np.linspace(0, 1, BINS), method="nearest"))
+    places = np.searchsorted(levels, values.values)
+    histogram = np.zeros((weights.shape[1], len(levels)))
+    np.add.at(histogram, (values.blocks, np.minimum(places, len(levels) - 1)), 1)
+    below = np.cumsum(weights @ histogram, axis=1)
+    return {f"{name}.p{percent}": _read(below, levels, percent) for percent in percents}
+
+
+def _read(below: Floats, levels: Floats, percent: int) -> Floats:
+    """The percentile of each row: `below` counts the values up to each level."""
+    place = (below[:, -1] - 1) * percent / 100
+    low = np.floor(place)
+    at_low = levels[(below <= low[:, None]).sum(axis=1)]
+    high = np.minimum(low + 1, below[:, -1] - 1)
+    at_high = levels[(below <= high[:, None]).sum(axis=1)]
+    read: Floats = at_low + (at_high - at_low) * (place - low)
+    return read
+
+
+def _logs(figures: Floats) -> Floats:
+    """Logarithms of the draws less that of the level as it was."""
+    logs = np.log(figures)
+    difference: Floats = logs[1:] - logs[0]
+    return difference

@@ -1,0 +1,106 @@
+"""Comparisons and recommendations for a terminal: plain tables. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llamatop.formatting import UNKNOWN, duration, number, size
+from llamatop.reports.compare import MEMORY, SAME, Comparison, Difference
+from llamatop.reports.recommend import Recommendation
+from llamatop.reports.runs import short
+
+KEY = ("output_tok_s", "ttft_s.p50", "tpot_s.p50", "e2e_s.mean", *MEMORY)
+"""The figures that are told of every level; the others where a difference is shown."""
+
+
+WIDE = 2.0
+"""An interval as wide as this (200 %) tells only that there was too little to judge by."""
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, its columns as wide as they need, two blanks apart."""
+    table = [list(head), *[list(row) for row in rows]]
+    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """One comparison: the set-up first, then what is unfair, the figures, the verdict."""
+    parts = [f"baseline {comparison.baseline}, against it {comparison.other}"]
+    parts.append(_setup(comparison))
+    if comparison.warnings:
+        parts.append("\n".join(f"careful: {warning}" for warning in comparison.warnings))
+    if comparison.overall:
+        levels = {one.concurrency for one in comparison.levels}
+        title = "all levels together (geometric means)" if len(levels) > 1 else "the level"
+        parts.append(f"{title}\n{_figures(comparison.overall)}")
+        if len(levels) > 1:
+            parts += [_level(comparison, level) for level in sorted(levels, key=lambda c: c or 0)]
+    parts.append(f"verdict: {comparison.verdict}")
+    return "\n\n".join(parts)
+
+
+def _setup(comparison: Comparison) -> str:
+    if not comparison.setup:
+        return "set-up: the same"
+    rows = [
+        [name, *(short(value or UNKNOWN) for value in values)] for name, values in comparison.setup
+    ]
+    return columns(["set-up", "baseline", "other"], rows)
+
+
+def _level(comparison: Comparison, concurrency: int | None) -> str:
+    told = [
+        one
+        for one in comparison.levels
+        if one.concurrency == concurrency and (one.metric in KEY or one.verdict != SAME)
+    ]
+    return f"concurrency {concurrency}\n{_figures(told)}"
+
+
+def _figures(differences: Sequence[Difference]) -> str:
+    head = ["figure", "baseline", "other", "change", "between", "verdict"]
+    return columns(head, [difference_cells(one) for one in differences])
+
+
+def difference_cells(one: Difference) -> list[str]:
+    """A difference as texts: figure, both values, change, interval, verdict."""
+    between = one.note or "too few requests"
+    if one.low is not None and one.high is not None and one.high - one.low < WIDE:
+        between = f"{percent(one.low)} … {percent(one.high)}"
+    return [
+        one.metric,
+        value(one.metric, one.baseline),
+        value(one.metric, one.other),
+        percent(one.change),
+        between,
+        one.verdict,
+    ]
+
+
+def value(metric: str, figure: float | None) -> str:
+    """A figure in the unit that its name tells."""
+    if figure is None:
+        return UNKNOWN
+    if metric in MEMORY:
+        return size(figure)
+    return duration(figure) if "_s." in metric else number(figure)
+
+
+def percent(change: float | None) -> str:
+    """A change as `+1.2 %`; beyond a thousand percent only that it is large."""
+    if change is None:
+        return UNKNOWN
+    if change > 10:
+        return "> +1000 %"
+    return f"{change * 100:+.1f} %" if round(change * 100, 1) else "0.0 %"
+
+
+def recommendation_text(one: Recommendation) -> str:
+    """One recommendation: the setting, the command, the reasons."""
+    lines = [f"for {one.goal}: concurrency {one.concurrency} of {one.run}"]
+    lines += [f"  {one.command}"] if one.command else []
+    return "\n".join(lines + [f"  - {reason}" for reason in one.reasons])

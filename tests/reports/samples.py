@@ -1,0 +1,104 @@
+"""Runs for the tests of reports: made up, deterministic, at once."""
+
+from array import array
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from llamatop.clock import SECOND
+from llamatop.config import RunConfig
+from llamatop.engines.scripted import Script, script
+from llamatop.events import Event, LevelEnded, LevelStarted, MemoryPredicted, RunStarted
+from llamatop.replay import fold
+from llamatop.reports.runs import Run, run_of
+from llamatop.session import Level, Request, Session
+
+
+def events(
+    concurrency: Sequence[int] = (1, 2, 4), *, model: str = "demo", seed: int = 0,
+    requests: int | None = None, behaviour: Script | None = None,
+) -> list[Event]:  # fmt: skip
+    config = RunConfig(
+        model=model, engine="scripted", concurrency=tuple(concurrency), requests=requests,
+        seed=seed, text=False,
+    )  # fmt: skip
+    return script(config, behaviour)
+
+
+def run(*args: object, name: str = "run", **options: object) -> Run:
+    return run_of(fold(events(*args, **options)), name)  # type: ignore[arg-type]
+
+
+def stretched(of: list[Event], factor: float) -> list[Event]:
+    """The same events, every time so many times as late: a slow-down made by hand."""
+    return [msgspec.structs.replace(event, time=int(event.time * factor)) for event in of]
+
+
+def with_memory(of: list[Event], oom: Sequence[int] = ()) -> list[Event]:
+    """With predictions and peaks that grow with the concurrency; some levels out of memory."""
+    result: list[Event] = []
+    concurrency = 0
+    for event in of:
+        told = event
+        if isinstance(event, LevelStarted):
+            concurrency = event.concurrency
+            guess = 16_000_000_000 + concurrency * 200_000_000
+            result.append(MemoryPredicted(event.time, event.level, guess, None))
+        if isinstance(event, LevelEnded):
+            told = msgspec.structs.replace(
+                event,
+                host_peak_bytes=16_100_000_000 + concurrency * 190_000_000,
+                outcome="oom" if concurrency in oom else "ok",
+            )
+        result.append(told)
+    return result
+
+
+def with_model(of: list[Event], model: str) -> list[Event]:
+    return [
+        msgspec.structs.replace(e, config=msgspec.structs.replace(e.config, model=model))
+        if isinstance(e, RunStarted)
+        else e
+        for e in of
+    ]
+
+
+def level_of(
+    latencies: Sequence[Sequence[float]], concurrency: int, *, level: int = 0, prompt: int = 128
+) -> Level:
+    """A closed loop of requests whose tokens come after the given gaps (seconds)."""
+    made = Level(level, concurrency, len(latencies), 0, 0, "ok")
+    slots = [0] * concurrency
+    for number, gaps in enumerate(latencies):
+        slot = slots.index(min(slots))
+        start = slots[slot]
+        times = (start + np.cumsum(gaps) * SECOND).astype(int).tolist()
+        slots[slot] = times[-1]
+        made.requests.append(
+            Request(
+                number, level, prompt, len(gaps), False, start, start, times[-1], "done", "",
+                len(gaps), array("q", times), array("i", [1] * len(gaps)),
+            )
+        )  # fmt: skip
+    return made
+
+
+def session_of(levels: Sequence[Level]) -> Session:
+    session = Session()
+    session.levels = {level.id: level for level in levels}
+    return session
+
+
+def drawn_again(session: Session, seed: int) -> Session:
+    """Every level's requests drawn with replacement and put end to end again."""
+    random = np.random.default_rng(seed)
+    levels = []
+    for level in session.levels.values():
+        picked = random.choice(len(level.requests), len(level.requests))
+        gaps = [
+            np.diff([level.requests[i].scheduled, *level.requests[i].times]) / SECOND
+            for i in picked
+        ]
+        levels.append(level_of(gaps, level.concurrency, level=level.id))
+    return session_of(levels)

@@ -1,0 +1,211 @@
+import itertools
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from llamatop.engines.scripted import Script
+from llamatop.errors import InputError
+from llamatop.events import DeviceAllocated, DeviceSampled, Event, LevelEnded, ModelLoaded
+from llamatop.replay import fold
+from llamatop.reports.charts.files import CHARTS, drawn, write
+from llamatop.reports.charts.fonts import inches
+from llamatop.reports.charts.paper import Sheet
+from llamatop.reports.charts.theme import DARK, LIGHT
+from llamatop.reports.charts.timeline import in_flight, memory, rates
+from llamatop.reports.charts.wrap import fitting, printable, wrapped
+from llamatop.reports.compare import compare
+from llamatop.reports.page import page
+from llamatop.reports.runs import Run, facts, labels, run_of, short
+from tests.reports.samples import events, run, with_memory, with_model
+
+EVIL = "$x^2$ <b>&\x1b[31m [@click=x] \ud800\ufffe" + "W" * 300
+
+
+def sample(concurrency: tuple[int, ...], model: str = "demo", **options: object) -> Run:
+    return run_of(fold(with_memory(with_model(events(concurrency), model), **options)), "sample")  # type: ignore[arg-type]
+
+
+ONE = sample((4,))
+TWENTY = sample(tuple(range(1, 21)), oom=(19, 20))
+SEVERAL = [sample((1, 2, 4, 8), name) for name in ("a/model", "another", EVIL)]
+
+
+def test_files_are_named_for_what_they_show(tmp_path: Path) -> None:
+    written = write([ONE], tmp_path / "new" / "charts", themes=("light", "dark"))
+    names = {path.name for path in written.files}
+    assert {"memory-vs-concurrency.png", "throughput-vs-concurrency.svg"} <= names
+    assert "memory-vs-concurrency-dark.png" in names
+    assert written.left_out == [("mbu-vs-concurrency", "not measured")]
+    assert sorted(p.name for p in (tmp_path / "new" / "charts").iterdir()) == sorted(names)
+    assert imread(tmp_path / "new/charts/run-over-time.png").shape[:2] == (1000, 1600)
+
+
+def test_small_files(tmp_path: Path) -> None:
+    write([ONE], tmp_path, kinds=("png",), size=(800, 500))
+    assert imread(tmp_path / "run-over-time.png").shape[:2] == (500, 800)
+
+
+def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        write([ONE], tmp_path / "file" / "charts")
+
+
+def sheets(runs: list[Run]) -> list[Sheet]:
+    return [sheet for _, sheet in drawn(runs, LIGHT) if isinstance(sheet, Sheet)]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("runs", [[ONE], [TWENTY], SEVERAL], ids=["one", "twenty", "several"])
+def test_nothing_overlaps_and_nothing_is_clipped(runs: list[Run]) -> None:
+    for sheet in sheets(runs):
+        sheet.svg()
+        renderer = sheet.figure.canvas.get_renderer()  # type: ignore[attr-defined]
+        width, height = sheet.figure.bbox.size
+        axes = [one.get_tightbbox(renderer) for one in sheet.figure.axes]
+        texts = [text.get_window_extent(renderer) for text in sheet.figure.texts]
+        for box in [
+            *axes,
+            *texts,
+            *(one.get_window_extent(renderer) for one in sheet.figure.legends),
+        ]:
+            assert box.x0 >= -1 and box.y0 >= -1, sheet.title
+            assert box.x1 <= width + 1 and box.y1 <= height + 1, sheet.title
+        for legend in sheet.figure.legends:
+            area = legend.get_window_extent(renderer)
+            assert not any(area.overlaps(box) for box in axes), sheet.title
+            assert not any(area.overlaps(box) for box in texts[:2]), sheet.title
+        for one in sheet.figure.axes:
+            seen = [t for t in one.get_xticklabels() if t.get_text() and t.get_visible()]
+            spots = sorted((t.get_window_extent(renderer) for t in seen), key=lambda b: b.x0)
+            assert all(a.x1 <= b.x0 for a, b in itertools.pairwise(spots)), sheet.title
+
+
+def test_text_is_data() -> None:
+    for sheet in sheets(SEVERAL):
+        text = sheet.svg()
+        ElementTree.fromstring(text)
+        assert "\x1b" not in text
+    assert "$x^2$ &lt;b&gt;&amp;" in sheets(SEVERAL)[0].svg()
+
+
+def test_series_survive_greyscale() -> None:
+    """Neighbouring series differ in marker and line, and colours in lightness from the paper."""
+    for theme in (LIGHT, DARK):
+        sheet = Sheet(theme, 5.0, "t", "s", [])
+        looks = [sheet.style(i) for i in range(8)]
+        assert len({(str(look.line), look.marker) for look in looks}) == 8
+        paper = lightness(theme.paper)
+        assert all(abs(lightness(color) - paper) > 0.3 for color in theme.series)
+
+
+def lightness(color: str) -> float:
+    red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def test_charts_of_nothing(tmp_path: Path) -> None:
+    """Whatever a cut-off recording holds, a chart is drawn or the reason told."""
+    made = events((2,))
+    for end in (0, 1, 3, 6, 12, 40, len(made) - 1):
+        cut = run_of(fold(made[:end]))
+        for name, sheet in drawn([cut], LIGHT):
+            assert name in CHARTS
+            if isinstance(sheet, Sheet):
+                sheet.svg()
+
+
+def test_traces_over_time() -> None:
+    one = run((2,))
+    times, running = in_flight(one, 0)
+    assert running.max() == 2
+    assert running[-1] == 0
+    assert (times[1:] > times[:-1]).all()
+    _, tokens = rates(one, 0)
+    assert tokens.max() > 0
+    _, held = memory(one, 0)
+    assert held.max() < 1e9
+
+
+def test_legends_name_what_differs() -> None:
+    assert labels([run(model="a"), run(model="b")]) == ["a", "b"]
+    assert labels([run(seed=1), run(seed=2)]) == ["seed 1", "seed 2"]
+    assert len(set(labels([run(name="x"), run(name="x")]))) == 2
+    assert all(len(label) <= 45 for label in labels(SEVERAL))
+
+
+def test_captions_hold_the_facts() -> None:
+    told = " ".join(facts(TWENTY))
+    assert "demo" in told
+    assert "128 tokens in" in told
+    lines = wrapped([EVIL, *facts(ONE), *["word" * 9] * 60], lambda text: inches(text, 7.5), 7.4)
+    assert len(lines) <= 4
+    assert all(inches(line, 7.5) <= 7.4 for line in lines)
+
+
+def test_texts_are_cut_in_the_middle() -> None:
+    assert short("abcdefghij", 5) == "ab…ij"
+    assert len(short("x" * 300)) == 40
+    assert fitting("W" * 500, len, 10) == "W" * 5 + "…" + "W" * 4
+    assert printable("a\nb\ufffe\x00") == "a b\ufffd␀"
+
+
+def test_the_page_stands_alone() -> None:
+    text = page(SEVERAL, [compare(SEVERAL[0], SEVERAL[1])])
+    assert text.count("<figure>") == 7
+    assert "<b>&\x1b" not in text
+    assert "<script" not in text
+    for link in re.findall(r'(?:src|href)="([^"]*)"', text):
+        assert link.startswith("#"), link
+    assert not re.findall(r"url\((?!#)", text)
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    assert "no difference shown" in text
+    assert "mbu-vs-concurrency (not measured)" in text
+    assert "prefers-color-scheme: dark" in text
+    assert LIGHT.series[0] not in text.split("</style>")[1], "colours are variables"
+
+
+def on_a_device(of: list[Event]) -> Run:
+    told: list[Event] = []
+    for event in of:
+        now = event
+        if isinstance(event, ModelLoaded):
+            now = msgspec.structs.replace(event, device="cuda:0", device_name="A GPU")
+        if isinstance(event, LevelEnded):
+            now = msgspec.structs.replace(event, device_peak_bytes=7_000_000_000)
+            told.append(DeviceAllocated(event.time, 0, 6_000_000_000, 6_500_000_000))
+            told.append(DeviceSampled(event.time, 0, "A GPU", 7_000_000_000, 24_000_000_000))
+        told.append(now)
+    return run_of(fold(told))
+
+
+def test_memory_of_an_accelerator() -> None:
+    one = on_a_device(events((1, 2)))
+    sheet = dict(drawn([one], LIGHT))["memory-vs-concurrency"]
+    assert isinstance(sheet, Sheet)
+    assert "accelerator" in sheet.subtitle
+    assert memory(one, 0)[1].max() == 6_500_000_000
+    assert "A GPU" in facts(one)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_times_that_cannot_be(seed: int) -> None:
+    """Damaged times, backwards and negative: a chart, a comparison and a page all the same."""
+    random = np.random.default_rng(seed)
+    made = [
+        msgspec.structs.replace(event, time=int(random.normal(0, 10 ** random.uniform(0, 11))))
+        for event in events((1, 3), behaviour=Script(fail_every=5))
+    ]
+    broken = run_of(fold(made))
+    for _, sheet in drawn([broken, ONE] if seed % 2 else [broken], LIGHT):
+        if isinstance(sheet, Sheet):
+            sheet.svg()
+    compare(broken, ONE)
+    compare(ONE, broken)
+    page([broken], [compare(broken, broken)])

@@ -1,0 +1,129 @@
+"""The commands on real files: what they print, write and return."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from llamatop.commands import compare, export, plot, recommend
+from llamatop.errors import InputError
+from llamatop.recording.writer import Recorder
+from tests.reports.samples import events, stretched, with_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("recordings")
+    made = events((1, 2), requests=16)
+    for name, told in (
+        ("a", made),
+        ("slow", stretched(made, 1.1)),
+        ("other", with_model(events((1, 2)), "an/other")),
+    ):
+        recorder = Recorder(where / f"{name}.parquet")
+        recorder.write(told)
+        recorder.close()
+        assert recorder.saved
+    return where
+
+
+def file(folder: Path, name: str) -> str:
+    return str(folder / f"{name}.parquet")
+
+
+def test_plot(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        file(folder, "a"),
+        file(folder, "other"),
+        "--out",
+        str(tmp_path),
+        "--format",
+        "svg",
+    ]
+    assert plot.main(arguments) == 0
+    told = capsys.readouterr()
+    assert told.out.split() == [str(path) for path in map(Path, told.out.split()) if path.exists()]
+    assert any("memory-vs-concurrency.svg" in line for line in told.out.splitlines())
+    assert "no mbu-vs-concurrency: not measured" in told.err
+
+
+def test_plot_as_a_page(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "new" / "page.html"
+    assert plot.main([file(folder, "a"), file(folder, "slow"), "--html", str(page)]) == 0
+    assert "slower: output_tok_s" in page.read_text()
+    assert [path.name for path in page.parent.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize("size", ["", "x", "10x10", "1600x100", "99999x99999", "1600"])
+def test_sizes_that_cannot_be(folder: Path, size: str) -> None:
+    with pytest.raises(InputError, match="--size"):
+        plot.main([file(folder, "a"), "--size", size])
+
+
+def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare.main([file(folder, "a"), file(folder, "a")]) == 0
+    assert "verdict: no difference shown" in capsys.readouterr().out
+    slower = [file(folder, "a"), file(folder, "slow"), "--fail-if", "output_tok_s<-5%"]
+    assert compare.main(slower) == 1
+    told = capsys.readouterr()
+    assert "verdict: slower: output_tok_s -9.1 %" in told.out
+    assert "output_tok_s<-5% holds" in told.err
+    assert compare.main([*slower[:2], "--fail-if", "output_tok_s<-20%"]) == 0
+
+
+def test_compare_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [file(folder, name) for name in ("a", "slow", "other")]
+    assert compare.main([*files, "--json", "--fail-if", "request_s@1<-5%"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == 1
+    assert [one["run"] for one in told["comparisons"]] == ["slow", "other"]
+    first = told["comparisons"][0]["overall"][0]
+    assert first["metric"] == "output_tok_s"
+    assert first["verdict"] == "slower"
+    assert first["low"] < first["change"] < first["high"]
+    assert [one["held"] for one in told["fail_if"]] == [True, False]
+
+
+def test_recommend(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [file(folder, "a"), file(folder, "other")]
+    assert recommend.main(files) == 0
+    told = capsys.readouterr().out
+    assert "for throughput: concurrency 2" in told
+    assert "for latency" in told
+    assert "an/other" in told
+    assert recommend.main([*files, "--slo", "ttft=9", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["goal"] for one in found["recommendations"]] == ["throughput", "latency", "slo"]
+    with pytest.raises(InputError, match="--slo"):
+        recommend.main([*files, "--goal", "slo"])
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "parquet"])
+def test_export(
+    folder: Path, tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export.main([file(folder, "a"), "--format", form, "--out", str(tmp_path)]) == 0
+    names = {Path(line).name for line in capsys.readouterr().out.splitlines()}
+    assert names == {f"a-{table}.{form}" for table in ("events", "requests", "levels")}
+    assert names == {path.name for path in tmp_path.iterdir()}
+
+
+def test_export_to_stdout(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    arguments = [file(folder, "a"), "--format", "csv", "--out", "-"]
+    assert export.main([*arguments, "--table", "levels"]) == 0
+    assert capfdbinary.readouterr().out.count(b"\n") == 3
+    with pytest.raises(InputError, match="which table"):
+        export.main(arguments)
+
+
+def test_an_exported_parquet_opens_as_it_is(folder: Path, tmp_path: Path) -> None:
+    export.main([file(folder, "a"), "--format", "parquet", "--out", str(tmp_path)])
+    assert pl.read_parquet(tmp_path / "a-requests.parquet").height == 1 + 16 + 2 + 16
+
+
+@pytest.mark.parametrize("command", [plot, compare, recommend])
+def test_a_missing_recording(command: object, tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.parquet")
+    with pytest.raises(InputError):
+        command.main([missing, missing])  # type: ignore[attr-defined]

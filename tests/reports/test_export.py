@@ -1,0 +1,104 @@
+"""The tables, and the summary recomputed from them in plain polars, as in a notebook."""
+
+import io
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from llamatop.engines.scripted import Script
+from llamatop.errors import InputError
+from llamatop.replay import fold
+from llamatop.reports.export import COLUMNS, FORMATS, TABLES, encoded, one_table, write
+from llamatop.reports.summary import summary
+from tests.reports.samples import events
+
+EVENTS = events((1, 2, 4), behaviour=Script(fail_every=7))
+SESSION = fold(EVENTS)
+
+
+def tables() -> dict[str, pl.DataFrame]:
+    return {name: one_table(name, EVENTS, SESSION) for name in TABLES}
+
+
+def test_every_column_is_documented() -> None:
+    for name, table in tables().items():
+        assert table.columns == list(COLUMNS[name])
+    assert one_table("levels", [], fold([])).columns == list(COLUMNS["levels"])
+
+
+def read(data: bytes, form: str, schema: pl.Schema) -> pl.DataFrame:
+    if form == "csv":
+        return pl.read_csv(io.BytesIO(data)).cast(dict(schema))
+    if form == "parquet":
+        return pl.read_parquet(io.BytesIO(data))
+    rows = json.loads(data) if form == "json" else [json.loads(row) for row in data.splitlines()]
+    return pl.DataFrame(rows, schema=schema)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_formats_read_back(form: str) -> None:
+    for table in tables().values():
+        assert read(encoded(table, form), form, table.schema).equals(table)
+
+
+def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    table = one_table("levels", EVENTS, SESSION)
+    write(table, tmp_path / "new" / "levels.csv", "csv")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["levels.csv"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        write(table, tmp_path / "file" / "levels.csv", "csv")
+
+
+def test_the_summary_recomputed_from_requests() -> None:
+    requests = one_table("requests", EVENTS, SESSION).filter(~pl.col("warmup"))
+    done = requests.filter(pl.col("state") == "done")
+    for told in summary(SESSION, None)["levels"]:
+        level = requests.filter(pl.col("concurrency") == told["concurrency"])
+        good = done.filter(pl.col("concurrency") == told["concurrency"])
+        seconds = (level["last_token_ns"].max() - level["scheduled_ns"].min()) / 1e9  # type: ignore[operator]
+        assert told["requests"] == level.height
+        assert told["failed"] == (level["state"] == "failed").sum()
+        assert told["duration_s"] == seconds
+        assert told["output_tok_s"] == level["output_tokens"].sum() / seconds
+        assert told["request_s"] == good.height / seconds
+        derived = good.select(
+            ttft=(pl.col("first_token_ns") - pl.col("scheduled_ns")) / 1e9,
+            tpot=(pl.col("last_token_ns") - pl.col("first_token_ns"))
+            / 1e9
+            / (pl.col("output_tokens") - 1),
+            e2e=(pl.col("last_token_ns") - pl.col("scheduled_ns")) / 1e9,
+        )
+        for name in ("ttft", "tpot", "e2e"):
+            assert_spread(told[f"{name}_s"], derived[name])
+
+
+def test_the_itl_recomputed_from_events() -> None:
+    emitted = one_table("events", EVENTS, SESSION).filter(pl.col("kind") == "TokensEmitted")
+    gaps = emitted.with_columns(
+        gap=pl.col("time_ns").diff().over("request") / 1e9 / pl.col("count")
+    ).drop_nulls("gap")
+    done = one_table("requests", EVENTS, SESSION).filter(
+        ~pl.col("warmup"), pl.col("state") == "done"
+    )
+    gaps = gaps.join(done, on="request")
+    for told in summary(SESSION, None)["levels"]:
+        assert_spread(told["itl_s"], gaps.filter(concurrency=told["concurrency"])["gap"])
+
+
+def assert_spread(told: dict[str, float], values: pl.Series) -> None:
+    """To the last digit; a mean may differ in the order of its sum."""
+    for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+        quantile = values.quantile(share, "linear")
+        assert told[name] == pytest.approx(quantile, rel=4e-16)
+    assert told["mean"] == pytest.approx(values.mean(), rel=1e-15)
+
+
+def test_levels_say_what_the_summary_says() -> None:
+    rows = one_table("levels", EVENTS, SESSION).to_dicts()
+    for row, told in zip(rows, summary(SESSION, None)["levels"], strict=True):
+        assert row["output_tok_s"] == told["output_tok_s"]
+        assert row["itl_s_p99"] == told["itl_s"]["p99"]
+        assert row["host_peak_bytes"] == told["peak_memory"]["host_bytes"]

@@ -1,0 +1,88 @@
+import shlex
+
+import pytest
+
+from llamatop.commands.run import _config, _run_parser
+from llamatop.errors import InputError
+from llamatop.metrics import level_figures
+from llamatop.replay import fold
+from llamatop.reports.knee import knee
+from llamatop.reports.model_table import model_table
+from llamatop.reports.recommend import parse_slo, recommend
+from llamatop.reports.runs import Run, run_of
+from llamatop.reports.text import recommendation_text
+from tests.reports.samples import events, level_of, run, session_of, with_memory
+
+
+def saturating() -> Run:
+    """Throughput stops growing at 4 requests in flight."""
+    pace = {1: 0.02, 2: 0.02, 4: 0.02, 8: 0.0398, 16: 0.08}
+    levels = [
+        level_of([[pace[c]] * 32] * (c * 4), c, level=i) for i, c in enumerate((1, 2, 4, 8, 16))
+    ]
+    return run_of(session_of(levels), "saturating")
+
+
+def test_throughput_takes_the_shorter_wait_where_levels_are_as_good() -> None:
+    found = recommend([saturating()], "throughput")
+    assert found.concurrency == 4
+    assert "within 2 %" in found.reasons[0]
+
+
+def test_latency_takes_the_most_tokens_where_levels_are_as_quick() -> None:
+    assert recommend([saturating()], "latency").concurrency == 4
+
+
+def test_slo() -> None:
+    assert recommend([saturating()], "slo", parse_slo("tpot=0.05")).concurrency == 8
+    assert recommend([saturating()], "slo", parse_slo("tpot=0.03,ttft=1")).concurrency == 4
+    with pytest.raises(InputError, match="no request of any level met"):
+        recommend([saturating()], "slo", parse_slo("e2e=0.001"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ttft", "ttft=x", "speed=1", "ttft=-1", "ttft=nan", "ttft=inf"]
+)
+def test_slos_that_cannot_be(text: str) -> None:
+    with pytest.raises(InputError, match="--slo"):
+        parse_slo(text)
+
+
+def test_the_knee() -> None:
+    session = saturating().session
+    bend = knee([level_figures(session, level) for level in session.levels.values()])
+    assert bend is not None
+    assert bend.concurrency == 4
+    rising = run((1, 2, 4)).figures
+    assert knee(rising) is None, "throughput still grows at the last level"
+    assert knee(rising[:2]) is None
+
+
+def test_the_command_runs_that_level_again() -> None:
+    one = run((1, 2), model="meta-llama/Llama-3.2-1B")
+    found = recommend([one], "throughput")
+    words = shlex.split(found.command)
+    config = _config(_run_parser().parse_args(words[1:]))
+    assert config.model == "meta-llama/Llama-3.2-1B"
+    assert config.concurrency == (2,)
+    assert config.engine == "scripted"
+
+
+def test_levels_that_failed_are_never_recommended() -> None:
+    one = run_of(fold(with_memory(events((1, 2, 4)), oom=(4,))))
+    found = recommend([one], "throughput")
+    assert found.concurrency == 2
+    assert "memory ended at concurrency 4" in found.reasons
+    nothing = run_of(fold(with_memory(events((1,)), oom=(1,))))
+    with pytest.raises(InputError, match="nothing to recommend"):
+        recommend([nothing], "latency")
+
+
+def test_the_table_of_models() -> None:
+    rows = model_table([saturating(), run((1, 2), name="other")])
+    assert len(rows) == 2
+    assert "most tokens/s" in rows[0].use
+    assert rows[1].run == "other"
+    assert "concurrency 4 of saturating" in recommendation_text(
+        recommend([saturating()], "throughput")
+    )
