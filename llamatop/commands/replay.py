@@ -9,7 +9,7 @@ from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
 
 if TYPE_CHECKING:
-    from llamatop.replay import Replay
+    from llamatop.events import Event
 
 
 def main(arguments: list[str]) -> int:
@@ -18,35 +18,55 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="8: eight times")
     parser.add_argument("--json", action="store_true", help="no UI: the summary")
+    parser.add_argument("--dialect", choices=DIALECTS, metavar="D",
+        help=f"the figures as another tool defines them: {', '.join(DIALECTS)}")  # fmt: skip
     parser.add_argument("--theme", help="the UI's colours")
     args = parser.parse_args(arguments)
     if not 0 < args.speed <= 1000:
         raise InputError(f"--speed {args.speed:g}: must be more than 0 and at most 1000")
-    return _replay(args.file, args.speed, args.json, args.theme)
+    if args.json or args.dialect:
+        return _print(args.file, args.dialect, args.json)
+    return _show(args.file, args.speed, args.theme)
 
 
-def _replay(file: str, speed: float, as_json: bool, theme: str | None) -> int:
-    from llamatop.commands.show import need_terminal, print_summary
+def _open(file: str) -> list[Event]:
+    """The events of a recording; what there is to say of it goes to stderr."""
     from llamatop.recording.reader import open_recording
-    from llamatop.replay import Replay, fold
 
-    if not as_json:
-        need_terminal("llamatop replay FILE --json prints the summary")
     recording = open_recording(file)
     for notice in recording.notices:
         print(f"llamatop: {notice}", file=sys.stderr)
-    if as_json:
-        print_summary(True, fold(recording.events), file)
-        return 0
-    return _show(Replay(recording.events, speed=speed), theme)
+    return recording.events
 
 
-def _show(replay: Replay, theme: str | None) -> int:
+def _print(file: str, dialect: str | None, as_json: bool) -> int:
+    import json
+
+    from llamatop.commands.show import print_summary
+    from llamatop.dialects import as_json as dialect_json
+    from llamatop.replay import fold
+    from llamatop.reports.dialect_text import dialect_text
+
+    session = fold(_open(file))
+    if dialect is None:
+        print_summary(True, session, file)
+    elif as_json:
+        print(json.dumps(dialect_json(session, dialect), indent=1))
+    else:
+        print(dialect_text(session, dialect))
+    return 0
+
+
+def _show(file: str, speed: float, theme: str | None) -> int:
     from llamatop.commands.desk import Desk
+    from llamatop.commands.show import need_terminal
     from llamatop.pump import Pump
+    from llamatop.replay import Replay
     from llamatop.session import Session
     from llamatop.tui.app import LlamatopApp, run_app
 
+    need_terminal("llamatop replay FILE --json prints the summary")
+    replay = Replay(_open(file), speed=speed)
     desk = Desk()
     app = LlamatopApp(Pump(replay, Session()), replay=replay, launcher=desk, theme=theme)
     try:
