@@ -11,6 +11,9 @@ from llamatop.errors import InputError
 if TYPE_CHECKING:
     from llamatop.events import Event
 
+DIALECTS = ("llamatop", "vllm", "aiperf", "guidellm", "mlperf")
+"""As `llamatop.dialects` has them, which `--help` does not wait for."""
+
 
 def main(arguments: list[str]) -> int:
     """Replay a recording; the exit code."""
