@@ -12,8 +12,9 @@ from types import FrameType
 
 from llamatop.clock import SECOND
 from llamatop.formatting import clock, number, size
+from llamatop.levels import level_figures
 from llamatop.live import LiveRun
-from llamatop.metrics import current_rate, level_figures
+from llamatop.metrics import current_rate
 from llamatop.pump import Pump
 from llamatop.reports.summary import headline
 from llamatop.session import Level, Session

@@ -20,12 +20,12 @@ from llamatop.events import (
     Tick,
     TokensEmitted,
 )
+from llamatop.levels import level_figures
 from llamatop.metrics import (
     current_rate,
     decode_rate,
     e2e,
     gaps,
-    level_figures,
     queue_time,
     rate_history,
     tpot,

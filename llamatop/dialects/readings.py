@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llamatop import metrics
 from llamatop.clock import SECOND
 from llamatop.dialects.arithmetic import (
     Spread,
@@ -25,6 +24,7 @@ from llamatop.dialects.arithmetic import (
     weighted,
     whole_pace,
 )
+from llamatop.levels import level_figures
 from llamatop.session import Level, Session
 
 DIALECTS = ("llamatop", "vllm", "aiperf", "guidellm", "mlperf")
@@ -64,7 +64,7 @@ def figures(session: Session, dialect: str) -> list[Reading]:
 
 def _llamatop(session: Session, level: Level) -> Reading:
     """The summary's own figures."""
-    own = metrics.level_figures(session, level)
+    own = level_figures(session, level)
     spreads = {name: getattr(own, name) for name in ("ttft", "tpot", "itl", "e2e")}
     return Reading(
         "llamatop", level.id, level.concurrency, own.completed, own.failed, own.output_tokens,

@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from llamatop.metrics import LevelFigures
+from llamatop.levels import LevelFigures
 from llamatop.reports.apart import PARTLY, Apart, Pair, set_apart, together
 from llamatop.reports.fairness import warnings
 from llamatop.reports.resample import Spread

@@ -14,7 +14,8 @@ import polars as pl
 
 from llamatop.errors import InputError
 from llamatop.events import Event
-from llamatop.metrics import LevelFigures, e2e, level_figures, queue_time, tpot, ttft
+from llamatop.levels import LevelFigures, level_figures
+from llamatop.metrics import e2e, queue_time, tpot, ttft
 from llamatop.recording.schema import table_of
 from llamatop.sanitize import clean_event
 from llamatop.session import Level, Request, Session

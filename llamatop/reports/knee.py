@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.metrics import LevelFigures
+from llamatop.levels import LevelFigures
 
 
 def power(figures: LevelFigures) -> float | None:

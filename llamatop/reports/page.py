@@ -12,7 +12,7 @@ from html import escape
 
 from llamatop import __version__
 from llamatop.formatting import UNKNOWN, duration, number, size
-from llamatop.metrics import LevelFigures
+from llamatop.levels import LevelFigures
 from llamatop.reports.charts.files import SLIDE, drawn
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.theme import DARK, LIGHT, Theme

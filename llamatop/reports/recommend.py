@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.formatting import duration, number, size
-from llamatop.metrics import LevelFigures, e2e, tpot, ttft
+from llamatop.levels import LevelFigures
+from llamatop.metrics import e2e, tpot, ttft
 from llamatop.reports.knee import knee, usable
 from llamatop.reports.runs import Run
 from llamatop.session import Request

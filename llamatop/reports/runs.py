@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from llamatop.formatting import count, size
-from llamatop.metrics import LevelFigures, level_figures
+from llamatop.levels import LevelFigures, level_figures
 from llamatop.sanitize import one_line
 from llamatop.session import Session
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llamatop.formatting import UNKNOWN, duration, number, size
-from llamatop.metrics import LevelFigures, level_figures
+from llamatop.levels import LevelFigures, level_figures
 from llamatop.session import Session
 from llamatop.stats import Distribution
 

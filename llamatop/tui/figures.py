@@ -17,7 +17,8 @@ from typing import TypeVar, cast
 
 from llamatop.clock import SECOND
 from llamatop.events import Event
-from llamatop.metrics import LevelFigures, e2e, gaps, level_figures, meets, queue_time, tpot, ttft
+from llamatop.levels import LevelFigures, level_figures
+from llamatop.metrics import e2e, gaps, meets, queue_time, tpot, ttft
 from llamatop.session import BIN, Level, Request, Session
 from llamatop.stats import Distribution, distribution
 

@@ -4,7 +4,7 @@ import pytest
 
 from llamatop.commands.run import _config, _run_parser
 from llamatop.errors import InputError
-from llamatop.metrics import level_figures
+from llamatop.levels import level_figures
 from llamatop.replay import fold
 from llamatop.reports.knee import knee
 from llamatop.reports.model_table import model_table

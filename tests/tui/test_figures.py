@@ -11,7 +11,7 @@ from llamatop.events import (
     Tick,
     TokensEmitted,
 )
-from llamatop.metrics import level_figures
+from llamatop.levels import level_figures
 from llamatop.replay import fold
 from llamatop.session import Session
 from llamatop.tui.figures import (

@@ -1,0 +1,151 @@
+"""What each level of a run measured: every figure of a summary, derived from the raw times.
+
+Over the measured requests only: warm-up is left out. Latencies are of completed requests, tokens
+of all. What cannot be known is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from llamatop.clock import SECOND
+from llamatop.metrics import duration, e2e, gaps, meets, queue_time, tpot, ttft
+from llamatop.session import Level, Request, Session
+from llamatop.stats import Distribution, distribution
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFigures:
+    """What one level measured. Seconds, bytes, tokens; None where nothing was measured."""
+
+    level: int
+    concurrency: int
+    outcome: str | None
+    error: str
+    requests: int
+    completed: int
+    failed: int
+    cancelled: int
+    prompt_tokens: int
+    output_tokens: int
+    duration: float | None
+    output_rate: float | None
+    """Output tokens per second."""
+    steady_rate: float | None
+    """Output tokens per second while as many requests as the concurrency were in flight."""
+    request_rate: float | None
+    """Completed requests per second."""
+    goodput: float | None
+    """Completed requests per second that met every target; None where there is no target."""
+    ttft: Distribution | None
+    tpot: Distribution | None
+    itl: Distribution | None
+    e2e: Distribution | None
+    queue: Distribution | None
+    coalesced: int
+    """Tokens that arrived in an emission of more than one."""
+    host_peak_bytes: int | None
+    device_peak_bytes: int | None
+    baseline_bytes: int | None
+    predicted_host_bytes: int | None
+    predicted_device_bytes: int | None
+
+
+def level_figures(session: Session, level: Level) -> LevelFigures:
+    """All figures of a level, over its measured requests."""
+    requests = level.requests
+    done = [request for request in requests if request.state == "done"]
+    output = sum(request.tokens for request in requests)
+    seconds = duration(requests)
+    predicted = session.predicted.get(level.id)
+    return LevelFigures(
+        level=level.id,
+        concurrency=level.concurrency,
+        outcome=level.outcome,
+        error=level.error,
+        requests=len(requests),
+        completed=len(done),
+        failed=sum(request.state == "failed" for request in requests),
+        cancelled=sum(request.state == "cancelled" for request in requests),
+        prompt_tokens=sum(request.prompt_tokens for request in requests),
+        output_tokens=output,
+        duration=seconds,
+        output_rate=_per_second(output, seconds),
+        steady_rate=steady_rate(requests, level.concurrency),
+        request_rate=_per_second(len(done), seconds),
+        goodput=_goodput(session, done, seconds),
+        ttft=_spread(ttft(request) for request in done),
+        tpot=_spread(tpot(request) for request in done),
+        itl=distribution(gap for request in done for gap in gaps(request)),
+        e2e=_spread(e2e(request) for request in done),
+        queue=_spread(queue_time(request) for request in done),
+        coalesced=sum(count for request in done for count in request.counts[1:] if count > 1),
+        host_peak_bytes=host_peak(session, level),
+        device_peak_bytes=level.device_peak_bytes,
+        baseline_bytes=baseline(session),
+        predicted_host_bytes=predicted.host_bytes if predicted else None,
+        predicted_device_bytes=predicted.device_bytes if predicted else None,
+    )
+
+
+def steady_rate(requests: list[Request], concurrency: int) -> float | None:
+    """Output tokens per second from the first to the last moment at which all slots were in use."""
+    admitted = ((request.admitted, 1) for request in requests if request.admitted is not None)
+    ended = ((request.ended, -1) for request in requests if request.ended is not None)
+    full: list[int] = []
+    running = 0
+    for time, change in sorted([*admitted, *ended]):
+        if concurrency in (running, running + change):
+            full.append(time)
+        running += change
+    if not full or full[-1] <= full[0]:
+        return None
+    return _tokens_between(requests, full[0], full[-1]) * SECOND / (full[-1] - full[0])
+
+
+def _tokens_between(requests: list[Request], start: int, end: int) -> int:
+    """Output tokens after `start`, up to and with `end` (ns)."""
+    return sum(
+        count
+        for request in requests
+        for time, count in zip(request.times, request.counts, strict=True)
+        if start < time <= end
+    )
+
+
+def _goodput(session: Session, done: list[Request], seconds: float | None) -> float | None:
+    slo = session.started.config.slo if session.started else {}
+    return _per_second(sum(meets(request, slo) for request in done), seconds) if slo else None
+
+
+def host_peak(session: Session, level: Level) -> int | None:
+    """The engine's peak resident bytes in a level: what the kernel counted, else the samples'."""
+    if level.host_peak_bytes is not None:
+        return level.host_peak_bytes
+    until = session.now if level.ended is None else level.ended
+    sampled = (
+        sample.engine_bytes
+        for sample in session.host
+        if sample.engine_bytes is not None and level.started <= sample.time <= until
+    )
+    return max(sampled, default=None)
+
+
+def baseline(session: Session) -> int | None:
+    """The engine's resident bytes after its first warm-up, less the weights it holds in RAM."""
+    if session.warmed is None or session.warmed.resident_bytes is None or session.model is None:
+        return None
+    if session.model.device != "cpu":
+        return session.warmed.resident_bytes
+    if session.model.weights_bytes is None:
+        return None
+    return session.warmed.resident_bytes - session.model.weights_bytes
+
+
+def _per_second(count: int, seconds: float | None) -> float | None:
+    return count / seconds if seconds is not None and seconds > 0 else None
+
+
+def _spread(values: Iterable[float | None]) -> Distribution | None:
+    return distribution(value for value in values if value is not None)

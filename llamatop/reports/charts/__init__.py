@@ -1,0 +1,1 @@
+"""Charts of one or several runs as PNG and SVG files. matplotlib is imported here only."""

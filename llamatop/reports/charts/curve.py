@@ -1,0 +1,134 @@
+"""Latency over throughput: what each further request in flight buys, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from llamatop.levels import LevelFigures
+from llamatop.reports.charts.levels import NewSheet, bad
+from llamatop.reports.charts.paper import Sheet, Style
+from llamatop.reports.charts.ticks import extent, from_zero, second_unit
+from llamatop.reports.knee import knee
+from llamatop.reports.runs import Run, labels
+
+_LETTER, _HEIGHT = 0.085, 0.16
+"""Inches of a label's letter, and of its height."""
+
+Box = tuple[float, float, float, float]
+
+
+def curve(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
+    """Mean end-to-end latency over output throughput, a point a level, the knee marked."""
+    points = [_points(run) for run in runs]
+    if not any(points):
+        return "no request completed"
+    sheet = new("Latency vs throughput", _subtitle(runs))
+    styles = [sheet.style(place) for place in range(len(runs))]
+    if len(runs) > 1:
+        for style, label in zip(styles, labels(runs), strict=True):
+            sheet.legend(label, **_look(style), markersize=6)
+    if any(knee(run.figures) for run in runs):
+        sheet.legend("knee: the most throughput per latency", **_ring(sheet))
+    (axes,) = sheet.axes()
+    unit, one = second_unit([y for line in points for _, _, y in line])
+    _scale(axes, points, one)
+    axes.set_xlabel("output tokens per second")
+    axes.set_ylabel(f"mean end-to-end latency ({unit})")
+    taken: list[Box] = []
+    for run, line, style in zip(runs, points, styles, strict=True):
+        axes.plot(
+            [x for _, x, _ in line], [y / one for _, _, y in line], markersize=7, **_look(style)
+        )
+        _mark_knee(sheet, axes, run, one)
+        _label(sheet, axes, line, one, taken=taken, every=len(runs) == 1)
+    return sheet
+
+
+def _subtitle(runs: Sequence[Run]) -> str:
+    text = "a point a level, marked with its concurrency; better is right and down"
+    alone = len(runs) == 1 and len(runs[0].figures) > 2
+    return f"{text}; no knee among them" if alone and knee(runs[0].figures) is None else text
+
+
+def _points(run: Run) -> list[tuple[int, float, float]]:
+    """(concurrency, tokens per second, seconds) of each level, by concurrency."""
+    return sorted(
+        (figures.concurrency, figures.output_rate, figures.e2e.mean)
+        for figures in run.figures
+        if figures.output_rate is not None and figures.e2e is not None and not bad(figures)
+    )
+
+
+def _scale(axes: Axes, points: list[list[tuple[int, float, float]]], one: float) -> None:
+    flat = [point for line in points for point in line]
+    axes.set_xlim(0, max(x for _, x, _ in flat) * 1.1)
+    from_zero(axes, max(y for _, _, y in flat) / one)
+
+
+def _look(style: Style) -> dict[str, Any]:
+    return {
+        "color": style.color, "linestyle": style.line, "marker": style.marker, "linewidth": 2.0,
+    }  # fmt: skip
+
+
+def _ring(sheet: Sheet) -> dict[str, Any]:
+    return {
+        "color": sheet.theme.ink, "marker": "o", "markerfacecolor": "none", "linestyle": "none",
+        "markersize": 15, "markeredgewidth": 1.8,
+    }  # fmt: skip
+
+
+def _mark_knee(sheet: Sheet, axes: Axes, run: Run, one: float) -> None:
+    bend: LevelFigures | None = knee(run.figures)
+    if bend is not None and bend.output_rate is not None and bend.e2e is not None:
+        axes.plot([bend.output_rate], [bend.e2e.mean / one], **_ring(sheet))
+
+
+def _label(
+    sheet: Sheet,
+    axes: Axes,
+    line: list[tuple[int, float, float]],
+    one: float,
+    *,
+    taken: list[Box],
+    every: bool,
+) -> None:
+    """Write the points' concurrency where it covers nothing, the last first; else the ends'."""
+    points = [_place(axes, x, y / one) for _, x, y in line]
+    for (concurrency, x, y), (at_x, at_y) in zip(reversed(line), reversed(points), strict=True):
+        if not every and concurrency not in (line[0][0], line[-1][0]):
+            continue
+        text = str(concurrency)
+        for dx, dy in ((0.0, 0.24), (0.0, -0.24), (0.30, 0.0), (-0.30, 0.0)):
+            box = _box(at_x + dx, at_y + dy, text)
+            if not any(_touch(box, other) for other in taken) and not _covers(box, points):
+                taken.append(box)
+                axes.annotate(
+                    text, (x, y / one), (dx * 72, dy * 72), textcoords="offset points",
+                    ha="center", va="center", fontsize=9, color=sheet.theme.ink,
+                )  # fmt: skip
+                break
+
+
+def _place(axes: Axes, x: float, y: float) -> tuple[float, float]:
+    """Inches from the axes' corner."""
+    width, height = extent(axes)
+    return x / axes.get_xlim()[1] * width, y / axes.get_ylim()[1] * height
+
+
+def _box(x: float, y: float, text: str) -> Box:
+    half = _LETTER * len(text) / 2 + 0.02
+    return x - half, y - _HEIGHT / 2, x + half, y + _HEIGHT / 2
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _covers(box: Box, points: list[tuple[float, float]]) -> bool:
+    return any(
+        box[0] - 0.05 < x < box[2] + 0.05 and box[1] - 0.05 < y < box[3] + 0.05 for x, y in points
+    )

@@ -1,0 +1,100 @@
+"""Which charts there are, and their files: named for what they show, written whole or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llamatop.errors import InputError
+from llamatop.reports.charts import levels, memory
+from llamatop.reports.charts.curve import curve
+from llamatop.reports.charts.histogram import histogram
+from llamatop.reports.charts.levels import NewSheet
+from llamatop.reports.charts.paper import WIDTH, Sheet
+from llamatop.reports.charts.theme import THEMES, Theme
+from llamatop.reports.charts.timeline import timeline
+from llamatop.reports.runs import Run, differences, facts
+
+CHARTS: dict[str, Callable[[Sequence[Run], NewSheet], Sheet | str]] = {
+    "memory-vs-concurrency": memory.memory,
+    "throughput-vs-concurrency": levels.throughput,
+    "latency-vs-concurrency": levels.latency,
+    "latency-vs-throughput": curve,
+    "run-over-time": timeline,
+    "itl-histogram": histogram,
+    "memory-predicted-vs-measured": memory.predicted,
+    "mbu-vs-concurrency": levels.mbu,
+}
+"""Each draws a sheet, or tells why there is nothing to draw."""
+
+Size = tuple[int, int]
+SLIDE: Size = (1600, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the charts: files, and names of those left out with the reason."""
+
+    files: list[Path]
+    left_out: list[tuple[str, str]]
+
+
+def write(
+    runs: Sequence[Run],
+    folder: Path,
+    themes: Sequence[str] = ("light",),
+    kinds: Sequence[str] = ("png", "svg"),
+    size: Size = SLIDE,
+) -> Written:
+    """Draw every chart into a folder. Raises InputError where it cannot be written to."""
+    written = Written([], [])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for theme in themes:
+            for name, sheet in drawn(runs, THEMES[theme], size):
+                if isinstance(sheet, str):
+                    written.left_out.append((name, sheet))
+                else:
+                    written.files.extend(_save(sheet, folder, name, kinds, size))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written to: {error.strerror}") from None
+    return Written(written.files, list(dict.fromkeys(written.left_out)))
+
+
+def drawn(
+    runs: Sequence[Run], theme: Theme, size: Size = SLIDE
+) -> Iterator[tuple[str, Sheet | str]]:
+    """Every chart by its name, drawn, or why it is not."""
+    told = caption(runs)
+
+    def new(title: str, subtitle: str) -> Sheet:
+        return Sheet(theme, WIDTH * size[1] / size[0], title, subtitle, told)
+
+    for name, draw in CHARTS.items():
+        yield name, draw(runs, new)
+
+
+def caption(runs: Sequence[Run]) -> list[str]:
+    """The facts that all runs share; what differs is in the legend."""
+    differing = {value for _, values in differences(runs) for value in values if value}
+    told = facts(runs[0])
+    if len(runs) == 1:
+        return told
+    shared = [fact for fact in told if all(fact in facts(run) for run in runs[1:])]
+    return [f"{len(runs)} recordings", *(fact for fact in shared if fact not in differing)]
+
+
+def _save(
+    sheet: Sheet, folder: Path, name: str, kinds: Sequence[str], size: Size
+) -> Iterator[Path]:
+    ending = "" if sheet.theme.name == "light" else f"-{sheet.theme.name}"
+    for kind in kinds:
+        path = folder / f"{name}{ending}.{kind}"
+        temporary = path.with_name(f".{path.name}.new")
+        try:
+            sheet.save(temporary, kind, size[0])
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        yield path

@@ -1,0 +1,205 @@
+"""Charts over concurrency: throughput, latencies, MBU, and what all such charts share.
+
+Knows figures of levels and how to draw them; a level that ended badly is a cross at the foot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from llamatop.levels import LevelFigures
+from llamatop.reports.charts.paper import Sheet, Style
+from llamatop.reports.charts.ticks import concurrency_axis, from_zero, second_unit
+from llamatop.reports.runs import Run, labels
+from llamatop.reports.summary import level_summary
+from llamatop.stats import Distribution
+
+Value = Callable[[LevelFigures], float | None]
+NewSheet = Callable[[str, str], Sheet]
+
+CROSS: dict[str, Any] = {
+    "color": "#d6336c", "marker": "x", "linestyle": "none", "markeredgewidth": 2.5,
+}  # fmt: skip
+"""A level that went wrong, on light and dark."""
+
+PERCENTILES = ("p50", "p90", "p99")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line over concurrency."""
+
+    label: str
+    points: list[tuple[int, float]]
+    style: Style
+    hollow: bool = False
+
+
+def throughput(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
+    """Output tokens per second."""
+    return one_axes(
+        runs,
+        new,
+        "Throughput vs concurrency",
+        "output tokens per second, all requests together",
+        lambda figures: figures.output_rate,
+        unit=lambda values: ("output tokens per second", 1.0),
+    )
+
+
+def mbu(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
+    """Memory bandwidth utilisation."""
+    return one_axes(
+        runs,
+        new,
+        "MBU vs concurrency",
+        "share of the machine's measured memory bandwidth that decoding uses",
+        lambda figures: level_summary(figures)["mbu"],
+        unit=lambda values: ("memory bandwidth utilisation (%)", 0.01),
+    )
+
+
+def latency(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
+    """TTFT, TPOT and E2E: their percentiles in three axes."""
+    if not any(figures.e2e for run in runs for figures in run.figures):
+        return "no request completed"
+    sheet = new("Latency vs concurrency", "percentiles over the completed requests of each level")
+    groups = {name: _percentile_lines(sheet, runs, name) for name in ("ttft", "tpot", "e2e")}
+    for line in groups["e2e"]:
+        _entry(sheet, line)
+    _crosses_entry(sheet, runs)
+    for axes, (name, lines) in zip(sheet.axes(1, 3, above=0.2), groups.items(), strict=True):
+        unit, one = second_unit([y for line in lines for _, y in line.points])
+        plot_lines(axes, runs, lines, one)
+        axes.set_title(f"{name.upper()} ({unit})", fontsize=10.5, color=sheet.theme.ink)
+        axes.set_xlabel("concurrency")
+    return sheet
+
+
+def _percentile_lines(sheet: Sheet, runs: Sequence[Run], name: str) -> list[Line]:
+    """A line a percentile: all three of one run, two of each where there are several."""
+    parts = PERCENTILES if len(runs) == 1 else ("p50", "p99")
+    lines = []
+    for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
+        for number, part in enumerate(parts):
+            look = sheet.style(number if len(runs) == 1 else place)
+            style = Style(look.color, ("-", (0, (5, 2)), (0, (1.5, 1.5)))[number], look.marker)
+            value = _part(name, part)
+            lines.append(line_of(run, named(label if len(runs) > 1 else "", part), style, value))
+    return lines
+
+
+def _part(name: str, part: str) -> Value:
+    def value(figures: LevelFigures) -> float | None:
+        spread: Distribution | None = getattr(figures, name)
+        return None if spread is None else float(getattr(spread, part))
+
+    return value
+
+
+def one_axes(
+    runs: Sequence[Run],
+    new: NewSheet,
+    title: str,
+    subtitle: str,
+    value: Value,
+    *,
+    unit: Callable[[Sequence[float]], tuple[str, float]],
+) -> Sheet | str:
+    """One value over concurrency, a line a run; or why there is none."""
+    sheet = new(title, subtitle)
+    lines = [
+        line_of(run, label, sheet.style(place), value)
+        for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True))
+    ]
+    if not any(line.points for line in lines):
+        return "not measured"
+    return drawn_sheet(sheet, runs, lines, unit)
+
+
+def drawn_sheet(
+    sheet: Sheet,
+    runs: Sequence[Run],
+    lines: list[Line],
+    unit: Callable[[Sequence[float]], tuple[str, float]],
+    limit: float | None = None,
+) -> Sheet:
+    """The sheet with these lines, its legend, and the limit of what is measured."""
+    if len(lines) > 1:
+        for line in lines:
+            _entry(sheet, line)
+    _crosses_entry(sheet, runs)
+    if limit is not None:
+        sheet.legend("memory there is", color=sheet.theme.alarm, linestyle=(0, (8, 3)))
+    (axes,) = sheet.axes()
+    name, one = unit([y for line in lines for _, y in line.points])
+    plot_lines(axes, runs, lines, one)
+    axes.set_ylabel(name)
+    if limit is not None:
+        axes.axhline(limit / one, color=sheet.theme.alarm, linestyle=(0, (8, 3)), linewidth=1.5)
+        from_zero(axes, max(limit / one, axes.get_ylim()[1] / 1.12))
+    return sheet
+
+
+def plot_lines(axes: Axes, runs: Sequence[Run], lines: list[Line], one: float) -> None:
+    """Draw lines from zero, their values in units of `one`, and the levels that went wrong."""
+    concurrency_axis(axes, [f.concurrency for run in runs for f in run.figures])
+    highest = max((y / one for line in lines for _, y in line.points), default=0)
+    from_zero(axes, highest)
+    for line in lines:
+        axes.plot(*_scaled(line, one), **_look(line), clip_on=False)
+    crosses = sorted({f.concurrency for run in runs for f in run.figures if bad(f)})
+    if crosses:
+        axes.plot(
+            crosses, [0.03] * len(crosses), transform=axes.get_xaxis_transform(), **CROSS,
+            markersize=10, zorder=5, clip_on=False,
+        )  # fmt: skip
+
+
+def _scaled(line: Line, one: float) -> tuple[list[int], list[float]]:
+    return [x for x, _ in line.points], [y / one for _, y in line.points]
+
+
+def _look(line: Line) -> dict[str, Any]:
+    size = 7 if len(line.points) <= 12 else 5
+    look: dict[str, Any] = {
+        "color": line.style.color, "linestyle": line.style.line, "marker": line.style.marker,
+        "linewidth": 2.0, "markersize": size, "markeredgewidth": 1.5,
+    }  # fmt: skip
+    return look | ({"markerfacecolor": "none", "markersize": size + 5} if line.hollow else {})
+
+
+def _entry(sheet: Sheet, line: Line) -> None:
+    if line.points:
+        sheet.legend(line.label, **{**_look(line), "markersize": 9 if line.hollow else 6})
+
+
+def _crosses_entry(sheet: Sheet, runs: Sequence[Run]) -> None:
+    outcomes = {f.outcome for run in runs for f in run.figures if bad(f)}
+    if outcomes:
+        told = " or ".join(sorted("out of memory" if o == "oom" else "failed" for o in outcomes))
+        sheet.legend(told, **CROSS, markersize=9)
+
+
+def bad(figures: LevelFigures) -> bool:
+    """Whether a level ended by a fault: its figures are no measurement."""
+    return figures.outcome in ("oom", "failed")
+
+
+def line_of(run: Run, label: str, style: Style, value: Value) -> Line:
+    """The line of a run, without the levels that went wrong."""
+    return Line(label, known([(f.concurrency, value(f)) for f in run.figures if not bad(f)]), style)
+
+
+def known(points: list[tuple[int, float | None]]) -> list[tuple[int, float]]:
+    """The points that were measured, by concurrency."""
+    return sorted((x, y) for x, y in points if y is not None)
+
+
+def named(label: str, what: str) -> str:
+    """What a line is, behind the name of its run where there are several."""
+    return f"{label}: {what}" if label else what

@@ -1,0 +1,86 @@
+"""Charts of memory over concurrency: measured, and beside what was predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llamatop.levels import LevelFigures
+from llamatop.reports.charts.levels import (
+    Line,
+    NewSheet,
+    Value,
+    drawn_sheet,
+    known,
+    line_of,
+    named,
+    one_axes,
+)
+from llamatop.reports.charts.paper import Sheet, Style
+from llamatop.reports.charts.ticks import byte_unit
+from llamatop.reports.runs import Run, labels
+
+
+def memory(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
+    """Peak memory of the engine's device, or of its process where it has none."""
+    value, what = _memory_of(runs)
+    return one_axes(
+        runs, new, "Memory vs concurrency", f"peak memory of {what}", value, unit=_bytes
+    )
+
+
+def predicted(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
+    """Predicted beside measured peaks, and the memory there is."""
+    measured, what = _memory_of(runs)
+    on_device = any(_on_device(run) for run in runs)
+    sheet = new("Predicted vs measured memory", f"peak memory of {what}")
+    lines = []
+    for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
+        style = sheet.style(place)
+        guess = [(f.concurrency, _guess(f, on_device)) for f in run.figures]
+        lines.append(Line(named(label, "predicted"), known(guess), _dotted(style), hollow=True))
+        lines.append(line_of(run, named(label, "measured"), style, measured))
+    if not any(line.points for line in lines[::2]):
+        return "no level has a prediction"
+    limit = _limit(runs, on_device)
+    return drawn_sheet(sheet, runs, lines, _bytes, limit)
+
+
+def _dotted(style: Style) -> Style:
+    return Style(style.color, (0, (2, 2)), style.marker)
+
+
+def _on_device(run: Run) -> bool:
+    return any(figures.device_peak_bytes is not None for figures in run.figures)
+
+
+def _memory_of(runs: Sequence[Run]) -> tuple[Value, str]:
+    if any(_on_device(run) for run in runs):
+        return lambda figures: figures.device_peak_bytes, "the accelerator, as the engine holds it"
+    return lambda figures: figures.host_peak_bytes, "the engine's process, runtime included"
+
+
+def _guess(figures: LevelFigures, on_device: bool) -> float | None:
+    return figures.predicted_device_bytes if on_device else figures.predicted_host_bytes
+
+
+def _limit(runs: Sequence[Run], on_device: bool) -> float | None:
+    """The memory of the one machine all runs share; None where they differ or it is far away."""
+    totals = {
+        sample.total_bytes
+        for run in runs
+        for samples in ([*run.session.devices.values()] if on_device else [run.session.host])
+        for sample in samples[-1:]
+    }
+    total = totals.pop() if len(totals) == 1 else None
+    used = max((v for run in runs for f in run.figures for v in _peaks(f, on_device)), default=0)
+    return float(total) if total is not None and total < 4 * used else None
+
+
+def _peaks(figures: LevelFigures, on_device: bool) -> list[float]:
+    measured = figures.device_peak_bytes if on_device else figures.host_peak_bytes
+    return [value for value in (measured, _guess(figures, on_device)) if value is not None]
+
+
+def _bytes(values: Sequence[float]) -> tuple[str, float]:
+    unit, one = byte_unit(values)
+    return f"peak memory ({unit})", one

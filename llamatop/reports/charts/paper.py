@@ -1,0 +1,191 @@
+"""The sheet every chart is drawn on: its colours, its title, legend and caption, and its file.
+
+Everything has its fixed place (8 units wide, as high as the size asks), so nothing can overlap:
+title and legend above the axes, the run's facts below. Knows matplotlib, not what is drawn.
+Texts come from models and machines: none is read as mathematics.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from llamatop.reports.charts.fonts import FONT, families, inches
+from llamatop.reports.charts.theme import Theme
+from llamatop.reports.charts.wrap import fitting, wrapped
+
+WIDTH = 8.0
+"""Inches; the size in pixels only sets the resolution, so slide and page look the same."""
+
+_SETTINGS: dict[str, Any] = {
+    "text.parse_math": False,
+    "text.usetex": False,
+    "font.size": 10.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "llamatop",
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "path.simplify_threshold": 0.5,
+}
+
+MARKERS = "osD^vPXp"
+LABEL = 3.0
+"""Inches that a legend's label may take."""
+
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How one series is drawn: colour, line and marker all differ."""
+
+    color: str
+    line: Any
+    marker: str
+
+
+@dataclass
+class Sheet:
+    """One chart in the making."""
+
+    theme: Theme
+    height: float
+    """Inches."""
+    title: str
+    subtitle: str
+    caption: Sequence[str]
+    entries: list[tuple[Line2D, str]] = field(default_factory=list)
+    """The legend."""
+
+    def __post_init__(self) -> None:  # noqa: D105
+        matplotlib.rcParams.update(_SETTINGS)  # type: ignore[arg-type]
+        matplotlib.rcParams["font.family"] = families()
+        self.figure = Figure(figsize=(WIDTH, self.height), facecolor=self.theme.paper)
+        FigureCanvasAgg(self.figure)
+        self._framed = False
+        self._lines = wrapped(self.caption, lambda text: inches(text, 7.5), WIDTH - 0.6)
+
+    def style(self, place: int) -> Style:
+        """The look of the series with this number."""
+        colors = self.theme.series
+        return Style(
+            colors[place % len(colors)],
+            DASHES[(place + place // len(colors)) % len(DASHES)],
+            MARKERS[place % len(MARKERS)],
+        )
+
+    def legend(self, label: str, **line: Any) -> None:
+        """Add an entry; entries stand in rows above the axes."""
+        text = fitting(label, lambda text: inches(text, 9), LABEL)
+        self.entries.append((Line2D([], [], **line), text))
+
+    def axes(
+        self, rows: int = 1, columns: int = 1, gap: float = 0.55, above: float = 0.0
+    ) -> list[Axes]:
+        """Axes in a grid between legend and caption; call it when the legend is complete.
+
+        `gap` is between rows, `above` over the first one; inches.
+        """
+        top = self.height - 0.92 - 0.21 * self._legend_rows() - above
+        bottom = 0.30 + 0.155 * len(self._lines) + 0.42
+        left, right, between = 0.82, 0.22, 0.72
+        width = (WIDTH - left - right - between * (columns - 1)) / columns
+        height = (top - bottom - gap * (rows - 1)) / rows
+        return [
+            self._one(
+                left + column * (width + between),
+                bottom + (rows - 1 - row) * (height + gap),
+                width,
+                height,
+            )
+            for row in range(rows)
+            for column in range(columns)
+        ]
+
+    def _one(self, left: float, bottom: float, width: float, height: float) -> Axes:
+        box = (left / WIDTH, bottom / self.height, width / WIDTH, height / self.height)
+        axes = self.figure.add_axes(box, facecolor=self.theme.paper)
+        for name, spine in axes.spines.items():
+            spine.set_visible(name in ("left", "bottom"))
+            spine.set_color(self.theme.muted)
+        axes.grid(True, color=self.theme.grid, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(colors=self.theme.muted, labelcolor=self.theme.ink, labelsize=9.5)
+        axes.xaxis.label.set_color(self.theme.ink)
+        axes.yaxis.label.set_color(self.theme.ink)
+        return axes
+
+    def _columns(self) -> int:
+        widest = max((inches(label, 9) for _, label in self.entries), default=1)
+        return max(1, min(len(self.entries), int((WIDTH - 0.3) / (widest + 0.75))))
+
+    def _legend_rows(self) -> int:
+        return -(-len(self.entries) // self._columns()) if self.entries else 0
+
+    def save(self, file: Path, kind: str, pixels: int) -> None:
+        """Write the chart; `pixels` is the width of a PNG."""
+        if kind == "png":
+            self._write(
+                file, "png", dpi=pixels / WIDTH, pil_kwargs={"compress_level": 1},
+                metadata={"Software": "llamatop"},
+            )  # fmt: skip
+        else:
+            file.write_text(self.svg())
+
+    def svg(self) -> str:
+        """The chart as the text of an SVG."""
+        buffer = io.BytesIO()
+        about = {"Date": None, "Creator": "llamatop", "Title": self.title}
+        self._write(buffer, "svg", metadata=about)
+        return buffer.getvalue().decode().replace(f"'{FONT}'", f"'{FONT}', Verdana, sans-serif")
+
+    def _write(self, file: Path | IO[bytes], kind: str, **options: Any) -> None:
+        self._frame()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            self.figure.savefig(file, format=kind, facecolor=self.theme.paper, **options)
+
+    def _frame(self) -> None:
+        """Title, legend and caption, once."""
+        if self._framed:
+            return
+        self._framed = True
+        self._text(0.30, self.height - 0.42, self.title, self.theme.ink, size=14, weight="bold")
+        self._text(0.30, self.height - 0.66, self.subtitle, self.theme.muted, size=9.5)
+        for place, line in enumerate(reversed(self._lines)):
+            self._text(0.30, 0.16 + 0.155 * place, line, self.theme.muted, size=7.5)
+        if self.entries:
+            self._legend()
+
+    def _text(
+        self, x: float, y: float, text: str, color: str, *, size: float, weight: str = "normal"
+    ) -> None:
+        self.figure.text(
+            x / WIDTH, y / self.height, text, color=color, fontsize=size, fontweight=weight
+        )
+
+    def _legend(self) -> None:
+        self.figure.legend(
+            [handle for handle, _ in self.entries],
+            [label for _, label in self.entries],
+            loc="upper left",
+            bbox_to_anchor=(0.20 / WIDTH, 1 - 0.72 / self.height),
+            ncols=self._columns(),
+            frameon=False,
+            fontsize=9,
+            labelcolor=self.theme.ink,
+            handlelength=3.0,
+            borderaxespad=0.0,
+            columnspacing=1.6,
+            labelspacing=0.35,
+        )

@@ -1,0 +1,94 @@
+"""Axes that read well with one level and with twenty. Knows matplotlib's axes, no measurement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
+_DIGIT = 0.095
+"""Inches that a digit of a tick's label takes."""
+
+
+def concurrency_axis(axes: Axes, levels: Sequence[int]) -> None:
+    """The x axis of levels: a tick at each, labels where there is room."""
+    low, high = min(levels), max(levels)
+    doubling = high >= 8 * low and len(levels) > 2 and not _even(levels)
+    if doubling:
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(low / 1.15, high * 1.15)
+    else:
+        pad = 0.04 * (high - low) or 0.5
+        axes.set_xlim(low - pad, high + pad)
+    wanted = sorted(set(levels))
+    axes.xaxis.set_major_locator(FixedLocator(labelled(axes, wanted)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes.xaxis.set_minor_locator(FixedLocator(wanted))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("concurrency (requests in flight)")
+
+
+def _even(levels: Sequence[int]) -> bool:
+    """Whether the levels stand at equal distances."""
+    ordered = sorted(set(levels))
+    return len({b - a for a, b in pairwise(ordered)}) == 1
+
+
+def extent(axes: Axes) -> tuple[float, float]:
+    """Width and height of the axes in inches."""
+    box, figure = axes.get_position(), axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("the axes stand in no figure")
+    return box.width * figure.get_figwidth(), box.height * figure.get_figheight()
+
+
+def labelled(axes: Axes, levels: Sequence[int]) -> list[int]:
+    """The levels whose labels do not touch; the last one always."""
+    width, _ = extent(axes)
+    kept: list[int] = []
+    for level in reversed(levels):
+        if not kept or _apart(axes, level, kept[-1]) * width > _room(level, kept[-1]):
+            kept.append(level)
+    return kept[::-1]
+
+
+def _apart(axes: Axes, first: int, second: int) -> float:
+    """How far two values are apart, as a share of the axis."""
+    low, high = axes.get_xlim()
+    if axes.get_xscale() == "log":
+        return math.log(second / first) / math.log(high / low)
+    return (second - first) / (high - low)
+
+
+def _room(first: int, second: int) -> float:
+    return _DIGIT * (len(str(first)) + len(str(second))) / 2 + 0.08
+
+
+def from_zero(axes: Axes, highest: float) -> None:
+    """The y axis begins at 0 and leaves room above the highest value."""
+    axes.set_ylim(0, highest * 1.12 if highest > 0 else 1)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+_BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
+_SECONDS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+
+
+def byte_unit(values: Sequence[float]) -> tuple[str, float]:
+    """The unit in which the largest of some bytes reads well, and its size."""
+    return _unit(values, _BYTES)
+
+
+def second_unit(values: Sequence[float]) -> tuple[str, float]:
+    """The unit in which the largest of some seconds reads well, and its size."""
+    return _unit(values, _SECONDS)
+
+
+def _unit(values: Sequence[float], units: Sequence[tuple[str, float]]) -> tuple[str, float]:
+    highest = max(values, default=0)
+    return next(((name, one) for name, one in units if highest >= one), units[-1])

@@ -1,0 +1,160 @@
+"""The run over time: tokens per second, requests in flight and memory on one axis of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from llamatop.clock import SECOND
+from llamatop.metrics import rate_history
+from llamatop.reports.charts.levels import NewSheet
+from llamatop.reports.charts.paper import Sheet, Style
+from llamatop.reports.charts.ticks import byte_unit, from_zero
+from llamatop.reports.runs import Run, labels
+from llamatop.session import BIN, Session
+
+Floats = NDArray[np.float64]
+Trace = tuple[Floats, Floats]
+"""Seconds, and a value at each."""
+
+MOST = 600
+"""Points of one line; more cannot be told apart on a slide."""
+
+
+def timeline(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
+    """Three axes over one another; several runs begin together, with their first level."""
+    if not any(run.session.requests for run in runs):
+        return "no request was made"
+    sheet = new("The run over time", _subtitle(runs))
+    styles = [sheet.style(place) for place in range(len(runs))]
+    if len(runs) > 1:
+        for style, label in zip(styles, labels(runs), strict=True):
+            sheet.legend(label, color=style.color, linestyle=style.line, linewidth=2.0)
+    panels = sheet.axes(rows=3, gap=0.14)
+    for axes in panels[:2]:
+        axes.tick_params(labelbottom=False)
+    _rates(panels[0], runs, styles)
+    _in_flight(panels[1], runs, styles)
+    _memory(panels[2], runs, styles)
+    _time_axis(sheet, panels, runs)
+    return sheet
+
+
+def _subtitle(runs: Sequence[Run]) -> str:
+    if len(runs) == 1:
+        return "warm-up included; bands are levels, marked with their concurrency"
+    return "warm-up included; time counts from the start of each run's first level"
+
+
+def origin(run: Run, alone: bool) -> int:
+    """The time (ns) that the axis calls 0."""
+    first = min((level.started for level in run.session.levels.values()), default=0)
+    return 0 if alone else first
+
+
+def _end(session: Session) -> int:
+    return max([session.now, *(level.ended or 0 for level in session.levels.values())])
+
+
+def rates(run: Run, zero: int) -> Trace:
+    """Output tokens per second in steps that leave at most `MOST` points."""
+    step = max(-(-_end(run.session) // MOST // BIN), 2) * BIN
+    values = np.array(rate_history(run.session, step, _end(run.session)), dtype=np.float64)
+    return (np.arange(len(values)) + 0.5) * step / SECOND - zero / SECOND, values
+
+
+def in_flight(run: Run, zero: int) -> Trace:
+    """Requests that were waiting or running, after each change."""
+    requests = run.session.requests.values()
+    begins = [request.scheduled for request in requests]
+    ends = [request.ended for request in requests if request.ended is not None]
+    times = np.array(begins + ends, dtype=np.int64)
+    steps = np.repeat([1, -1], [len(begins), len(ends)])
+    order = np.argsort(times, kind="stable")
+    times, running = times[order], np.cumsum(steps[order]).astype(np.float64)
+    settled = np.append(np.diff(times) > 0, True)
+    return _thin((times[settled] - zero) / SECOND, running[settled])
+
+
+def memory(run: Run, zero: int) -> Trace:
+    """Bytes that the engine holds: of its device, where there are samples, else of its process."""
+    session = run.session
+    found: list[tuple[int, int]] = []
+    for samples in session.allocated.values():
+        found = found or [(sample.time, sample.reserved_bytes) for sample in samples]
+    if not found:
+        found = [(s.time, s.engine_bytes) for s in session.host if s.engine_bytes is not None]
+    times = np.array([time for time, _ in found], dtype=np.float64)
+    return _thin((times - zero) / SECOND, np.array([value for _, value in found], dtype=np.float64))
+
+
+def _thin(times: Floats, values: Floats) -> Trace:
+    """The largest value of each of `MOST` stretches."""
+    if len(times) <= 2 * MOST:
+        return times, values
+    edges = np.linspace(0, len(times), MOST + 1).astype(int)[:-1]
+    return times[edges], np.maximum.reduceat(values, edges)
+
+
+def _rates(axes: Axes, runs: Sequence[Run], styles: list[Style]) -> None:
+    _traces(axes, [rates(run, origin(run, len(runs) == 1)) for run in runs], styles, 1.0)
+    axes.set_ylabel("tokens/s")
+
+
+def _in_flight(axes: Axes, runs: Sequence[Run], styles: list[Style]) -> None:
+    traces = [in_flight(run, origin(run, len(runs) == 1)) for run in runs]
+    _traces(axes, traces, styles, 1.0, drawstyle="steps-post")
+    axes.set_ylabel("requests")
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _memory(axes: Axes, runs: Sequence[Run], styles: list[Style]) -> None:
+    traces = [memory(run, origin(run, len(runs) == 1)) for run in runs]
+    unit, one = byte_unit([float(values.max()) for _, values in traces if len(values)])
+    _traces(axes, traces, styles, one)
+    axes.set_ylabel(f"memory ({unit})")
+
+
+def _traces(
+    axes: Axes, traces: list[Trace], styles: list[Style], one: float, drawstyle: str = "default"
+) -> None:
+    for (times, values), style in zip(traces, styles, strict=True):
+        axes.plot(
+            times, values / one, color=style.color, linestyle=style.line, linewidth=1.6,
+            drawstyle=drawstyle,
+        )  # fmt: skip
+    highest = max((float(values.max()) / one for _, values in traces if len(values)), default=0)
+    from_zero(axes, highest)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def _time_axis(sheet: Sheet, panels: list[Axes], runs: Sequence[Run]) -> None:
+    alone = len(runs) == 1
+    end = max((_end(run.session) - origin(run, alone)) / SECOND for run in runs)
+    for axes in panels:
+        axes.set_xlim(0, end * 1.01 if end > 0 else 1)
+        axes.yaxis.set_label_coords(-0.075, 0.5)
+    since = "since the run began" if alone else "since the first level began"
+    panels[-1].set_xlabel(f"seconds {since}")
+    if alone:
+        _bands(sheet, panels, runs[0].session, end)
+
+
+def _bands(sheet: Sheet, panels: list[Axes], session: Session, end: float) -> None:
+    """Every other level shaded, its concurrency at the top where there is room."""
+    for place, level in enumerate(session.levels.values()):
+        left = level.started / SECOND
+        right = (session.now if level.ended is None else level.ended) / SECOND
+        for axes in panels:
+            axes.axvspan(
+                left, right, color=sheet.theme.muted, alpha=0.14 if place % 2 else 0.05, linewidth=0
+            )
+        if right - left > end * 0.012 * (len(str(level.concurrency)) + 1):
+            panels[0].text(
+                (left + right) / 2, 1.03, f"{level.concurrency}", ha="center", va="bottom",
+                transform=panels[0].get_xaxis_transform(), fontsize=8.5, color=sheet.theme.muted,
+            )  # fmt: skip
