@@ -53,6 +53,21 @@ class MachineMeasured(Event, frozen=True):
     flops: float
 
 
+class ModelTraced(Event, frozen=True, kw_only=True):
+    """What a step of the model reads and computes, from its architecture; see `roofline.Reads`."""
+
+    parameters: int
+    active_parameters: int
+    read_bytes: int
+    expert_bytes: int
+    experts: int
+    experts_per_token: int
+    attention_width: int
+    caches: tuple[tuple[int, int | None], ...]
+    """(bytes per token, window in tokens) of the layers of each kind together."""
+    kv_bytes_per_token: int
+
+
 class MemoryPredicted(Event, frozen=True):
     """The predicted peak of a level in bytes, with its parts by name."""
 
@@ -235,6 +250,7 @@ class RunEnded(Event, frozen=True):
 AnyEvent = (
     RunStarted
     | MachineMeasured
+    | ModelTraced
     | MemoryPredicted
     | ModelLoading
     | ModelLoaded

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from llamatop.clock import SECOND
 from llamatop.metrics import duration, e2e, gaps, meets, queue_time, tpot, ttft
 from llamatop.session import Level, Request, Session
+from llamatop.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.stats import Distribution, distribution
 
 
@@ -50,6 +51,12 @@ class LevelFigures:
     baseline_bytes: int | None
     predicted_host_bytes: int | None
     predicted_device_bytes: int | None
+    mbu: float | None
+    """Memory bandwidth utilisation of decoding, a share of 1."""
+    mfu: float | None
+    """Model FLOPs utilisation, a share of 1."""
+    held_back_by: str | None
+    """What most kept it from being faster."""
 
 
 def level_figures(session: Session, level: Level) -> LevelFigures:
@@ -86,6 +93,9 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         baseline_bytes=baseline(session),
         predicted_host_bytes=predicted.host_bytes if predicted else None,
         predicted_device_bytes=predicted.device_bytes if predicted else None,
+        mbu=level_mbu(session, level),
+        mfu=level_mfu(session, level),
+        held_back_by=level_held_back_by(session, level),
     )
 
 

@@ -6,7 +6,9 @@ of how they are shown or kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -59,10 +61,22 @@ def warm_engine() -> Child:
 class LiveRun:
     """Runs a config; a `pump.Source`. All of it belongs to the thread that drains it."""
 
-    def __init__(self, config: RunConfig, engine: Child | None = None) -> None:
-        """`engine`: a process that is warm already (see `warm_engine`)."""
+    def __init__(
+        self,
+        config: RunConfig,
+        engine: Child | None = None,
+        prepare: Callable[[RunConfig, Callable[[], int]], list[Event]] | None = None,
+    ) -> None:
+        """`engine`: a process that is warm already (see `warm_engine`).
+
+        `prepare` makes the events that foretell the run. It is called in a thread while the model
+        loads, and the first level waits for it: nothing else runs while something is measured.
+        """
         self.config = config
         self._warm = engine
+        self._prepare = prepare
+        self._preparing: threading.Thread | None = None
+        self._foretold: list[Event] = []
         self.clock = MonotonicClock()
         self._finished = False
         self._own: list[Event] = []
@@ -77,6 +91,8 @@ class LiveRun:
         self._next_request = 0
         self._next_config: RunConfig | None = None
         """A sweep that was asked for while a level ran."""
+        self._loaded = False
+        """Whether a model has come that has no level yet."""
         self._stopping_since: int | None = None
         self._outcome: Outcome = "ok"
         self._oom_kills = oom_kills()
@@ -95,6 +111,9 @@ class LiveRun:
                 self.clock.origin,
             )
         )
+        if self._prepare is not None:
+            self._preparing = threading.Thread(target=self._foretell, daemon=True)
+            self._preparing.start()
         self._probe = Child(f"llamatop.hardware.probe:main({self.clock.origin}, {SAMPLE_SECONDS})")
         self._launch()
 
@@ -109,6 +128,7 @@ class LiveRun:
         for event in events:
             self._follow(event)
         self._look_after_engine()
+        self._look_after_preparation()
         events += self._take_own()
         if not self._finished:
             events.append(Tick(self.clock.now()))
@@ -183,7 +203,7 @@ class LiveRun:
     def _follow(self, event: Event) -> None:
         match event:
             case ModelLoaded():
-                self._next_level()
+                self._loaded = True
             case ModelRefused():
                 self._outcome = "failed"
                 self._finish()
@@ -194,6 +214,20 @@ class LiveRun:
                 self._running = None
                 self._turn_to_sweep()
                 self._next_level()
+
+    def _foretell(self) -> None:
+        if self._prepare is not None:
+            with suppress(Exception):  # a run goes on without what could not be foretold
+                self._foretold = self._prepare(self.config, self.clock.now)
+
+    def _look_after_preparation(self) -> None:
+        """The next level begins when the model is there and nothing else runs any more."""
+        if self._preparing is not None and not self._preparing.is_alive():
+            self._own += self._foretold
+            self._preparing = None
+        if self._loaded and self._preparing is None:
+            self._loaded = False
+            self._next_level()
 
     def _turn_to_sweep(self) -> None:
         if self._next_config is not None:

@@ -27,6 +27,7 @@ from llamatop.events import (
     ModelLoaded,
     ModelLoading,
     ModelRefused,
+    ModelTraced,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
@@ -112,6 +113,7 @@ class Session:
     model: ModelLoaded | None = None
     refused: str | None = None
     machine: MachineMeasured | None = None
+    traced: ModelTraced | None = None
     predicted: dict[int, MemoryPredicted] = field(default_factory=dict)
     """By level; a prediction comes before its level starts."""
     warmed: EngineWarmed | None = None
@@ -188,6 +190,8 @@ class Session:
                 self.warmed = event
             case MachineMeasured():
                 self.machine = event
+            case ModelTraced():
+                self.traced = event
             case MemoryPredicted():
                 self.predicted[event.level] = event
             case RunEnded():

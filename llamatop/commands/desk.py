@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from llamatop.children import Child
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
+from llamatop.events import Event
 from llamatop.live import LiveRun, warm_engine
 from llamatop.pump import Pump
 from llamatop.recording.place import default_path
@@ -37,7 +39,7 @@ class Desk:
             raise InputError(f"{one_line(self._out)} exists already; choose another name")
         scripted = config.engine == "scripted"
         engine, self._warm = (None if scripted else self._warm), None
-        live = LiveRun(config, engine)
+        live = LiveRun(config, engine, None if scripted else _prepare)
         return Stage(Pump(live, Session(keep=KEPT_REQUESTS)), live=live)
 
     def replay(self, path: Path) -> Stage:
@@ -83,3 +85,9 @@ class Desk:
         """End what was warmed up for nothing."""
         if self._warm is not None:
             self._warm.kill()
+
+
+def _prepare(config: RunConfig, now: Callable[[], int]) -> list[Event]:
+    from llamatop.predict.prepare import prepare
+
+    return prepare(config, False, now)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from llamatop import headless
 from llamatop.commands.show import print_summary
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
+from llamatop.events import Event
 from llamatop.live import LiveRun
+from llamatop.predict.prepare import prepare
 from llamatop.pump import Pump
 from llamatop.recording.place import default_path
 from llamatop.recording.writer import Recorder
@@ -19,7 +22,7 @@ def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -
     """Run a config to its end; the exit code. Raises InputError when it cannot run at all."""
     path = out or str(default_path(config.model))
     recorder = Recorder(path, keep_text)
-    live = LiveRun(config)
+    live = LiveRun(config, prepare=None if config.engine == "scripted" else _prepare)
     pump = Pump(live, Session(), [recorder])
     caught = headless.run(live, pump)
     if pump.session.refused is not None:
@@ -30,6 +33,10 @@ def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -
         print(f"recording stopped: {recorder.error}", file=sys.stderr)
     print_summary(as_json, pump.session, path if recorder.saved else None)
     return 128 + caught if caught is not None else _code(live, pump.session)
+
+
+def _prepare(config: RunConfig, now: Callable[[], int]) -> list[Event]:
+    return prepare(config, True, now)
 
 
 def _code(live: LiveRun, session: Session) -> int:

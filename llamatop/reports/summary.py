@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llamatop.formatting import UNKNOWN, duration, number, size
+from llamatop.formatting import UNKNOWN, duration, number, percent, size
 from llamatop.levels import LevelFigures, level_figures
 from llamatop.session import Session
 from llamatop.stats import Distribution
@@ -63,7 +63,9 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
             "host_bytes": figures.predicted_host_bytes,
             "device_bytes": figures.predicted_device_bytes,
         },
-        "mbu": None,
+        "mbu": figures.mbu,
+        "mfu": figures.mfu,
+        "held_back_by": figures.held_back_by,
     }
 
 
@@ -89,6 +91,8 @@ def level_lines(figures: LevelFigures) -> list[str]:
             else [_row("goodput", f"{number(figures.goodput)} requests/s")]
         ),
         _row("peak memory", _memory(figures)),
+        *_predicted(figures),
+        *_utilised(figures),
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
         _spread_row("TTFT", figures.ttft),
         _spread_row("TPOT", figures.tpot),
@@ -102,6 +106,26 @@ def _completed(figures: LevelFigures) -> str:
     text += f", {figures.failed} failed" if figures.failed else ""
     text += f", {figures.cancelled} cancelled" if figures.cancelled else ""
     return f"{text}; {figures.prompt_tokens} tokens in, {figures.output_tokens} out"
+
+
+def _predicted(figures: LevelFigures) -> list[str]:
+    """The prediction beside what was measured, where there is one."""
+    pairs = (
+        (figures.predicted_device_bytes, figures.device_peak_bytes),
+        (figures.predicted_host_bytes, figures.host_peak_bytes),
+    )
+    return [
+        _row("predicted peak", f"{size(said)}, {said / found - 1:+.1%} of what was measured")
+        for said, found in pairs
+        if said and found
+    ]
+
+
+def _utilised(figures: LevelFigures) -> list[str]:
+    if figures.mbu is None:
+        return []
+    held = f"; held back by {figures.held_back_by}" if figures.held_back_by else ""
+    return [_row("MBU, MFU", f"{percent(figures.mbu)}, {percent(figures.mfu)}{held}")]
 
 
 def _memory(figures: LevelFigures) -> str:

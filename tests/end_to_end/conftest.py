@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,13 @@ class Llamatop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.env = {**os.environ, "HF_HOME": str(folder / "hf"), "XDG_DATA_HOME": str(folder)}
+        cache = Path(tempfile.gettempdir()) / f"llamatop-tests-{os.getpid()}"
+        self.env = {
+            **os.environ,
+            "HF_HOME": str(folder / "hf"),
+            "XDG_DATA_HOME": str(folder),
+            "LLAMATOP_CACHE": str(cache),
+        }
 
     def __call__(self, *arguments: str, **env: str) -> Done:
         done = subprocess.run(

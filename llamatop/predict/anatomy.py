@@ -1,0 +1,150 @@
+"""What a model is made of: its parameters, those a step reads, its layers and their caches.
+
+Looks at a model on torch's meta device, which holds no weights. Runs nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+
+_CHOSEN = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_topk", "top_k")
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A model on the meta device, taken apart. Counts are of parameters."""
+
+    model: Any
+    text: Any
+    """The configuration of its language model."""
+
+    @cached_property
+    def parameters(self) -> int:
+        """All, tied ones once."""
+        return _count(self.model.parameters())
+
+    @cached_property
+    def active(self) -> int:
+        """Those that one token uses."""
+        idle = 1 - self.experts_per_token / self.experts if self.experts else 0.0
+        return self._language - round(_count(self._expert_weights) * idle)
+
+    @cached_property
+    def chosen_experts(self) -> int:
+        """In experts of which each token reads only those that it chose; 0 where all are read."""
+        return _count(self._expert_weights) if self._reads_chosen else 0
+
+    @cached_property
+    def read_always(self) -> int:
+        """Those that every decode step reads: all but what it looks up, sees with or chooses."""
+        tables = [module for module in self.decoder.modules() if isinstance(module, nn.Embedding)]
+        tied = None if self.head is None else self.head.weight
+        looked_up = sum(table.weight.numel() for table in tables if table.weight is not tied)
+        return int(self._language - looked_up - self.chosen_experts)
+
+    @cached_property
+    def experts(self) -> int:
+        """In each layer that has any; else 0."""
+        return max((int(p.shape[0]) for p in self._expert_weights), default=0)
+
+    @cached_property
+    def experts_per_token(self) -> int:
+        """Of those; else 0."""
+        found = (getattr(self.text, name, None) for name in _CHOSEN)
+        return next((int(n) for n in found if isinstance(n, int)), 1) if self.experts else 0
+
+    @cached_property
+    def attention_width(self) -> int:
+        """Query heads times their dimension, over all layers."""
+        heads = int(getattr(self.text, "num_attention_heads", 0) or 0)
+        size = getattr(self.text, "head_dim", None) or self.text.hidden_size // max(heads, 1)
+        return int(heads * int(size) * len(self.layers))
+
+    @cached_property
+    def decoder(self) -> Any:
+        """The language model without its head."""
+        return self.model.get_decoder()
+
+    @cached_property
+    def head(self) -> Any:
+        """The matrix that makes scores of the vocabulary; None if there is none."""
+        return self.model.get_output_embeddings()
+
+    @cached_property
+    def layers(self) -> list[Any]:
+        """The decoder's layers in order."""
+        return list(layer_list(self.decoder, int(self.text.num_hidden_layers)))
+
+    @cached_property
+    def kinds(self) -> list[int]:
+        """For each layer the number of its kind; layers alike in weights and cache are of one."""
+        caches = transformers.DynamicCache(config=self.text).layers
+        known: dict[object, int] = {}
+        kinds = []
+        for i, layer in enumerate(self.layers):
+            cache = caches[i] if i < len(caches) else None
+            shapes = tuple((name, tuple(p.shape)) for name, p in layer.named_parameters())
+            looks = (type(cache).__name__, getattr(cache, "sliding_window", None), shapes)
+            kinds.append(known.setdefault(looks, len(known)))
+        return kinds
+
+    @cached_property
+    def prefix(self) -> int:
+        """So many first layers show each kind, past the first layer where it is not the only."""
+        total = Counter(self.kinds)
+        seen: set[int] = set()
+        for i, kind in enumerate(self.kinds):
+            if i > 0 or total[kind] == 1:
+                seen.add(kind)
+            if len(seen) == len(total):
+                return i + 1
+        return len(self.kinds)
+
+    @cached_property
+    def _language(self) -> int:
+        """Of decoder and head, tied ones once."""
+        parts = list(self.decoder.parameters())
+        if self.head is not None:
+            parts += list(self.head.parameters())
+        return _count({id(p): p for p in parts}.values())
+
+    @cached_property
+    def _expert_modules(self) -> list[Any]:
+        """Modules that hold the weights of many experts in one parameter each."""
+        return [
+            module
+            for layer in self.layers
+            for module in layer.modules()
+            if any(p.dim() == 3 and p.shape[0] > 1 for p in module.parameters(recurse=False))
+            and not isinstance(module, nn.Conv1d)
+        ]
+
+    @cached_property
+    def _expert_weights(self) -> list[torch.Tensor]:
+        return [p for module in self._expert_modules for p in module.parameters(recurse=False)]
+
+    @cached_property
+    def _reads_chosen(self) -> bool:
+        """Whether experts are told which were chosen; llama4's are not and compute them all."""
+        return all(
+            len(inspect.signature(module.forward).parameters) > 1 for module in self._expert_modules
+        )
+
+
+def _count(parameters: Iterable[Any]) -> int:
+    return int(sum(p.numel() for p in parameters))
+
+
+def layer_list(decoder: Any, layers: int) -> Any:
+    """The list of a decoder's layers."""
+    lists = (m for m in decoder.modules() if isinstance(m, nn.ModuleList) and len(m) == layers)
+    return next(lists)

@@ -1,0 +1,202 @@
+"""Will it fit, and how fast can it be: everything that `check` says of one model.
+
+Puts together the tracer's facts, the memory at hand or asked about, and the roofs. Knows neither
+options nor how the answer is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llamatop import roofline
+from llamatop.catalog import find
+from llamatop.config import RunConfig
+from llamatop.errors import InputError
+from llamatop.hardware.host import memory as host_memory
+from llamatop.predict import memory
+from llamatop.predict.devices import Published, smallest
+from llamatop.predict.fit import Verdict, largest, longest, verdict
+from llamatop.predict.forecast import architecture_of, trace_model
+from llamatop.predict.machine import measure_machine
+from llamatop.predict.memory import Prediction
+from llamatop.predict.residuals import band
+from llamatop.predict.traced import Shape, Trace
+from llamatop.roofline import Roofs
+
+MANY = 256
+"""A batch that is traced beside those asked for, so that all others lie on a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model is to run: `cpu`, `cuda` or `mps`, its memory, its roofs where known."""
+
+    device: str
+    available_bytes: int
+    name: str = ""
+    roofs: Roofs | None = None
+    here: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCheck:
+    """One number of requests in flight. Bytes, tokens/s, seconds."""
+
+    concurrency: int
+    prediction: Prediction
+    fits: bool
+    decode_tok_s: float | None
+    prefill_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """All that is said of one model."""
+
+    config: RunConfig
+    engine: str
+    trace: Trace
+    place: Place
+    levels: list[LevelCheck]
+    max_concurrency: int
+    max_context: int
+    """Longest prompt and output together that fit the smallest level; 0: none does."""
+    band: float
+    verdict: Verdict
+    would_fit: list[str] = field(default_factory=list)
+    """What to change, where not all levels fit."""
+
+
+def place_here(device: str) -> Place:
+    """This machine: its free memory on a CPU, or the first NVIDIA device's."""
+    if device in ("auto", "cuda", "cuda:0"):
+        from llamatop.hardware import nvidia  # noqa: PLC0415
+
+        nvml = nvidia.open_nvml()
+        devices = nvidia.sample(nvml, 0) if nvml is not None else []
+        if devices and devices[0].total_bytes is not None:
+            free = devices[0].total_bytes - (devices[0].used_bytes or 0)
+            return Place("cuda", free, devices[0].name)
+        if device != "auto":
+            raise InputError(f"--device {device}: no such device here; use --device-name or cpu")
+    elif device != "cpu":
+        raise InputError(f"--device {device}: use auto, cpu or cuda")
+    return Place("cpu", host_memory().available)
+
+
+def place_there(published: Published) -> Place:
+    """A device that is not here."""
+    roofs = Roofs(published.bandwidth, published.flops)
+    return Place("cuda", published.memory_bytes, published.name, roofs, here=False)
+
+
+def check(config: RunConfig, place: Place) -> Check:
+    """Check one model at the levels of `config`; InputError if it cannot be traced."""
+    levels, prompt, tokens = list(config.concurrency), config.prompt_toks, config.gen_toks
+    engine = memory.resolve_engine(config.engine, place.device)
+    hopeless = _is_hopeless(config, place)
+    trace = trace_model(config, place.device, _shapes(config, engine, place.device, hopeless))
+
+    def peak(requests: int) -> Prediction:
+        return memory.predict(trace, engine, place.device, Shape(requests, prompt, tokens))
+
+    width = band(place.device, engine)
+    least = peak(min(levels)).peak_bytes
+    roofs = _roofs(place, trace.dtype)
+    found = Check(
+        config=config,
+        engine=engine,
+        trace=trace,
+        place=place,
+        levels=[_level(trace, place, roofs, Shape(n, prompt, tokens), peak(n)) for n in levels],
+        max_concurrency=0
+        if hopeless
+        else largest(lambda n: peak(n).peak_bytes, place.available_bytes),
+        max_context=0 if hopeless else _context(config, trace, engine, place),
+        band=width,
+        verdict=verdict(peak(max(levels)).peak_bytes, place.available_bytes, width),
+    )
+    if found.verdict != "fits":
+        found.would_fit.extend(_advice(found, least))
+    return found
+
+
+def _is_hopeless(config: RunConfig, place: Place) -> bool:
+    """The weights of a known model alone are too many: nothing else need be looked for."""
+    known = find(config.model)
+    return (
+        known is not None and config.layers is None and known.parameters * 2 > place.available_bytes
+    )
+
+
+def _shapes(config: RunConfig, engine: str, device: str, few: bool) -> set[Shape]:
+    """The levels asked for, others to draw lines through, and prompts up to the context."""
+    prompt, tokens = config.prompt_toks, config.gen_toks
+    if few:
+        return memory.shapes(engine, device, list(config.concurrency), prompt, tokens)
+    levels = [*config.concurrency, 1, MANY]
+    shapes = memory.shapes(engine, device, levels, prompt, tokens)
+    for long in _long_prompts(config, architecture_of(config).context):
+        shapes |= memory.shapes(engine, device, [min(config.concurrency)], long, 1)
+    return shapes
+
+
+def _level(
+    trace: Trace, place: Place, roofs: Roofs | None, shape: Shape, prediction: Prediction
+) -> LevelCheck:
+    requests, prompt, tokens = shape
+    decode = prefill = None
+    if roofs is not None:
+        decode = roofline.decode_ceiling(trace, requests, prompt + tokens // 2, roofs)
+        prefill = roofline.prefill_floor(trace, requests, prompt, roofs)
+    fits = prediction.peak_bytes <= place.available_bytes
+    return LevelCheck(requests, prediction, fits, decode, prefill)
+
+
+def _roofs(place: Place, dtype: str) -> Roofs | None:
+    """Published, or measured here once; None where the device cannot be measured."""
+    if place.roofs is not None:
+        return place.roofs
+    try:
+        return measure_machine(place.device, dtype).roofs
+    except InputError:
+        return None
+
+
+def _context(config: RunConfig, trace: Trace, engine: str, place: Place) -> int:
+    """Longest context of the smallest level, on lines between the prompts that were traced."""
+    requests = min(config.concurrency)
+    shapes = [Shape(requests, config.prompt_toks, config.gen_toks)]
+    shapes += [Shape(requests, prompt, 1) for prompt in _long_prompts(config, trace.context)]
+    peaks = [memory.predict(trace, engine, place.device, shape).peak_bytes for shape in shapes]
+    points = [(s.prompt + s.generated, float(p)) for s, p in zip(shapes, peaks, strict=True)]
+    return longest(points, place.available_bytes)
+
+
+def _long_prompts(config: RunConfig, context: int | None) -> list[int]:
+    """Prompts up to the longest that the model takes, with no output behind them."""
+    asked, most = config.prompt_toks + config.gen_toks, (context or 1) - 1
+    if most <= asked:
+        return []
+    return sorted({*(n for n in (16 * asked, 256 * asked) if n < most), most})
+
+
+def _advice(found: Check, least: int) -> list[str]:
+    """What would fit, in the order in which a person would try it."""
+    from llamatop.formatting import size  # noqa: PLC0415
+
+    advice = []
+    wanted = max(found.config.concurrency)
+    if 0 < found.max_concurrency < wanted:
+        advice.append(f"at most {found.max_concurrency} requests at once")
+    if found.trace.dtype == "float32" and found.verdict == "does not fit":
+        half = found.trace.weights_bytes / 2
+        if least - half <= found.place.available_bytes:
+            advice.append(f"--dtype bfloat16, which halves the weights to {size(half)}")
+    needed = max(level.prediction.peak_bytes for level in found.levels) * (1 + found.band)
+    advice.append(f"{size(needed)} of memory")
+    if (which := smallest(needed)) is not None:
+        count, device = which
+        times = "one" if count == 1 else f"{count} x"
+        advice.append(f"{times} {device.name} ({size(device.memory_bytes)} each)")
+    return advice

@@ -1,0 +1,72 @@
+"""The verdict: does it fit, how many requests would, and what else would help. Pure logic.
+
+Knows peaks as a function of the requests in flight and an amount of memory; not where either
+comes from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+from llamatop.config import MAX_CONCURRENCY
+from llamatop.errors import InputError
+
+Verdict = Literal["fits", "tight", "does not fit"]
+
+BAND = 0.05
+"""The share by which a prediction may be too low; see `residuals` for what was learnt."""
+
+_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+_BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+
+
+def verdict(peak_bytes: float, available_bytes: float, band: float = BAND) -> Verdict:
+    """`fits` with the whole band to spare; `tight` where only the band decides."""
+    if peak_bytes > available_bytes:
+        return "does not fit"
+    return "fits" if peak_bytes * (1 + band) <= available_bytes else "tight"
+
+
+def largest(peak: Callable[[int], float], limit: float, most: int = MAX_CONCURRENCY) -> int:
+    """The largest number up to `most` whose peak is within the limit; 0 if none is.
+
+    `peak` must not fall.
+    """
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if peak(middle) <= limit:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def longest(points: list[tuple[int, float]], limit: float) -> int:
+    """The largest x whose y is within the limit, on lines between (x, y) points; 0 if none is.
+
+    Where y is convex the answer is never too large. Nothing is claimed past the last point.
+    """
+    points = sorted(points)
+    best = 0
+    before: tuple[int, float] | None = None
+    for x, y in points:
+        if y <= limit:
+            best = x
+        elif before is not None and before[1] <= limit:
+            return int(before[0] + (x - before[0]) * (limit - before[1]) / (y - before[1]))
+        before = (x, y)
+    return best
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `24GB`, `512MiB`, `1.5T`; InputError if it is no amount of memory."""
+    match = _SIZE.fullmatch(text)
+    if match is None or float(match[1]) == 0:
+        raise InputError(f"--memory {text}: give an amount such as 24GB or 512MiB")
+    unit = match[2].lower()
+    factor = _BINARY[unit] if match[3] and unit else _UNITS[unit]
+    return round(float(match[1]) * factor)

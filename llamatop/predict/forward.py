@@ -1,0 +1,105 @@
+"""What one forward of a model's first layers held, and what all of its layers would hold.
+
+Pure bookkeeping over a tally of bytes; knows no tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import NamedTuple
+
+
+@dataclass(slots=True)
+class Tally:
+    """Bytes of the storages smaller than `below`: alive now, and most since `mark`."""
+
+    below: float = inf
+    live: int = 0
+    peak: int = 0
+
+    def mark(self) -> int:
+        """Start the peak anew; the bytes alive now."""
+        self.peak = self.live
+        return self.live
+
+    def add(self, size: int) -> None:
+        """A storage of so many bytes came to be, or (negative) is gone."""
+        if abs(size) < self.below:
+            self.live += size
+            if self.live > self.peak:
+                self.peak = self.live
+
+
+class Total(NamedTuple):
+    """A peak in bytes, and of that caches and scores."""
+
+    peak: int
+    cache: int
+    logits: int
+
+
+@dataclass(slots=True)
+class Held:
+    """Bytes while one part of a forward ran."""
+
+    before: int
+    peak: int
+    after: int = 0
+
+    @property
+    def transient(self) -> int:
+        """On top of what was held when it began."""
+        return self.peak - self.before
+
+
+@dataclass(slots=True)
+class Forward:
+    """Bytes held ahead of the layers, in each of them, and behind them."""
+
+    tally: Tally
+    ahead: int = 0
+    """The peak before the first layer."""
+    parts: list[Held] = field(default_factory=list)
+    """Each layer, and at last what comes after them."""
+
+    def __post_init__(self) -> None:
+        """Count from now."""
+        self.tally.mark()
+
+    def enter(self) -> None:
+        """The next part begins."""
+        peak, live = self.tally.peak, self.tally.mark()
+        if self.parts:
+            self.parts[-1].peak, self.parts[-1].after = peak, live
+        else:
+            self.ahead = peak
+        self.parts.append(Held(live, live))
+
+    def leave(self, given: int) -> None:
+        """The last layer ends; what was `given` to it is let go of, unless it was the first."""
+        self.enter()
+        if len(self.parts) > 2 and given < self.tally.below:
+            self.parts[-1].before -= given
+            self.parts[-2].after -= given
+
+    def end(self) -> None:
+        """The forward has ended."""
+        self.parts[-1].peak, self.parts[-1].after = self.tally.peak, self.tally.live
+
+    def whole(self, shown: Sequence[int], held: Sequence[int] = ()) -> Total:
+        """The peak of a model whose layers are like those `shown` here, one number for each.
+
+        `held` is what the caches of the layers here held before, if anything.
+        """
+        head = self.parts[-1].transient
+        cache = sum(held[i] for i in shown) if held else 0
+        others = cache - sum(held)
+        live = self.parts[0].before + others
+        most = Total(self.ahead + others, cache, 0)
+        for part in (self.parts[i] for i in shown):
+            most = max(most, Total(live + part.transient, cache, 0))
+            live += part.after - part.before
+            cache += part.after - part.before
+        return max(most, Total(live + head, cache, head))

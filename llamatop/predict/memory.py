@@ -1,0 +1,145 @@
+"""The peak memory of an engine at a level, part by part, from what the tracer told of the model.
+
+On a CPU it is the resident peak of the whole engine process; on an accelerator what torch
+allocates there, and the device's context beside it. Pure arithmetic; measures nothing itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from llamatop.predict.traced import STEPS, Peak, Shape, Trace
+
+MIB = 2**20
+IMPORTS_BYTES = 335 * MIB
+"""Resident size after the imports, where it cannot be measured. Here, with torch 2.13."""
+FIRST_BYTES = 40 * MIB
+"""What a first generation adds: lazily loaded code, threads, prompts."""
+KERNELS_BYTES = 48 * MIB
+"""What oneDNN keeps of kernels made for each number of rows that an expert is given, in 16 bits.
+Measured with a cache of 64 of them; the default of 1024 takes a gigabyte."""
+KEPT = {"batch": 0.9}
+"""Of what small blocks held at most, the share that the C library holds on top of it, by engine,
+else all of it: freed caches do not fit the longer ones that follow. Measured with glibc and
+`ENGINE_ENV`, where it was between half and all."""
+ENGINE_ENV = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(2 * MIB),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * MIB),
+    "THP_MEM_ALLOC_ENABLE": "1",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+    "LRU_CACHE_CAPACITY": "64",
+}
+"""The environment of an engine process for which the constants above were measured: blocks from
+2 MiB on are mapped, by huge pages, and given back at once."""
+CONTEXT_BYTES = 450 * MIB
+"""What an accelerator's driver takes for a process, beside what torch allocates."""
+WORKSPACE_BYTES = 32 * MIB
+"""What cuBLAS takes from torch's allocator."""
+
+CPU_PAGE, GPU_PAGE, SPARE_PAGES = 16, 32, 10
+CPU_STEP, GPU_STEP = 512, 2048
+"""As the continuous engine sizes its pool; see `engines.paging`, and two pages for the trash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Bytes of one level; None where it takes none, or where nothing is known."""
+
+    host_bytes: int | None
+    device_bytes: int | None
+    """What torch allocates there at most, without the context."""
+    parts: dict[str, int]
+    """By name; they add up to `peak_bytes`."""
+
+    @property
+    def peak_bytes(self) -> int:
+        """What must be free where the model is to run."""
+        return sum(self.parts.values())
+
+
+def resolve_engine(engine: str, device: str) -> str:
+    """The engine that `auto` stands for."""
+    if engine != "auto":
+        return engine
+    return "continuous" if device.startswith("cuda") else "batch"
+
+
+def shapes(engine: str, device: str, levels: list[int], prompt: int, tokens: int) -> set[Shape]:
+    """What has to be traced to predict these levels."""
+    match resolve_engine(engine, device):
+        case "threads":
+            return {Shape(1, prompt, tokens)}
+        case "continuous":
+            return set(STEPS)
+        case _:
+            return {Shape(level, prompt, tokens) for level in levels}
+
+
+def predict(trace: Trace, engine: str, device: str, shape: Shape) -> Prediction:
+    """The peak of a level with `shape.batch` requests in flight."""
+    match resolve_engine(engine, device):
+        case "threads":
+            peak = _times(trace.at(shape._replace(batch=1)), shape.batch)
+        case "continuous":
+            peak = _paged(trace, device, *shape)
+        case _:
+            peak = trace.at(shape)
+    return _placed(trace, resolve_engine(engine, device), device, peak)
+
+
+def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
+    parts = {
+        "weights": trace.weights_bytes,
+        "kv cache": peak.cache,
+        "activations": peak.total - peak.cache - peak.logits,
+        "logits": peak.logits,
+    }
+    if device == "cpu":
+        parts["allocator"] = round(KEPT.get(engine, 1.0) * peak.heap)
+        parts["runtime"] = (trace.runtime_bytes or IMPORTS_BYTES) + FIRST_BYTES
+        if trace.experts and trace.dtype != "float32":
+            parts["kernels"] = KERNELS_BYTES
+        return Prediction(sum(parts.values()), None, parts)
+    parts["workspace"] = WORKSPACE_BYTES
+    allocated = sum(parts.values())
+    return Prediction(None, allocated, {**parts, "context": CONTEXT_BYTES})
+
+
+def _times(peak: Peak, requests: int) -> Peak:
+    """Each request in a thread of its own, all at their peak at once."""
+    return Peak(
+        peak.shape._replace(batch=requests),
+        peak.total * requests,
+        peak.cache * requests,
+        peak.logits * requests,
+        peak.heap * requests,
+    )
+
+
+def _step(device: str, requests: int, prompt: int) -> int:
+    """Tokens that one step of continuous batching takes at most."""
+    step = max(CPU_STEP if device == "cpu" else GPU_STEP, 2 * requests)
+    return min(step, requests * (prompt + 1))
+
+
+def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -> Peak:
+    """A pool of pages for all, and a step that reads every page and the new tokens.
+
+    Without flash attention keys and values are gathered and repeated for each query head.
+    """
+    page = CPU_PAGE if device == "cpu" else GPU_PAGE
+    step = _step(device, requests, prompt)
+    pages = requests * (ceil((prompt + tokens) / page) + 1) + SPARE_PAGES
+    pool = pages * page * trace.kv_bytes_per_token
+    traced = trace.step_of(step)
+    item = 4 if trace.dtype == "float32" else 2
+    layers = max(trace.layers, 1)
+    read = requests * (prompt + tokens)
+    heads = 2 * trace.attention_width * item / layers + trace.kv_bytes_per_token / layers / 2
+    attention = round(heads * (read + step))
+    windows = any(kind.window for kind in trace.kinds)
+    masks = (2 if windows else 1) * step * (pages * page + step) * item
+    working = max(traced.total - traced.cache, attention) + masks
+    return Peak(Shape(requests, prompt, tokens), pool + working, pool, 0, traced.heap)

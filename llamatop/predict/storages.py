@@ -1,0 +1,81 @@
+"""Counts the bytes that tensors hold while code runs, storage by storage, and their peak.
+
+Works under `FakeTensorMode`, where nothing is computed and nothing is held: the counts are those
+that the real run would reach. Knows no model. What a kernel allocates inside itself is not seen.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+from llamatop.predict.forward import Tally
+
+_GROUPED_MM = torch.ops.aten._grouped_mm.default
+_TO_PYTHON = torch.ops.aten._local_scalar_dense.default
+
+
+class LiveStorages(TorchDispatchMode):  # type: ignore[misc]
+    """While entered, its tallies count the storages made since."""
+
+    def __init__(self, rounding: int, *tallies: Tally) -> None:
+        """`rounding`: the allocator hands out multiples of so many bytes."""
+        super().__init__()
+        self._rounding = rounding
+        self._tallies = tallies
+        self._known: dict[int, weakref.ref[Any]] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run the operation and count what it made."""
+        if func is _TO_PYTHON:
+            return _answer(args[0])
+        kwargs = kwargs or {}
+        result = _grouped(args) if func is _GROUPED_MM else func(*args, **kwargs)
+        given = {_key(x) for x in tree_iter((args, kwargs)) if isinstance(x, torch.Tensor)}
+        for made in tree_iter(result):
+            if isinstance(made, torch.Tensor) and _key(made) not in given:
+                self._count(made.untyped_storage())
+        return result
+
+    def _count(self, storage: Any) -> None:
+        key = storage._cdata
+        if key in self._known:
+            return
+        size = -(-storage.nbytes() // self._rounding) * self._rounding
+        self._known[key] = weakref.ref(storage, self._freed(key, size))
+        for tally in self._tallies:
+            tally.add(size)
+
+    def _freed(self, key: int, size: int) -> Callable[[Any], None]:
+        def freed(_: Any) -> None:
+            del self._known[key]
+            for tally in self._tallies:
+                tally.add(-size)
+
+        return freed
+
+
+def _key(tensor: torch.Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _answer(tensor: torch.Tensor) -> bool | int | float:
+    """What a model asks of its data is whether no token is masked: yes; and no number matters."""
+    return tensor.dtype == torch.bool if not tensor.is_floating_point() else 0.0
+
+
+def _grouped(args: tuple[Any, ...]) -> torch.Tensor:
+    """What a grouped matrix multiplication gives: its fake version knows bfloat16 only."""
+    rows, weights = args[0], args[1]
+    return rows.new_empty((rows.shape[0], weights.shape[-1]))

@@ -1,0 +1,143 @@
+"""What is asked of the tracer and what it answers. Bytes; knows neither torch nor files."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from typing import Any, NamedTuple
+
+import msgspec
+
+
+class Shape(NamedTuple):
+    """Requests in one forward, tokens of each prompt, tokens generated for each."""
+
+    batch: int
+    prompt: int
+    generated: int
+
+
+STEPS = (Shape(1, 128, 1), Shape(1, 2048, 1))
+"""What is traced for continuous batching: packed tokens, one step of them."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One model to be traced for several shapes."""
+
+    model: str
+    architecture: dict[str, Any]
+    """Its `config.json`."""
+    layers: int | None = None
+    """Only the first so many."""
+    dtype: str = "auto"
+    device: str = "cpu"
+    """`cpu`, `cuda` or `mps`: where it would run; it need not be here."""
+    shapes: tuple[Shape, ...] = ()
+    runtime: bool = False
+    """Also tell what the libraries take of this machine's memory."""
+
+
+class LayerKind(msgspec.Struct, frozen=True):
+    """Layers that are alike: how many, and what each caches."""
+
+    count: int
+    kv_bytes_per_token: int
+    window: int | None
+    """Tokens after which its cache stops growing; None: never."""
+
+
+class Peak(msgspec.Struct, frozen=True):
+    """The most that generating one shape holds besides the weights."""
+
+    shape: Shape
+    total: int
+    cache: int
+    """Of that, what the caches hold at that moment."""
+    logits: int
+    """Of that, scores of the vocabulary and what makes them; 0: the peak is inside a layer."""
+    heap: int
+    """The most that blocks hold which are too small to be given back at once."""
+
+
+class Trace(msgspec.Struct, frozen=True, tag=True):
+    """All that the tracer knows of a model."""
+
+    dtype: str
+    parameters: int
+    """Tied weights once, vision and all experts included."""
+    active_parameters: int
+    """Those that one token uses: of all experts, the chosen ones."""
+    weights_bytes: int
+    read_bytes: int
+    """Weights that one decode step of one request reads: no embedding table but a tied one, no
+    vision, and of the experts those that the code really reads."""
+    expert_bytes: int
+    """Of those, what belongs to experts of which each token chooses a few; 0: none, or all."""
+    experts: int
+    experts_per_token: int
+    attention_width: int
+    """Heads times their dimension, summed over all layers; for the arithmetic of attention."""
+    context: int | None
+    kinds: tuple[LayerKind, ...]
+    peaks: tuple[Peak, ...]
+    runtime_bytes: int | None = None
+    """Resident size of a process that has imported what an engine imports."""
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Of all layers, as if none had a window."""
+        return sum(kind.count * kind.kv_bytes_per_token for kind in self.kinds)
+
+    @property
+    def layers(self) -> int:
+        """Of the language model."""
+        return sum(kind.count for kind in self.kinds)
+
+    @property
+    def caches(self) -> tuple[tuple[int, int | None], ...]:
+        """(bytes per token, window) of all layers of each kind together."""
+        return tuple((kind.count * kind.kv_bytes_per_token, kind.window) for kind in self.kinds)
+
+    def step_of(self, tokens: int) -> Peak:
+        """A step of one request's so many tokens, on the line through the two `STEPS`."""
+        low, high = (next(p for p in self.peaks if p.shape == shape) for shape in STEPS)
+        share = (tokens - low.shape.prompt) / (high.shape.prompt - low.shape.prompt)
+        return _between(low, high, share, Shape(1, tokens, 1))
+
+    def at(self, shape: Shape) -> Peak:
+        """The peak of a shape: as traced, or on the straight line through two other batches.
+
+        Peaks are convex in the batch, so a line between two of them is never too low. Raises
+        LookupError where fewer than two batches of that prompt and output were traced.
+        """
+        same = {p.shape.batch: p for p in self.peaks if p.shape[1:] == shape[1:]}
+        if shape.batch in same:
+            return same[shape.batch]
+        batches = sorted(same)
+        if len(batches) < 2:
+            raise LookupError(f"no shapes like {shape} were traced")
+        place = min(max(bisect(batches, shape.batch), 1), len(batches) - 1)
+        low, high = same[batches[place - 1]], same[batches[place]]
+        share = (shape.batch - low.shape.batch) / (high.shape.batch - low.shape.batch)
+        return _between(low, high, share, shape)
+
+
+def _between(low: Peak, high: Peak, share: float, shape: Shape) -> Peak:
+    def mixed(a: int, b: int) -> int:
+        return max(round(a + (b - a) * share), 0)
+
+    return Peak(
+        shape,
+        mixed(low.total, high.total),
+        mixed(low.cache, high.cache),
+        mixed(low.logits, high.logits),
+        mixed(low.heap, high.heap),
+    )
+
+
+class Refusal(msgspec.Struct, frozen=True, tag=True):
+    """Bad input, told in one line."""
+
+    error: str
+
+
+Answer = Trace | Refusal

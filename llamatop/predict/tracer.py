@@ -1,0 +1,90 @@
+"""The tracer's process: answers one `Ask` about a model's memory, from its `config.json` alone.
+
+A process of its own, so that torch and transformers are imported neither by the monitor nor
+twice by the engine. Reads JSON on stdin, writes JSON on what was stdout, and ends.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import msgspec
+import torch
+from transformers.initialization import no_init_weights
+from transformers.utils import logging
+
+from llamatop.engines import architecture, devices
+from llamatop.engines.resolve import Source
+from llamatop.errors import InputError
+from llamatop.hardware.memory import resident_bytes
+from llamatop.predict.anatomy import Anatomy
+from llamatop.predict.passes import Tracer
+from llamatop.predict.traced import Answer, Ask, LayerKind, Refusal, Trace
+
+KV_TOKENS = 16
+"""Tokens of the forward that shows what a layer caches."""
+
+
+def main() -> None:
+    """Answer what stdin asks."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+    logging.set_verbosity_error()
+    ask = msgspec.json.decode(sys.stdin.buffer.read(), type=Ask)
+    try:
+        answer: Answer = trace(ask)
+    except InputError as refusal:
+        answer = Refusal(str(refusal))
+    with os.fdopen(out, "wb") as pipe:
+        pipe.write(msgspec.json.encode(answer))
+
+
+def trace(ask: Ask) -> Trace:
+    """All about one model. Raises InputError for what is no usable `config.json`."""
+    source = Source(ask.model, ask.architecture, None)
+    layout = architecture.read(source, ask.layers)
+    dtype = _dtype(ask, layout.dtype)
+    with no_init_weights(), torch.device("meta"):
+        model = layout.kind._from_config(layout.config, dtype=dtype)
+    model.tie_weights()
+    runtime = _runtime_bytes() if ask.runtime else None
+    anatomy = Anatomy(model, layout.text)
+    prefix = min(anatomy.prefix, layout.layers)
+    tracer = Tracer(architecture.read(source, prefix), anatomy.kinds, dtype, ask.device)
+    size = dtype.itemsize
+    return Trace(
+        dtype=str(dtype).removeprefix("torch."),
+        parameters=anatomy.parameters,
+        active_parameters=anatomy.active,
+        weights_bytes=sum(p.nbytes for p in model.parameters()),
+        read_bytes=anatomy.read_always * size,
+        expert_bytes=anatomy.chosen_experts * size,
+        experts=anatomy.experts,
+        experts_per_token=anatomy.experts_per_token,
+        attention_width=anatomy.attention_width,
+        context=source.context,
+        kinds=_kinds(anatomy.kinds, tracer.cached(KV_TOKENS)),
+        peaks=tuple(tracer.peak(shape) for shape in ask.shapes),
+        runtime_bytes=runtime,
+    )
+
+
+def _dtype(ask: Ask, stored: torch.dtype) -> torch.dtype:
+    """As the engine would pick it; an accelerator that is not here is taken to know bfloat16."""
+    if ask.device == "cpu" or torch.cuda.is_available():
+        return devices.pick_dtype(ask.dtype, stored, torch.device(ask.device))
+    return devices.pick_dtype(ask.dtype, stored, torch.device("meta"))
+
+
+def _runtime_bytes() -> int | None:
+    """What this process takes when it has imported what an engine's has."""
+    importlib.import_module("llamatop.engines.torch_engines")
+    return resident_bytes()
+
+
+def _kinds(kinds: list[int], cached: list[tuple[int, int | None]]) -> tuple[LayerKind, ...]:
+    """Each kind of layer once, with what the last of the prefix caches."""
+    like = dict(zip(kinds, cached, strict=False))
+    return tuple(LayerKind(kinds.count(kind), *like[kind]) for kind in like)

@@ -1,0 +1,96 @@
+"""Verdicts, sizes, published devices, residuals."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llamatop.errors import InputError
+from llamatop.predict import residuals
+from llamatop.predict.devices import DEVICES, NAMED, named, smallest
+from llamatop.predict.fit import BAND, largest, longest, parse_size, verdict
+from llamatop.predict.residuals import Residual
+
+sizes = st.integers(1, 2**45)
+
+
+@given(sizes, sizes)
+def test_a_verdict_says_fits_only_with_the_band_to_spare(peak: int, available: int) -> None:
+    said = verdict(peak, available)
+    assert (said == "does not fit") == (peak > available)
+    if said == "fits":
+        assert peak * (1 + BAND) <= available
+
+
+@given(sizes, sizes, sizes)
+def test_more_memory_is_never_worse(peak: int, available: int, more: int) -> None:
+    order = ["does not fit", "tight", "fits"]
+    before, after = verdict(peak, available), verdict(peak, available + more)
+    assert order.index(after) >= order.index(before)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**4), st.integers(0, 10**8))
+def test_the_largest_fits_and_the_next_does_not(base: int, each: int, limit: int) -> None:
+    def peak(n: int) -> int:
+        return base + each * n
+
+    found = largest(peak, limit, 4096)
+    assert 0 <= found <= 4096
+    assert found == 0 or peak(found) <= limit
+    assert found == 4096 or peak(found + 1) > limit
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000), st.integers(0, 10**7))
+def test_the_longest_is_never_too_long(base: int, each: int, limit: int) -> None:
+    def need(x: int) -> int:
+        return base + each * x + x * x // 50
+
+    found = longest([(x, need(x)) for x in (16, 128, 1024, 8192)], limit)
+    assert found == 0 or need(found) <= limit + 1
+    assert found == 0 or found <= 8192
+
+
+def test_sizes() -> None:
+    assert parse_size("24GB") == 24_000_000_000
+    assert parse_size("24 gib") == 24 * 2**30
+    assert parse_size("1.5T") == 1_500_000_000_000
+    assert parse_size("123456") == 123456
+    for bad in ("", "GB", "0GB", "-1GB", "24XB", "many"):
+        with pytest.raises(InputError, match="--memory"):
+            parse_size(bad)
+
+
+def test_devices_are_found_by_their_words() -> None:
+    assert named("RTX 4090").bandwidth == 1008e9
+    assert named("nvidia geforce rtx 4090").name == "RTX 4090"
+    assert named("h100 sxm").flops == 989e12
+    assert named("A100").name == "A100 40GB"
+    assert named("A100-80").name == "A100 80GB"
+    with pytest.raises(InputError, match="not known"):
+        named("abacus")
+    with pytest.raises(InputError):
+        named("")
+
+
+def test_the_smallest_device_that_has_enough() -> None:
+    assert set(NAMED) <= {device.name for device in DEVICES}
+    assert smallest(17e9) == (1, named("RTX 4090"))
+    assert smallest(60e9) == (1, named("H100 SXM"))
+    assert smallest(500e9) == (4, named("H200"))
+    assert smallest(1e15) is None
+
+
+def test_the_band_is_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLAMATOP_CACHE", str(tmp_path))
+    assert residuals.band("cpu", "batch") == BAND
+    for measured in range(1000, 1020):
+        residuals.remember(Residual("cpu", "batch", 1000, measured * 1))
+    assert residuals.band("cpu", "batch") == 0.02
+    for _ in range(20):
+        residuals.remember(Residual("cpu", "batch", 1000, 1100))
+    assert residuals.band("cpu", "batch") == pytest.approx(0.1)
+    assert residuals.band("cpu", "threads") == BAND
+    with (tmp_path / "residuals.jsonl").open("a") as file:
+        file.write("{broken\n")
+    assert len(residuals.recalled()) == 40
