@@ -24,6 +24,7 @@ from llamatop.events import (
     MemoryPredicted,
     ModelLoaded,
     ModelLoading,
+    ModelTraced,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
@@ -73,6 +74,18 @@ def run(requests: int = 8, tokens: int = 16) -> list[Event]:
         MachineMeasured(1, "cpu", "float32", 4.5e10, 1.8e11),
         ModelLoading(2, "weights", 5, None),
         loaded(),
+        ModelTraced(
+            time=3,
+            parameters=9,
+            active_parameters=9,
+            read_bytes=16,
+            expert_bytes=0,
+            experts=0,
+            experts_per_token=0,
+            attention_width=64,
+            caches=((128, None), (64, 4096)),
+            kv_bytes_per_token=192,
+        ),
         MemoryPredicted(SECOND, 0, 900, None, {"weights": 16_000_000}),
         LevelStarted(SECOND, 0, 2, requests),
     ]
@@ -105,6 +118,8 @@ def _values(hint: typing.Any, name: str = "") -> st.SearchStrategy[typing.Any]:
     """Anything of a type; what goes to a column of 32 bits fits it."""
     parts = typing.get_args(hint)
     match typing.get_origin(hint):
+        case builtins.tuple if parts[-1] is not Ellipsis:
+            return st.tuples(*map(_values, parts))
         case builtins.tuple:
             return st.lists(_values(parts[0]), max_size=4).map(tuple)
         case builtins.dict:
