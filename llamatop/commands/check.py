@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     if args.json:
         print(json.dumps({"schema": SCHEMA, "models": [_object(one) for one in found]}, indent=1))
     else:
-        print("\n\n".join(_text(one) for one in found))
+        print("\n\n".join(text(one) for one in found))
     fit = all(min(one.levels, key=lambda level: level.concurrency).fits for one in found)
     return 0 if fit else EXIT_DOES_NOT_FIT
 
@@ -122,7 +122,7 @@ def _level(level: LevelCheck) -> dict[str, Any]:
     }
 
 
-def _text(one: Check) -> str:
+def text(one: Check) -> str:
     """One model for a person to read."""
     from llamatop.formatting import count, duration, number, size
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from llamatop import __version__
@@ -11,6 +12,9 @@ from llamatop.errors import InputError
 
 if TYPE_CHECKING:
     from llamatop.config import RunConfig
+
+EXIT_DOES_NOT_FIT = 3
+"""With --check-oom: the smallest level asked for does not fit."""
 
 _DESCRIPTION = """\
 htop for LLM inference: run a model, watch every request, record it, replay it.
@@ -60,6 +64,8 @@ def _run_parser() -> Parser:
     add("--out", metavar="FILE", help="the recording (recordings/<time>-<model>.parquet)")
     add("--no-save", action="store_true", help="the UI: record nothing")
     add("--record-text", action="store_true", help="keep the generated text in the recording")
+    add("--check-oom", action="store_true",
+        help="predict first, and stop with the verdict if it cannot fit (exit 3)")  # fmt: skip
     add("--until-oom", action="store_true",
         help="double the concurrency until memory ends, then find the most that works")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout")
@@ -71,6 +77,8 @@ def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
     args = _run_parser().parse_args(arguments)
     config = _config(args)
+    if args.check_oom and not _fits(config):
+        return EXIT_DOES_NOT_FIT
     if args.record:
         from llamatop.commands.record import record
 
@@ -82,6 +90,18 @@ def main(arguments: list[str]) -> int:
 
     desk = Desk(args.out, not args.no_save, args.record_text)
     return watch(config, desk, args.model is None and args.engine != "scripted", args.theme)
+
+
+def _fits(config: RunConfig) -> bool:
+    """Whether the smallest level should fit; the verdict is told where it does not."""
+    from llamatop.commands.check import text
+    from llamatop.predict.checking import check, place_here
+
+    found = check(config, place_here(config.device))
+    fits = min(found.levels, key=lambda level: level.concurrency).fits
+    if not fits:
+        print(text(found), file=sys.stderr)
+    return fits
 
 
 def _config(args: argparse.Namespace) -> RunConfig:

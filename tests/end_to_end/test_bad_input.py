@@ -65,3 +65,11 @@ def test_a_folder_that_is_no_decoder(llamatop: Llamatop, tmp_path: Path) -> None
     (folder / "config.json").write_text(json.dumps(config))
     done = llamatop("--record", "--model", "bert", "--weights", "random")
     assert done.code == 2 and done.err.count("\n") == 1, done.err
+
+
+def test_what_cannot_fit_is_told_before_it_is_tried(llamatop: Llamatop) -> None:
+    model = ("--model", "meta-llama/Llama-4-Scout-17B-16E-Instruct", "--weights", "random")
+    done = llamatop("--record", "--check-oom", *model, "--out", "run.parquet")
+    assert done.code == 3
+    assert "does not fit" in done.err and "what would fit" in done.err
+    assert not list(llamatop.folder.glob("run.parquet*"))
