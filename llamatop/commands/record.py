@@ -12,9 +12,11 @@ from llamatop.errors import InputError
 from llamatop.events import Event
 from llamatop.live import LiveRun
 from llamatop.predict.prepare import prepare
+from llamatop.predict.residuals import Residual, remember
 from llamatop.pump import Pump
 from llamatop.recording.place import default_path
 from llamatop.recording.writer import Recorder
+from llamatop.reports.summary import all_figures
 from llamatop.session import Session
 
 
@@ -29,10 +31,25 @@ def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -
         recorder.discard()
         raise InputError(pump.session.refused)
     recorder.close()
+    _learn(pump.session)
     if recorder.error is not None:
         print(f"recording stopped: {recorder.error}", file=sys.stderr)
     print_summary(as_json, pump.session, path if recorder.saved else None)
     return 128 + caught if caught is not None else _code(live, pump.session)
+
+
+def _learn(session: Session) -> None:
+    """Keep how far each prediction was off; `check` gives its error band from that."""
+    model = session.model
+    for figures in all_figures(session) if model is not None else ():
+        if figures.outcome != "ok" or model is None:
+            continue
+        for said, found in (
+            (figures.predicted_host_bytes, figures.host_peak_bytes),
+            (figures.predicted_device_bytes, figures.device_peak_bytes),
+        ):
+            if said and found:
+                remember(Residual(model.device, model.engine, said, found))
 
 
 def _prepare(config: RunConfig, now: Callable[[], int]) -> list[Event]:

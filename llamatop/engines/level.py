@@ -16,7 +16,7 @@ from llamatop.engines.base import Engine, EngineMemoryError
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.work import Plan, Work
 from llamatop.events import EngineWarmed, LevelEnded, LevelStarted, Outcome
-from llamatop.hardware.memory import peak_bytes, reset_peak, resident_bytes
+from llamatop.hardware.memory import give_back, peak_bytes, reset_peak, resident_bytes
 from llamatop.wire import RunLevel
 
 WARMUP_TOKENS = 4
@@ -142,6 +142,8 @@ class LevelRun:
         work.drop_rest()
 
     def _start(self, requests: int | None) -> None:
+        if self._work is None:  # nothing runs that would have to wait
+            give_back()
         self._peaks_known = reset_peak()
         self._engine.reset_peaks()
         now = self._clock.now()
