@@ -1,7 +1,8 @@
 """What watching costs: llamatop's engines beside a bare `model.generate()` of the same requests.
 
 All take turns in one process, round after round, so that a slow moment of the machine strikes
-them alike. The engines run as in a run: the closed loop, events, decoded text and a sender.
+them alike; on a busy machine the processor time of one thread tells more than the clock. The
+engines run as in a run: the closed loop, events, decoded text and a sender.
 
     python benchmarks/engines.py --model demo --concurrency 8 --rounds 5
 """
@@ -13,8 +14,12 @@ import io
 import itertools
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import torch
@@ -33,7 +38,17 @@ from llamatop.errors import InputError
 WAVES = 2
 """Each turn serves so many times the concurrency."""
 
-Turn = Callable[[], float]
+Took = tuple[float, float]
+"""Seconds on the clock, and of processor time."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Something to measure; what is done before and after it is not."""
+
+    run: Callable[[], None]
+    before: Callable[[], None] = lambda: None
+    after: Callable[[], None] = lambda: None
 
 
 class Nowhere(io.RawIOBase):
@@ -48,9 +63,8 @@ class Nowhere(io.RawIOBase):
         return len(memoryview(data))  # type: ignore[arg-type]
 
 
-def bare(loaded: Loaded, config: RunConfig, concurrency: int) -> float:
-    """Seconds that `generate()` alone takes for the requests, in batches."""
-    began = time.perf_counter()
+def bare(loaded: Loaded, config: RunConfig, concurrency: int) -> None:
+    """`generate()` alone serves the requests, in batches."""
     with torch.inference_mode():
         for wave in range(WAVES):
             ids = range(wave * concurrency, (wave + 1) * concurrency)
@@ -61,46 +75,54 @@ def bare(loaded: Loaded, config: RunConfig, concurrency: int) -> float:
                 attention_mask=torch.ones_like(prompts),
                 max_new_tokens=config.gen_toks,
             ).cpu()
-    return time.perf_counter() - began
 
 
-def watched(engine: TorchEngine, config: RunConfig, concurrency: int) -> float:
-    """Seconds that an engine takes for the same requests, after one short one to warm up."""
-    serve(engine, config, concurrency, requests=1, output=2)
-    seconds = serve(engine, config, concurrency, WAVES * concurrency, config.gen_toks)
-    if isinstance(engine, ContinuousEngine):
-        engine.close()
-    return seconds
+def watched(engine: TorchEngine, config: RunConfig, concurrency: int) -> Turn:
+    """An engine serves the same requests; continuous batching gives its pages back after that."""
+    requests, output = WAVES * concurrency, config.gen_toks
+    return Turn(
+        run=partial(serve, engine, Plan(0, concurrency, requests, config.prompt_toks, output)),
+        before=partial(serve, engine, Plan(0, concurrency, 1, config.prompt_toks, 2)),
+        after=engine.close if isinstance(engine, ContinuousEngine) else lambda: None,
+    )
 
 
-def serve(
-    engine: TorchEngine, config: RunConfig, concurrency: int, requests: int, output: int
-) -> float:
-    """Seconds of one `serve`, with all that goes with it."""
+def serve(engine: TorchEngine, plan: Plan) -> None:
+    """One `serve` with all that goes with it."""
     outbox = Outbox()
     outbox.detokenizer = engine.detokenizer
     sender = Sender(outbox, Nowhere())  # type: ignore[arg-type]
     sender.start()
-    plan = Plan(0, concurrency, requests, config.prompt_toks, output)
-    work = Work(plan, itertools.count(), MonotonicClock(), outbox)
-    began = time.perf_counter()
-    engine.serve(work)
-    seconds = time.perf_counter() - began
+    engine.serve(Work(plan, itertools.count(), MonotonicClock(), outbox))
     sender.close()
-    return seconds
 
 
-def measure(turns: dict[str, Turn], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every turn, each round in another order; one round before is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
+def apart(function: Callable[[], None]) -> None:
+    """Run in a thread that ends: one that has computed keeps OpenMP workers, which cost others."""
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+def timed(turn: Turn) -> Took:
+    """How long a turn takes; processor time is of this whole process."""
+    apart(turn.before)
+    clock, processor = time.perf_counter(), time.process_time()
+    apart(turn.run)
+    took = time.perf_counter() - clock, time.process_time() - processor
+    turn.after()
+    return took
+
+
+def measure(turns: dict[str, Turn], rounds: int) -> dict[str, list[Took]]:
+    """What every turn took, each round in another order; one round before is not counted."""
+    took: dict[str, list[Took]] = {name: [] for name in turns}
     names = list(turns)
     for round in range(rounds + 1):
         for name in names[round % len(names) :] + names[: round % len(names)]:
-            took = turns[name]()
-            if round:
-                seconds[name].append(took)
+            took[name].append(timed(turns[name]))
         print(f"round {round} of {rounds}", file=sys.stderr)
-    return seconds
+    return {name: each[1:] for name, each in took.items()}
 
 
 def arguments() -> argparse.Namespace:
@@ -115,6 +137,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--prompt-toks", type=int, default=128)
     parser.add_argument("--gen-toks", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, help="threads of one operation on the CPU")
     parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=list(ENGINES))
     return parser.parse_args()
 
@@ -126,14 +149,17 @@ def config_of(args: argparse.Namespace) -> RunConfig:
     return checked(RunConfig(concurrency=(args.concurrency,), **settings))
 
 
-def report(seconds: dict[str, list[float]], tokens: int) -> None:
-    """Medians, and each round's ratio to the bare batch of that round."""
-    print(f"{'':12}{'tok/s':>10}{'ratio':>8}{'rounds':>24}")
-    for name, took in seconds.items():
-        ratios = [base / own for base, own in zip(seconds["generate()"], took, strict=True)]
-        each = " ".join(f"{ratio:.2f}" for ratio in ratios)
-        speed = tokens / statistics.median(took)
-        print(f"{name:12}{speed:10.1f}{statistics.median(ratios):8.3f}    {each}")
+def report(took: dict[str, list[Took]], tokens: int) -> None:
+    """Medians of the rounds; a ratio above 1 is quicker, or cheaper, than the bare batch."""
+    print(f"{'':12}{'tok/s':>10}{'ratio':>8}{'of processor':>14}   ratio of each round")
+    for name, own in took.items():
+        pairs = list(zip(took["generate()"], own, strict=True))
+        clock = [base[0] / each[0] for base, each in pairs]
+        processor = [base[1] / each[1] for base, each in pairs]
+        speed = tokens / statistics.median(each[0] for each in own)
+        rounds = " ".join(f"{ratio:.2f}" for ratio in clock)
+        medians = f"{statistics.median(clock):8.3f}{statistics.median(processor):14.3f}"
+        print(f"{name:12}{speed:10.1f}{medians}   {rounds}")
 
 
 def main() -> int:
@@ -141,17 +167,21 @@ def main() -> int:
     args = arguments()
     try:
         config = config_of(args)
-        loaded = load(config, resolve(config, _quiet), _quiet)
+        source = resolve(config, _quiet)
+        with ThreadPoolExecutor(1) as own:
+            loaded = own.submit(load, config, source, _quiet).result()
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    if args.threads:
+        torch.set_num_threads(args.threads)
     facts, concurrency = loaded.facts, args.concurrency
-    print(f"{args.model}, {facts.dtype}, {concurrency=}, {facts.threads} threads")
+    print(f"{args.model}, {facts.dtype}, {concurrency=}, {torch.get_num_threads()} threads")
     print(facts.device_name)
-    turns: dict[str, Turn] = {"generate()": lambda: bare(loaded, config, concurrency)}
+    turns: dict[str, Turn] = {"generate()": Turn(partial(bare, loaded, config, concurrency))}
     for name in args.engines:
         engine = ENGINES[name](loaded, config)
-        turns[name] = lambda engine=engine: watched(engine, config, concurrency)  # type: ignore[misc]
+        turns[name] = watched(engine, config, concurrency)
     report(measure(turns, args.rounds), WAVES * concurrency * config.gen_toks)
     return 0
 

@@ -31,6 +31,7 @@ from llamatop.events import (
 )
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
+from llamatop.predict import memory
 from llamatop.sweep import next_concurrency
 from llamatop.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Warm, Watch
 
@@ -47,6 +48,7 @@ ENGINE_ENV = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "PYTHONUNBUFFERED": "1",
+    **memory.ENGINE_ENV,
 }
 """What every engine process finds in its environment."""
 

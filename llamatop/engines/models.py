@@ -1,13 +1,16 @@
 """From the settings of a run to an engine that can serve it.
 
 Light until a model is found: torch and transformers are imported only after `resolve` has
-accepted the input, so a mistake is told at once.
+accepted the input, so a mistake is told at once. Loading has a thread of its own, which ends: one
+that has computed keeps OpenMP workers, and when there are more of them than cores none waits
+actively any more, which halves the speed of continuous batching.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from llamatop.config import RunConfig
 from llamatop.engines.base import Engine, Progress
@@ -36,5 +39,7 @@ def load_engine(config: RunConfig, progress: Progress) -> Engine:
     progress("imports", 0, None)
     loading = importlib.import_module("llamatop.engines.loading")
     engines = importlib.import_module("llamatop.engines.torch_engines")
-    engine: Engine = engines.make_engine(config, loading.load(config, source, progress))
+    with ThreadPoolExecutor(1, "load") as apart:
+        loaded = apart.submit(loading.load, config, source, progress).result()
+    engine: Engine = engines.make_engine(config, loaded)
     return engine

@@ -75,7 +75,8 @@ class Manager:
             continuous_batching_config=settings(model, pool, model.device, seed),
         )
         self._manager.output_router = _Router(self)
-        self._manager.warmup()
+        if model.device.type == "cuda":
+            self._manager.warmup()  # captures graphs; on a CPU it would wake OpenMP here too
         self._started = threading.Event()
         threading.Thread(target=self._run, name="continuous", daemon=True).start()
         self._started.wait()
