@@ -76,6 +76,13 @@ class Desk:
         self.kept.append(recorder.error or f"recording: {recorder.path}")
         return self.kept[-1]
 
+    def charts(self, session: Session, folder: Path) -> int:
+        """Draw a session's charts into a folder; how many files."""
+        from llamatop.reports.charts.files import write
+        from llamatop.reports.runs import run_of
+
+        return len(write([run_of(session)], folder).files)
+
     def warm(self) -> None:
         """Start an engine process that imports what every model needs."""
         if self._warm is None:

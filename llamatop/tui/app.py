@@ -7,6 +7,7 @@ may be imported here, since the first paint waits for it.
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -26,6 +27,7 @@ from llamatop.errors import InputError
 from llamatop.pump import Pump
 from llamatop.replay import Replay
 from llamatop.sanitize import one_line
+from llamatop.session import Session
 from llamatop.tui import themes
 from llamatop.tui.controls import Launcher, Live, Recorder, Stage
 from llamatop.tui.figures import LIVE_STEP, STEPS, Figures
@@ -238,14 +240,18 @@ class LlamatopApp(App[None]):
         self.notify(one_line(await asyncio.to_thread(launcher.finish, stage)), markup=False)
 
     def action_export(self) -> None:
-        """A picture of the screen as it is, as SVG."""
-        name = f"llamatop-{datetime.now():%Y-%m-%d-%H%M%S}.svg"
+        """A picture of the screen as it is, and the charts of the run so far, in a new folder."""
+        folder = Path("charts") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
+        picture = self.export_screenshot(title="llamatop")
+        self.run_worker(self._export(folder, picture, copy.deepcopy(self.pump.session)))
+
+    async def _export(self, folder: Path, picture: str, session: Session) -> None:
         try:
-            path = self.save_screenshot(name, path=str(Path.cwd()))
-        except OSError as error:
-            self._warn(f"{name}: cannot be written: {error.strerror}")
+            files = await asyncio.to_thread(_save, self._launcher, folder, picture, session)
+        except (OSError, InputError) as error:
+            self._warn(f"nothing was exported: {error}")
         else:
-            self.notify(one_line(path), title="screenshot", markup=False)
+            self.notify(f"{files} files in {folder.absolute()}", title="exported", markup=False)
 
     def tick(self) -> None:
         """Move what has arrived, and draw what changed."""
@@ -502,6 +508,13 @@ class LlamatopApp(App[None]):
 def _open(launcher: Launcher, chosen: RunConfig | Path) -> Stage:
     """The stage of what was chosen; reading a recording may take a moment."""
     return launcher.run(chosen) if isinstance(chosen, RunConfig) else launcher.replay(chosen)
+
+
+def _save(launcher: Launcher | None, folder: Path, picture: str, session: Session) -> int:
+    """Write the picture and, where somebody draws them, the charts; how many files that are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "screen.svg").write_text(picture)
+    return 1 + (launcher.charts(session, folder) if launcher is not None else 0)
 
 
 def run_app(app: LlamatopApp) -> int:

@@ -11,6 +11,7 @@ from llamatop.config import RunConfig
 from llamatop.events import Event
 from llamatop.pump import Pump, Source
 from llamatop.replay import Replay
+from llamatop.session import Session
 
 
 class Live(Source, Protocol):
@@ -81,6 +82,10 @@ class Launcher(Protocol):
 
     def finish(self, stage: Stage) -> str:
         """Finish a stage's recording, which may take a while; where it is, or why it is not."""
+        ...
+
+    def charts(self, session: Session, folder: Path) -> int:
+        """Draw a session's charts into a folder, which takes a second or two; how many files."""
         ...
 
     def warm(self) -> None:

@@ -102,7 +102,7 @@ COMMANDS = (
     ),
     Command("Z", "zoom(-1)", "histories over a shorter time"),
     Command("m", "models", "another model or recording", ("m", "another model, run or recording")),
-    Command("e", "export", "save a picture of the screen", ("e", "save the screen as SVG")),
+    Command("e", "export", "save the screen and charts", ("e", "save the screen and charts")),
     Command("t", "next_theme", "the next theme", ("t", "the next theme")),
     Command(
         "escape", "back", "close, clear, restore", ("esc", "close; clear the filter; all panels")

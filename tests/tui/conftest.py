@@ -75,6 +75,9 @@ class FakeLive:
     def cancel(self, request: int) -> None:
         self.orders.append(("cancel", request))
 
+    def sweep(self, levels: tuple[int, ...]) -> None:
+        self.orders.append(("sweep", *levels))
+
     def stop(self) -> None:
         self.orders.append(("stop",))
         self.ended = True

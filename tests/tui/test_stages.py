@@ -1,0 +1,159 @@
+"""From one run to another on the same screen: choosing, changing, sweeping, keeping, exporting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from llamatop.config import RunConfig
+from llamatop.errors import InputError
+from llamatop.events import Event
+from llamatop.pump import Pump
+from llamatop.replay import Replay
+from llamatop.session import Session
+from llamatop.tui.app import SWEEP, LlamatopApp
+from llamatop.tui.controls import Idle, Stage
+from llamatop.tui.meter import NoCost
+from llamatop.tui.start.screen import StartScreen
+
+from .conftest import FakeLive, until
+
+
+class FakeRecorder:
+    error: str | None = None
+    path = Path("kept.parquet")
+
+    def write(self, events: object) -> None:
+        return
+
+
+class FakeLauncher:
+    """Makes stages of events that are there already; keeps what it was asked for."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
+        self.asked: list[object] = []
+        self.refuse: InputError | None = None
+
+    def run(self, config: RunConfig) -> Stage:
+        self.asked.append(config)
+        if self.refuse is not None:
+            raise self.refuse
+        live = FakeLive(self.events)
+        return Stage(Pump(live, Session()), live=live)
+
+    def replay(self, path: Path) -> Stage:
+        self.asked.append(path)
+        replay = Replay(self.events)
+        return Stage(Pump(replay, Session()), replay=replay)
+
+    def begin(self, stage: Stage) -> None:
+        if stage.live is not None:
+            stage.recorder = FakeRecorder()
+            stage.live.start()
+
+    def finish(self, stage: Stage) -> str:
+        self.asked.append("finish")
+        return "kept"
+
+    def charts(self, session: Session, folder: Path) -> int:
+        (folder / "chart.png").write_bytes(b"")
+        return 1
+
+    def warm(self) -> None:
+        self.asked.append("warm")
+
+
+async def settle(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+    for _ in range(200):
+        await pilot.pause(0.01)
+        if holds():
+            return
+    raise AssertionError("it never came")
+
+
+def app_of(launcher: FakeLauncher, live: FakeLive | None = None) -> LlamatopApp:
+    pump = Pump(live or Idle(), Session())
+    return LlamatopApp(pump, live=live, launcher=launcher, meter=NoCost(), refresh_hz=0.01)
+
+
+async def test_without_a_model_one_is_chosen_and_runs(run_events: list[Event]) -> None:
+    launcher = FakeLauncher(until(run_events, 5))
+    app = app_of(launcher)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen) and launcher.asked)
+        assert launcher.asked == ["warm"]
+        app.screen.dismiss(RunConfig(model="demo"))
+        await settle(pilot, lambda: app.live is not None and app.pump.session.model is not None)
+        assert isinstance(app.live, FakeLive) and app.live.orders[0] == ("start",)
+        assert app.stage.recorder is not None
+        assert app.monitor.table.has_focus
+
+
+async def test_another_run_ends_the_one_before_and_keeps_it(run_events: list[Event]) -> None:
+    launcher, first = FakeLauncher(until(run_events, 5)), FakeLive(until(run_events, 5))
+    app = app_of(launcher, first)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        assert ("stop",) not in first.orders, "what runs goes on while a person chooses"
+        app.screen.dismiss(Path("other.parquet"))
+        await settle(pilot, lambda: app.player is not None and "finish" in launcher.asked)
+        assert ("stop",) in first.orders and ("close",) in first.orders
+        assert launcher.asked == [Path("other.parquet"), "finish"]
+
+
+async def test_leaving_the_choice_goes_back_to_the_run(run_events: list[Event]) -> None:
+    live = FakeLive(until(run_events, 5))
+    app = app_of(FakeLauncher([]), live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        app.screen.dismiss(None)
+        await settle(pilot, lambda: not isinstance(app.screen, StartScreen))
+        assert app.live is live and ("stop",) not in live.orders
+
+
+async def test_what_cannot_be_is_told_and_chosen_anew(run_events: list[Event]) -> None:
+    launcher = FakeLauncher(run_events)
+    launcher.refuse = InputError("run.parquet exists already")
+    app = app_of(launcher)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        app.screen.dismiss(RunConfig())
+        await settle(pilot, lambda: app._notifications and isinstance(app.screen, StartScreen))
+        assert "exists already" in next(iter(app._notifications)).message
+
+
+async def test_a_sweep_is_ordered(run_events: list[Event]) -> None:
+    live = FakeLive(until(run_events, 5))
+    app = app_of(FakeLauncher([]), live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: app.pump.session.model)
+        await pilot.press("s")
+        assert ("sweep", *SWEEP) in live.orders
+
+
+async def test_recording_is_stopped_and_kept(run_events: list[Event]) -> None:
+    launcher, live = FakeLauncher([]), FakeLive(until(run_events, 5))
+    app = app_of(launcher, live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: app.stage.recorder)
+        await pilot.press("r")
+        await settle(pilot, lambda: "finish" in launcher.asked)
+        assert app.stage.recorder is None and app.pump.sinks == []
+
+
+async def test_the_screen_and_its_charts_are_exported(
+    run_events: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = app_of(FakeLauncher([]), FakeLive(until(run_events, 5)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("e")
+        await settle(pilot, lambda: list(tmp_path.glob("charts/*/chart.png")))
+        (picture,) = tmp_path.glob("charts/*/screen.svg")
+        assert "Throughput" in picture.read_text()
