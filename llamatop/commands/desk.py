@@ -97,4 +97,4 @@ class Desk:
 def _prepare(config: RunConfig, now: Callable[[], int]) -> list[Event]:
     from llamatop.predict.prepare import prepare
 
-    return prepare(config, False, now)
+    return prepare(config, now)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from llamatop import headless
 from llamatop.commands.show import print_summary
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.events import Event
 from llamatop.live import LiveRun
-from llamatop.predict.prepare import prepare
+from llamatop.predict.prepare import measure_once, prepare
 from llamatop.predict.residuals import Residual, remember
 from llamatop.pump import Pump
 from llamatop.recording.place import default_path
@@ -24,7 +22,9 @@ def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -
     """Run a config to its end; the exit code. Raises InputError when it cannot run at all."""
     path = out or str(default_path(config.model))
     recorder = Recorder(path, keep_text)
-    live = LiveRun(config, prepare=None if config.engine == "scripted" else _prepare)
+    if config.engine != "scripted":
+        measure_once(config, lambda what: print(what, file=sys.stderr))
+    live = LiveRun(config, prepare=None if config.engine == "scripted" else prepare)
     pump = Pump(live, Session(), [recorder])
     caught = headless.run(live, pump)
     if pump.session.refused is not None:
@@ -50,10 +50,6 @@ def _learn(session: Session) -> None:
         ):
             if said and found:
                 remember(Residual(model.device, model.engine, said, found))
-
-
-def _prepare(config: RunConfig, now: Callable[[], int]) -> list[Event]:
-    return prepare(config, True, now)
 
 
 def _code(live: LiveRun, session: Session) -> int:

@@ -28,10 +28,12 @@ def main(arguments: list[str]) -> int:
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args(arguments)
+    from llamatop.predict.checking import place_here
     from llamatop.predict.machine import measure_machine
 
     dtypes = args.dtype or ["float32", "bfloat16"]
-    measured = [measure_machine(args.device, dtype, fresh=True) for dtype in dtypes]
+    device = place_here(args.device).device
+    measured = [measure_machine(device, dtype, fresh=True) for dtype in dtypes]
     print(json.dumps(_object(measured), indent=1) if args.json else _table(measured))
     return 0
 

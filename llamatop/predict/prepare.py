@@ -6,18 +6,33 @@ Costs some seconds in child processes; a run that cannot be told goes on without
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.events import Event, MachineMeasured, MemoryPredicted, ModelTraced
 from llamatop.predict.checking import place_here
 from llamatop.predict.forecast import forecast
-from llamatop.predict.machine import Measured, cached_machine, measure_machine
+from llamatop.predict.machine import cached_machine, measure_machine
 from llamatop.predict.traced import Trace
 
+DTYPES = ("float32", "bfloat16")
+"""Whose arithmetic is measured."""
 
-def prepare(config: RunConfig, measure: bool, now: Callable[[], int]) -> list[Event]:
-    """The events; with `measure`, a machine that was never measured is measured first."""
+
+def measure_once(config: RunConfig, tell: Callable[[str], None]) -> None:
+    """Measure the roofs of a machine that was never measured; before anything else runs on it."""
+    device = place_here(config.device).device
+    missing = [dtype for dtype in DTYPES if cached_machine(device, dtype) is None]
+    if missing:
+        tell("measuring this machine's memory bandwidth and arithmetic, once")
+    with suppress(InputError):
+        for dtype in missing:
+            measure_machine(device, dtype)
+
+
+def prepare(config: RunConfig, now: Callable[[], int]) -> list[Event]:
+    """The events. Reads the machine's roofs where they are known, and never measures them."""
     device = place_here(config.device).device
     try:
         trace, peaks = forecast(config, device)
@@ -28,19 +43,12 @@ def prepare(config: RunConfig, measure: bool, now: Callable[[], int]) -> list[Ev
         MemoryPredicted(now(), level, peak.host_bytes, peak.device_bytes, peak.parts)
         for level, peak in enumerate(peaks)
     ]
-    machine = _machine(device, trace.dtype, measure)
+    machine = cached_machine(device, trace.dtype)
     if machine is not None:
         events.append(
             MachineMeasured(now(), machine.device, machine.dtype, machine.bandwidth, machine.flops)
         )
     return events
-
-
-def _machine(device: str, dtype: str, measure: bool) -> Measured | None:
-    try:
-        return measure_machine(device, dtype) if measure else cached_machine(device, dtype)
-    except InputError:
-        return None
 
 
 def _traced(trace: Trace, time: int) -> ModelTraced:
