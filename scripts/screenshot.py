@@ -22,9 +22,10 @@ async def picture(file: str, seconds: float, size: tuple[int, int]) -> str:
     replay = Replay(open_recording(file).events, clock=ManualClock())
     replay.pause(True)
     pump = Pump(replay, Session())
+    pump.session = replay.seek(round(seconds * SECOND))
     app = LlamatopApp(pump, replay=replay)
     async with app.run_test(size=size) as pilot:
-        pump.session = replay.seek(round(seconds * SECOND))
+        await pilot.pause()
         app.tick()
         await pilot.pause()
         return app.export_screenshot(title="llamatop")
