@@ -22,8 +22,12 @@ def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -
     """Run a config to its end; the exit code. Raises InputError when it cannot run at all."""
     path = out or str(default_path(config.model))
     recorder = Recorder(path, keep_text)
-    if config.engine != "scripted":
-        measure_once(config, lambda what: print(what, file=sys.stderr))
+    try:
+        if config.engine != "scripted":
+            measure_once(config, _tell)
+    except InputError:
+        recorder.discard()
+        raise
     live = LiveRun(config, prepare=None if config.engine == "scripted" else prepare)
     pump = Pump(live, Session(), [recorder])
     caught = headless.run(live, pump)
@@ -36,6 +40,12 @@ def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -
         print(f"recording stopped: {recorder.error}", file=sys.stderr)
     print_summary(as_json, pump.session, path if recorder.saved else None)
     return 128 + caught if caught is not None else _code(live, pump.session)
+
+
+def _tell(what: str) -> None:
+    """Progress, for whoever sits there and waits."""
+    if sys.stderr.isatty():
+        print(what, file=sys.stderr)
 
 
 def _learn(session: Session) -> None:
