@@ -61,6 +61,7 @@ class LevelRun:
         except Exception as problem:  # whatever a library raises ends this level, not the run
             outcome, error = "failed", f"{type(problem).__name__}: {problem}"
         if self._work is not None and error:
+            self._work.stop()
             self._work.fail_rest(error)
         with self._turn:
             self._over = True

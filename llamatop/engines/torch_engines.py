@@ -27,7 +27,7 @@ def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
             raise InputError(f"--engine {config.engine}: use one of auto, {', '.join(ENGINES)}")
         return ENGINES[config.engine](loaded, config)
     if loaded.device.type == "cuda" and can_be_paged(loaded.model):
-        return ContinuousEngine(loaded, config, "measures fastest on a GPU")
+        return ContinuousEngine(loaded, config, "should be fastest on a GPU; not measured yet")
     return BatchEngine(loaded, config, f"measures fastest on {_place(loaded)}")
 
 
