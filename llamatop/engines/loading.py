@@ -51,6 +51,7 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     device = devices.pick_device(config.device)
+    devices.settle(device)
     layout = architecture.read(source, config.layers)
     place = devices.Place(device, devices.pick_dtype(config.dtype, layout.dtype, device))
     try:

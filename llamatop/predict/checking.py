@@ -17,7 +17,7 @@ from llamatop.predict import memory
 from llamatop.predict.devices import Published, smallest
 from llamatop.predict.fit import Verdict, largest, longest, verdict
 from llamatop.predict.forecast import architecture_of, trace_model
-from llamatop.predict.machine import measure_machine
+from llamatop.predict.machine import measure_machine, roof_dtype
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
 from llamatop.predict.traced import Shape, Trace
@@ -158,7 +158,7 @@ def _roofs(place: Place, dtype: str) -> Roofs | None:
     if place.roofs is not None:
         return place.roofs
     try:
-        return measure_machine(place.device, dtype).roofs
+        return measure_machine(place.device, roof_dtype(place.device, dtype)).roofs
     except InputError:
         return None
 

@@ -13,7 +13,7 @@ from llamatop.errors import InputError
 from llamatop.events import Event, MachineMeasured, MemoryPredicted, ModelTraced
 from llamatop.predict.checking import place_here
 from llamatop.predict.forecast import forecast
-from llamatop.predict.machine import cached_machine, measure_machine
+from llamatop.predict.machine import cached_machine, measure_machine, roof_dtype
 from llamatop.predict.traced import Trace
 
 DTYPES = ("float32", "bfloat16")
@@ -43,7 +43,7 @@ def prepare(config: RunConfig, now: Callable[[], int]) -> list[Event]:
         MemoryPredicted(now(), level, peak.host_bytes, peak.device_bytes, peak.parts)
         for level, peak in enumerate(peaks)
     ]
-    machine = cached_machine(device, trace.dtype)
+    machine = cached_machine(device, roof_dtype(device, trace.dtype))
     if machine is not None:
         events.append(
             MachineMeasured(now(), machine.device, machine.dtype, machine.bandwidth, machine.flops)
