@@ -42,6 +42,8 @@ PREDICTED = (
 PARTS = ("roofline", "llama", "opt", "scout", "oom", "watching", "predict")
 LAST_SECONDS = 20
 """What is left for a run that is asked to stop to write its recording."""
+RUN_SECONDS = 150
+"""What one run may take: 256 threads warm up for minutes."""
 START_SECONDS = 45
 """With less than this no run is begun: its libraries and its weights take as long."""
 
@@ -193,7 +195,8 @@ class Bench:
             self._left.append(run.name)
             return
         child = self._start(run)
-        while child.poll() is None and self.left > 0:
+        until = self.left - RUN_SECONDS
+        while child.poll() is None and self.left > max(until, 0):
             time.sleep(0.2)
         self._end(run, child)
 
