@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from llamatop.errors import InputError
+from llamatop.lengths import Lengths, in_tokens
 
 MAX_CONCURRENCY = 4096
 """More requests at once than this is a typing error rather than a wish."""
@@ -46,12 +48,38 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     until_oom: bool = False
     """Go on past the levels asked for until memory ends."""
     prompt_toks: int = 128
+    """Tokens of each prompt; of the longest where they are drawn; N/A with a file of `prompts`."""
     gen_toks: int = 32
+    """Tokens to generate for each request; for the longest where they are drawn."""
     dtype: DtypeName = "auto"
     device: str = "auto"
     seed: int = 0
     text: bool = True
     """Decode the generated tokens to text (a headless run that records none saves the work)."""
+    prompt_lengths: Lengths | None = None
+    """What the lengths of prompts are drawn from; None: all have `prompt_toks`."""
+    gen_lengths: Lengths | None = None
+    """What the lengths of outputs are drawn from; None: all have `gen_toks`."""
+    prompts: str | None = None
+    """A file of prompts (see `prompt_file`); None: made up, of the lengths asked for."""
+
+    @property
+    def varied(self) -> bool:
+        """Whether requests differ in their lengths."""
+        drawn = (self.prompt_lengths, self.gen_lengths, self.prompts)
+        return any(one is not None for one in drawn)
+
+    @property
+    def prompt_spelling(self) -> str:
+        """Lengths of prompts as on the command line; of a file of them, its name."""
+        if self.prompts is not None:
+            return Path(self.prompts).name
+        return str(self.prompt_lengths or self.prompt_toks)
+
+    @property
+    def gen_spelling(self) -> str:
+        """Lengths of outputs as on the command line."""
+        return str(self.gen_lengths or self.gen_toks)
 
     def requests_at(self, concurrency: int) -> int | None:
         """Measured requests of a level; None: until stopped."""
@@ -62,14 +90,23 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         return concurrency if self.until_oom else 4 * concurrency
 
 
+def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
+    """Options that ask for the same lengths again: name, value, what it is when not given."""
+    plain = RunConfig()
+    prompts = ("--prompt-toks", config.prompt_spelling, plain.prompt_spelling)
+    if config.prompts is not None:
+        prompts = ("--prompts", config.prompts, "")
+    return [prompts, ("--gen-toks", config.gen_spelling, plain.gen_spelling)]
+
+
 def checked(config: RunConfig) -> RunConfig:
     """The same config, or InputError naming the first option that cannot be."""
     for level in config.concurrency:
         _in_range("--concurrency", level, 1, MAX_CONCURRENCY)
     if not config.concurrency:
         raise InputError("--concurrency: give at least one number of requests, as in 1 2 4")
-    _in_range("--prompt-toks", config.prompt_toks, 1, 2**31)
-    _in_range("--gen-toks", config.gen_toks, 1, 2**31)
+    in_tokens("--prompt-toks", config.prompt_toks)
+    in_tokens("--gen-toks", config.gen_toks)
     if config.requests is not None:
         _in_range("--requests", config.requests, 1, 2**31)
     if config.layers is not None:

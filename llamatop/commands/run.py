@@ -56,8 +56,11 @@ def _run_parser() -> Parser:
         help="open loop: arrivals per second, --concurrency of them at once at most")  # fmt: skip
     add("--slo", metavar="T", help="targets in seconds for goodput, as ttft=0.5,tpot=0.05")
     add("--max-time", type=float, metavar="S", help="seconds per level at most")
-    add("--prompt-toks", type=int, default=128, metavar="N", help="tokens in (128)")
-    add("--gen-toks", type=int, metavar="N", help="tokens out (32; the UI 200)")
+    add("--prompt-toks", metavar="N",
+        help="tokens in (128), or drawn: 64:512, normal:256,64 or lognormal:256,64")  # fmt: skip
+    add("--gen-toks", metavar="N", help="tokens out (32; the UI 200), or drawn likewise")
+    add("--prompts", metavar="FILE",
+        help='from a JSONL file, a line as {"prompt": "...", "output_tokens": 64}')  # fmt: skip
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--seed", type=int, default=0, help="the run can be repeated (0)")
@@ -104,10 +107,29 @@ def _fits(config: RunConfig) -> bool:
     return fits
 
 
+def _longest_output(prompts: str | None, usual: int) -> int:
+    """Of a file, where a line that says nothing has `usual`; raises InputError if it is bad."""
+    from llamatop.prompt_file import read_prompts
+
+    if prompts is None:
+        return usual
+    return max(prompt.output_tokens or usual for prompt in read_prompts(prompts))
+
+
 def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
     from llamatop.config import RunConfig, checked, parse_slo
+    from llamatop.lengths import Lengths, parse_lengths
 
+    if args.prompts is not None and args.prompt_toks is not None:
+        raise InputError("--prompts and --prompt-toks: a file's prompts have their own lengths")
+    prompt, prompt_lengths = parse_lengths("--prompt-toks", args.prompt_toks or "128")
+    gen, gen_lengths = parse_lengths(
+        "--gen-toks", args.gen_toks or ("32" if args.record else "200")
+    )
+    longest = _longest_output(args.prompts, gen)
+    if args.prompts is not None and gen_lengths is None:
+        gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
     levels = tuple(args.concurrency or ((1,) if args.record else (4,)))
     return checked(
         RunConfig(
@@ -122,8 +144,11 @@ def _config(args: argparse.Namespace) -> RunConfig:
             max_time=args.max_time,
             until_oom=args.until_oom,
             slo=parse_slo(args.slo) if args.slo else {},
-            prompt_toks=args.prompt_toks,
-            gen_toks=args.gen_toks if args.gen_toks is not None else (32 if args.record else 200),
+            prompt_toks=prompt,
+            gen_toks=longest,
+            prompt_lengths=prompt_lengths,
+            gen_lengths=gen_lengths,
+            prompts=args.prompts,
             dtype=args.dtype,
             device=args.device,
             seed=args.seed,

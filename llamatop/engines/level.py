@@ -14,6 +14,7 @@ from llamatop.clock import Clock
 from llamatop.config import RunConfig
 from llamatop.engines.base import Engine, EngineMemoryError
 from llamatop.engines.outbox import Outbox
+from llamatop.engines.sizes import Sizes
 from llamatop.engines.work import Plan, Work
 from llamatop.events import EngineWarmed, LevelEnded, LevelStarted, Outcome
 from llamatop.hardware.memory import give_back, peak_bytes, reset_peak, resident_bytes
@@ -31,6 +32,7 @@ class LevelRun:
     ) -> None:
         self._engine = engine
         self._config = config
+        self._sizes = Sizes(config, engine.given)
         self._planned = command
         self._clock = clock
         self._outbox = outbox
@@ -97,25 +99,21 @@ class LevelRun:
             self._work.stop()
 
     def _warmup(self) -> Plan:
-        config = self._config
         return Plan(
             self._level,
             self._concurrency,
             requests=self._concurrency,
-            prompt_tokens=config.prompt_toks,
-            max_tokens=min(WARMUP_TOKENS, config.gen_toks),
+            size=lambda place: self._sizes.warmup(place, WARMUP_TOKENS),
             warmup=True,
         )
 
     def _measured(self) -> Plan:
-        config = self._config
         return Plan(
             self._level,
             self._concurrency,
             requests=self._planned.requests,
-            prompt_tokens=config.prompt_toks,
-            max_tokens=config.gen_toks,
-            max_time=config.max_time,
+            size=self._sizes.at,
+            max_time=self._config.max_time,
             arrivals=self._arrivals(),
         )
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from llamatop.clock import SECOND, Clock
 from llamatop.engines.base import Job
 from llamatop.engines.outbox import Outbox
+from llamatop.engines.sizes import Size
 from llamatop.events import (
     AdmissionPaused,
     RequestAdmitted,
@@ -31,13 +32,18 @@ class Plan:
     concurrency: int
     requests: int | None
     """None: until stopped."""
-    prompt_tokens: int
-    max_tokens: int
+    size: Callable[[int], Size]
+    """Of each request by its place."""
     warmup: bool = False
     max_time: float | None = None
     """Seconds after which it stops."""
     arrivals: Iterator[float] | None = None
     """Open loop: seconds from each arrival to the next; None: closed loop."""
+
+    def job(self, id: int, place: int) -> Job:
+        """The request at that place."""
+        size = self.size(place)
+        return Job(id, size.prompt_tokens, size.max_tokens, self.warmup, size.given)
 
 
 class Work:
@@ -57,6 +63,7 @@ class Work:
         self._level = plan.level
         self._concurrency = plan.concurrency
         self._left = plan.requests
+        self._queued = 0
         self._in_flight: dict[int, Job] = {}
         self._cancelled: set[int] = set()
         start = clock.now()
@@ -243,8 +250,8 @@ class Work:
         return job
 
     def _queue(self, scheduled: int) -> Job:
-        plan = self.plan
-        job = Job(next(self._ids), plan.prompt_tokens, plan.max_tokens, plan.warmup)
+        job = self.plan.job(next(self._ids), self._queued)
+        self._queued += 1
         self._outbox.put(
             RequestQueued(
                 scheduled, job.id, self._level, job.prompt_tokens, job.max_tokens, job.warmup

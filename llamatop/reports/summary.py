@@ -6,6 +6,7 @@ from typing import Any
 
 from llamatop.formatting import UNKNOWN, duration, number, percent, size
 from llamatop.levels import LevelFigures, level_figures
+from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.stats import Distribution
 
@@ -166,4 +167,13 @@ def headline(session: Session) -> str:
 def table(session: Session) -> str:
     """All levels for a person to read."""
     blocks = ["\n".join(level_lines(figures)) for figures in all_figures(session)]
-    return "\n\n".join([headline(session), *blocks])
+    return "\n\n".join(["\n".join([headline(session), *_lengths(session)]), *blocks])
+
+
+def _lengths(session: Session) -> list[str]:
+    """What was asked for, where not all requests asked for the same."""
+    if session.started is None or not session.started.config.varied:
+        return []
+    config = session.started.config
+    asked = f"prompts {one_line(config.prompt_spelling)}, outputs {config.gen_spelling}"
+    return [f"{asked}; memory is predicted as if all had the longest"]

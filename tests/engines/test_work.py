@@ -5,6 +5,7 @@ import threading
 
 from llamatop.clock import SECOND, ManualClock
 from llamatop.engines.outbox import Outbox
+from llamatop.engines.sizes import alike
 from llamatop.engines.work import Plan, Work
 from llamatop.events import (
     RequestAdmitted,
@@ -21,7 +22,7 @@ class Bench:
 
     def __init__(self, concurrency: int = 2, requests: int | None = 4, **plan: object) -> None:
         self.clock, self.outbox = ManualClock(), Outbox()
-        full = Plan(0, concurrency, requests, 8, 4, **plan)  # type: ignore[arg-type]
+        full = Plan(0, concurrency, requests, alike(8, 4), **plan)  # type: ignore[arg-type]
         self.work = Work(full, itertools.count(), self.clock, self.outbox)
 
     def told(self, kind: type) -> list:
