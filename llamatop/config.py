@@ -36,7 +36,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: tuple[int, ...] = (1,)
     """Requests in flight, one level after another."""
     requests: int | None = None
-    """Measured requests per level; None: four times the concurrency, or until stopped."""
+    """Measured requests per level; None: four times the concurrency, or until something else ends
+    it."""
     endless: bool = False
     """Run the last level until stopped, whatever `requests` says."""
     rate: float | None = None
@@ -60,6 +61,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What the lengths of prompts are drawn from; None: all have `prompt_toks`."""
     gen_lengths: Lengths | None = None
     """What the lengths of outputs are drawn from; None: all have `gen_toks`."""
+    until_ci: float | None = None
+    """End a level when half the width of its steady throughput's 95 % confidence interval is no
+    more than this share of it."""
     prompts: str | None = None
     """A file of prompts (see `prompt_file`); None: made up, of the lengths asked for."""
 
@@ -85,7 +89,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Measured requests of a level; None: until stopped."""
         if self.endless:
             return None
-        if self.requests is not None:
+        if self.requests is not None or self.until_ci is not None:
             return self.requests
         return concurrency if self.until_oom else 4 * concurrency
 
@@ -115,7 +119,18 @@ def checked(config: RunConfig) -> RunConfig:
         raise InputError(f"--rate {config.rate:g}: must be more than 0 requests a second")
     if config.max_time is not None and not config.max_time > 0:
         raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds")
+    if config.until_ci is not None:
+        _check_until_ci(config, config.until_ci)
     return config
+
+
+def _check_until_ci(config: RunConfig, share: float) -> None:
+    if not 0 < share < 1:
+        raise InputError(
+            f"--until-ci {share:g}: must be a share between 0 and 1, as 0.05 for 5 percent"
+        )
+    if config.until_oom:
+        raise InputError("--until-ci and --until-oom: choose one, they end levels differently")
 
 
 def _in_range(option: str, value: int, low: int, high: int) -> None:

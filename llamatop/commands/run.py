@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from llamatop import __version__
 from llamatop.commands.parser import Parser
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 EXIT_DOES_NOT_FIT = 3
 """With --check-oom: the smallest level asked for does not fit."""
+
+UNTIL_CI_SECONDS = 120.0
+"""Per level at most with --until-ci, where no --max-time is given."""
 
 _DESCRIPTION = """\
 htop for LLM inference: run a model, watch every request, record it, replay it.
@@ -55,7 +58,11 @@ def _run_parser() -> Parser:
     add("--rate", type=float, metavar="R",
         help="open loop: arrivals per second, --concurrency of them at once at most")  # fmt: skip
     add("--slo", metavar="T", help="targets in seconds for goodput, as ttft=0.5,tpot=0.05")
-    add("--max-time", type=float, metavar="S", help="seconds per level at most")
+    add("--max-time", type=float, metavar="S",
+        help="seconds per level at most (none; with --until-ci 120)")  # fmt: skip
+    add("--until-ci", type=float, metavar="X",
+        help="end a level when half the 95 %% confidence interval of its steady throughput is at "
+        "most this share of it, as 0.05 (--requests and --max-time end it too)")  # fmt: skip
     add("--prompt-toks", metavar="N",
         help="tokens in (128), or drawn: 64:512, normal:256,64 or lognormal:256,64")  # fmt: skip
     add("--gen-toks", metavar="N", help="tokens out (32; the UI 200), or drawn likewise")
@@ -85,6 +92,9 @@ def main(arguments: list[str]) -> int:
     if args.record:
         from llamatop.commands.record import record
 
+        if config.max_time != args.max_time:
+            print(f"--until-ci: {config.max_time:g} s per level at most (--max-time)",
+                  file=sys.stderr)  # fmt: skip
         return record(config, args.out, args.record_text, args.json)
     if args.json:
         raise InputError("--json goes with --record")
@@ -105,6 +115,18 @@ def _fits(config: RunConfig) -> bool:
     if not fits:
         print(text(found), file=sys.stderr)
     return fits
+
+
+def _endless(args: argparse.Namespace, levels: int) -> bool:
+    """Whether nothing but the person ends the run."""
+    open_ended = args.requests is None and args.until_ci is None
+    return not args.record and open_ended and levels == 1
+
+
+def _max_time(args: argparse.Namespace) -> float | None:
+    """An interval that is never reached must not keep a run for ever."""
+    unlimited = args.until_ci is not None and args.max_time is None
+    return UNTIL_CI_SECONDS if unlimited else cast("float | None", args.max_time)
 
 
 def _longest_output(prompts: str | None, usual: int) -> int:
@@ -139,9 +161,10 @@ def _config(args: argparse.Namespace) -> RunConfig:
             engine=args.engine,
             concurrency=levels,
             requests=args.requests,
-            endless=not args.record and args.requests is None and len(levels) == 1,
+            endless=_endless(args, len(levels)),
             rate=args.rate,
-            max_time=args.max_time,
+            max_time=_max_time(args),
+            until_ci=args.until_ci,
             until_oom=args.until_oom,
             slo=parse_slo(args.slo) if args.slo else {},
             prompt_toks=prompt,

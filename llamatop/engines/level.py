@@ -67,7 +67,9 @@ class LevelRun:
             self._work.fail_rest(error)
         with self._turn:
             self._over = True
-            self._end("stopped" if outcome == "ok" and self._stopped else outcome, error)
+            if outcome == "ok" and self._stopped:
+                outcome = "stopped"
+            self._end(outcome, error, self._work if outcome == "ok" else None)
 
     def resize(self, level: int, concurrency: int) -> None:
         """Another number of requests in flight, as a level of its own; an empty one at the end."""
@@ -115,6 +117,7 @@ class LevelRun:
             size=self._sizes.at,
             max_time=self._config.max_time,
             arrivals=self._arrivals(),
+            until_ci=self._config.until_ci,
         )
 
     def _arrivals(self) -> Iterator[float] | None:
@@ -148,7 +151,8 @@ class LevelRun:
         now = self._clock.now()
         self._outbox.put(LevelStarted(now, self._level, self._concurrency, requests))
 
-    def _end(self, outcome: Outcome, error: str) -> None:
+    def _end(self, outcome: Outcome, error: str, work: Work | None = None) -> None:
+        """Tell the end, and what there was enough of, where `work` came to its own end."""
         self._outbox.put(
             LevelEnded(
                 self._clock.now(),
@@ -157,5 +161,7 @@ class LevelRun:
                 host_peak_bytes=peak_bytes() if self._peaks_known else None,
                 device_peak_bytes=self._engine.device_peak(),
                 error=error,
+                ended_by=work.ended_by if work else "",
+                enough_at=work.enough_at if work else None,
             )
         )

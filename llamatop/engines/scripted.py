@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+import msgspec
+
 from llamatop.clock import SECOND, Clock, ManualClock
 from llamatop.config import RunConfig
 from llamatop.engines.base import GivenSize, Job, WorkLike
@@ -183,9 +185,8 @@ def _started(config: RunConfig) -> RunStarted:
 
 def _settled(events: list[Event]) -> list[Event]:
     """Without what this process really measured, so that every machine makes the same events."""
-    peak = {"host_peak_bytes": 900_000_000}
     return [
-        LevelEnded(e.time, e.level, e.outcome, error=e.error, **peak)
+        msgspec.structs.replace(e, host_peak_bytes=900_000_000, device_peak_bytes=None)
         if isinstance(e, LevelEnded)
         else e
         for e in events

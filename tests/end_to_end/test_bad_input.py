@@ -28,6 +28,8 @@ from .conftest import Llamatop
         (["--prompts", "good.jsonl", "--weights", "random"], "has no tokenizer"),
         (["--requests", "0"], "--requests 0"),
         (["--max-time", "0"], "--max-time 0"),
+        (["--until-ci", "5"], "--until-ci 5"),
+        (["--until-ci", "0.1", "--until-oom"], "--until-oom"),
         (["--bogus"], "--bogus"),
         (["--model", "nobody/no-such-model"], "nobody/no-such-model"),
         (["--model", "meta-llama/Llama-3.1-8B-Instruct"], "--weights random"),

@@ -28,6 +28,7 @@ def run_command(config: RunConfig) -> list[str]:
         ("--device", config.device, plain.device),
         ("--rate", config.rate, None),
         ("--max-time", config.max_time, None),
+        ("--until-ci", config.until_ci, None),
         ("--slo", _slo(config.slo), ""),
         ("--seed", config.seed, plain.seed),
     ):
