@@ -145,10 +145,10 @@ def _config(args: argparse.Namespace) -> RunConfig:
 
     if args.prompts is not None and args.prompt_toks is not None:
         raise InputError("--prompts and --prompt-toks: a file's prompts have their own lengths")
-    prompt, prompt_lengths = parse_lengths("--prompt-toks", args.prompt_toks or "128")
-    gen, gen_lengths = parse_lengths(
-        "--gen-toks", args.gen_toks or ("32" if args.record else "200")
-    )
+    asked_in, asked_out = args.prompt_toks, args.gen_toks
+    usual = "32" if args.record else "200"
+    prompt, prompt_lengths = parse_lengths("--prompt-toks", "128" if asked_in is None else asked_in)
+    gen, gen_lengths = parse_lengths("--gen-toks", usual if asked_out is None else asked_out)
     longest = _longest_output(args.prompts, gen)
     if args.prompts is not None and gen_lengths is None:
         gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing

@@ -45,7 +45,8 @@ def _given(
         ids = list(tokenizer.encode(prompt.text).ids)
     if not ids:
         raise InputError(f"{where}: the tokenizer of {config.model} makes no token of it")
-    most = prompt.output_tokens or config.gen_toks
+    usual = config.gen_lengths.longest if config.gen_lengths else config.gen_toks
+    most = prompt.output_tokens or usual
     if source.context is not None and len(ids) + most > source.context:
         raise InputError(
             f"{where}: {len(ids)} tokens and {most} to generate make {len(ids) + most}: "

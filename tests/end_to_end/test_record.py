@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from llamatop.lengths import Lengths
 from llamatop.recording.reader import open_recording
 from llamatop.replay import fold
 
@@ -189,6 +190,10 @@ def test_a_level_that_ends_by_its_interval(llamatop: Llamatop) -> None:
     assert level["completed"] == level["requests"] >= 40
     assert known["high"] - known["low"] <= 2 * 0.3 * known["mean"]
     assert level["steady_from_s"] >= 0
+    session = fold(open_recording(str(llamatop.folder / "run.parquet")).events)
+    assert session.started
+    assert session.started.config.prompt_lengths == Lengths("uniform", 1, 9)
+    assert session.started.config.gen_lengths == Lengths("normal", 4, 1)
     assert llamatop("replay", "run.parquet", "--json").out == done.out
 
 

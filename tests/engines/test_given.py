@@ -11,6 +11,7 @@ from llamatop.engines.given import given_prompts
 from llamatop.engines.prompts import Given
 from llamatop.engines.resolve import Source, resolve
 from llamatop.errors import InputError
+from llamatop.lengths import Lengths
 from tests.engines.conftest import silent
 
 
@@ -66,6 +67,17 @@ def test_what_does_not_fit_is_told_by_its_line(tmp_path: Path, tokenizer: Tokeni
     lines = ('"short"', '{"prompt": "short", "output_tokens": 100000}')
     with pytest.raises(InputError, match=r"line 2: .* takes at most"):
         given_prompts(asked(tmp_path, *lines), source(), tokenizer)
+
+
+def test_a_line_is_not_measured_by_another_lines_output(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    long = "word " * 300
+    config = asked(
+        tmp_path, f'"{long}"', '{"prompt": "short", "output_tokens": 2000}',
+        gen_toks=2000, gen_lengths=Lengths("uniform", 8, 8),
+    )  # fmt: skip
+    assert len(given_prompts(config, source(), tokenizer)) == 2
 
 
 def test_without_a_tokenizer_there_are_no_tokens(tmp_path: Path) -> None:
