@@ -226,7 +226,9 @@ class Session:
     def _move(self, request: Request, to: int) -> None:
         """A request belongs to the level that admitted it."""
         old, new = self.levels.get(request.level), self.levels.get(to)
-        if new is not None and not request.warmup:
+        if new is None:
+            return
+        if not request.warmup:
             if old is not None:
                 old.requests.remove(request)
             new.requests.append(request)
