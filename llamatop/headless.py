@@ -16,7 +16,7 @@ from llamatop.levels import level_figures
 from llamatop.live import LiveRun
 from llamatop.metrics import current_rate
 from llamatop.pump import Pump
-from llamatop.reports.summary import headline
+from llamatop.reports.summary import ended_text, headline, steady_text
 from llamatop.session import Level, Session
 
 STEP_SECONDS = 0.1
@@ -113,10 +113,14 @@ class Progress:
 def level_line(session: Session, level: Level) -> str:
     """A finished level in one line."""
     figures = level_figures(session, level)
+    until_ci = session.started.config.until_ci if session.started else None
+    steady, why = figures.steady, ended_text(level.ended_by, until_ci)
     return (
         f"concurrency {level.concurrency}: {level.outcome}, "
         f"{figures.completed} of {figures.requests} requests, "
         f"{number(figures.output_rate)} tok/s, peak {size(figures.host_peak_bytes)}"
+        + (f", steady {steady_text(steady)}" if until_ci is not None and steady else "")
+        + (f", ended by {why}" if why else "")
     )
 
 

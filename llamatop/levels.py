@@ -6,6 +6,7 @@ of all. What cannot be known is None.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from llamatop.metrics import duration, e2e, gaps, meets, queue_time, tpot, ttft
 from llamatop.session import Level, Request, Session
 from llamatop.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.stats import Distribution, distribution
+from llamatop.steady import Steady, Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class LevelFigures:
     """Output tokens per second."""
     steady_rate: float | None
     """Output tokens per second while as many requests as the concurrency were in flight."""
+    steady: Steady | None
+    """When its throughput became steady, and how well it is known from then on; see `steady`."""
+    ended_by: str
+    """`requests`, `time` or `interval`; empty where something else ended it."""
     request_rate: float | None
     """Completed requests per second."""
     goodput: float | None
@@ -80,6 +86,8 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         duration=seconds,
         output_rate=_per_second(output, seconds),
         steady_rate=steady_rate(requests, level.concurrency),
+        steady=steady_part(level),
+        ended_by=level.ended_by,
         request_rate=_per_second(len(done), seconds),
         goodput=_goodput(session, done, seconds),
         ttft=_spread(ttft(request) for request in done),
@@ -97,6 +105,45 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         mfu=level_mfu(session, level),
         held_back_by=level_held_back_by(session, level),
     )
+
+
+def steady_part(level: Level) -> Steady | None:
+    """The steady part of a level, before it drains; None where there is none to be found."""
+    if level.forgotten or not level.requests:
+        return None
+    until = _drains_from(level) if level.enough_at is None else level.enough_at
+    ends = sorted(
+        (request.ended, request.tokens)
+        for request in level.requests
+        if request.state == "done" and request.ended is not None and request.ended <= until
+    )
+    windows = Windows(level.concurrency)
+    windows.begin(min(request.scheduled for request in level.requests))
+    for time, tokens in ends:
+        windows.complete(time, tokens)
+    return windows.steady()
+
+
+def _drains_from(level: Level) -> int:
+    """Until when a level's slots were in use (ns): its last requests are followed by no others.
+
+    Where requests come in waves, as static batches, a whole wave counts, and one that is not
+    whole does not.
+    """
+    begun = sorted(request.admitted for request in level.requests if request.admitted is not None)
+    ended = sorted(request.ended for request in level.requests if request.ended is not None)
+    if not begun:
+        return 0
+    last_wave = next(
+        (place for place in range(len(begun) - 1, 0, -1) if bisect(ended, begun[place]) >= place), 0
+    )
+    of_wave = len(begun) - last_wave
+    if of_wave < level.concurrency:
+        return begun[last_wave]
+    if of_wave == level.concurrency:
+        return ended[-1] if ended else begun[-1]
+    after = bisect(ended, begun[-1])
+    return ended[after] if after < len(ended) else begun[-1]
 
 
 def steady_rate(requests: list[Request], concurrency: int) -> float | None:

@@ -10,6 +10,7 @@ import pytest
 
 from llamatop.config import RunConfig
 from llamatop.engines.host import SCRIPTED_STEP
+from llamatop.levels import level_figures
 from llamatop.live import LiveRun, warm_engine
 from llamatop.pump import Pump
 from llamatop.session import Session
@@ -185,3 +186,23 @@ def test_the_children_end_with_their_parent(run: Callable[..., Run]) -> None:
         child._process.stdin.close()  # as the kernel does when the parent is gone
     _, alive = psutil.wait_procs(children, timeout=1)
     assert not alive
+
+
+def test_a_level_ends_when_its_throughput_is_known(run: Callable[..., Run]) -> None:
+    one = run(step=0.004, concurrency=(2,), until_ci=0.5, gen_toks=4)
+    one.until(lambda: one.live.ended)
+    (level,) = one.session.levels.values()
+    assert (level.outcome, level.ended_by) == ("ok", "interval")
+    assert level.planned is None
+    assert {request.state for request in level.requests} == {"done"}, "none was cut off"
+    steady = level_figures(one.session, level).steady
+    assert steady is not None and steady.relative <= 0.5
+
+
+def test_a_level_that_had_its_requests_or_its_time_says_so(run: Callable[..., Run]) -> None:
+    one = run(requests=2)
+    one.until(lambda: one.live.ended)
+    assert one.session.levels[0].ended_by == "requests"
+    late = run(step=0.01, requests=9999, max_time=0.3)
+    late.until(lambda: late.live.ended)
+    assert (late.session.levels[0].outcome, late.session.levels[0].ended_by) == ("ok", "time")

@@ -70,12 +70,11 @@ class _Workers:
                 return
 
     def _generate(self, job: Job) -> None:
-        prompts = self.engine.prompts([job.id], [job.prompt_tokens])
+        prompts = self.engine.prompts([job])
         try:
             with torch.inference_mode():
                 self.engine.loaded.model.generate(
-                    prompts,
-                    attention_mask=torch.ones_like(prompts),
+                    **prompts,
                     max_new_tokens=job.max_tokens,
                     streamer=_Stream(self, job),
                 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from llamatop.config import RunConfig
 from llamatop.engines.base import Engine
 from llamatop.engines.batch import BatchEngine
@@ -22,6 +24,9 @@ def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
     `auto` is static batches: as fast as any on a CPU, and on an H100 1.3 to 5 times as fast as
     continuous batching, which without flash attention masks every page of the pool.
     """
+    if sizes := loaded.prompts.given_sizes:
+        longest = max(prompt for prompt, _ in sizes)
+        config = msgspec.structs.replace(config, prompt_toks=longest)
     if config.engine != "auto":
         if config.engine not in ENGINES:
             raise InputError(f"--engine {config.engine}: use one of auto, {', '.join(ENGINES)}")

@@ -14,6 +14,7 @@ from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.hardware.host import memory as host_memory
 from llamatop.predict import memory
+from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.devices import Published, smallest
 from llamatop.predict.fit import Verdict, largest, longest, verdict
 from llamatop.predict.forecast import architecture_of, trace_model
@@ -92,6 +93,7 @@ def place_there(published: Published) -> Place:
 
 def check(config: RunConfig, place: Place) -> Check:
     """Check one model at the levels of `config`; InputError if it cannot be traced."""
+    config = with_longest_prompt(config)
     levels, prompt, tokens = list(config.concurrency), config.prompt_toks, config.gen_toks
     engine = memory.resolve_engine(config.engine, place.device)
     hopeless = _is_hopeless(config, place)

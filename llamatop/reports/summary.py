@@ -6,8 +6,10 @@ from typing import Any
 
 from llamatop.formatting import UNKNOWN, duration, number, percent, size
 from llamatop.levels import LevelFigures, level_figures
+from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.stats import Distribution
+from llamatop.steady import Steady
 
 SCHEMA = 1
 """Version of the JSON object."""
@@ -48,6 +50,9 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "duration_s": figures.duration,
         "output_tok_s": figures.output_rate,
         "steady_output_tok_s": figures.steady_rate,
+        "steady_from_s": figures.steady.start if figures.steady else None,
+        "steady_tok_s": _interval(figures.steady),
+        "ended_by": figures.ended_by or None,
         "request_s": figures.request_rate,
         "goodput_s": figures.goodput,
         "ttft_s": _spread(figures.ttft),
@@ -74,8 +79,16 @@ def _spread(values: Distribution | None) -> dict[str, float | None]:
     return {name: getattr(values, name) if values else None for name in names}
 
 
-def level_lines(figures: LevelFigures) -> list[str]:
-    """One level for a person to read, a figure a line."""
+def _interval(steady: Steady | None) -> dict[str, float | None]:
+    """Mean and 95 % confidence interval of the steady throughput."""
+    if steady is None:
+        return {"mean": None, "low": None, "high": None}
+    low, high = steady.rate - steady.half_width, steady.rate + steady.half_width
+    return {"mean": steady.rate, "low": low, "high": high}
+
+
+def level_lines(figures: LevelFigures, until_ci: float | None = None) -> list[str]:
+    """One level for a person to read, a figure a line; `until_ci` is what it was to reach."""
     title = f"concurrency {figures.concurrency}"
     if figures.outcome != "ok":
         title += f": {figures.outcome or 'cut off'}"
@@ -85,6 +98,7 @@ def level_lines(figures: LevelFigures) -> list[str]:
         _row("requests completed", _completed(figures)),
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
         _row("total throughput", f"{number(figures.output_rate)} tok/s"),
+        *_steady(figures, until_ci),
         *(
             []
             if figures.goodput is None
@@ -99,6 +113,35 @@ def level_lines(figures: LevelFigures) -> list[str]:
         _spread_row("ITL", figures.itl),
         _spread_row("E2E", figures.e2e),
     ]
+
+
+def _steady(figures: LevelFigures, until_ci: float | None) -> list[str]:
+    """The steady throughput where there is one, and why the level ended where that was open."""
+    rows = []
+    if figures.steady is not None:
+        rows.append(_row("steady state", steady_text(figures.steady)))
+    elif until_ci is not None:
+        rows.append(_row("steady state", "not found: too few requests, or still drifting"))
+    if why := ended_text(figures.ended_by, until_ci):
+        rows.append(_row("ended by", why))
+    return rows
+
+
+def steady_text(steady: Steady) -> str:
+    """The steady throughput with its interval."""
+    known = f"{number(steady.rate)} tok/s ± {steady.relative:.1%}"
+    return f"{known} (95 %), from {duration(steady.start)} on"
+
+
+def ended_text(ended_by: str, until_ci: float | None) -> str:
+    """Why a level ended; empty where it simply had its requests."""
+    if ended_by == "interval":
+        return f"its interval, ± {until_ci or 0:.1%} or less"
+    if ended_by == "time":
+        return "--max-time" + (f", before ± {until_ci:.1%}" if until_ci is not None else "")
+    if ended_by == "requests" and until_ci is not None:
+        return f"--requests, before ± {until_ci:.1%}"
+    return ""
 
 
 def _completed(figures: LevelFigures) -> str:
@@ -165,5 +208,15 @@ def headline(session: Session) -> str:
 
 def table(session: Session) -> str:
     """All levels for a person to read."""
-    blocks = ["\n".join(level_lines(figures)) for figures in all_figures(session)]
-    return "\n\n".join([headline(session), *blocks])
+    until_ci = session.started.config.until_ci if session.started else None
+    blocks = ["\n".join(level_lines(figures, until_ci)) for figures in all_figures(session)]
+    return "\n\n".join(["\n".join([headline(session), *_lengths(session)]), *blocks])
+
+
+def _lengths(session: Session) -> list[str]:
+    """What was asked for, where not all requests asked for the same."""
+    if session.started is None or not session.started.config.varied:
+        return []
+    config = session.started.config
+    asked = f"prompts {one_line(config.prompt_spelling)}, outputs {config.gen_spelling}"
+    return [f"{asked}; memory is predicted as if all had the longest"]
