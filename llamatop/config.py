@@ -66,6 +66,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     more than this share of it."""
     prompts: str | None = None
     """A file of prompts (see `prompt_file`); None: made up, of the lengths asked for."""
+    memory: int | None = None
+    """Bytes that the engine process may take on a CPU; None: all there is."""
 
     @property
     def varied(self) -> bool:

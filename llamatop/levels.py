@@ -63,6 +63,8 @@ class LevelFigures:
     """Model FLOPs utilisation, a share of 1."""
     held_back_by: str | None
     """What most kept it from being faster."""
+    memory_ended_in: str | None
+    """Where memory ended: `prefill`, `decode` or both; None: it did not, or nobody knows."""
 
 
 def level_figures(session: Session, level: Level) -> LevelFigures:
@@ -104,6 +106,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         mbu=level_mbu(session, level),
         mfu=level_mfu(session, level),
         held_back_by=level_held_back_by(session, level),
+        memory_ended_in=memory_ended_in(session, level),
     )
 
 
@@ -187,6 +190,15 @@ def host_peak(session: Session, level: Level) -> int | None:
         if sample.engine_bytes is not None and level.started <= sample.time <= until
     )
     return max(sampled, default=None)
+
+
+def memory_ended_in(session: Session, level: Level) -> str | None:
+    """What the requests were at that were lost when memory ended, warm-up included."""
+    if level.outcome != "oom":
+        return None
+    lost = [r for r in session.requests.values() if r.level == level.id and r.state == "failed"]
+    phases = {"decode" if request.tokens else "prefill" for request in lost}
+    return " and ".join(sorted(phases, reverse=True)) or None
 
 
 def baseline(session: Session) -> int | None:

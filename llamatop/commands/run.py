@@ -78,6 +78,8 @@ def _run_parser() -> Parser:
         help="predict first, and stop with the verdict if it cannot fit (exit 3)")  # fmt: skip
     add("--until-oom", action="store_true",
         help="double the concurrency until memory ends, then find the most that works")  # fmt: skip
+    add("--memory", metavar="SIZE",
+        help="the engine may take so much on a CPU, as 2GB (all there is, less 5 %%)")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--theme", help="the UI's colours")
     return parser
@@ -142,6 +144,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
     from llamatop.config import RunConfig, checked, parse_slo
     from llamatop.lengths import Lengths, parse_lengths
+    from llamatop.predict.fit import parse_size
 
     if args.prompts is not None and args.prompt_toks is not None:
         raise InputError("--prompts and --prompt-toks: a file's prompts have their own lengths")
@@ -176,5 +179,6 @@ def _config(args: argparse.Namespace) -> RunConfig:
             device=args.device,
             seed=args.seed,
             text=args.record_text or not args.record,
+            memory=parse_size(args.memory) if args.memory else None,
         )
     )

@@ -16,6 +16,8 @@ _NO_MEMORY = (
     "not enough memory",
     "out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
+    "can't start new thread",  # no room for its stack
+    "could not create a primitive",  # oneDNN, when it gets no memory for its kernel
 )
 
 MEMORY_ERRORS = (MemoryError, RuntimeError)

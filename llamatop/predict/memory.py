@@ -6,9 +6,11 @@ allocates there, and the device's context beside it. Pure arithmetic; measures n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
+from llamatop.events import Event
 from llamatop.predict.traced import STEPS, Peak, Shape, Trace
 
 MIB = 2**20
@@ -64,6 +66,15 @@ class Prediction:
     def peak_bytes(self) -> int:
         """What must be free where the model is to run."""
         return sum(self.parts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """What is known of a run before its first level."""
+
+    events: list[Event]
+    peak: Callable[[int], Prediction | None]
+    """Of a level with so many requests in flight, whenever one begins; None: not known."""
 
 
 def resolve_engine(engine: str, device: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from llamatop.formatting import UNKNOWN, duration, number, percent, size
 from llamatop.levels import LevelFigures, level_figures
+from llamatop.reports.frontier import memory_end, memory_end_line
 from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.stats import Distribution
@@ -17,7 +19,7 @@ SCHEMA = 1
 
 def summary(session: Session, recording: str | None) -> dict[str, Any]:
     """The JSON object of a run (`schema` 1). What was not measured is None."""
-    model = session.model
+    model, end = session.model, memory_end(session)
     return {
         "schema": SCHEMA,
         "model": session.started.config.model if session.started else None,
@@ -29,6 +31,7 @@ def summary(session: Session, recording: str | None) -> dict[str, Any]:
         "recording": recording,
         "complete": session.ended is not None,
         "levels": [level_summary(figures) for figures in all_figures(session)],
+        "memory_end": None if end is None else asdict(end),
     }
 
 
@@ -71,6 +74,7 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "mbu": figures.mbu,
         "mfu": figures.mfu,
         "held_back_by": figures.held_back_by,
+        "memory_ended_in": figures.memory_ended_in,
     }
 
 
@@ -89,12 +93,11 @@ def _interval(steady: Steady | None) -> dict[str, float | None]:
 
 def level_lines(figures: LevelFigures, until_ci: float | None = None) -> list[str]:
     """One level for a person to read, a figure a line; `until_ci` is what it was to reach."""
-    title = f"concurrency {figures.concurrency}"
-    if figures.outcome != "ok":
-        title += f": {figures.outcome or 'cut off'}"
-        title += f" ({figures.error})" if figures.error else ""
+    memory = [_row("peak memory", _memory(figures)), *_predicted(figures)]
+    if figures.outcome == "oom" and not figures.completed:  # nothing else was measured
+        return [_title(figures), *memory, _row("last words", figures.error)]
     return [
-        title,
+        _title(figures),
         _row("requests completed", _completed(figures)),
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
         _row("total throughput", f"{number(figures.output_rate)} tok/s"),
@@ -104,8 +107,7 @@ def level_lines(figures: LevelFigures, until_ci: float | None = None) -> list[st
             if figures.goodput is None
             else [_row("goodput", f"{number(figures.goodput)} requests/s")]
         ),
-        _row("peak memory", _memory(figures)),
-        *_predicted(figures),
+        *memory,
         *_utilised(figures),
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
         _spread_row("TTFT", figures.ttft),
@@ -144,6 +146,19 @@ def ended_text(ended_by: str, until_ci: float | None) -> str:
     return ""
 
 
+def _title(figures: LevelFigures) -> str:
+    title = f"concurrency {figures.concurrency}"
+    match figures.outcome:
+        case "ok":
+            return title
+        case "oom":
+            where = f" in {figures.memory_ended_in}" if figures.memory_ended_in else ""
+            return f"{title}: out of memory{where}"
+        case _:
+            why = f" ({figures.error})" if figures.error else ""
+            return f"{title}: {figures.outcome or 'cut off'}{why}"
+
+
 def _completed(figures: LevelFigures) -> str:
     text = f"{figures.completed} of {figures.requests}"
     text += f", {figures.failed} failed" if figures.failed else ""
@@ -157,6 +172,8 @@ def _predicted(figures: LevelFigures) -> list[str]:
         (figures.predicted_device_bytes, figures.device_peak_bytes),
         (figures.predicted_host_bytes, figures.host_peak_bytes),
     )
+    if figures.outcome == "oom":  # what was measured is not all that was needed
+        return [_row("predicted peak", size(said)) for said, _ in pairs if said]
     return [
         _row("predicted peak", f"{size(said)}, {said / found - 1:+.1%} of what was measured")
         for said, found in pairs
@@ -210,6 +227,8 @@ def table(session: Session) -> str:
     """All levels for a person to read."""
     until_ci = session.started.config.until_ci if session.started else None
     blocks = ["\n".join(level_lines(figures, until_ci)) for figures in all_figures(session)]
+    end = memory_end(session)
+    blocks += [] if end is None else [memory_end_line(end)]
     return "\n\n".join(["\n".join([headline(session), *_lengths(session)]), *blocks])
 
 
