@@ -32,8 +32,8 @@ def watch(config: RunConfig, desk: Desk, choose: bool, theme: str | None) -> int
     for line in desk.kept:
         print(line, file=sys.stderr)
     refused = app.pump.session.refused
-    if app.refusal is not None:
-        raise app.refusal
+    if app.changing.refusal is not None:
+        raise app.changing.refusal
     if refused is not None:
         raise InputError(refused)
     return code

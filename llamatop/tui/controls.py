@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,9 @@ from llamatop.events import Event
 from llamatop.pump import Pump, Source
 from llamatop.replay import Replay
 from llamatop.session import Session
+
+Orders = dict[str, Callable[..., None]]
+"""What a part of the screen can be asked to do, by the names that `keys` gives."""
 
 
 class Live(Source, Protocol):

@@ -59,6 +59,8 @@ class Monitor(Widget):
         self, palette: Palette, keys: Callable[[Frame], list[Key]], transport: bool
     ) -> None:
         super().__init__(id="monitor")
+        self.keys = keys
+        """Those that work now, for a frame."""
         self._transport = transport
         self._palette = palette
         self._last: Frame | None = None

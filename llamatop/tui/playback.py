@@ -8,6 +8,7 @@ from llamatop.clock import SECOND
 from llamatop.events import EngineLost, Event, LevelStarted, RequestFailed
 from llamatop.pump import Pump
 from llamatop.replay import Replay
+from llamatop.tui.controls import Orders
 from llamatop.tui.frame import Playback
 
 _KINDS = {LevelStarted: "level", RequestFailed: "failure", EngineLost: "failure"}
@@ -23,6 +24,14 @@ class Player:
         self._pump = pump
         self._replay = replay
         self._marks: tuple[tuple[int, str], ...] = ()
+        self.orders: Orders = {
+            "toggle_pause": self.toggle,
+            "more": lambda: self.faster(1),
+            "less": lambda: self.faster(-1),
+            "seek": self.skip,
+            "step": self.step,
+            "to_mark": self.to_mark,
+        }
 
     def find_marks(self) -> None:
         """Look through the recording for levels and failures."""

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llamatop.pump import Pump
 from llamatop.session import Request
-from llamatop.tui.controls import Live
+from llamatop.tui.controls import Live, Orders
+
+SWEEP = (1, 2, 4, 8, 16)
+"""Levels of the sweep that a key starts."""
 
 
 class Steering:
-    """Gives orders; what became of them shows in the events that follow."""
+    """Gives orders; what became of them shows in the events that follow.
 
-    def __init__(self, pump: Pump, live: Live) -> None:
+    `selected` is the request under the cursor; `tell` shows a person (title, line).
+    """
+
+    def __init__(
+        self,
+        pump: Pump,
+        live: Live,
+        selected: Callable[[], Request | None],
+        tell: Callable[[str, str], None],
+    ) -> None:
         self._pump = pump
         self._live = live
+        self._selected = selected
+        self._tell = tell
         self._wanted: tuple[int, int] | None = None
         """(level, concurrency) asked for last, for as long as no other level has begun."""
+        self.orders: Orders = {
+            "toggle_pause": self.toggle_pause,
+            "more": lambda: self.turn(1),
+            "less": lambda: self.turn(-1),
+            "cancel": self.cancel,
+            "sweep": self.sweep,
+        }
 
     def toggle_pause(self) -> None:
         """Hold new requests back, or let them go on."""
@@ -32,10 +55,17 @@ class Steering:
             self._wanted = (level.id, wished)
             self._live.resize(wished)
 
-    def cancel(self, request: Request | None) -> None:
-        """Take a request back, if it is still running."""
+    def cancel(self) -> None:
+        """Take the selected request back, if it is still running."""
+        request = self._selected()
         if request is not None and request.active:
             self._live.cancel(request.id)
+
+    def sweep(self) -> None:
+        """From here on levels of 1, 2, 4 … requests at once, to the end."""
+        if self._pump.session.model is not None:
+            self._live.sweep(SWEEP)
+            self._tell("sweep", "levels " + " ".join(map(str, SWEEP)))
 
 
 def next_concurrency(concurrency: int, direction: int) -> int:

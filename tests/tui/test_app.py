@@ -170,7 +170,7 @@ async def test_a_double_click_maximises(run_events):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.double_click("#memory", offset=(5, 3))
-        assert app.choices.maximised == "memory"
+        assert app.looking.choices.maximised == "memory"
 
 
 async def test_the_cursor_moves_and_stays_on_its_request(run_events):
@@ -208,7 +208,7 @@ async def test_a_double_click_opens_a_row_and_maximises_nothing(run_events):
         await pilot.double_click("#table", offset=(10, 1))
         await pilot.pause()
         assert isinstance(app.screen, RequestScreen)
-        assert app.choices.maximised is None
+        assert app.looking.choices.maximised is None
 
 
 async def test_the_wheel_scrolls_the_table(run_events):
@@ -230,17 +230,17 @@ async def test_the_filter_is_typed_kept_and_dropped(run_events):
         before = app.monitor.table.rows
         await pilot.press("slash", *"fail")
         await pilot.pause()
-        assert app.choices.query == "fail"
+        assert app.looking.choices.query == "fail"
         assert 0 < app.monitor.table.rows < before
         await pilot.press("enter")
         await pilot.pause()
-        assert app.choices.query == "fail"
+        assert app.looking.choices.query == "fail"
         assert "/fail" in "\n".join(screen_text(app))
         await pilot.press("escape")
-        assert app.choices.query == ""
+        assert app.looking.choices.query == ""
         await pilot.press("slash", "q", "escape")
         await pilot.pause()
-        assert app.choices.query == ""
+        assert app.looking.choices.query == ""
         assert app.monitor.table.rows == before
         assert app.focused is app.monitor.table
 

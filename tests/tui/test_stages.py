@@ -14,10 +14,11 @@ from llamatop.events import Event
 from llamatop.pump import Pump
 from llamatop.replay import Replay
 from llamatop.session import Session
-from llamatop.tui.app import SWEEP, LlamatopApp
+from llamatop.tui.app import LlamatopApp
 from llamatop.tui.controls import Idle, Stage
 from llamatop.tui.meter import NoCost
 from llamatop.tui.start.screen import StartScreen
+from llamatop.tui.steering import SWEEP
 
 from .conftest import FakeLive, until
 

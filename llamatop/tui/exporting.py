@@ -1,0 +1,36 @@
+"""Saves the screen as it is and the charts of the run so far, in a new folder."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from datetime import datetime
+from pathlib import Path
+
+from textual.app import App
+
+from llamatop.errors import InputError
+from llamatop.sanitize import one_line
+from llamatop.session import Session
+from llamatop.tui.controls import Launcher
+
+
+async def export(app: App[None], launcher: Launcher | None, session: Session) -> None:
+    """Save both, and tell how many files and where, or why not."""
+    folder = Path("charts") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
+    picture = app.export_screenshot(title="llamatop")
+    taken = copy.deepcopy(session)
+    try:
+        files = await asyncio.to_thread(_save, launcher, folder, picture, taken)
+    except (OSError, InputError) as error:
+        told = one_line(f"nothing was exported: {error}")
+        app.notify(told, severity="warning", markup=False)
+    else:
+        app.notify(f"{files} files in {folder.absolute()}", title="exported", markup=False)
+
+
+def _save(launcher: Launcher | None, folder: Path, picture: str, session: Session) -> int:
+    """Write the picture and, where somebody draws them, the charts; how many files that are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "screen.svg").write_text(picture)
+    return 1 + (launcher.charts(session, folder) if launcher is not None else 0)
