@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llamatop.formatting import UNKNOWN, duration, number, percent, size
+from llamatop.clock import SECOND
+from llamatop.formatting import UNKNOWN, clock, duration, number, percent, size
 from llamatop.levels import LevelFigures, level_figures
 from llamatop.session import Session
 from llamatop.stats import Distribution
@@ -26,6 +27,7 @@ def summary(session: Session, recording: str | None) -> dict[str, Any]:
         "parameters": model.parameters if model else None,
         "recording": recording,
         "complete": session.ended is not None,
+        "joined_s": session.joined / SECOND if session.joined else None,
         "levels": [level_summary(figures) for figures in all_figures(session)],
     }
 
@@ -166,4 +168,11 @@ def headline(session: Session) -> str:
 def table(session: Session) -> str:
     """All levels for a person to read."""
     blocks = ["\n".join(level_lines(figures)) for figures in all_figures(session)]
-    return "\n\n".join([headline(session), *blocks])
+    return "\n\n".join([headline(session) + _joined(session), *blocks])
+
+
+def _joined(session: Session) -> str:
+    """Where the recording was started in the middle of the run."""
+    if not session.joined:
+        return ""
+    return f"\nrecorded from {clock(session.joined / SECOND)} on: the figures count from then"
