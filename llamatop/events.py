@@ -45,6 +45,8 @@ class RunStarted(Event, frozen=True):
     """UTC time of day, ISO 8601; the only one in a recording."""
     origin: int = 0
     """`time.monotonic_ns()` of the run's time 0."""
+    joined: int = 0
+    """When the recording began (ns), if it was started in the middle of the run; see `preface`."""
 
 
 class MachineMeasured(Event, frozen=True):
@@ -134,6 +136,8 @@ class LevelStarted(Event, frozen=True):
     level: int
     concurrency: int
     requests: int | None
+    ended_before: int = 0
+    """Measured requests that had ended before the recording joined the level."""
 
 
 class LevelEnded(Event, frozen=True):

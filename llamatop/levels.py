@@ -1,7 +1,8 @@
 """What each level of a run measured: every figure of a summary, derived from the raw times.
 
 Over the measured requests only: warm-up is left out. Latencies are of completed requests, tokens
-of all. What cannot be known is None.
+of all. Of a level that the recording joined in the middle, tokens and rates count from then on,
+latencies are those of the requests that completed since. What cannot be known is None.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llamatop.clock import SECOND
-from llamatop.metrics import duration, e2e, gaps, meets, queue_time, tpot, ttft
+from llamatop.metrics import (
+    duration,
+    e2e,
+    gaps,
+    meets,
+    output_tokens,
+    prompt_tokens,
+    queue_time,
+    tpot,
+    ttft,
+)
 from llamatop.session import Level, Request, Session
 from llamatop.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.stats import Distribution, distribution
@@ -71,8 +82,9 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
     """All figures of a level, over its measured requests."""
     requests = level.requests
     done = [request for request in requests if request.state == "done"]
-    output = sum(request.tokens for request in requests)
-    seconds = duration(requests)
+    since = level.joined
+    output = sum(output_tokens(request, since) for request in requests)
+    seconds = duration(requests, since)
     predicted = session.predicted.get(level.id)
     return LevelFigures(
         level=level.id,
@@ -83,7 +95,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         completed=len(done),
         failed=sum(request.state == "failed" for request in requests),
         cancelled=sum(request.state == "cancelled" for request in requests),
-        prompt_tokens=sum(request.prompt_tokens for request in requests),
+        prompt_tokens=sum(prompt_tokens(request, since) for request in requests),
         output_tokens=output,
         duration=seconds,
         output_rate=_per_second(output, seconds),

@@ -6,6 +6,7 @@ queue; tokens are counted, never chunks; warm-up is left out; what cannot be kno
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from llamatop.clock import SECOND
@@ -50,12 +51,26 @@ def decode_rate(request: Request) -> float | None:
     return 1 / per_token if per_token else None
 
 
-def duration(requests: list[Request]) -> float | None:
-    """Seconds from the first scheduled time to the last token; None without a token."""
+def duration(requests: list[Request], since: int | None = None) -> float | None:
+    """Seconds from the first scheduled time, or `since` (ns), to the last token; None without."""
     last = max((request.times[-1] for request in requests if request.times), default=None)
     if last is None:
         return None
-    return (last - min(request.scheduled for request in requests)) / SECOND
+    start = min(request.scheduled for request in requests) if since is None else since
+    return (last - start) / SECOND if last >= start else None
+
+
+def output_tokens(request: Request, since: int | None = None) -> int:
+    """Output tokens, or those from `since` (ns) on."""
+    if since is None:
+        return request.tokens
+    return sum(request.counts[bisect_left(request.times, since) :])
+
+
+def prompt_tokens(request: Request, since: int | None = None) -> int:
+    """Tokens of the prompt; 0 where its prefill was over before `since` (ns)."""
+    over = since is not None and bool(request.times) and request.times[0] < since
+    return 0 if over else request.prompt_tokens
 
 
 def meets(request: Request, slo: dict[str, float]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from llamatop.clock import SECOND, Clock, MonotonicClock
-from llamatop.events import Event
+from llamatop.events import Event, RunStarted
 from llamatop.sanitize import clean_event
 from llamatop.session import Session
 
@@ -31,7 +31,10 @@ class Replay:
         self.events = events
         self.speed = speed
         self.playing = True
-        self.position = 0
+        first = events[0] if events else None
+        self.start = first.joined if isinstance(first, RunStarted) else 0
+        """When the recording begins (ns): later than 0 where it was started during the run."""
+        self.position = self.start
         self._clock = clock or MonotonicClock()
         self._last = self._clock.now()
         self._due = list(accumulate((event.time for event in events), max))
@@ -68,7 +71,7 @@ class Replay:
 
     def seek(self, position: int) -> Session:
         """Go to a position; the session as it was then, for the caller's pump."""
-        self.position = min(max(position, 0), self.length)
+        self.position = max(min(position, self.length), self.start)
         self._next = bisect_right(self._due, self.position)
         return self._fold(self._next)
 

@@ -28,6 +28,7 @@ from llamatop.events import (
     ModelLoading,
     ModelRefused,
     ModelTraced,
+    Outcome,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
@@ -88,7 +89,7 @@ class Level:
     """Measured requests asked for; None: until stopped."""
     started: int
     ended: int | None = None
-    outcome: str | None = None
+    outcome: Outcome | None = None
     error: str = ""
     host_peak_bytes: int | None = None
     device_peak_bytes: int | None = None
@@ -98,7 +99,9 @@ class Level:
     requests: list[Request] = field(default_factory=list)
     """Its measured requests, in the order of arrival."""
     forgotten: int = 0
-    """Measured requests that are no longer in `requests` (see `Session.keep`)."""
+    """Measured requests that are not in `requests`: see `Session.keep` and `Session.joined`."""
+    joined: int | None = None
+    """When the recording joined it; None: it knows the whole level."""
 
 
 @dataclass
@@ -112,6 +115,8 @@ class Session:
     keep: int | None = None
     now: int = 0
     started: RunStarted | None = None
+    joined: int = 0
+    """When the recording began (ns): what was before is known of what was in flight then only."""
     loading: ModelLoading | None = None
     model: ModelLoaded | None = None
     refused: str | None = None
@@ -179,7 +184,7 @@ class Session:
         """The facts of which only the latest counts."""
         match event:
             case RunStarted():
-                self.started = event
+                self._begin(event)
             case ModelLoading():
                 self.loading = event
             case ModelLoaded():
@@ -200,6 +205,13 @@ class Session:
             case RunEnded():
                 self.ended = event
                 self.notable.append(event)
+
+    def _begin(self, event: RunStarted) -> None:
+        self.started = event
+        if event.joined:
+            self.joined = event.joined
+            self.now = max(self.now, event.joined)
+            self.notable.append(event)
 
     def _queue(self, event: RequestQueued) -> None:
         request = Request(
@@ -248,7 +260,7 @@ class Session:
 
     def _count(self, time: int, count: int) -> None:
         bins, place = self.token_bins, max(time, 0) // BIN
-        if place > LAST_BIN:
+        if place > LAST_BIN or time < self.joined:
             return
         if place >= len(bins):
             bins.extend([0] * (place + 1 - len(bins)))
@@ -276,7 +288,10 @@ class Session:
             level.forgotten += 1
 
     def _start_level(self, event: LevelStarted) -> None:
-        self.levels[event.level] = Level(event.level, event.concurrency, event.requests, event.time)
+        level = Level(event.level, event.concurrency, event.requests, event.time)
+        if event.time < self.joined:
+            level.joined, level.forgotten = self.joined, event.ended_before
+        self.levels[event.level] = level
         self.notable.append(event)
 
     def _end_level(self, event: LevelEnded) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from llamatop.clock import SECOND
-from llamatop.metrics import duration, queue_time, tpot
+from llamatop.metrics import duration, output_tokens, prompt_tokens, queue_time, tpot
 from llamatop.roofline import (
     Holds,
     Reads,
@@ -50,10 +50,13 @@ def level_mbu(session: Session, level: Level) -> float | None:
 
 def level_mfu(session: Session, level: Level) -> float | None:
     """Model FLOPs utilisation over a level, prompts and outputs; None where unknown."""
-    model, seconds = _model(session), duration(level.requests)
-    if model is None or seconds is None or session.machine is None:
+    since = level.joined
+    model, seconds = _model(session), duration(level.requests, since)
+    if not seconds or model is None or session.machine is None:
         return None
-    tokens = sum(r.prompt_tokens + r.tokens for r in level.requests if r.times)
+    tokens = sum(
+        prompt_tokens(r, since) + output_tokens(r, since) for r in level.requests if r.times
+    )
     return mfu(2.0 * model.active_parameters * tokens, seconds, session.machine.flops)
 
 

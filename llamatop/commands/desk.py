@@ -16,7 +16,7 @@ from llamatop.recording.place import default_path
 from llamatop.replay import Replay
 from llamatop.sanitize import one_line
 from llamatop.session import Session
-from llamatop.tui.controls import Stage
+from llamatop.tui.controls import Recorder, Stage
 
 KEPT_REQUESTS = 10_000
 """Requests that the screen of an endless run remembers; the recording has them all."""
@@ -27,7 +27,7 @@ class Desk:
 
     def __init__(self, out: str | None = None, save: bool = True, keep_text: bool = False) -> None:
         self._out = out
-        self._save = save
+        self.save = save
         self._keep_text = keep_text
         self._warm: Child | None = None
         self.kept: list[str] = []
@@ -35,7 +35,7 @@ class Desk:
 
     def run(self, config: RunConfig) -> Stage:
         """A run, not begun."""
-        if self._save and self._out is not None and os.path.lexists(self._out):
+        if self.save and self._out is not None and os.path.lexists(self._out):
             raise InputError(f"{one_line(self._out)} exists already; choose another name")
         scripted = config.engine == "scripted"
         engine, self._warm = (None if scripted else self._warm), None
@@ -50,26 +50,17 @@ class Desk:
         replay = Replay(recording.events)
         return Stage(Pump(replay, Session()), replay=replay)
 
-    def begin(self, stage: Stage) -> None:
-        """Start a run, and its recording."""
-        if not isinstance(stage.live, LiveRun):
-            return
-        if self._save:
-            from llamatop.recording.writer import Recorder
+    def record(self, config: RunConfig) -> Recorder:
+        """A new recording: where `out` says the first time, then at a place of its own."""
+        from llamatop.recording import writer
 
-            path, self._out = self._out or default_path(stage.live.config.model), None
-            stage.recorder = recorder = Recorder(path, self._keep_text)
-            stage.pump.sinks.append(recorder)
-        stage.live.start()
+        recorder = writer.Recorder(self._out or default_path(config.model), self._keep_text)
+        self._out = None
+        return recorder
 
-    def finish(self, stage: Stage) -> str:
-        """Finish a stage's recording; a run that was refused leaves none."""
-        from llamatop.recording.writer import Recorder
-
-        recorder, stage.recorder = stage.recorder, None
-        if not isinstance(recorder, Recorder):
-            return ""
-        if stage.pump.session.model is None:
+    def finish(self, recorder: Recorder, worth: bool) -> str:
+        """Finish a recording; a run that came to nothing leaves none."""
+        if not worth:
             recorder.discard()
             return ""
         recorder.close()

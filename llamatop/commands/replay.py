@@ -63,6 +63,7 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
 def _show(file: str, speed: float, theme: str | None) -> int:
     from llamatop.commands.desk import Desk
     from llamatop.commands.show import need_terminal
+    from llamatop.commands.watch import finish
     from llamatop.pump import Pump
     from llamatop.replay import Replay
     from llamatop.session import Session
@@ -76,4 +77,4 @@ def _show(file: str, speed: float, theme: str | None) -> int:
         return run_app(app)
     finally:
         desk.close()
-        desk.finish(app.stage)
+        finish(desk, app.stage)

@@ -28,7 +28,7 @@ def watch(config: RunConfig, desk: Desk, choose: bool, theme: str | None) -> int
         code = run_app(app)
     finally:
         desk.close()
-        desk.finish(app.stage)
+        finish(desk, app.stage)
     for line in desk.kept:
         print(line, file=sys.stderr)
     refused = app.pump.session.refused
@@ -37,3 +37,9 @@ def watch(config: RunConfig, desk: Desk, choose: bool, theme: str | None) -> int
     if refused is not None:
         raise InputError(refused)
     return code
+
+
+def finish(desk: Desk, stage: Stage) -> None:
+    """Finish what the screen left; a run that was refused leaves no recording."""
+    if (recorder := stage.release()) is not None:
+        desk.finish(recorder, stage.pump.session.model is not None)

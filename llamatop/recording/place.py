@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
+
+from llamatop.recording.files import journal_of
 
 _KEPT_NAME = 60
 
 
 def default_path(model: str) -> Path:
-    """`recordings/<time>-<model>.parquet` here, else in the platform's data folder."""
-    name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{_slug(model)}.parquet"
+    """`recordings/<time>-<model>.parquet` here, else in the platform's data folder.
+
+    A number is added where another recording of the same second has the name.
+    """
+    name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{_slug(model)}"
     here = Path("recordings")
-    return (here if here.is_dir() else _data_folder()) / name
+    folder = here if here.is_dir() else _data_folder()
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    paths = (folder / f"{name}.parquet" for name in names)
+    return next(path for path in paths if not _taken(path))
+
+
+def _taken(path: Path) -> bool:
+    return any(os.path.lexists(one) for one in (path, journal_of(path)))
 
 
 def _data_folder() -> Path:

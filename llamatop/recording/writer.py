@@ -132,7 +132,9 @@ def _new_journal(path: Path, keep_text: bool) -> Journal:
         head = Head(SCHEMA_VERSION, __version__, keep_text)
         return Journal.create(journal_of(path), head)
     except (OSError, ValueError, sqlite3.Error) as error:
-        raise InputError(f"{shown(path)}: cannot be recorded to: {why(error)}") from None
+        raise InputError(
+            f"{shown(path)}: cannot be recorded to: {why(error)}; choose another place with --out"
+        ) from None
 
 
 def finalise(journal: Journal, path: Path) -> dict[str, str]:

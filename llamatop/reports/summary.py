@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from llamatop.formatting import UNKNOWN, duration, number, percent, size
+from llamatop.clock import SECOND
+from llamatop.formatting import UNKNOWN, clock, duration, number, percent, size
 from llamatop.levels import LevelFigures, level_figures
 from llamatop.reports.frontier import memory_end, memory_end_line
 from llamatop.sanitize import one_line
@@ -30,6 +31,7 @@ def summary(session: Session, recording: str | None) -> dict[str, Any]:
         "parameters": model.parameters if model else None,
         "recording": recording,
         "complete": session.ended is not None,
+        "joined_s": session.joined / SECOND if session.joined else None,
         "levels": [level_summary(figures) for figures in all_figures(session)],
         "memory_end": None if end is None else asdict(end),
     }
@@ -229,7 +231,9 @@ def table(session: Session) -> str:
     blocks = ["\n".join(level_lines(figures, until_ci)) for figures in all_figures(session)]
     end = memory_end(session)
     blocks += [] if end is None else [memory_end_line(end)]
-    return "\n\n".join(["\n".join([headline(session), *_lengths(session)]), *blocks])
+    return "\n\n".join(
+        ["\n".join([headline(session) + _joined(session), *_lengths(session)]), *blocks]
+    )
 
 
 def _lengths(session: Session) -> list[str]:
@@ -239,3 +243,10 @@ def _lengths(session: Session) -> list[str]:
     config = session.started.config
     asked = f"prompts {one_line(config.prompt_spelling)}, outputs {config.gen_spelling}"
     return [f"{asked}; memory is predicted as if all had the longest"]
+
+
+def _joined(session: Session) -> str:
+    """Where the recording was started in the middle of the run."""
+    if not session.joined:
+        return ""
+    return f"\nrecorded from {clock(session.joined / SECOND)} on: the figures count from then"

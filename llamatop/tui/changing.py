@@ -44,7 +44,9 @@ class Changing:
         self._begun = begun
         self._launcher = launcher
         self._defaults = defaults
-        self.orders: Orders = {"models": self.choose, "record": self.stop_recording}
+        self._opening = False
+        """Whether a recording is being opened."""
+        self.orders: Orders = {"models": self.choose, "record": self.turn_recording}
 
     @property
     def idle(self) -> bool:
@@ -60,16 +62,17 @@ class Changing:
             self._begin()
 
     def _begin(self) -> None:
-        try:
-            if self._launcher is not None:
-                self._launcher.begin(self.stage)
-            elif self.stage.live is not None:
-                self.stage.live.start()
-        except InputError as refusal:
-            self.refusal = refusal
-            self._app.exit(return_code=2)
-        else:
-            self._begun()
+        live, launcher = self.stage.live, self._launcher
+        if live is not None:
+            try:
+                if launcher is not None and launcher.save and self.stage.recorder is None:
+                    self.stage.keep(launcher.record(live.config))
+            except InputError as refusal:
+                self.refusal = refusal
+                self._app.exit(return_code=2)
+                return
+            live.start()
+        self._begun()
 
     def choose(self) -> None:
         """Choose what to run or replay; what runs goes on meanwhile."""
@@ -97,6 +100,8 @@ class Changing:
         except InputError as refusal:
             self._warn(str(refusal))
             self.choose()
+            if self.idle:
+                launcher.warm()
             return
         if isinstance(chosen, RunConfig):
             self._defaults = chosen
@@ -104,19 +109,41 @@ class Changing:
         self.stage = stage
         await self._show(stage)
         self._begin()
-        self._tell(await asyncio.to_thread(launcher.finish, old))
+        await self._stop_recording(launcher, old)
 
-    def stop_recording(self) -> None:
-        """Stop the recording, and keep it."""
+    def turn_recording(self) -> None:
+        """Stop the recording and keep it; where there is none, begin one."""
         launcher, stage = self._launcher, self.stage
-        if launcher is None or stage.recorder is None:
+        if launcher is None or stage.live is None or self._opening:
             return
-        kept, stage.recorder = Stage(stage.pump, recorder=stage.recorder), None
-        stage.pump.sinks.clear()
-        self._app.run_worker(self._finish(launcher, kept))
+        if stage.recorder is not None:
+            self._app.run_worker(self._stop_recording(launcher, stage))
+        elif stage.pump.session.ended is not None:
+            self._warn("the run is over: there is nothing left to record")
+        else:
+            self._opening = True
+            self._app.run_worker(self._start_recording(launcher, stage, stage.live.config))
 
-    async def _finish(self, launcher: Launcher, stage: Stage) -> None:
-        self._tell(await asyncio.to_thread(launcher.finish, stage))
+    async def _start_recording(self, launcher: Launcher, stage: Stage, config: RunConfig) -> None:
+        """Record from now on; where that cannot be, the run goes on."""
+        try:
+            recorder = await asyncio.to_thread(launcher.record, config)
+        except InputError as refusal:
+            self._warn(str(refusal))
+            return
+        finally:
+            self._opening = False
+        stage.keep(recorder)
+        if stage is self.stage:
+            self._tell(f"recording from now on: {recorder.path}")
+        else:  # another stage was chosen meanwhile
+            await self._stop_recording(launcher, stage)
+
+    async def _stop_recording(self, launcher: Launcher, stage: Stage) -> None:
+        """Finish a stage's recording; a run that was refused leaves none."""
+        if (recorder := stage.release()) is not None:
+            worth = stage.pump.session.model is not None
+            self._tell(await asyncio.to_thread(launcher.finish, recorder, worth))
 
     def _tell(self, told: str) -> None:
         if told:
@@ -127,5 +154,15 @@ class Changing:
 
 
 def _made(launcher: Launcher, chosen: RunConfig | Path) -> Stage:
-    """The stage of what was chosen; reading a recording may take a moment."""
-    return launcher.run(chosen) if isinstance(chosen, RunConfig) else launcher.replay(chosen)
+    """The stage of what was chosen: a recording, read, or a run with its recording, opened."""
+    if isinstance(chosen, Path):
+        return launcher.replay(chosen)
+    stage = launcher.run(chosen)
+    try:
+        if launcher.save:
+            stage.keep(launcher.record(chosen))
+    except InputError:
+        if stage.live is not None:
+            stage.live.close()
+        raise
+    return stage

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from llamatop.config import RunConfig
 from llamatop.events import Event
-from llamatop.pump import Pump, Source
+from llamatop.preface import preface
+from llamatop.pump import Pump, Sink, Source
 from llamatop.replay import Replay
 from llamatop.session import Session
 
@@ -44,18 +45,19 @@ class Live(Source, Protocol):
         """End the children now."""
 
 
-class Recorder(Protocol):
-    """The sink that keeps a run, as far as the screen shows it."""
-
-    @property
-    def error(self) -> str | None:
-        """Why it stopped; None while it records."""
-        ...
+class Recorder(Sink, Protocol):
+    """The sink that keeps a run, as far as the screen shows it; `error` says why it stopped."""
 
     @property
     def path(self) -> Path:
         """Where the recording will be."""
         ...
+
+    def close(self) -> None:
+        """Write the rest and make it whole, which may take a while."""
+
+    def discard(self) -> None:
+        """Stop, and leave no file."""
 
 
 @dataclass
@@ -67,9 +69,25 @@ class Stage:
     replay: Replay | None = None
     recorder: Recorder | None = None
 
+    def keep(self, recorder: Recorder) -> None:
+        """Record from now on, beginning with what the recording has to know of a run under way."""
+        recorder.write(preface(self.pump.session))
+        self.pump.sinks.append(recorder)
+        self.recorder = recorder
+
+    def release(self) -> Recorder | None:
+        """Record no more; what recorded until now, to be finished."""
+        recorder, self.recorder = self.recorder, None
+        if recorder is not None:
+            self.pump.sinks.remove(recorder)
+        return recorder
+
 
 class Launcher(Protocol):
-    """Makes stages of what a person chose, and ends them. `begin` returns at once."""
+    """Makes stages of what a person chose, and their recordings."""
+
+    save: bool
+    """Whether runs are recorded without being asked."""
 
     def run(self, config: RunConfig) -> Stage:
         """A run, not begun; InputError where it cannot be."""
@@ -79,12 +97,15 @@ class Launcher(Protocol):
         """A recording, read; InputError where it cannot be."""
         ...
 
-    def begin(self, stage: Stage) -> None:
-        """Begin a run and its recording; InputError where it cannot be recorded."""
+    def record(self, config: RunConfig) -> Recorder:
+        """A new recording, which may take a moment; InputError where it cannot be made."""
         ...
 
-    def finish(self, stage: Stage) -> str:
-        """Finish a stage's recording, which may take a while; where it is, or why it is not."""
+    def finish(self, recorder: Recorder, worth: bool) -> str:
+        """Finish a recording, which may take a while; where it is, or why it is not.
+
+        What is not worth keeping is removed.
+        """
         ...
 
     def charts(self, session: Session, folder: Path) -> int:

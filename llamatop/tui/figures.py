@@ -99,6 +99,7 @@ def level_rate(session: Session, level: Level | None) -> float | None:
     if level is None or not level.requests:
         return None
     start = level.started if level.forgotten else level.requests[0].scheduled
+    start = start if level.joined is None else level.joined
     end = session.now if level.ended is None else level.ended
     if end - start < BIN:
         return None

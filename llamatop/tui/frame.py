@@ -37,6 +37,8 @@ class Playback:
     length: int
     marks: tuple[tuple[int, str], ...] = ()
     """(time, `level` or `failure`), in order of time."""
+    start: int = 0
+    """When the recording begins."""
 
 
 @dataclass(frozen=True)

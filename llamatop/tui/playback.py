@@ -47,6 +47,7 @@ class Player:
             replay.position,
             replay.length,
             self._marks,
+            replay.start,
         )
 
     def toggle(self) -> None:

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from llamatop.clock import SECOND
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.events import Event
 from llamatop.pump import Pump
-from llamatop.replay import Replay
+from llamatop.replay import Replay, fold
 from llamatop.session import Session
 from llamatop.tui.app import LlamatopApp
-from llamatop.tui.controls import Idle, Stage
+from llamatop.tui.controls import Idle, Recorder, Stage
 from llamatop.tui.meter import NoCost
 from llamatop.tui.start.screen import StartScreen
 from llamatop.tui.steering import SWEEP
 
-from .conftest import FakeLive, until
+from .conftest import FakeLive, screen_text, until
 
 
 class FakeRecorder:
-    error: str | None = None
     path = Path("kept.parquet")
 
-    def write(self, events: object) -> None:
+    def __init__(self) -> None:
+        self.error: str | None = None
+        self.events: list[Event] = []
+
+    def write(self, events: Sequence[Event]) -> None:
+        self.events += events
+
+    def close(self) -> None:
+        return
+
+    def discard(self) -> None:
         return
 
 
@@ -37,7 +47,9 @@ class FakeLauncher:
     def __init__(self, events: list[Event]) -> None:
         self.events = events
         self.asked: list[object] = []
+        self.save = True
         self.refuse: InputError | None = None
+        self.unwritable: InputError | None = None
 
     def run(self, config: RunConfig) -> Stage:
         self.asked.append(config)
@@ -51,12 +63,12 @@ class FakeLauncher:
         replay = Replay(self.events)
         return Stage(Pump(replay, Session()), replay=replay)
 
-    def begin(self, stage: Stage) -> None:
-        if stage.live is not None:
-            stage.recorder = FakeRecorder()
-            stage.live.start()
+    def record(self, config: RunConfig) -> FakeRecorder:
+        if self.unwritable is not None:
+            raise self.unwritable
+        return FakeRecorder()
 
-    def finish(self, stage: Stage) -> str:
+    def finish(self, recorder: Recorder, worth: bool) -> str:
         self.asked.append("finish")
         return "kept"
 
@@ -138,14 +150,97 @@ async def test_a_sweep_is_ordered(run_events: list[Event]) -> None:
         assert ("sweep", *SWEEP) in live.orders
 
 
-async def test_recording_is_stopped_and_kept(run_events: list[Event]) -> None:
+async def test_recording_stops_and_starts_anew_with_what_is_in_flight(
+    run_events: list[Event],
+) -> None:
     launcher, live = FakeLauncher([]), FakeLive(until(run_events, 5))
     app = app_of(launcher, live)
     async with app.run_test(size=(120, 36)) as pilot:
-        await settle(pilot, lambda: app.stage.recorder)
+        await settle(pilot, lambda: app.stage.recorder and app.pump.session.model)
+        await settle(pilot, lambda: "● rec" in screen_text(app)[0])
         await pilot.press("r")
         await settle(pilot, lambda: "finish" in launcher.asked)
         assert app.stage.recorder is None and app.pump.sinks == []
+        app.tick()
+        await settle(pilot, lambda: "not recording" in screen_text(app)[0])
+        await pilot.press("r")
+        await settle(pilot, lambda: app.stage.recorder is not None)
+        app.tick()
+        await settle(pilot, lambda: "● rec" in screen_text(app)[0])
+        recorder = app.stage.recorder
+        assert isinstance(recorder, FakeRecorder) and app.pump.sinks == [recorder]
+        live.events = [e for e in run_events if e.time > 5 * SECOND]
+        app.tick()
+        part = fold(recorder.events)
+        assert part.joined and part.ended == app.pump.session.ended
+        assert set(part.requests) < set(app.pump.session.requests)
+        last = list(app.pump.session.levels)[-1]
+        assert part.levels[last] == app.pump.session.levels[last]
+        await pilot.press("r", "r")
+        await settle(pilot, lambda: "run is over" in told(app))
+
+
+async def test_without_saving_a_run_can_still_be_recorded(run_events: list[Event]) -> None:
+    launcher, live = FakeLauncher([]), FakeLive(until(run_events, 5))
+    launcher.save = False
+    app = app_of(launcher, live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: app.pump.session.model)
+        assert app.stage.recorder is None
+        await pilot.press("r")
+        await settle(pilot, lambda: app.stage.recorder is not None)
+        assert "kept.parquet" in told(app)
+
+
+async def test_a_recording_that_cannot_be_opened_leaves_the_run_alone(
+    run_events: list[Event],
+) -> None:
+    launcher, live = FakeLauncher([]), FakeLive(until(run_events, 5))
+    launcher.save = False
+    launcher.unwritable = InputError("run.parquet: cannot be recorded to")
+    app = app_of(launcher, live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: app.pump.session.model)
+        await pilot.press("r")
+        await settle(pilot, lambda: "cannot be recorded to" in told(app))
+        assert app.stage.recorder is None and ("stop",) not in live.orders
+        launcher.unwritable = None
+        await pilot.press("r")
+        await settle(pilot, lambda: app.stage.recorder is not None)
+
+
+async def test_what_cannot_be_recorded_is_chosen_anew(run_events: list[Event]) -> None:
+    launcher, first = FakeLauncher(until(run_events, 5)), FakeLive(until(run_events, 5))
+    app = app_of(launcher, first)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: app.stage.recorder)
+        launcher.unwritable = InputError("recordings: not a folder")
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        before = app.screen
+        before.dismiss(RunConfig(model="demo"))
+        await settle(
+            pilot, lambda: isinstance(app.screen, StartScreen) and app.screen is not before
+        )
+        assert "not a folder" in told(app)
+        assert app.live is first and ("stop",) not in first.orders, "what ran goes on"
+        launcher.unwritable = None
+        app.screen.dismiss(RunConfig(model="demo"))
+        await settle(pilot, lambda: app.live is not first and app.stage.recorder is not None)
+    assert app.return_code != 2
+
+
+async def test_what_was_asked_for_and_cannot_be_recorded_ends_the_app() -> None:
+    launcher = FakeLauncher([])
+    launcher.unwritable = InputError("run.parquet: cannot be recorded to")
+    app = app_of(launcher, FakeLive())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: app.changing.refusal)
+    assert app.return_code == 2
+
+
+def told(app: LlamatopApp) -> str:
+    return "\n".join(notice.message for notice in app._notifications)
 
 
 async def test_the_screen_and_its_charts_are_exported(

@@ -60,6 +60,8 @@ def _row(time: int, said: tuple[str, str, str], width: int) -> Line:
 def told(frame: Frame, event: Event) -> tuple[str, str, str]:  # noqa: PLR0911  (one match)
     """A sign, its role, and the event in words."""
     match event:
+        case RunStarted():
+            return "●", "dim", f"the recording begins at {clock(event.joined / SECOND)}"
         case ModelLoaded():
             why = f" ({event.engine_reason})" if event.engine_reason else ""
             return "◆", "work", f"loaded by the {event.engine} engine{why}"

@@ -72,7 +72,8 @@ def place_of(session: Session) -> str:
     if level is None:
         return ""
     asked = len(session.started.config.concurrency) if session.started else 1
-    place = list(session.levels).index(level.id) + 1
+    first = next(iter(session.levels)) if session.joined else 0
+    place = list(session.levels).index(level.id) + first + 1
     return f"level {place} of {asked}" if 1 < asked >= place else ""
 
 

@@ -42,7 +42,8 @@ def time_at(playback: Playback, x: int, width: int) -> int | None:
     start, cells = track(playback, width)
     if cells < 2 or not start <= x < start + cells:
         return None
-    return round((x - start) / (cells - 1) * playback.length)
+    share = (x - start) / (cells - 1)
+    return playback.start + round(share * (playback.length - playback.start))
 
 
 def _place_width(playback: Playback) -> int:
@@ -53,10 +54,10 @@ def _track(playback: Playback, cells: int) -> list[Span]:
     """The way gone, a knob, the way left; levels and failures marked on it."""
     if cells < 1:
         return []
-    knob = _cell(playback.position, playback.length, cells)
+    knob = _cell(playback, playback.position, cells)
     marks: dict[int, tuple[str, str]] = {}
     for time, kind in playback.marks:
-        place = _cell(time, playback.length, cells)
+        place = _cell(playback, time, cells)
         if kind == "failure" or place not in marks:
             marks[place] = ("┃", "bad") if kind == "failure" else ("╋", "key")
     marks[knob] = ("●", "key.bold")
@@ -69,7 +70,8 @@ def _track(playback: Playback, cells: int) -> list[Span]:
     ]
 
 
-def _cell(time: int, length: int, cells: int) -> int:
+def _cell(playback: Playback, time: int, cells: int) -> int:
+    length = playback.length - playback.start
     if length <= 0:
         return 0
-    return min(max(round(time / length * (cells - 1)), 0), cells - 1)
+    return min(max(round((time - playback.start) / length * (cells - 1)), 0), cells - 1)
