@@ -27,7 +27,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop replay FILE      the same UI on a recording (--json: its summary)
   llamatop check            will it fit, and how fast can it be, before anything is loaded
   llamatop models           what can be run here
-  llamatop plot FILE        charts as PNG and SVG  [--html FILE: one page]
+  llamatop plot FILE        charts as PNG and SVG  [--terminal, --html FILE]
   llamatop compare A B      runs side by side  [--fail-if "output_tok_s<-5%"]
   llamatop recommend FILE   the settings to use, and why
   llamatop export FILE      events, requests and levels as csv, json, jsonl, parquet
