@@ -6,7 +6,8 @@ latest time seen up to it. Knows no file and no screen; the person's clock only 
 
 from __future__ import annotations
 
-import copy
+import threading
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -16,8 +17,11 @@ from llamatop.events import Event, RunStarted
 from llamatop.sanitize import clean_event
 from llamatop.session import Session
 
-SNAPSHOT_EVENTS = 20_000
+SNAPSHOT_EVENTS = 10_000
 """A copy of the session is kept every so many events, so that a seek is quick."""
+
+_BREATH = 0.005
+"""Seconds between two pieces of `prepare`, for whoever draws meanwhile."""
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
@@ -39,6 +43,9 @@ class Replay:
         self._last = self._clock.now()
         self._due = list(accumulate((event.time for event in events), max))
         self._next = 0
+        self._folding = threading.Lock()
+        self._head = Session()
+        """Folded as far as the newest snapshot."""
         self._snapshots: list[tuple[int, Session]] = [(0, Session())]
 
     @property
@@ -84,18 +91,38 @@ class Replay:
         later = bisect_right(self._due, self.position)
         return self.seek(self._due[later] if later < len(self._due) else self.length)
 
+    def prepare(self) -> None:
+        """Make all snapshots, so that every seek is quick; for a thread, since it takes a while."""
+        while True:
+            with self._folding:
+                if not self._fold_on():
+                    return
+            time.sleep(_BREATH)
+
     def _fold(self, end: int) -> Session:
         """The session after the first `end` events, from the nearest snapshot before."""
-        at, snapshot = self._snapshots[bisect_right(self._snapshots, end, key=_place) - 1]
-        session = copy.deepcopy(snapshot)
-        while at < end:
-            stop = min(at + SNAPSHOT_EVENTS - at % SNAPSHOT_EVENTS, end)
-            for event in self.events[at:stop]:
-                session.apply(clean_event(event))
-            at = stop
-            if at % SNAPSHOT_EVENTS == 0 and at > self._snapshots[-1][0]:
-                self._snapshots.append((at, copy.deepcopy(session)))
+        with self._folding:
+            while self._snapshots[-1][0] + SNAPSHOT_EVENTS <= end:
+                self._fold_on()
+            at, snapshot = self._snapshots[bisect_right(self._snapshots, end, key=_place) - 1]
+            session = snapshot.copy()
+        _apply(session, self.events[at:end])
         return session
+
+    def _fold_on(self) -> bool:
+        """Make the next snapshot; False where the recording has no more events for one."""
+        at = self._snapshots[-1][0]
+        to = at + SNAPSHOT_EVENTS
+        if to > len(self.events):
+            return False
+        _apply(self._head, self.events[at:to])
+        self._snapshots.append((to, self._head.copy()))
+        return True
+
+
+def _apply(session: Session, events: Sequence[Event]) -> None:
+    for event in events:
+        session.apply(clean_event(event))
 
 
 def _place(snapshot: tuple[int, Session]) -> int:
@@ -105,6 +132,5 @@ def _place(snapshot: tuple[int, Session]) -> int:
 def fold(events: Sequence[Event]) -> Session:
     """The session that a whole stream adds up to."""
     session = Session()
-    for event in events:
-        session.apply(clean_event(event))
+    _apply(session, events)
     return session

@@ -7,8 +7,9 @@ since a recording may have left it out. Rates and percentiles are `metrics`' bus
 
 from __future__ import annotations
 
+import copy
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from llamatop.clock import SECOND
@@ -144,6 +145,22 @@ class Session:
     def level(self) -> Level | None:
         """The newest level."""
         return next(reversed(self.levels.values()), None)
+
+    def copy(self) -> Session:
+        """A session that goes on by itself; what no event changes any more is shared."""
+        flying = {id: _copied(request) for id, request in self.active.items()}
+        other = copy.copy(self)
+        other.active, other.requests = flying, {**self.requests, **flying}
+        other.levels = {
+            id: replace(level, requests=[flying.get(r.id, r) for r in level.requests])
+            for id, level in self.levels.items()
+        }
+        other.predicted = self.predicted.copy()
+        other.host, other.notable = self.host.copy(), self.notable.copy()
+        other.devices = {id: samples.copy() for id, samples in self.devices.items()}
+        other.allocated = {id: samples.copy() for id, samples in self.allocated.items()}
+        other.token_bins = self.token_bins[:]
+        return other
 
     def apply(self, event: Event) -> None:
         """Fold one event in. Events that refer to nothing known are ignored."""
@@ -311,3 +328,7 @@ class Session:
         self.notable.append(event)
         for id in list(self.active):
             self._close(id, event.time, "failed", event.reason)
+
+
+def _copied(request: Request) -> Request:
+    return replace(request, times=request.times[:], counts=request.counts[:])

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,3 +90,18 @@ def test_an_empty_recording_plays() -> None:
     assert replay.drain() == []
     assert replay.ended
     assert replay.step() == Session()
+
+
+def test_prepared_in_a_thread_it_seeks_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_module, "SNAPSHOT_EVENTS", 50)
+    monkeypatch.setattr(replay_module, "_BREATH", 0)
+    replay, _, _ = playing()
+    thread = threading.Thread(target=replay.prepare)
+    thread.start()
+    for share in (0.9, 0.1, 0.5, 1.0):
+        session = replay.seek(round(replay.length * share))
+        assert session == fold(EVENTS[: replay._next])
+    thread.join(30)
+    assert [place for place, _ in replay._snapshots] == list(range(0, len(EVENTS) + 1, 50))
+    for place, snapshot in replay._snapshots:
+        assert snapshot == fold(EVENTS[:place])

@@ -1,6 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llamatop.config import RunConfig
+from llamatop.engines.scripted import Script, script
 from llamatop.events import (
     EngineLost,
     Event,
@@ -16,6 +18,8 @@ from llamatop.events import (
 from llamatop.replay import fold
 from llamatop.sanitize import clean_event
 from llamatop.session import LAST_BIN, Session
+
+SCRIPTED = script(RunConfig(engine="scripted", concurrency=(2, 3)), Script(fail_every=4))
 
 START = [LevelStarted(0, 0, 2, None), RequestQueued(1, 7, 0, 8, 4), RequestAdmitted(2, 7, 0)]
 
@@ -113,3 +117,16 @@ def test_an_endless_run_remembers_the_newest_only() -> None:
     assert list(session.requests) == [2, 7, 8]
     assert [request.id for request in session.levels[0].requests] == [2, 7, 8]
     assert session.levels[0].forgotten == 6
+
+
+def test_a_copy_goes_on_by_itself() -> None:
+    for place in range(0, len(SCRIPTED), 17):
+        session = fold(SCRIPTED[:place])
+        taken = session.copy()
+        assert taken == session
+        for event in SCRIPTED[place:]:
+            session.apply(event)
+        assert taken == fold(SCRIPTED[:place]), "what the one sees the other does not"
+        for event in SCRIPTED[place:]:
+            taken.apply(event)
+        assert taken == session

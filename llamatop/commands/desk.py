@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from llamatop.bookmarks import bookmarks_of
 from llamatop.children import Child
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
@@ -48,7 +49,8 @@ class Desk:
 
         recording = open_recording(path)
         replay = Replay(recording.events)
-        return Stage(Pump(replay, Session()), replay=replay)
+        marks = bookmarks_of(recording.path, recording.facts)
+        return Stage(Pump(replay, Session()), replay=replay, bookmarks=marks)
 
     def record(self, config: RunConfig) -> Recorder:
         """A new recording: where `out` says the first time, then at a place of its own."""

@@ -9,7 +9,7 @@ from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
 
 if TYPE_CHECKING:
-    from llamatop.events import Event
+    from llamatop.recording.reader import Recording
 
 DIALECTS = ("llamatop", "vllm", "aiperf", "guidellm", "mlperf")
 """As `llamatop.dialects` has them, which `--help` does not wait for."""
@@ -32,14 +32,14 @@ def main(arguments: list[str]) -> int:
     return _show(args.file, args.speed, args.theme)
 
 
-def _open(file: str) -> list[Event]:
-    """The events of a recording; what there is to say of it goes to stderr."""
+def _open(file: str) -> Recording:
+    """A recording, read; what there is to say of it goes to stderr."""
     from llamatop.recording.reader import open_recording
 
     recording = open_recording(file)
     for notice in recording.notices:
         print(f"llamatop: {notice}", file=sys.stderr)
-    return recording.events
+    return recording
 
 
 def _print(file: str, dialect: str | None, as_json: bool) -> int:
@@ -50,7 +50,7 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
     from llamatop.replay import fold
     from llamatop.reports.dialect_text import dialect_text
 
-    session = fold(_open(file))
+    session = fold(_open(file).events)
     if dialect is None:
         print_summary(True, session, file)
     elif as_json:
@@ -61,6 +61,7 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
 
 
 def _show(file: str, speed: float, theme: str | None) -> int:
+    from llamatop.bookmarks import bookmarks_of
     from llamatop.commands.desk import Desk
     from llamatop.commands.show import need_terminal
     from llamatop.commands.watch import finish
@@ -70,9 +71,16 @@ def _show(file: str, speed: float, theme: str | None) -> int:
     from llamatop.tui.app import LlamatopApp, run_app
 
     need_terminal("llamatop replay FILE --json prints the summary")
-    replay = Replay(_open(file), speed=speed)
+    recording = _open(file)
+    replay = Replay(recording.events, speed=speed)
     desk = Desk()
-    app = LlamatopApp(Pump(replay, Session()), replay=replay, launcher=desk, theme=theme)
+    app = LlamatopApp(
+        Pump(replay, Session()),
+        replay=replay,
+        bookmarks=bookmarks_of(recording.path, recording.facts),
+        launcher=desk,
+        theme=theme,
+    )
     try:
         return run_app(app)
     finally:

@@ -62,6 +62,8 @@ class LevelRun:
             outcome, error = "oom", str(problem)
         except Exception as problem:  # whatever a library raises ends this level, not the run
             outcome, error = "failed", f"{type(problem).__name__}: {problem}"
+        if self._work is not None and self._work.gave_up and not error:
+            outcome, error = "failed", self._work.gave_up
         if self._work is not None and error:
             self._work.stop()
             self._work.fail_rest(error)

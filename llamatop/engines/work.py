@@ -25,6 +25,9 @@ from llamatop.events import (
 )
 from llamatop.steady import Windows
 
+FAILURES = 8
+"""Failures in a row, without a token between them, after which work without an end gives up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -85,6 +88,10 @@ class Work:
         self._stopping = False
         self.stopped = False
         """Whether a person stopped it (rather than its time or its requests running out)."""
+        self.gave_up = ""
+        """Why it ended by itself: nothing but failures."""
+        self._failed = 0
+        """Failures since the last token."""
 
     # What engines call
 
@@ -127,12 +134,15 @@ class Work:
         """New token ids of one job; False when it is no longer wanted."""
         if job.id in self._cancelled or self._stopping:
             return False
+        self._failed = 0
         self._outbox.tokens(self._clock.now(), [job.id] * len(tokens), tokens)
         return True
 
     def emit_step(self, jobs: list[Job], tokens: list[int]) -> None:
         """One new token for each job, at one moment."""
         now = self._clock.now()
+        if jobs:
+            self._failed = 0
         if self._cancelled:
             pairs = zip(jobs, tokens, strict=True)
             wanted = [(job.id, token) for job, token in pairs if job.id not in self._cancelled]
@@ -156,7 +166,15 @@ class Work:
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
         now = self._clock.now()
         self._outbox.put(RequestFailed(now, job.id, text))
+        self._count_failure(text)
         self._release(job, now)
+
+    def _count_failure(self, error: str) -> None:
+        """Without an end of its own, work that only fails would fail for ever."""
+        self._failed += 1
+        if self._left is None and self._failed >= max(FAILURES, 3 * self._concurrency):
+            self.gave_up = f"{self._failed} requests in a row failed without a token: {error}"
+            self._stopping = True
 
     def drop(self, job: Job) -> None:
         """The job was taken back."""

@@ -22,6 +22,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
 
+from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
 from llamatop.pump import Pump
 from llamatop.replay import Replay
@@ -82,6 +83,7 @@ class LlamatopApp(App[None]):
         live: Live | None = None,
         replay: Replay | None = None,
         recorder: Recorder | None = None,
+        bookmarks: Bookmarks | None = None,
         launcher: Launcher | None = None,
         start_defaults: RunConfig | None = None,
         theme: str | None = None,
@@ -99,7 +101,7 @@ class LlamatopApp(App[None]):
         self._timer: Timer | None = None
         self._leaving = False
         self._load_themes(theme)
-        stage = Stage(pump, live, replay, recorder)
+        stage = Stage(pump, live, replay, recorder, bookmarks or Bookmarks())
         defaults = start_defaults or RunConfig()
         self.changing = Changing(
             self,
@@ -114,7 +116,9 @@ class LlamatopApp(App[None]):
     def _take(self, stage: Stage) -> None:
         """Show this from now on, on a monitor of its own."""
         pump, live, replay = stage.pump, stage.live, stage.replay
-        self.player = Player(pump, replay) if replay is not None else None
+        self.player = (
+            Player(pump, replay, stage.bookmarks, self._tell) if replay is not None else None
+        )
         palette = Palette(self.current_theme)
         self.monitor = Monitor(palette, self._keys, transport=replay is not None)
         self.looking = Looking(self.monitor, self.draw)
@@ -177,12 +181,15 @@ class LlamatopApp(App[None]):
     def _begun(self) -> None:
         if self.player is not None:
             self.player.find_marks()
+            self.player.prepare()
         self.tick()
 
     def tick(self) -> None:
         """Move what has arrived, and draw what changed."""
         if self._leaving:
             return
+        if self.player is not None:
+            self.player.settle()
         self.pump.step()
         self._meter.frame(self.draw)
         self._step_back()

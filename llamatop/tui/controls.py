@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
 from llamatop.events import Event
 from llamatop.preface import preface
@@ -68,6 +69,8 @@ class Stage:
     live: Live | None = None
     replay: Replay | None = None
     recorder: Recorder | None = None
+    bookmarks: Bookmarks = field(default_factory=Bookmarks)
+    """Of a replay."""
 
     def keep(self, recorder: Recorder) -> None:
         """Record from now on, beginning with what the recording has to know of a run under way."""

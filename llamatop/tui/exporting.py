@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +18,7 @@ async def export(app: App[None], launcher: Launcher | None, session: Session) ->
     """Save both, and tell how many files and where, or why not."""
     folder = Path("charts") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
     picture = app.export_screenshot(title="llamatop")
-    taken = copy.deepcopy(session)
+    taken = session.copy()
     try:
         files = await asyncio.to_thread(_save, launcher, folder, picture, taken)
     except (OSError, InputError) as error:

@@ -39,6 +39,9 @@ class Playback:
     """(time, `level` or `failure`), in order of time."""
     start: int = 0
     """When the recording begins."""
+    bookmarks: tuple[int, ...] = ()
+    note: str = ""
+    """What stands here: which of the slowest gaps."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,16 @@
 import itertools
 import threading
 
+import pytest
+
 from llamatop.clock import SECOND, ManualClock
+from llamatop.config import RunConfig
+from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.sizes import alike
 from llamatop.engines.work import Plan, Work
 from llamatop.events import (
+    LevelEnded,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
@@ -18,6 +23,7 @@ from llamatop.events import (
 from llamatop.metrics import ttft
 from llamatop.replay import fold
 from llamatop.steady import LEAST_TO_STOP
+from llamatop.wire import RunLevel
 
 
 class Bench:
@@ -247,3 +253,64 @@ def test_an_engine_that_stalls_cannot_hide_its_queue_from_an_open_loop() -> None
     session = fold(bench.outbox.drain())
     waited = [ttft(request) for request in session.requests.values()]
     assert waited == [59.0, 58.0, 57.0, 56.0], "from when each should have started"
+
+
+@pytest.mark.parametrize(("concurrency", "failures"), [(1, 8), (2, 8), (4, 12)])
+def test_work_without_an_end_gives_up_where_everything_fails(
+    concurrency: int, failures: int
+) -> None:
+    bench = Bench(concurrency=concurrency, requests=None)
+    count = 0
+    while (job := bench.work.take(wait=False)) is not None:
+        bench.work.fail(job, ValueError("boom"))
+        count += 1
+    assert count == failures
+    assert bench.work.stopping and not bench.work.stopped
+    assert f"{failures} requests in a row" in bench.work.gave_up
+    assert bench.work.gave_up.endswith("ValueError: boom")
+
+
+def test_a_token_between_failures_keeps_it_going() -> None:
+    bench = Bench(concurrency=1, requests=None)
+    for _ in range(50):
+        job = bench.work.take(wait=False)
+        assert job
+        bench.work.emit_step([job], [1])
+        bench.work.emit_step([], [])
+        bench.work.fail(job, "boom")
+    assert not bench.work.gave_up
+
+
+def test_work_with_an_end_comes_to_it() -> None:
+    bench = Bench(concurrency=1, requests=30)
+    while (job := bench.work.take(wait=False)) is not None:
+        bench.work.fail(job, "boom")
+    assert len(bench.told(RequestFailed)) == 30 and not bench.work.gave_up
+
+
+class Failing:
+    """An engine that fails every request it takes."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.given = ()
+
+    def serve(self, work: Work) -> None:
+        while (job := work.take()) is not None:
+            self.served += 1
+            work.fail(job, "no kernel image")
+
+    def reset_peaks(self) -> None:
+        return
+
+    def device_peak(self) -> None:
+        return None
+
+
+def test_a_level_of_nothing_but_failures_has_failed() -> None:
+    outbox = Outbox()
+    config = RunConfig(engine="scripted", endless=True)
+    LevelRun(Failing(), config, RunLevel(0, 2, None, 0), ManualClock(), outbox).run(first=False)  # type: ignore[arg-type]
+    *_, ended = outbox.drain()
+    assert isinstance(ended, LevelEnded)
+    assert ended.outcome == "failed" and "8 requests in a row failed" in ended.error

@@ -8,7 +8,9 @@ from itertools import pairwise
 
 import pytest
 
+from llamatop.bookmarks import Bookmarks
 from llamatop.clock import SECOND
+from llamatop.gaps import slowest_gaps
 from llamatop.pump import Pump
 from llamatop.session import Session
 from llamatop.tui.app import LlamatopApp
@@ -16,6 +18,8 @@ from llamatop.tui.keys import COMMANDS, bindings, commands
 from llamatop.tui.leaving import wind_down
 from llamatop.tui.request import RequestScreen
 from llamatop.tui.steering import next_concurrency
+from llamatop.tui.views.transport import track
+from llamatop.tui.views.values import span
 from tests.tui.conftest import FakeLive, live_app, loading_events, replay_app, screen_text, until
 
 SIZE = (120, 36)
@@ -112,6 +116,94 @@ async def test_replay_jumps_to_levels_and_failures(run_events):
         assert app.pump.source.position == app.pump.source.length
         await pilot.press(*["N"] * 9)
         assert app.pump.source.position == 0
+
+
+async def test_bookmarks_are_set_gone_to_kept_and_taken_away(run_events, tmp_path):
+    path = tmp_path / "kept.json"
+    app = replay_app(run_events, 4, bookmarks=Bookmarks(path))
+    replay = app.pump.source
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        assert "◆" not in screen_text(app)[-2]
+        await pilot.press("right_square_bracket")
+        assert replay.position == 4 * SECOND, "there is none to go to"
+        await pilot.press("b", "right", "b", "right")
+        await pilot.pause()
+        assert screen_text(app)[-2].count("◆") == 2
+        await pilot.press("left_square_bracket")
+        assert replay.position == 9 * SECOND
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        assert replay.position == 4 * SECOND
+        await pilot.press("right_square_bracket")
+        assert replay.position == 9 * SECOND
+        await pilot.press("b")
+    assert Bookmarks(path).times == [4 * SECOND]
+    again = replay_app(run_events, 9, bookmarks=Bookmarks(path))
+    async with again.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        assert screen_text(again)[-2].count("◆") == 1
+
+
+async def test_bookmarks_that_cannot_be_kept_are_told(run_events, tmp_path):
+    (tmp_path / "file").write_text("")
+    app = replay_app(run_events, 4, bookmarks=Bookmarks(tmp_path / "file" / "kept.json"))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("b")
+        await pilot.pause()
+        assert "will not outlive" in next(iter(app._notifications)).message
+        assert app.player.playback.bookmarks == (4 * SECOND,)
+
+
+async def test_replay_jumps_to_the_slowest_gaps(run_events):
+    slowest = slowest_gaps(run_events)
+    app = replay_app(run_events, 4)
+    replay = app.pump.source
+
+    async def reaches(pilot, place):
+        for _ in range(200):
+            app.tick()
+            await pilot.pause(0.01)
+            if replay.position == slowest[place].start:
+                return
+        raise AssertionError(f"gap {place} is not reached")
+
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("w")
+        await reaches(pilot, 0)
+        await pilot.pause()
+        gap = slowest[0]
+        said = f"gap 1: {span(gap.seconds)}, request {gap.request}"
+        assert said in screen_text(app)[-2]
+        await pilot.press("w", "w")
+        await reaches(pilot, 2)
+        await pilot.press("W")
+        await reaches(pilot, 1)
+        replay.seek(slowest[1].end + 3 * SECOND)
+        app.tick()
+        await pilot.pause()
+        assert "gap 2" not in screen_text(app)[-2], "elsewhere it is not told"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+async def test_a_click_on_the_bar_seeks_beside_a_note_too(width, run_events):
+    app = replay_app(run_events, 4)
+    async with app.run_test(size=(width, 24)) as pilot:
+        await pilot.press("w")
+        for _ in range(200):
+            app.tick()
+            await pilot.pause(0.01)
+            if app.player.playback.note.startswith("gap"):
+                break
+        await pilot.pause()
+        start, cells = track(app.player.playback, width)
+        knob = screen_text(app)[-2].index("●")
+        before = app.pump.source.position
+        await pilot.click("#transport", offset=(knob, 0))
+        step = app.pump.source.length / cells
+        assert start <= knob < start + cells
+        assert abs(app.pump.source.position - before) <= step
 
 
 async def test_play_at_the_end_begins_anew(run_events):

@@ -157,6 +157,7 @@ async def test_recording_stops_and_starts_anew_with_what_is_in_flight(
     app = app_of(launcher, live)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot, lambda: app.stage.recorder and app.pump.session.model)
+        app.tick()
         await settle(pilot, lambda: "● rec" in screen_text(app)[0])
         await pilot.press("r")
         await settle(pilot, lambda: "finish" in launcher.asked)

@@ -52,6 +52,9 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
             Key(",.", "step", "step(1)"),
             Key("+-", "speed", "more"),
             Key("n", "next mark", "to_mark(1)"),
+            Key("w", "slowest gap", "to_gap(1)"),
+            Key("b", "bookmark", "bookmark"),
+            *([Key("[]", "bookmarks", "to_bookmark(1)")] if frame.playback.bookmarks else []),
         ]
     elif can_act and session.ended is None and session.model is not None:
         keys += [

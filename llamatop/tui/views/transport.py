@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llamatop.tui.frame import Playback
-from llamatop.tui.lines import Line, Span, overlay
+from llamatop.tui.lines import Line, Span, line_width, overlay
 from llamatop.tui.views.values import TIMES, moment
 
 SPEED_SIGNS = {0.25: "¼", 0.5: "½"}
@@ -12,7 +12,8 @@ SPEED_SIGNS = {0.25: "¼", 0.5: "½"}
 def track(playback: Playback, width: int) -> tuple[int, int]:
     """First cell and cells of the bar that can be clicked."""
     start = 2 + 3 + 4 + _place_width(playback) + 1
-    return start, max(width - start - _place_width(playback) - 2, 0)
+    end = _place_width(playback) + 2 + line_width(_note(playback, width))
+    return start, max(width - start - end, 0)
 
 
 def transport(playback: Playback, width: int) -> Line:
@@ -27,6 +28,7 @@ def transport(playback: Playback, width: int) -> Line:
         (f"{moment(playback.position):>{wide}}", "text.bold"),
         (" ", "text"),
         *_track(playback, cells),
+        *_note(playback, width),
         (f" {moment(playback.length):>{wide}} ", "dim"),
     ]
     return tuple(spans)
@@ -46,12 +48,18 @@ def time_at(playback: Playback, x: int, width: int) -> int | None:
     return playback.start + round(share * (playback.length - playback.start))
 
 
+def _note(playback: Playback, width: int) -> list[Span]:
+    """What stands here, where there is room for it beside the bar."""
+    fits = playback.note and width >= 3 * len(playback.note)
+    return [(f"  {playback.note} ", "warn")] if fits else []
+
+
 def _place_width(playback: Playback) -> int:
     return len(moment(playback.length))
 
 
 def _track(playback: Playback, cells: int) -> list[Span]:
-    """The way gone, a knob, the way left; levels and failures marked on it."""
+    """The way gone, a knob, the way left; levels, failures, bookmarks marked on it."""
     if cells < 1:
         return []
     knob = _cell(playback, playback.position, cells)
@@ -60,6 +68,8 @@ def _track(playback: Playback, cells: int) -> list[Span]:
         place = _cell(playback, time, cells)
         if kind == "failure" or place not in marks:
             marks[place] = ("┃", "bad") if kind == "failure" else ("╋", "key")
+    for time in playback.bookmarks:
+        marks[_cell(playback, time, cells)] = ("◆", "good")
     marks[knob] = ("●", "key.bold")
     laid = [(place, mark, role) for place, (mark, role) in marks.items()]
     gone = [(p, m, r) for p, m, r in laid if p <= knob]

@@ -1,0 +1,56 @@
+"""The slowest moments of a recording: the largest gaps between tokens. Knows events only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from heapq import nlargest
+from typing import NamedTuple
+
+from llamatop.clock import SECOND
+from llamatop.events import Event, RequestFinished, RequestQueued, TokensEmitted
+
+MOST = 99
+"""Stalls that are told apart."""
+
+_LOOKED_AT = 8192
+"""Gaps among which these are looked for: a stall holds up every request in flight."""
+
+
+class Gap(NamedTuple):
+    """An inter-token latency as `metrics.gaps` has it: a gap of k tokens is k gaps of its k-th."""
+
+    seconds: float
+    start: int
+    """Of the emission before (ns)."""
+    end: int
+    request: int
+
+
+def slowest_gaps(events: Sequence[Event], most: int = MOST) -> list[Gap]:
+    """The largest gaps of measured requests that completed, the slowest first.
+
+    Gaps that overlap are one stall, told by the largest of them.
+    """
+    kept: list[Gap] = []
+    for seconds, start, end, request in nlargest(_LOOKED_AT, _gaps(events)):
+        gap = Gap(seconds, -start, end, request)
+        if all(gap.end <= other.start or other.end <= gap.start for other in kept):
+            kept.append(gap)
+            if len(kept) == most:
+                break
+    return kept
+
+
+def _gaps(events: Sequence[Event]) -> Iterator[tuple[float, int, int, int]]:
+    """(seconds, minus the start, end, request) of each: of gaps as large the earliest is first."""
+    measured = {e.request for e in events if type(e) is RequestQueued and not e.warmup}
+    measured &= {e.request for e in events if type(e) is RequestFinished}
+    before: dict[int, int] = {}
+    for event in events:
+        if type(event) is not TokensEmitted or event.count < 1 or event.request not in measured:
+            continue
+        start = before.get(event.request)
+        before[event.request] = event.time
+        if start is not None:
+            seconds = (event.time - start) / SECOND / event.count
+            yield seconds, -start, event.time, event.request

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llamatop.clock import SECOND
+from llamatop.config import RunConfig
+from llamatop.engines.scripted import Script, script
+from llamatop.events import Event, RequestFailed, RequestFinished, RequestQueued, TokensEmitted
+from llamatop.gaps import Gap, slowest_gaps
+from llamatop.metrics import gaps
+from llamatop.replay import fold
+
+EVENTS = script(RunConfig(engine="scripted", concurrency=(3,), requests=9), Script(fail_every=4))
+
+
+def request(id: int, times: list[float], *, warmup: bool = False, done: bool = True) -> list[Event]:
+    end = round(times[-1] * SECOND)
+    return [
+        RequestQueued(0, id, 0, 8, len(times), warmup),
+        *(TokensEmitted(round(time * SECOND), id, 1) for time in times),
+        RequestFinished(end, id, "length") if done else RequestFailed(end, id, "no"),
+    ]
+
+
+def test_the_slowest_comes_first_and_a_stall_counts_once() -> None:
+    events = [*request(1, [1, 2, 5, 6]), *request(2, [1.5, 2.5, 4.9, 5.2]), *request(3, [8, 9.5])]
+    assert slowest_gaps(events) == [
+        Gap(3.0, 2 * SECOND, 5 * SECOND, 1),
+        Gap(1.5, 8 * SECOND, round(9.5 * SECOND), 3),
+        Gap(1.0, SECOND, 2 * SECOND, 1),
+        Gap(1.0, 5 * SECOND, 6 * SECOND, 1),
+    ]
+
+
+def test_warm_up_and_what_did_not_complete_is_left_out() -> None:
+    events = [*request(1, [1, 9], warmup=True), *request(2, [1, 8], done=False)]
+    assert slowest_gaps(events) == []
+
+
+def test_several_tokens_share_their_gap() -> None:
+    events = request(1, [1, 2])
+    events[2] = TokensEmitted(2 * SECOND, 1, 4)
+    assert slowest_gaps(events)[0].seconds == 0.25
+
+
+def test_the_first_is_the_largest_of_the_session() -> None:
+    done = [r for level in fold(EVENTS).levels.values() for r in level.requests]
+    largest = max(gap for r in done if r.state == "done" for gap in gaps(r))
+    assert slowest_gaps(EVENTS)[0].seconds == pytest.approx(largest)
+
+
+@given(st.integers(1, 40))
+def test_so_many_at_most_in_order_and_apart(most: int) -> None:
+    found = slowest_gaps(EVENTS, most)
+    assert 0 < len(found) <= most
+    assert [g.seconds for g in found] == sorted((g.seconds for g in found), reverse=True)
+    spans = sorted((g.start, g.end) for g in found)
+    assert all(a[1] <= b[0] for a, b in pairwise(spans))
