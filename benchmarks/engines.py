@@ -30,6 +30,7 @@ from llamatop.engines.continuous import ContinuousEngine
 from llamatop.engines.loading import Loaded, load
 from llamatop.engines.outbox import Outbox, Sender
 from llamatop.engines.resolve import resolve
+from llamatop.engines.sizes import alike
 from llamatop.engines.torch_engine import TorchEngine
 from llamatop.engines.torch_engines import ENGINES
 from llamatop.engines.work import Plan, Work
@@ -79,10 +80,10 @@ def bare(loaded: Loaded, config: RunConfig, concurrency: int) -> None:
 
 def watched(engine: TorchEngine, config: RunConfig, concurrency: int) -> Turn:
     """An engine serves the same requests; continuous batching gives its pages back after that."""
-    requests, output = WAVES * concurrency, config.gen_toks
+    whole, short = alike(config.prompt_toks, config.gen_toks), alike(config.prompt_toks, 2)
     return Turn(
-        run=partial(serve, engine, Plan(0, concurrency, requests, config.prompt_toks, output)),
-        before=partial(serve, engine, Plan(0, concurrency, 1, config.prompt_toks, 2)),
+        run=partial(serve, engine, Plan(0, concurrency, WAVES * concurrency, whole)),
+        before=partial(serve, engine, Plan(0, concurrency, 1, short)),
         after=engine.close if isinstance(engine, ContinuousEngine) else lambda: None,
     )
 

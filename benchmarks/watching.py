@@ -60,10 +60,11 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=48)
     parser.add_argument("--gen-toks", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     options = ["--model", args.model, "--weights", args.weights]
     options += ["--concurrency", str(args.concurrency), "--requests", str(args.requests)]
-    options += ["--gen-toks", str(args.gen_toks)]
+    options += ["--gen-toks", str(args.gen_toks), "--device", args.device]
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         for pair in range(args.pairs):

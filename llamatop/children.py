@@ -74,11 +74,11 @@ class Child:
         self._process.wait()
 
     def reason(self) -> str:
-        """Why it ended, in one line: its signal or its last words."""
-        code = self._process.poll()
+        """Why it ended, in one line: its signal and its last words, as far as there are any."""
+        code, words = self._process.poll(), self._last_line()
         if code is not None and code < 0:
-            return f"killed by {_signal_name(-code)}"
-        return self._last_line() or f"exit code {code}"
+            return f"killed by {_signal_name(-code)}" + (f": {words}" if words else "")
+        return words or f"exit code {code}"
 
     def _last_line(self) -> str:
         self._log.seek(0, os.SEEK_END)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from llamatop.errors import InputError
+from llamatop.lengths import Lengths, in_tokens
 
 MAX_CONCURRENCY = 4096
 """More requests at once than this is a typing error rather than a wish."""
@@ -34,7 +36,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: tuple[int, ...] = (1,)
     """Requests in flight, one level after another."""
     requests: int | None = None
-    """Measured requests per level; None: four times the concurrency, or until stopped."""
+    """Measured requests per level; None: four times the concurrency, or until something else ends
+    it."""
     endless: bool = False
     """Run the last level until stopped, whatever `requests` says."""
     rate: float | None = None
@@ -46,20 +49,60 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     until_oom: bool = False
     """Go on past the levels asked for until memory ends."""
     prompt_toks: int = 128
+    """Tokens of each prompt; of the longest where they are drawn; N/A with a file of `prompts`."""
     gen_toks: int = 32
+    """Tokens to generate for each request; for the longest where they are drawn."""
     dtype: DtypeName = "auto"
     device: str = "auto"
     seed: int = 0
     text: bool = True
     """Decode the generated tokens to text (a headless run that records none saves the work)."""
+    prompt_lengths: Lengths | None = None
+    """What the lengths of prompts are drawn from; None: all have `prompt_toks`."""
+    gen_lengths: Lengths | None = None
+    """What the lengths of outputs are drawn from; None: all have `gen_toks`."""
+    until_ci: float | None = None
+    """End a level when half the width of its steady throughput's 95 % confidence interval is no
+    more than this share of it."""
+    prompts: str | None = None
+    """A file of prompts (see `prompt_file`); None: made up, of the lengths asked for."""
+    memory: int | None = None
+    """Bytes that the engine process may take on a CPU; None: all there is."""
+
+    @property
+    def varied(self) -> bool:
+        """Whether requests differ in their lengths."""
+        drawn = (self.prompt_lengths, self.gen_lengths, self.prompts)
+        return any(one is not None for one in drawn)
+
+    @property
+    def prompt_spelling(self) -> str:
+        """Lengths of prompts as on the command line; of a file of them, its name."""
+        if self.prompts is not None:
+            return Path(self.prompts).name
+        return str(self.prompt_lengths or self.prompt_toks)
+
+    @property
+    def gen_spelling(self) -> str:
+        """Lengths of outputs as on the command line."""
+        return str(self.gen_lengths or self.gen_toks)
 
     def requests_at(self, concurrency: int) -> int | None:
         """Measured requests of a level; None: until stopped."""
         if self.endless:
             return None
-        if self.requests is not None:
+        if self.requests is not None or self.until_ci is not None:
             return self.requests
         return concurrency if self.until_oom else 4 * concurrency
+
+
+def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
+    """Options that ask for the same lengths again: name, value, what it is when not given."""
+    plain = RunConfig()
+    prompts = ("--prompt-toks", config.prompt_spelling, plain.prompt_spelling)
+    if config.prompts is not None:
+        prompts = ("--prompts", config.prompts, "")
+    return [prompts, ("--gen-toks", config.gen_spelling, plain.gen_spelling)]
 
 
 def checked(config: RunConfig) -> RunConfig:
@@ -68,8 +111,8 @@ def checked(config: RunConfig) -> RunConfig:
         _in_range("--concurrency", level, 1, MAX_CONCURRENCY)
     if not config.concurrency:
         raise InputError("--concurrency: give at least one number of requests, as in 1 2 4")
-    _in_range("--prompt-toks", config.prompt_toks, 1, 2**31)
-    _in_range("--gen-toks", config.gen_toks, 1, 2**31)
+    in_tokens("--prompt-toks", config.prompt_toks)
+    in_tokens("--gen-toks", config.gen_toks)
     if config.requests is not None:
         _in_range("--requests", config.requests, 1, 2**31)
     if config.layers is not None:
@@ -78,7 +121,18 @@ def checked(config: RunConfig) -> RunConfig:
         raise InputError(f"--rate {config.rate:g}: must be more than 0 requests a second")
     if config.max_time is not None and not config.max_time > 0:
         raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds")
+    if config.until_ci is not None:
+        _check_until_ci(config, config.until_ci)
     return config
+
+
+def _check_until_ci(config: RunConfig, share: float) -> None:
+    if not 0 < share < 1:
+        raise InputError(
+            f"--until-ci {share:g}: must be a share between 0 and 1, as 0.05 for 5 percent"
+        )
+    if config.until_oom:
+        raise InputError("--until-ci and --until-oom: choose one, they end levels differently")
 
 
 def _in_range(option: str, value: int, low: int, high: int) -> None:

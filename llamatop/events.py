@@ -15,6 +15,9 @@ from llamatop.config import RunConfig
 
 Outcome = Literal["ok", "oom", "failed", "stopped"]
 
+EndedBy = Literal["", "requests", "time", "interval"]
+"""What a level had enough of; empty: something else ended it, or an older version did not say."""
+
 
 class Event(msgspec.Struct, frozen=True, tag=True, gc=False):
     """A fact with the time at which it was so."""
@@ -145,6 +148,9 @@ class LevelEnded(Event, frozen=True):
     host_peak_bytes: int | None = None
     device_peak_bytes: int | None = None
     error: str = ""
+    ended_by: EndedBy = ""
+    enough_at: int | None = None
+    """With `interval`: when its throughput was known well enough; no request began after."""
 
 
 class RequestQueued(Event, frozen=True):

@@ -16,7 +16,7 @@ from llamatop.levels import level_figures
 from llamatop.live import LiveRun
 from llamatop.metrics import current_rate
 from llamatop.pump import Pump
-from llamatop.reports.summary import headline
+from llamatop.reports.summary import ended_text, headline, steady_text
 from llamatop.session import Level, Session
 
 STEP_SECONDS = 0.1
@@ -113,10 +113,19 @@ class Progress:
 def level_line(session: Session, level: Level) -> str:
     """A finished level in one line."""
     figures = level_figures(session, level)
+    if figures.memory_ended_in and not figures.completed:
+        return (
+            f"concurrency {level.concurrency}: out of memory in {figures.memory_ended_in}, "
+            f"peak {size(figures.host_peak_bytes)}"
+        )
+    until_ci = session.started.config.until_ci if session.started else None
+    steady, why = figures.steady, ended_text(level.ended_by, until_ci)
     return (
         f"concurrency {level.concurrency}: {level.outcome}, "
         f"{figures.completed} of {figures.requests} requests, "
         f"{number(figures.output_rate)} tok/s, peak {size(figures.host_peak_bytes)}"
+        + (f", steady {steady_text(steady)}" if until_ci is not None and steady else "")
+        + (f", ended by {why}" if why else "")
     )
 
 
@@ -127,12 +136,13 @@ def state_line(session: Session) -> str:
         return _loading_line(session)
     if level is None or session.started is None:
         return "starting"
-    levels = len(session.started.config.concurrency)
+    config = session.started.config
+    of = "" if config.until_oom else f" of {len(config.concurrency)}"
     done = sum(not request.active for request in level.requests)
     what = "warming up" if not level.requests else f"{done} of {level.planned or '∞'} requests"
     rate = number(current_rate(session, 2.0))
     elapsed = clock((session.now - level.started) / SECOND)
-    where = f"level {level.id + 1} of {levels}, concurrency {level.concurrency}"
+    where = f"level {level.id + 1}{of}, concurrency {level.concurrency}"
     return f"{where}: {what}, {rate} tok/s, {elapsed}"
 
 

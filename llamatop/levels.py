@@ -7,6 +7,7 @@ latencies are those of the requests that completed since. What cannot be known i
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from llamatop.metrics import (
 from llamatop.session import Level, Request, Session
 from llamatop.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.stats import Distribution, distribution
+from llamatop.steady import Steady, Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class LevelFigures:
     """Output tokens per second."""
     steady_rate: float | None
     """Output tokens per second while as many requests as the concurrency were in flight."""
+    steady: Steady | None
+    """When its throughput became steady, and how well it is known from then on; see `steady`."""
+    ended_by: str
+    """`requests`, `time` or `interval`; empty where something else ended it."""
     request_rate: float | None
     """Completed requests per second."""
     goodput: float | None
@@ -68,6 +74,8 @@ class LevelFigures:
     """Model FLOPs utilisation, a share of 1."""
     held_back_by: str | None
     """What most kept it from being faster."""
+    memory_ended_in: str | None
+    """Where memory ended: `prefill`, `decode` or both; None: it did not, or nobody knows."""
 
 
 def level_figures(session: Session, level: Level) -> LevelFigures:
@@ -92,6 +100,8 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         duration=seconds,
         output_rate=_per_second(output, seconds),
         steady_rate=steady_rate(requests, level.concurrency),
+        steady=steady_part(level),
+        ended_by=level.ended_by,
         request_rate=_per_second(len(done), seconds),
         goodput=_goodput(session, done, seconds),
         ttft=_spread(ttft(request) for request in done),
@@ -108,7 +118,47 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         mbu=level_mbu(session, level),
         mfu=level_mfu(session, level),
         held_back_by=level_held_back_by(session, level),
+        memory_ended_in=memory_ended_in(session, level),
     )
+
+
+def steady_part(level: Level) -> Steady | None:
+    """The steady part of a level, before it drains; None where there is none to be found."""
+    if level.forgotten or not level.requests:
+        return None
+    until = _drains_from(level) if level.enough_at is None else level.enough_at
+    ends = sorted(
+        (request.ended, request.tokens)
+        for request in level.requests
+        if request.state == "done" and request.ended is not None and request.ended <= until
+    )
+    windows = Windows(level.concurrency)
+    windows.begin(min(request.scheduled for request in level.requests))
+    for time, tokens in ends:
+        windows.complete(time, tokens)
+    return windows.steady()
+
+
+def _drains_from(level: Level) -> int:
+    """Until when a level's slots were in use (ns): its last requests are followed by no others.
+
+    Where requests come in waves, as static batches, a whole wave counts, and one that is not
+    whole does not.
+    """
+    begun = sorted(request.admitted for request in level.requests if request.admitted is not None)
+    ended = sorted(request.ended for request in level.requests if request.ended is not None)
+    if not begun:
+        return 0
+    last_wave = next(
+        (place for place in range(len(begun) - 1, 0, -1) if bisect(ended, begun[place]) >= place), 0
+    )
+    of_wave = len(begun) - last_wave
+    if of_wave < level.concurrency:
+        return begun[last_wave]
+    if of_wave == level.concurrency:
+        return ended[-1] if ended else begun[-1]
+    after = bisect(ended, begun[-1])
+    return ended[after] if after < len(ended) else begun[-1]
 
 
 def steady_rate(requests: list[Request], concurrency: int) -> float | None:
@@ -152,6 +202,15 @@ def host_peak(session: Session, level: Level) -> int | None:
         if sample.engine_bytes is not None and level.started <= sample.time <= until
     )
     return max(sampled, default=None)
+
+
+def memory_ended_in(session: Session, level: Level) -> str | None:
+    """What the requests were at that were lost when memory ended, warm-up included."""
+    if level.outcome != "oom":
+        return None
+    lost = [r for r in session.requests.values() if r.level == level.id and r.state == "failed"]
+    phases = {"decode" if request.tokens else "prefill" for request in lost}
+    return " and ".join(sorted(phases, reverse=True)) or None
 
 
 def baseline(session: Session) -> int | None:

@@ -21,6 +21,7 @@ from llamatop.events import (
     EngineLost,
     Event,
     LevelEnded,
+    MemoryPredicted,
     ModelLoaded,
     ModelRefused,
     Outcome,
@@ -32,6 +33,7 @@ from llamatop.events import (
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
 from llamatop.predict import memory
+from llamatop.predict.memory import Foretold
 from llamatop.sweep import next_concurrency
 from llamatop.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Warm, Watch
 
@@ -67,18 +69,18 @@ class LiveRun:
         self,
         config: RunConfig,
         engine: Child | None = None,
-        prepare: Callable[[RunConfig, Callable[[], int]], list[Event]] | None = None,
+        prepare: Callable[[RunConfig, Callable[[], int]], Foretold] | None = None,
     ) -> None:
         """`engine`: a process that is warm already (see `warm_engine`).
 
-        `prepare` makes the events that foretell the run. It is called in a thread while the model
-        loads, and the first level waits for it: nothing else runs while something is measured.
+        `prepare` foretells the run. It is called in a thread while the model loads, and the first
+        level waits for it: nothing else runs while something is measured.
         """
         self.config = config
         self._warm = engine
         self._prepare = prepare
         self._preparing: threading.Thread | None = None
-        self._foretold: list[Event] = []
+        self._foretold: Foretold | None = None
         self.clock = MonotonicClock()
         self._finished = False
         self._own: list[Event] = []
@@ -154,8 +156,7 @@ class LiveRun:
     def resize(self, concurrency: int) -> None:
         """Another number of requests in flight, as a new level."""
         if self._engine is not None and self._running is not None:
-            self._running, self._levels = self._levels, self._levels + 1
-            self._engine.tell(Resize(self._running, concurrency))
+            self._engine.tell(Resize(self._begin_level(concurrency), concurrency))
 
     def pause(self, paused: bool) -> None:
         """Hold new requests back, or let them go on."""
@@ -225,7 +226,7 @@ class LiveRun:
     def _look_after_preparation(self) -> None:
         """The next level begins when the model is there and nothing else runs any more."""
         if self._preparing is not None and not self._preparing.is_alive():
-            self._own += self._foretold
+            self._own += self._foretold.events if self._foretold is not None else ()
             self._preparing = None
         if self._loaded and self._preparing is None:
             self._loaded = False
@@ -241,11 +242,20 @@ class LiveRun:
         if concurrency is None:
             self._finish()
         elif self._engine is not None:
-            self._running, self._levels = self._levels, self._levels + 1
+            level = self._begin_level(concurrency)
             self._concurrency = concurrency
             requests = self.config.requests_at(concurrency)
-            level = RunLevel(self._running, concurrency, requests, self._next_request)
-            self._engine.tell(level)
+            self._engine.tell(RunLevel(level, concurrency, requests, self._next_request))
+
+    def _begin_level(self, concurrency: int) -> int:
+        """The number of a level that is about to start, whose peak is told before it does."""
+        level = self._running = self._levels
+        self._levels += 1
+        peak = self._foretold.peak(concurrency) if self._foretold is not None else None
+        if peak is not None:
+            now, parts = self.clock.now(), peak.parts
+            self._own.append(MemoryPredicted(now, level, peak.host_bytes, peak.device_bytes, parts))
+        return level
 
     def _planned(self) -> int | None:
         """Requests in flight of the next level, where there is one."""

@@ -94,6 +94,9 @@ class Level:
     error: str = ""
     host_peak_bytes: int | None = None
     device_peak_bytes: int | None = None
+    ended_by: str = ""
+    enough_at: int | None = None
+    """When its throughput was known as well as was asked for."""
     requests: list[Request] = field(default_factory=list)
     """Its measured requests, in the order of arrival."""
     forgotten: int = 0
@@ -252,7 +255,9 @@ class Session:
     def _move(self, request: Request, to: int) -> None:
         """A request belongs to the level that admitted it."""
         old, new = self.levels.get(request.level), self.levels.get(to)
-        if new is not None and not request.warmup:
+        if new is None:
+            return
+        if not request.warmup:
             if old is not None:
                 old.requests.remove(request)
             new.requests.append(request)
@@ -313,6 +318,8 @@ class Session:
             level.error = event.error
             level.host_peak_bytes = event.host_peak_bytes
             level.device_peak_bytes = event.device_peak_bytes
+            level.ended_by = event.ended_by
+            level.enough_at = event.enough_at
         self.notable.append(event)
 
     def _lose(self, event: EngineLost) -> None:

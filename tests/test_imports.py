@@ -27,8 +27,11 @@ MAY: dict[str, set[str]] = {
 
 LIGHT = {
     *(f"llamatop.engines.{name}" for name in ("base", "host", "level", "models", "outbox")),
-    *(f"llamatop.engines.{name}" for name in ("resolve", "scripted", "work", "weight_files")),
-    *(f"llamatop.predict.{name}" for name in ("child", "machine", "devices")),
+    *(
+        f"llamatop.engines.{name}"
+        for name in ("resolve", "scripted", "sizes", "work", "weight_files")
+    ),
+    *(f"llamatop.predict.{name}" for name in ("child", "counting", "machine", "devices")),
     *(f"llamatop.reports.{name}" for name in ("summary", "models", "doctor")),
     "llamatop.recording.place",
     "llamatop.recording.footer",

@@ -4,23 +4,27 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
 
 from llamatop.config import RunConfig
 from llamatop.engines.host import SCRIPTED_STEP
+from llamatop.levels import level_figures
 from llamatop.live import LiveRun, warm_engine
+from llamatop.predict.memory import Foretold, Prediction
 from llamatop.pump import Pump
+from llamatop.reports.frontier import memory_end
 from llamatop.session import Session
 
 
 class Run:
     """A live run that is pumped until something holds."""
 
-    def __init__(self, **config: object) -> None:
+    def __init__(self, prepare: Any = None, **config: object) -> None:
         full = {"engine": "scripted", "prompt_toks": 8, "gen_toks": 8, **config}
-        self.live = LiveRun(RunConfig(**full))  # type: ignore[arg-type]
+        self.live = LiveRun(RunConfig(**full), prepare=prepare)  # type: ignore[arg-type]
         self.pump = Pump(self.live, Session())
         self.live.start()
 
@@ -153,6 +157,42 @@ def test_a_killed_engine_fails_its_level_and_the_next_one_runs(run: Callable[...
     assert one.live.outcome == "failed"
 
 
+def test_the_kernels_kill_is_a_result_and_the_sweep_closes_in(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = iter(range(100))
+    monkeypatch.setattr("llamatop.live.oom_kills", lambda: next(kills))
+    one = run(step=0.02, until_oom=True, gen_toks=40)
+
+    def kill_above_two() -> bool:
+        level = one.session.level
+        if level is not None and level.concurrency > 2 and level.requests and not level.ended:
+            one.engine().kill()
+            one.until(lambda: level.ended is not None)
+        return one.live.ended
+
+    one.until(kill_above_two)
+    tried = [(level.concurrency, level.outcome) for level in one.session.levels.values()]
+    assert tried == [(1, "ok"), (2, "ok"), (4, "oom"), (3, "oom")]
+    end = memory_end(one.session)
+    assert end is not None and (end.works, end.fails) == (2, 3)
+
+
+def test_each_level_is_foretold_before_it_starts(run: Callable[..., Run]) -> None:
+    def foretell(config: RunConfig, now: Callable[[], int]) -> Foretold:
+        return Foretold([], lambda requests: Prediction(1000 * requests, None, {"weights": 1000}))
+
+    one = run(prepare=foretell, endless=True)
+    one.until(lambda: one.session.token_bins)
+    one.live.resize(3)
+    one.until(lambda: len(one.session.levels) == 2)
+    one.live.sweep((5,))
+    one.until(lambda: one.live.ended)
+    told = {level.concurrency: one.session.predicted[level.id].host_bytes
+            for level in one.session.levels.values()}  # fmt: skip
+    assert told == {1: 1000, 3: 3000, 5: 5000}
+
+
 def test_an_engine_that_hangs_does_not_hold_up_the_end(run: Callable[..., Run]) -> None:
     one = run(endless=True)
     one.until(lambda: one.session.token_bins)
@@ -185,3 +225,23 @@ def test_the_children_end_with_their_parent(run: Callable[..., Run]) -> None:
         child._process.stdin.close()  # as the kernel does when the parent is gone
     _, alive = psutil.wait_procs(children, timeout=1)
     assert not alive
+
+
+def test_a_level_ends_when_its_throughput_is_known(run: Callable[..., Run]) -> None:
+    one = run(step=0.004, concurrency=(2,), until_ci=0.5, gen_toks=4)
+    one.until(lambda: one.live.ended)
+    (level,) = one.session.levels.values()
+    assert (level.outcome, level.ended_by) == ("ok", "interval")
+    assert level.planned is None
+    assert {request.state for request in level.requests} == {"done"}, "none was cut off"
+    steady = level_figures(one.session, level).steady
+    assert steady is not None and steady.relative <= 0.5
+
+
+def test_a_level_that_had_its_requests_or_its_time_says_so(run: Callable[..., Run]) -> None:
+    one = run(requests=2)
+    one.until(lambda: one.live.ended)
+    assert one.session.levels[0].ended_by == "requests"
+    late = run(step=0.01, requests=9999, max_time=0.3)
+    late.until(lambda: late.live.ended)
+    assert (late.session.levels[0].outcome, late.session.levels[0].ended_by) == ("ok", "time")

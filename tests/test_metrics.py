@@ -32,7 +32,7 @@ from llamatop.metrics import (
     ttft,
 )
 from llamatop.replay import fold
-from llamatop.session import Session
+from llamatop.session import Level, Session
 
 
 def at(seconds: float) -> int:
@@ -158,3 +158,61 @@ def test_rates(session: Session) -> None:
     assert rate_history(session) == [0, 1, 0, 2, 2, 1]
     assert current_rate(session, 2.0) == 1.5
     assert current_rate(Session()) is None
+
+
+def level_of(
+    concurrency: int, requests: list[tuple[float, float]], **end: object
+) -> tuple[Session, Level]:
+    """A level whose requests were (admitted, ended) so, of ten tokens each."""
+    events: list[Event] = []
+    for id, (begin, stop) in enumerate(requests):
+        events += [
+            RequestQueued(at(begin), id, 0, 8, 10),
+            RequestAdmitted(at(begin), id, 0),
+            TokensEmitted(at(stop), id, 10),
+            RequestFinished(at(stop), id, "length"),
+        ]
+    events.sort(key=lambda event: event.time)
+    ended = LevelEnded(max(event.time for event in events), 0, "ok", **end)  # type: ignore[arg-type]
+    session = fold([LevelStarted(0, 0, concurrency, None), *events, ended])
+    return session, session.levels[0]
+
+
+def test_steady_part_leaves_a_slow_start_out() -> None:
+    starts = [0.0, 4.0, *(8.0 + place for place in range(30))]
+    ends = [*starts[1:], 38.0]
+    session, level = level_of(1, list(zip(starts, ends, strict=True)))
+    steady = level_figures(session, level).steady
+    assert steady is not None
+    assert (steady.start, steady.rate, steady.windows) == (8.0, 10.0, 30)
+
+
+def test_steady_part_ends_before_the_slots_run_empty() -> None:
+    # two slots, half a second apart; the last request runs alone and very long
+    requests = [(place / 2, place / 2 + 1) for place in range(40)]
+    session, level = level_of(2, [*requests, (20.0, 60.0)])
+    steady = level_figures(session, level).steady
+    assert steady is not None
+    assert steady.rate == pytest.approx(20, rel=0.05)
+    assert level_figures(session, level).output_rate == pytest.approx(410 / 60)
+
+
+def test_a_whole_last_wave_counts_and_a_part_of_one_does_not() -> None:
+    waves = [(float(wave), wave + 1.0) for wave in range(12) for _ in range(3)]
+    session, level = level_of(3, waves)
+    steady = level_figures(session, level).steady
+    assert steady is not None and (steady.windows, steady.rate) == (12, 30.0)
+    session, level = level_of(3, [*waves, (12.0, 40.0)])
+    assert level_figures(session, level).steady == steady
+
+
+def test_a_level_that_had_enough_is_judged_at_that_moment() -> None:
+    requests = [(float(place), place + 1.0) for place in range(30)]
+    session, level = level_of(1, requests, ended_by="interval", enough_at=at(20))
+    steady = level_figures(session, level).steady
+    assert steady is not None and steady.windows == 20
+    assert level_figures(session, level).ended_by == "interval"
+
+
+def test_few_requests_have_no_steady_part(session: Session) -> None:
+    assert level_figures(session, session.levels[0]).steady is None

@@ -10,6 +10,7 @@ from llamatop.commands.parser import Parser
 if TYPE_CHECKING:
     from llamatop.reports.compare import Comparison
     from llamatop.reports.gate import Gate, Verdict
+    from llamatop.reports.slices import Whole
 
 _DESCRIPTION = "Recordings side by side; the first is the baseline."
 
@@ -29,12 +30,14 @@ def main(arguments: list[str]) -> int:
     from llamatop.commands.recordings import open_all
     from llamatop.reports.compare import compare
     from llamatop.reports.gate import parse
+    from llamatop.reports.slices import whole
 
     gates = [parse(text) for text in args.fail_if]
     baseline, *others = open_all([args.baseline, *args.others])
     comparisons = [compare(baseline, other, abs(args.seed)) for other in others]
+    wholes = [whole(baseline, other) for other in others]
     verdicts = _judged(gates, comparisons)
-    _print(comparisons, verdicts, args.json)
+    _print(comparisons, wholes, verdicts, args.json)
     return 1 if any(verdict.held for verdict in verdicts) else 0
 
 
@@ -44,15 +47,24 @@ def _judged(gates: list[Gate], comparisons: list[Comparison]) -> list[Verdict]:
     return [judge(gate, comparison) for gate in gates for comparison in comparisons]
 
 
-def _print(comparisons: list[Comparison], verdicts: list[Verdict], as_json: bool) -> None:
+def _print(
+    comparisons: list[Comparison],
+    wholes: list[list[Whole]],
+    verdicts: list[Verdict],
+    as_json: bool,
+) -> None:
     if as_json:
         from llamatop.reports.comparison_json import comparison_json
 
-        print(comparison_json(comparisons, verdicts))
+        print(comparison_json(comparisons, wholes, verdicts))
         return
-    from llamatop.reports.text import comparison_text
+    from llamatop.reports.text import comparison_text, whole_text
 
-    print("\n\n\n".join(comparison_text(comparison) for comparison in comparisons))
+    blocks = []
+    for comparison, levels in zip(comparisons, wholes, strict=True):
+        extra = f"\n\n{whole_text(levels)}" if levels else ""
+        blocks.append(comparison_text(comparison) + extra)
+    print("\n\n\n".join(blocks))
     for verdict in verdicts:
         told = "holds" if verdict.held else "does not hold"
         print(f"llamatop: {verdict.gate} {told}: {verdict.reason}", file=sys.stderr)

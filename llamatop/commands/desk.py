@@ -10,8 +10,8 @@ from llamatop.bookmarks import bookmarks_of
 from llamatop.children import Child
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.events import Event
 from llamatop.live import LiveRun, warm_engine
+from llamatop.predict.memory import Foretold
 from llamatop.pump import Pump
 from llamatop.recording.place import default_path
 from llamatop.replay import Replay
@@ -87,7 +87,7 @@ class Desk:
             self._warm.kill()
 
 
-def _prepare(config: RunConfig, now: Callable[[], int]) -> list[Event]:
+def _prepare(config: RunConfig, now: Callable[[], int]) -> Foretold:
     from llamatop.predict.prepare import prepare
 
     return prepare(config, now)

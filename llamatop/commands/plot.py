@@ -1,8 +1,10 @@
-"""`llamatop plot FILE…`: charts of recordings as PNG and SVG, or one page of HTML."""
+"""`llamatop plot FILE…`: charts of recordings as PNG and SVG, in the terminal, or one HTML page."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ def main(arguments: list[str]) -> int:
     add("files", nargs="+", metavar="FILE", help="several are drawn into the same charts")
     add("--out", metavar="DIR", help="the folder for the charts (charts)")
     add("--html", metavar="FILE", help="one page with the charts and tables; needs no network")
+    add("--terminal", action="store_true", help="the charts as text on stdout")
     add("--theme", choices=("light", "dark", "both"), default="light")
     add("--format", choices=("png", "svg", "both"), default="both")
     add("--size", default="1600x1000", metavar="WxH", help="pixels (1600x1000)")
@@ -29,9 +32,11 @@ def main(arguments: list[str]) -> int:
     from llamatop.commands.recordings import open_all
 
     runs = open_all(args.files)
+    if args.terminal:
+        _text(runs)
     if args.html:
         _page(args.html, runs)
-    if args.out or not args.html:
+    if args.out or not (args.html or args.terminal):
         from llamatop.reports.charts.files import write
 
         themes = ("light", "dark") if args.theme == "both" else (args.theme,)
@@ -51,6 +56,13 @@ def _size(text: str) -> tuple[int, int]:
     if not (400 <= width <= 8000 and 0.45 * width <= height <= 2 * width):
         raise InputError(f"--size {text}: say WxH in pixels, as 1600x1000, no flatter than 20x9")
     return width, height
+
+
+def _text(runs: list[Run]) -> None:
+    from llamatop.reports.terminal import charts
+
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(charts(runs, shutil.get_terminal_size((80, 24)).columns, colour))
 
 
 def _page(file: str, runs: list[Run]) -> None:

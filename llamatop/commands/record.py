@@ -49,8 +49,13 @@ def _tell(what: str) -> None:
 
 
 def _learn(session: Session) -> None:
-    """Keep how far each prediction was off; `check` gives its error band from that."""
+    """Keep how far each prediction was off; `check` gives its error band from that.
+
+    Not where lengths were drawn: then the prediction was of the longest, which none may have had.
+    """
     model = session.model
+    if session.started is None or session.started.config.varied:
+        return
     for figures in all_figures(session) if model is not None else ():
         if figures.outcome != "ok" or model is None:
             continue

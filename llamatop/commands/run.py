@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from llamatop import __version__
 from llamatop.commands.parser import Parser
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 EXIT_DOES_NOT_FIT = 3
 """With --check-oom: the smallest level asked for does not fit."""
 
+UNTIL_CI_SECONDS = 120.0
+"""Per level at most with --until-ci, where no --max-time is given."""
+
 _DESCRIPTION = """\
 htop for LLM inference: run a model, watch every request, record it, replay it.
 
@@ -24,7 +27,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop replay FILE      the same UI on a recording (--json: its summary)
   llamatop check            will it fit, and how fast can it be, before anything is loaded
   llamatop models           what can be run here
-  llamatop plot FILE        charts as PNG and SVG  [--html FILE: one page]
+  llamatop plot FILE        charts as PNG and SVG  [--terminal, --html FILE]
   llamatop compare A B      runs side by side  [--fail-if "output_tok_s<-5%"]
   llamatop recommend FILE   the settings to use, and why
   llamatop export FILE      events, requests and levels as csv, json, jsonl, parquet
@@ -55,9 +58,16 @@ def _run_parser() -> Parser:
     add("--rate", type=float, metavar="R",
         help="open loop: arrivals per second, --concurrency of them at once at most")  # fmt: skip
     add("--slo", metavar="T", help="targets in seconds for goodput, as ttft=0.5,tpot=0.05")
-    add("--max-time", type=float, metavar="S", help="seconds per level at most")
-    add("--prompt-toks", type=int, default=128, metavar="N", help="tokens in (128)")
-    add("--gen-toks", type=int, metavar="N", help="tokens out (32; the UI 200)")
+    add("--max-time", type=float, metavar="S",
+        help="seconds per level at most (none; with --until-ci 120)")  # fmt: skip
+    add("--until-ci", type=float, metavar="X",
+        help="end a level when half the 95 %% confidence interval of its steady throughput is at "
+        "most this share of it, as 0.05 (--requests and --max-time end it too)")  # fmt: skip
+    add("--prompt-toks", metavar="N",
+        help="tokens in (128), or drawn: 64:512, normal:256,64 or lognormal:256,64")  # fmt: skip
+    add("--gen-toks", metavar="N", help="tokens out (32; the UI 200), or drawn likewise")
+    add("--prompts", metavar="FILE",
+        help='from a JSONL file, a line as {"prompt": "...", "output_tokens": 64}')  # fmt: skip
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--seed", type=int, default=0, help="the run can be repeated (0)")
@@ -68,6 +78,8 @@ def _run_parser() -> Parser:
         help="predict first, and stop with the verdict if it cannot fit (exit 3)")  # fmt: skip
     add("--until-oom", action="store_true",
         help="double the concurrency until memory ends, then find the most that works")  # fmt: skip
+    add("--memory", metavar="SIZE",
+        help="the engine may take so much on a CPU, as 2GB (all there is, less 5 %%)")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--theme", help="the UI's colours")
     return parser
@@ -82,6 +94,9 @@ def main(arguments: list[str]) -> int:
     if args.record:
         from llamatop.commands.record import record
 
+        if config.max_time != args.max_time:
+            print(f"--until-ci: {config.max_time:g} s per level at most (--max-time)",
+                  file=sys.stderr)  # fmt: skip
         return record(config, args.out, args.record_text, args.json)
     if args.json:
         raise InputError("--json goes with --record")
@@ -104,10 +119,42 @@ def _fits(config: RunConfig) -> bool:
     return fits
 
 
+def _endless(args: argparse.Namespace, levels: int) -> bool:
+    """Whether nothing but the person ends the run."""
+    open_ended = args.requests is None and args.until_ci is None
+    return not args.record and open_ended and levels == 1
+
+
+def _max_time(args: argparse.Namespace) -> float | None:
+    """An interval that is never reached must not keep a run for ever."""
+    unlimited = args.until_ci is not None and args.max_time is None
+    return UNTIL_CI_SECONDS if unlimited else cast("float | None", args.max_time)
+
+
+def _longest_output(prompts: str | None, usual: int) -> int:
+    """Of a file, where a line that says nothing has `usual`; raises InputError if it is bad."""
+    from llamatop.prompt_file import read_prompts
+
+    if prompts is None:
+        return usual
+    return max(prompt.output_tokens or usual for prompt in read_prompts(prompts))
+
+
 def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
     from llamatop.config import RunConfig, checked, parse_slo
+    from llamatop.lengths import Lengths, parse_lengths
+    from llamatop.predict.fit import parse_size
 
+    if args.prompts is not None and args.prompt_toks is not None:
+        raise InputError("--prompts and --prompt-toks: a file's prompts have their own lengths")
+    asked_in, asked_out = args.prompt_toks, args.gen_toks
+    usual = "32" if args.record else "200"
+    prompt, prompt_lengths = parse_lengths("--prompt-toks", "128" if asked_in is None else asked_in)
+    gen, gen_lengths = parse_lengths("--gen-toks", usual if asked_out is None else asked_out)
+    longest = _longest_output(args.prompts, gen)
+    if args.prompts is not None and gen_lengths is None:
+        gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
     levels = tuple(args.concurrency or ((1,) if args.record else (4,)))
     return checked(
         RunConfig(
@@ -117,16 +164,21 @@ def _config(args: argparse.Namespace) -> RunConfig:
             engine=args.engine,
             concurrency=levels,
             requests=args.requests,
-            endless=not args.record and args.requests is None and len(levels) == 1,
+            endless=_endless(args, len(levels)),
             rate=args.rate,
-            max_time=args.max_time,
+            max_time=_max_time(args),
+            until_ci=args.until_ci,
             until_oom=args.until_oom,
             slo=parse_slo(args.slo) if args.slo else {},
-            prompt_toks=args.prompt_toks,
-            gen_toks=args.gen_toks if args.gen_toks is not None else (32 if args.record else 200),
+            prompt_toks=prompt,
+            gen_toks=longest,
+            prompt_lengths=prompt_lengths,
+            gen_lengths=gen_lengths,
+            prompts=args.prompts,
             dtype=args.dtype,
             device=args.device,
             seed=args.seed,
             text=args.record_text or not args.record,
+            memory=parse_size(args.memory) if args.memory else None,
         )
     )

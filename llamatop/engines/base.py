@@ -6,10 +6,14 @@ what became of each. It knows no events, no levels and no files; it never format
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from llamatop.events import ModelLoaded
+
+GivenSize = tuple[int, int | None]
+"""Of a prompt in a file: its tokens, and how many to generate where the file says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Job:
     max_tokens: int
     """Output tokens, exactly so many: an end-of-text token does not stop it."""
     warmup: bool = False
+    given: int | None = None
+    """Its prompt's place in the file of prompts; None: made up."""
 
 
 class WorkLike(Protocol):
@@ -92,6 +98,11 @@ class Engine(Protocol):
     @property
     def detokenizer(self) -> Detokenizer:
         """Makes this model's tokens text."""
+        ...
+
+    @property
+    def given(self) -> Sequence[GivenSize]:
+        """The sizes of the prompts of the file that was asked for; empty without one."""
         ...
 
     def serve(self, work: WorkLike) -> None:

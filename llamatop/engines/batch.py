@@ -37,11 +37,10 @@ class BatchEngine(TorchEngine):
                     work.fail(job, error)
 
     def _generate(self, jobs: list[Job], wave: _Wave) -> None:
-        prompts = self.prompts([job.id for job in jobs], [job.prompt_tokens for job in jobs])
+        prompts = self.prompts(jobs)
         with torch.inference_mode(), wave.looking_out(self.layers()):
             self.loaded.model.generate(
-                prompts,
-                attention_mask=torch.ones_like(prompts),
+                **prompts,
                 max_new_tokens=max(job.max_tokens for job in jobs),
                 streamer=wave,
             )

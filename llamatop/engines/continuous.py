@@ -134,7 +134,7 @@ class _Flights:
         """Hand a job to the manager; False if it takes none any more."""
         name = str(next(self._names))
         self._flights[name] = _Flight(job)
-        prompt = self._prompts.prompt(job.id, job.prompt_tokens)
+        prompt = self._prompts.of(job)
         taken: bool = self._manager.submit(name, prompt, job.max_tokens)
         return taken or self._flights.pop(name, None) is None
 

@@ -23,6 +23,7 @@ from llamatop.engines.outbox import Outbox, Sender
 from llamatop.engines.scripted import Script, ScriptedEngine
 from llamatop.errors import InputError
 from llamatop.events import DeviceAllocated, ModelLoading, ModelRefused
+from llamatop.formatting import size
 from llamatop.hardware.host import memory
 from llamatop.hardware.memory import limit_memory, resident_bytes, volunteer_for_oom
 from llamatop.wire import (
@@ -101,6 +102,7 @@ class Host:
     def _load(self, command: Load) -> None:
         self._clock, self._config = MonotonicClock(command.origin), command.config
         try:
+            limit = memory_limit(command.config)
             engine = make_engine(command.config, self._clock, self._progress)
         except InputError as refusal:
             self._outbox.put(ModelRefused(self._clock.now(), str(refusal)))
@@ -110,19 +112,12 @@ class Host:
         self._engine = engine
         if command.config.text:
             self._outbox.detokenizer = engine.detokenizer
-        facts = msgspec.structs.replace(
-            engine.facts, time=self._clock.now(), memory_limit=self._limit_memory()
-        )
-        self._outbox.put(facts)
+        if limit is not None:
+            limit_memory(limit)  # again: threads have reserved memory for themselves
+        now = self._clock.now()
+        self._outbox.put(msgspec.structs.replace(engine.facts, time=now, memory_limit=limit))
         if engine.allocated():
             threading.Thread(target=self._tell_allocated, daemon=True).start()
-
-    def _limit_memory(self) -> int | None:
-        """Where memory is to end: bytes that this process may take, short of the machine's."""
-        if not self._config.until_oom:
-            return None
-        size = int((resident_bytes() or 0) + memory().available * (1 - MEMORY_MARGIN))
-        return size if limit_memory(size) else None
 
     def _give_up(self, problem: BaseException) -> NoReturn:
         """End the process; its last line tells the parent why."""
@@ -150,6 +145,34 @@ class Host:
             for device, allocated, reserved in engine.allocated():
                 now = self._clock.now()
                 self._outbox.put(DeviceAllocated(now, device, allocated, reserved))
+
+
+def memory_limit(config: RunConfig) -> int | None:
+    """Limit this process's memory where the config wants it to end; the bytes it may take.
+
+    Short of what is available, so that nothing else on the machine ends with it. On a GPU memory
+    ends by itself. Raises InputError where the limit asked for cannot be.
+    """
+    if config.memory is None and not config.until_oom:
+        return None
+    if config.engine != "scripted":
+        warm()  # what the libraries take is not the model's
+        if import_module("llamatop.engines.devices").pick_device(config.device).type != "cpu":
+            if config.memory is not None:
+                raise InputError("--memory: only an engine on the CPU can be limited")
+            return None
+    taken = resident_bytes() or 0
+    most = int(taken + memory().available * (1 - MEMORY_MARGIN))
+    limit = min(config.memory or most, most)
+    if limit <= taken:
+        raise InputError(
+            f"--memory {size(limit)}: the libraries alone take {size(taken)}; give more"
+        )
+    if limit_memory(limit):
+        return limit
+    if config.memory is not None:
+        raise InputError("--memory: this system cannot limit a process; leave it out")
+    return None
 
 
 def make_engine(config: RunConfig, clock: MonotonicClock, progress: Progress) -> Engine:

@@ -14,6 +14,7 @@ from llamatop.clock import Clock
 from llamatop.config import RunConfig
 from llamatop.engines.base import Engine, EngineMemoryError
 from llamatop.engines.outbox import Outbox
+from llamatop.engines.sizes import Sizes
 from llamatop.engines.work import Plan, Work
 from llamatop.events import EngineWarmed, LevelEnded, LevelStarted, Outcome
 from llamatop.hardware.memory import give_back, peak_bytes, reset_peak, resident_bytes
@@ -31,6 +32,7 @@ class LevelRun:
     ) -> None:
         self._engine = engine
         self._config = config
+        self._sizes = Sizes(config, engine.given)
         self._planned = command
         self._clock = clock
         self._outbox = outbox
@@ -67,7 +69,9 @@ class LevelRun:
             self._work.fail_rest(error)
         with self._turn:
             self._over = True
-            self._end("stopped" if outcome == "ok" and self._stopped else outcome, error)
+            if outcome == "ok" and self._stopped:
+                outcome = "stopped"
+            self._end(outcome, error, self._work if outcome == "ok" else None)
 
     def resize(self, level: int, concurrency: int) -> None:
         """Another number of requests in flight, as a level of its own; an empty one at the end."""
@@ -99,26 +103,23 @@ class LevelRun:
             self._work.stop()
 
     def _warmup(self) -> Plan:
-        config = self._config
         return Plan(
             self._level,
             self._concurrency,
             requests=self._concurrency,
-            prompt_tokens=config.prompt_toks,
-            max_tokens=min(WARMUP_TOKENS, config.gen_toks),
+            size=lambda place: self._sizes.warmup(place, WARMUP_TOKENS),
             warmup=True,
         )
 
     def _measured(self) -> Plan:
-        config = self._config
         return Plan(
             self._level,
             self._concurrency,
             requests=self._planned.requests,
-            prompt_tokens=config.prompt_toks,
-            max_tokens=config.gen_toks,
-            max_time=config.max_time,
+            size=self._sizes.at,
+            max_time=self._config.max_time,
             arrivals=self._arrivals(),
+            until_ci=self._config.until_ci,
         )
 
     def _arrivals(self) -> Iterator[float] | None:
@@ -152,7 +153,8 @@ class LevelRun:
         now = self._clock.now()
         self._outbox.put(LevelStarted(now, self._level, self._concurrency, requests))
 
-    def _end(self, outcome: Outcome, error: str) -> None:
+    def _end(self, outcome: Outcome, error: str, work: Work | None = None) -> None:
+        """Tell the end, and what there was enough of, where `work` came to its own end."""
         self._outbox.put(
             LevelEnded(
                 self._clock.now(),
@@ -161,5 +163,7 @@ class LevelRun:
                 host_peak_bytes=peak_bytes() if self._peaks_known else None,
                 device_peak_bytes=self._engine.device_peak(),
                 error=error,
+                ended_by=work.ended_by if work else "",
+                enough_at=work.enough_at if work else None,
             )
         )

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
-from tokenizers import Tokenizer
 from transformers.utils import logging
 
 from llamatop.config import RunConfig
@@ -23,9 +21,11 @@ from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Detokenizer, EngineMemoryError, Progress
 from llamatop.engines.detokenize import make_detokenizer
 from llamatop.engines.devices import Place
+from llamatop.engines.given import given_prompts
 from llamatop.engines.prompts import Prompts
 from llamatop.engines.random_weights import random_model, weight_bytes
 from llamatop.engines.resolve import Source
+from llamatop.engines.tokenizer import load_tokenizer
 from llamatop.errors import InputError
 from llamatop.events import ModelLoaded
 
@@ -51,8 +51,11 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     device = devices.pick_device(config.device)
+    devices.settle(device)
     layout = architecture.read(source, config.layers)
     place = devices.Place(device, devices.pick_dtype(config.dtype, layout.dtype, device))
+    tokenizer = load_tokenizer(source.folder)
+    given = given_prompts(config, source, tokenizer)
     try:
         model = _weights(source, layout, place, config.seed, progress)
     except devices.MEMORY_ERRORS as error:
@@ -61,12 +64,12 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
         raise
     model.generation_config = _generation_config(model.generation_config)
     torch.manual_seed(config.seed)
-    tokenizer = _tokenizer(source.folder)
-    vocabulary = int(layout.text.vocab_size)
+    prompts = Prompts.make(tokenizer, int(layout.text.vocab_size), layout.special_ids, config.seed)
+    prompts.given = given
     return Loaded(
         model=model,
         device=device,
-        prompts=Prompts.make(tokenizer, vocabulary, layout.special_ids, config.seed),
+        prompts=prompts,
         detokenizer=make_detokenizer(tokenizer),
         facts=_facts(source, layout, model, place),
     )
@@ -124,21 +127,6 @@ class _Told:
 
     def __getattr__(self, _: str) -> Any:
         return lambda *args, **kwargs: None
-
-
-def _tokenizer(folder: Path | None) -> Tokenizer | None:
-    """The tokenizer in a model's folder, an older format converted; None if it has none."""
-    if folder is None:
-        return None
-    if (folder / "tokenizer.json").is_file():
-        return Tokenizer.from_file(str(folder / "tokenizer.json"))
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, ImportError):
-        return None
-    return getattr(tokenizer, "backend_tokenizer", None)
 
 
 def _generation_config(checkpoint: Any) -> Any:

@@ -102,6 +102,8 @@ class Manager:
         self.receiver = None
         self._manager.stop(block=True, hard_stop=True)
         self._manager.destroy()
+        if torch.cuda.is_initialized():  # each stream has its own from cuBLAS, and keeps it
+            torch._C._cuda_clearCublasWorkspaces()
 
     def _run(self) -> None:
         """Start the generating thread, which is a daemon because this one is, and see it end."""

@@ -1,4 +1,4 @@
-"""Prompts of an exact length, each different from its first token on.
+"""Prompts: those of a file, or made up, of an exact length, each different from its first token on.
 
 A prompt that begins like another could be answered from a cache, and its time to first token
 would measure that. Text is Python's own documentation; where there is no tokenizer, noise.
@@ -10,11 +10,22 @@ from __future__ import annotations
 import importlib
 import random
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any, Self
+
+from llamatop.engines.base import GivenSize, Job
 
 TEXT_CHARACTERS = 400_000
 """So much of the documentation is encoded, once."""
 NOISE_TOKENS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A prompt of a file, as the model's tokenizer makes it ids."""
+
+    ids: list[int]
+    max_tokens: int | None
 
 
 class Prompts:
@@ -22,6 +33,8 @@ class Prompts:
 
     def __init__(self, corpus: list[int], begin: list[int], seed: int) -> None:
         """`begin` are the ids with which every prompt begins (a tokenizer's `<bos>`)."""
+        self.given: list[Given] = []
+        """The prompts of a file, in its order; empty without one."""
         self._corpus = corpus
         self._begin = begin
         self._starts = _starts(corpus, random.Random(seed))
@@ -32,6 +45,17 @@ class Prompts:
         if tokenizer is None:
             return cls(_noise(vocabulary, special_ids, seed), [], seed)
         return cls(_text(tokenizer), _begin(tokenizer), seed)
+
+    @property
+    def given_sizes(self) -> list[GivenSize]:
+        """Tokens in and, where the file says so, out of each given prompt."""
+        return [(len(given.ids), given.max_tokens) for given in self.given]
+
+    def of(self, job: Job) -> list[int]:
+        """The prompt of a request."""
+        if job.given is not None:
+            return self.given[job.given].ids
+        return self.prompt(job.id, job.prompt_tokens)
 
     def prompt(self, request: int, tokens: int) -> list[int]:
         """The prompt of that request, `tokens` ids long, the same for the same seed."""

@@ -60,7 +60,12 @@ def text_config(architecture: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_context(config: RunConfig, source: Source) -> None:
-    """Raise InputError if prompt and output do not fit the model's context."""
+    """Raise InputError if prompt and output do not fit the model's context.
+
+    Those of a file are looked at when they have become tokens (see `given`).
+    """
+    if config.prompts is not None:
+        return
     asked = config.prompt_toks + config.gen_toks
     if source.context is not None and asked > source.context:
         raise InputError(

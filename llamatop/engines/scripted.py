@@ -9,9 +9,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+import msgspec
+
 from llamatop.clock import SECOND, Clock, ManualClock
 from llamatop.config import RunConfig
-from llamatop.engines.base import Job, WorkLike
+from llamatop.engines.base import GivenSize, Job, WorkLike
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
 from llamatop.events import (
@@ -24,6 +26,7 @@ from llamatop.events import (
     RunEnded,
     RunStarted,
 )
+from llamatop.prompt_file import read_prompts
 from llamatop.wire import RunLevel
 
 _TEXT = """Memory bandwidth sets the pace of decoding: every new token reads every weight once,
@@ -52,6 +55,7 @@ class ScriptedEngine:
 
     def __init__(self, config: RunConfig, clock: Clock, script: Script | None = None) -> None:
         self.detokenizer = ScriptedText()
+        self.given = _given(config)
         self._clock = clock
         self._script = script or Script()
         self._random = random.Random(config.seed)
@@ -136,6 +140,12 @@ class _Running:
         return self.job.id * 7 + self.emitted - 1
 
 
+def _given(config: RunConfig) -> list[GivenSize]:
+    """The sizes of the prompts of a file, a word a token."""
+    prompts = read_prompts(config.prompts) if config.prompts is not None else []
+    return [(len(prompt.text.split()) or 1, prompt.output_tokens) for prompt in prompts]
+
+
 class ScriptedText:
     """Words in place of tokens."""
 
@@ -175,9 +185,8 @@ def _started(config: RunConfig) -> RunStarted:
 
 def _settled(events: list[Event]) -> list[Event]:
     """Without what this process really measured, so that every machine makes the same events."""
-    peak = {"host_peak_bytes": 900_000_000}
     return [
-        LevelEnded(e.time, e.level, e.outcome, error=e.error, **peak)
+        msgspec.structs.replace(e, host_peak_bytes=900_000_000, device_peak_bytes=None)
         if isinstance(e, LevelEnded)
         else e
         for e in events

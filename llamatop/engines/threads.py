@@ -23,8 +23,13 @@ class ThreadsEngine(TorchEngine):
     def serve(self, work: WorkLike) -> None:
         """Serve until no worker has anything left to do."""
         workers = _Workers(self, work)
-        while workers.busy():
+        try:
             workers.grow(work.concurrency)
+            while workers.busy():
+                workers.grow(work.concurrency)
+        except RuntimeError as error:
+            raise_if_memory(error)
+            raise
         if workers.memory_error is not None:
             raise workers.memory_error
 
@@ -38,14 +43,13 @@ class _Workers:
         self.memory_error: EngineMemoryError | None = None
         """Set when memory has ended: then everyone leaves."""
         self._threads: list[threading.Thread] = []
-        self.grow(work.concurrency)
 
     def grow(self, size: int) -> None:
         """Start threads until there are so many; those too many wait for work meanwhile."""
         while len(self._threads) < size:
             thread = threading.Thread(target=self._run, name="generate", daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     def busy(self) -> bool:
         """Wait a little; False when all have left, or memory has ended."""
@@ -70,12 +74,11 @@ class _Workers:
                 return
 
     def _generate(self, job: Job) -> None:
-        prompts = self.engine.prompts([job.id], [job.prompt_tokens])
+        prompts = self.engine.prompts([job])
         try:
             with torch.inference_mode():
                 self.engine.loaded.model.generate(
-                    prompts,
-                    attention_mask=torch.ones_like(prompts),
+                    **prompts,
                     max_new_tokens=job.max_tokens,
                     streamer=_Stream(self, job),
                 )

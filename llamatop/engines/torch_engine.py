@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import torch
 from torch import nn
 
 from llamatop.config import RunConfig
-from llamatop.engines.base import EngineMemoryError, WorkLike
+from llamatop.engines.base import EngineMemoryError, GivenSize, Job, WorkLike
 from llamatop.engines.devices import is_memory_error
 from llamatop.engines.loading import Loaded
 
@@ -59,10 +59,26 @@ class TorchEngine:
         lists = (part for part in self.loaded.model.modules() if isinstance(part, nn.ModuleList))
         return next((part for part in lists if len(part) == count), ())
 
-    def prompts(self, ids: list[int], tokens: list[int]) -> torch.Tensor:
-        """Prompts of these requests, shape (requests, tokens), all of one length."""
-        rows = [self.loaded.prompts.prompt(id, n) for id, n in zip(ids, tokens, strict=True)]
-        return torch.tensor(rows, dtype=torch.long, device=self.loaded.device)
+    @property
+    def given(self) -> Sequence[GivenSize]:
+        """See `base.Engine`."""
+        return self.loaded.prompts.given_sizes
+
+    def prompts(self, jobs: Sequence[Job]) -> dict[str, torch.Tensor]:
+        """`input_ids` and `attention_mask` of these requests, shape (requests, longest prompt).
+
+        Shorter prompts are padded at their left, where the mask is 0, so that all end together.
+        """
+        rows = [self.loaded.prompts.of(job) for job in jobs]
+        width = max(map(len, rows))
+        shape = (len(rows), width)
+        ids = torch.zeros(shape, dtype=torch.long)
+        mask = torch.zeros(shape, dtype=torch.long)
+        for place, row in enumerate(rows):
+            ids[place, width - len(row) :] = torch.tensor(row)
+            mask[place, width - len(row) :] = 1
+        device = self.loaded.device
+        return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
 
 
 def raise_if_memory(error: BaseException) -> None:

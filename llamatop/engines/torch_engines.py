@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from llamatop.config import RunConfig
 from llamatop.engines.base import Engine
 from llamatop.engines.batch import BatchEngine
 from llamatop.engines.continuous import ContinuousEngine
 from llamatop.engines.loading import Loaded
-from llamatop.engines.paging import can_be_paged
 from llamatop.engines.threads import ThreadsEngine
 from llamatop.engines.torch_engine import TorchEngine
 from llamatop.errors import InputError
@@ -20,16 +21,15 @@ ENGINES: dict[str, type[TorchEngine]] = {
 def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
     """The engine that `config` names; InputError if it is none or cannot run this model.
 
-    `auto` is continuous batching on a GPU and static batches elsewhere.
+    `auto` is static batches: as fast as any on a CPU, and on an H100 1.3 to 5 times as fast as
+    continuous batching, which without flash attention masks every page of the pool.
     """
+    if sizes := loaded.prompts.given_sizes:
+        longest = max(prompt for prompt, _ in sizes)
+        config = msgspec.structs.replace(config, prompt_toks=longest)
     if config.engine != "auto":
         if config.engine not in ENGINES:
             raise InputError(f"--engine {config.engine}: use one of auto, {', '.join(ENGINES)}")
         return ENGINES[config.engine](loaded, config)
-    if loaded.device.type == "cuda" and can_be_paged(loaded.model):
-        return ContinuousEngine(loaded, config, "should be fastest on a GPU; not measured yet")
-    return BatchEngine(loaded, config, f"measures fastest on {_place(loaded)}")
-
-
-def _place(loaded: Loaded) -> str:
-    return "a CPU" if loaded.device.type == "cpu" else "this model's attention"
+    measured = {"cpu": "measures fastest on a CPU", "cuda": "measures fastest on a GPU"}
+    return BatchEngine(loaded, config, measured.get(loaded.device.type, ""))

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from llamatop.clock import SECOND, Clock
 from llamatop.engines.base import Job
 from llamatop.engines.outbox import Outbox
+from llamatop.engines.sizes import Size
 from llamatop.events import (
     AdmissionPaused,
+    EndedBy,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
     RequestFinished,
     RequestQueued,
 )
+from llamatop.steady import Windows
 
 FAILURES = 8
 """Failures in a row, without a token between them, after which work without an end gives up."""
@@ -34,13 +37,20 @@ class Plan:
     concurrency: int
     requests: int | None
     """None: until stopped."""
-    prompt_tokens: int
-    max_tokens: int
+    size: Callable[[int], Size]
+    """Of each request by its place."""
     warmup: bool = False
     max_time: float | None = None
     """Seconds after which it stops."""
     arrivals: Iterator[float] | None = None
     """Open loop: seconds from each arrival to the next; None: closed loop."""
+    until_ci: float | None = None
+    """Share to which the steady throughput is to be known: then no more requests start."""
+
+    def job(self, id: int, place: int) -> Job:
+        """The request at that place."""
+        size = self.size(place)
+        return Job(id, size.prompt_tokens, size.max_tokens, self.warmup, size.given)
 
 
 class Work:
@@ -60,8 +70,13 @@ class Work:
         self._level = plan.level
         self._concurrency = plan.concurrency
         self._left = plan.requests
+        self._queued = 0
         self._in_flight: dict[int, Job] = {}
         self._cancelled: set[int] = set()
+        self.enough_at: int | None = None
+        """When the throughput was known as well as was asked for (ns)."""
+        self._windows = Windows(plan.concurrency) if plan.until_ci is not None else None
+        self._cut_off = False
         start = clock.now()
         self._free = deque([start] * plan.concurrency)
         self._waiting: deque[Job] = deque()
@@ -140,9 +155,11 @@ class Work:
         if job.id in self._cancelled:
             self.drop(job)
             return
-        now = self._clock.now()
-        self._outbox.put(RequestFinished(now, job.id, reason))
-        self._release(job, now)
+        with self._changed:
+            now = self._clock.now()
+            self._outbox.put(RequestFinished(now, job.id, reason))
+            self._count(job, now)
+            self._release(job, now)
 
     def fail(self, job: Job, error: BaseException | str) -> None:
         """The job ended by an error."""
@@ -162,6 +179,7 @@ class Work:
     def drop(self, job: Job) -> None:
         """The job was taken back."""
         now = self._clock.now()
+        self._cut_off = self._cut_off or self._stopping
         if job.id not in self._cancelled:
             self._outbox.put(RequestCancelled(now, job.id))
         self._release(job, now)
@@ -173,6 +191,7 @@ class Work:
         with self._changed:
             now = self._clock.now()
             self._level, self._concurrency = level, concurrency
+            self._windows = None  # from here on a person decides
             idle = concurrency - len(self._in_flight)
             self._free = deque([now] * max(idle, 0))
             self._changed.notify_all()
@@ -205,6 +224,13 @@ class Work:
         """Requests not yet started; None: no end."""
         return self._left
 
+    @property
+    def ended_by(self) -> EndedBy:
+        """What there was enough of, when nothing is in flight any more."""
+        if self.enough_at is not None:
+            return "interval"
+        return "requests" if self._left == 0 and not self._cut_off else "time"
+
     def fail_rest(self, error: BaseException | str) -> None:
         """The engine gave up: whatever is still in flight failed by this error."""
         for job in list(self._in_flight.values()):
@@ -215,6 +241,7 @@ class Work:
         for job in list(self._in_flight.values()):
             self.drop(job)
         while self._waiting:
+            self._cut_off = True
             self._outbox.put(RequestCancelled(self._clock.now(), self._waiting.popleft().id))
 
     # Held under the lock
@@ -261,8 +288,10 @@ class Work:
         return job
 
     def _queue(self, scheduled: int) -> Job:
-        plan = self.plan
-        job = Job(next(self._ids), plan.prompt_tokens, plan.max_tokens, plan.warmup)
+        job = self.plan.job(next(self._ids), self._queued)
+        self._queued += 1
+        if self._windows is not None:
+            self._windows.begin(scheduled)
         self._outbox.put(
             RequestQueued(
                 scheduled, job.id, self._level, job.prompt_tokens, job.max_tokens, job.warmup
@@ -271,6 +300,14 @@ class Work:
         if self._left is not None:
             self._left -= 1
         return job
+
+    def _count(self, job: Job, now: int) -> None:
+        """Let no more start when the throughput is known well enough; what runs goes on."""
+        windows, share = self._windows, self.plan.until_ci
+        if windows is None or share is None or self.enough_at is not None:
+            return
+        if windows.complete(now, job.max_tokens) and windows.known_to(share):
+            self.enough_at, self._left = now, 0
 
     def _release(self, job: Job, now: int) -> None:
         with self._changed:

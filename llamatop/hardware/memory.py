@@ -41,14 +41,17 @@ def give_back() -> None:
 
 def peak_bytes() -> int | None:
     """Peak resident size of this process since `reset_peak`, in bytes."""
+    return _status_bytes("VmHWM")
+
+
+def _status_bytes(name: str) -> int | None:
+    """What the kernel says of this process under that name, in bytes."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
         return None
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return None
+    values = (line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))
+    return next((int(value.split()[0]) * 1024 for value in values), None)
 
 
 def volunteer_for_oom() -> None:
@@ -60,13 +63,18 @@ def volunteer_for_oom() -> None:
 
 
 def limit_memory(size: int) -> bool:
-    """Let this process's own memory grow to `size` bytes and no further; False if impossible.
+    """Let this process's resident size grow to `size` bytes and no further; False if impossible.
 
     The limit is on private writable memory (RLIMIT_DATA), so that an allocation fails in this
-    process before the kernel has to choose whom to end.
+    process before the kernel has to choose whom to end. What it has reserved without touching it
+    until now comes on top: call it again when that has changed, as when threads were started.
     """
+    resident, reserved = resident_bytes(), _status_bytes("VmData")
+    if resident is None or reserved is None:
+        return False
+    most = max(size + reserved - resident, 0)
     try:
-        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
     except (OSError, ValueError):
         return False
     return True

@@ -14,10 +14,11 @@ from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.hardware.host import memory as host_memory
 from llamatop.predict import memory
+from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.devices import Published, smallest
 from llamatop.predict.fit import Verdict, largest, longest, verdict
 from llamatop.predict.forecast import architecture_of, trace_model
-from llamatop.predict.machine import measure_machine
+from llamatop.predict.machine import measure_machine, roof_dtype
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
 from llamatop.predict.traced import Shape, Trace
@@ -92,6 +93,7 @@ def place_there(published: Published) -> Place:
 
 def check(config: RunConfig, place: Place) -> Check:
     """Check one model at the levels of `config`; InputError if it cannot be traced."""
+    config = with_longest_prompt(config)
     levels, prompt, tokens = list(config.concurrency), config.prompt_toks, config.gen_toks
     engine = memory.resolve_engine(config.engine, place.device)
     hopeless = _is_hopeless(config, place)
@@ -158,7 +160,7 @@ def _roofs(place: Place, dtype: str) -> Roofs | None:
     if place.roofs is not None:
         return place.roofs
     try:
-        return measure_machine(place.device, dtype).roofs
+        return measure_machine(place.device, roof_dtype(place.device, dtype)).roofs
     except InputError:
         return None
 

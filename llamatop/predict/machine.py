@@ -74,6 +74,11 @@ def measure_machine(device: str = "cpu", dtype: str = "bfloat16", fresh: bool = 
     return answer
 
 
+def roof_dtype(device: str, dtype: str) -> str:
+    """Whose roofs those of `dtype` are: an accelerator has one unit for both 16-bit formats."""
+    return "bfloat16" if device != "cpu" and dtype == "float16" else dtype
+
+
 def cache_folder() -> Path:
     """Where what was measured on this machine is kept."""
     if folder := os.environ.get("LLAMATOP_CACHE"):

@@ -1,4 +1,4 @@
-"""What a run is told before it starts, as events: the model traced, its peaks, the machine's roofs.
+"""What a run is told before it starts: the model traced, the machine's roofs, each level's peak.
 
 Costs some seconds in child processes; a run that cannot be told goes on without.
 """
@@ -10,18 +10,25 @@ from contextlib import suppress
 
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.events import Event, MachineMeasured, MemoryPredicted, ModelTraced
-from llamatop.predict.checking import place_here
-from llamatop.predict.forecast import forecast
-from llamatop.predict.machine import cached_machine, measure_machine
-from llamatop.predict.traced import Trace
+from llamatop.events import Event, MachineMeasured, ModelTraced
+from llamatop.predict import memory
+from llamatop.predict.checking import MANY, place_here
+from llamatop.predict.forecast import trace_model
+from llamatop.predict.machine import cached_machine, measure_machine, roof_dtype
+from llamatop.predict.memory import Foretold, Prediction
+from llamatop.predict.traced import Shape, Trace
 
 DTYPES = ("float32", "bfloat16")
 """Whose arithmetic is measured."""
+BETWEEN = (1, 4, 16, 64, MANY)
+"""Levels that are traced where it is not known which will come: others lie between them."""
 
 
 def measure_once(config: RunConfig, tell: Callable[[str], None]) -> None:
-    """Measure the roofs of a machine that was never measured; before anything else runs on it."""
+    """Measure this machine if nobody has yet, before anything else runs; 3 s for each dtype.
+
+    `tell` is told that it takes a moment.
+    """
     device = place_here(config.device).device
     missing = [dtype for dtype in DTYPES if cached_machine(device, dtype) is None]
     if missing:
@@ -31,24 +38,30 @@ def measure_once(config: RunConfig, tell: Callable[[str], None]) -> None:
             measure_machine(device, dtype)
 
 
-def prepare(config: RunConfig, now: Callable[[], int]) -> list[Event]:
-    """The events. Reads the machine's roofs where they are known, and never measures them."""
+def prepare(config: RunConfig, now: Callable[[], int]) -> Foretold:
+    """Trace the model. Reads the machine's roofs where they are known, and never measures them."""
     device = place_here(config.device).device
+    engine, prompt, tokens = config.engine, config.prompt_toks, config.gen_toks
+    open_ended = config.until_oom or config.endless
+    levels = [*config.concurrency, *(BETWEEN if open_ended else ())]
     try:
-        trace, peaks = forecast(config, device)
+        trace = trace_model(config, device, memory.shapes(engine, device, levels, prompt, tokens))
     except InputError:
-        return []  # the engine says the same, and says it to the person
+        return Foretold([], lambda _: None)  # the engine says the same, to the person
     events: list[Event] = [_traced(trace, now())]
-    events += [
-        MemoryPredicted(now(), level, peak.host_bytes, peak.device_bytes, peak.parts)
-        for level, peak in enumerate(peaks)
-    ]
-    machine = cached_machine(device, trace.dtype)
+    machine = cached_machine(device, roof_dtype(device, trace.dtype))
     if machine is not None:
         events.append(
             MachineMeasured(now(), machine.device, machine.dtype, machine.bandwidth, machine.flops)
         )
-    return events
+
+    def peak(requests: int) -> Prediction | None:
+        try:
+            return memory.predict(trace, engine, device, Shape(requests, prompt, tokens))
+        except LookupError:
+            return None
+
+    return Foretold(events, peak)
 
 
 def _traced(trace: Trace, time: int) -> ModelTraced:

@@ -79,6 +79,8 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     context: int | None
     kinds: tuple[LayerKind, ...]
     peaks: tuple[Peak, ...]
+    score_heads: int = 0
+    """Heads of a layer whose scores attention writes out whole; 0: it fuses them."""
     runtime_bytes: int | None = None
     """Resident size of a process that has imported what an engine imports."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import Any
 
 import msgspec
 import torch
@@ -67,6 +68,7 @@ def trace(ask: Ask) -> Trace:
         context=source.context,
         kinds=_kinds(anatomy.kinds, tracer.cached(KV_TOKENS)),
         peaks=tuple(tracer.peak(shape) for shape in ask.shapes),
+        score_heads=_score_heads(model, layout.text),
         runtime_bytes=runtime,
     )
 
@@ -76,6 +78,12 @@ def _dtype(ask: Ask, stored: torch.dtype) -> torch.dtype:
     if ask.device == "cpu" or torch.cuda.is_available():
         return devices.pick_dtype(ask.dtype, stored, torch.device(ask.device))
     return devices.pick_dtype(ask.dtype, stored, torch.device("meta"))
+
+
+def _score_heads(model: Any, text: Any) -> int:
+    """The heads of a layer, where the model has no attention that fuses their scores."""
+    eager = getattr(model.config, "_attn_implementation", "") == "eager"
+    return int(text.num_attention_heads) if eager else 0
 
 
 def _runtime_bytes() -> int | None:

@@ -20,7 +20,7 @@ from llamatop.reports.apart import PARTLY, Apart, Pair, set_apart, together
 from llamatop.reports.fairness import warnings
 from llamatop.reports.resample import Spread
 from llamatop.reports.runs import Run, differences
-from llamatop.reports.student import t_quantile
+from llamatop.student import t_quantile
 
 CONFIDENCE = 0.99
 """That no interval of a family misses: so a comparison of two recordings of the same thing shows

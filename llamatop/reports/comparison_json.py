@@ -8,21 +8,29 @@ from dataclasses import asdict
 
 from llamatop.reports.compare import CONFIDENCE, Comparison
 from llamatop.reports.gate import Verdict
+from llamatop.reports.slices import Whole
 
 
-def comparison_json(comparisons: Sequence[Comparison], verdicts: Sequence[Verdict]) -> str:
-    """Changes and intervals are shares of the baseline: -0.05 is 5 % less."""
+def comparison_json(
+    comparisons: Sequence[Comparison], wholes: Sequence[list[Whole]], verdicts: Sequence[Verdict]
+) -> str:
+    """Changes and intervals are shares of the baseline: -0.05 is 5 % less.
+
+    `whole` is empty but for two slices of one model.
+    """
     told = {
         "schema": 1,
         "baseline": comparisons[0].baseline,
         "confidence": CONFIDENCE,
-        "comparisons": [_one(comparison) for comparison in comparisons],
+        "comparisons": [
+            _one(comparison, levels) for comparison, levels in zip(comparisons, wholes, strict=True)
+        ],
         "fail_if": [asdict(verdict) for verdict in verdicts],
     }
     return json.dumps(told, indent=1)
 
 
-def _one(comparison: Comparison) -> dict[str, object]:
+def _one(comparison: Comparison, levels: list[Whole]) -> dict[str, object]:
     return {
         "run": comparison.other,
         "verdict": comparison.verdict,
@@ -33,4 +41,5 @@ def _one(comparison: Comparison) -> dict[str, object]:
         "warnings": comparison.warnings,
         "overall": [asdict(one) for one in comparison.overall],
         "levels": [asdict(one) for one in comparison.levels],
+        "whole": [asdict(level) for level in levels],
     }

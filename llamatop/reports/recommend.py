@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llamatop.config import RunConfig
+from llamatop.config import RunConfig, lengths_options
 from llamatop.errors import InputError
 from llamatop.formatting import duration, number, size
 from llamatop.levels import LevelFigures
@@ -198,8 +198,7 @@ def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
         ("--layers", config.layers, plain.layers),
         ("--engine", model.engine if model else config.engine, plain.engine),
         ("--concurrency", concurrency, None),
-        ("--prompt-toks", config.prompt_toks, plain.prompt_toks),
-        ("--gen-toks", config.gen_toks, plain.gen_toks),
+        *lengths_options(config),
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
     ]

@@ -123,8 +123,8 @@ def _asked(session: Session) -> dict[str, str]:
     config = session.started.config
     return {
         "model": one_line(config.model),
-        "prompt tokens": str(config.prompt_toks),
-        "tokens to generate": str(config.gen_toks),
+        "prompt tokens": one_line(config.prompt_spelling),
+        "tokens to generate": config.gen_spelling,
         "text decoded": "yes" if config.text else "no",
         "seed": str(config.seed),
         "llamatop": session.started.version,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from llamatop.clock import SECOND
 from llamatop.formatting import UNKNOWN, clock, duration, number, percent, size
 from llamatop.levels import LevelFigures, level_figures
+from llamatop.reports.frontier import memory_end, memory_end_line
+from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.stats import Distribution
+from llamatop.steady import Steady
 
 SCHEMA = 1
 """Version of the JSON object."""
@@ -16,7 +20,7 @@ SCHEMA = 1
 
 def summary(session: Session, recording: str | None) -> dict[str, Any]:
     """The JSON object of a run (`schema` 1). What was not measured is None."""
-    model = session.model
+    model, end = session.model, memory_end(session)
     return {
         "schema": SCHEMA,
         "model": session.started.config.model if session.started else None,
@@ -29,6 +33,7 @@ def summary(session: Session, recording: str | None) -> dict[str, Any]:
         "complete": session.ended is not None,
         "joined_s": session.joined / SECOND if session.joined else None,
         "levels": [level_summary(figures) for figures in all_figures(session)],
+        "memory_end": None if end is None else asdict(end),
     }
 
 
@@ -50,6 +55,9 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "duration_s": figures.duration,
         "output_tok_s": figures.output_rate,
         "steady_output_tok_s": figures.steady_rate,
+        "steady_from_s": figures.steady.start if figures.steady else None,
+        "steady_tok_s": _interval(figures.steady),
+        "ended_by": figures.ended_by or None,
         "request_s": figures.request_rate,
         "goodput_s": figures.goodput,
         "ttft_s": _spread(figures.ttft),
@@ -68,6 +76,7 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "mbu": figures.mbu,
         "mfu": figures.mfu,
         "held_back_by": figures.held_back_by,
+        "memory_ended_in": figures.memory_ended_in,
     }
 
 
@@ -76,24 +85,31 @@ def _spread(values: Distribution | None) -> dict[str, float | None]:
     return {name: getattr(values, name) if values else None for name in names}
 
 
-def level_lines(figures: LevelFigures) -> list[str]:
-    """One level for a person to read, a figure a line."""
-    title = f"concurrency {figures.concurrency}"
-    if figures.outcome != "ok":
-        title += f": {figures.outcome or 'cut off'}"
-        title += f" ({figures.error})" if figures.error else ""
+def _interval(steady: Steady | None) -> dict[str, float | None]:
+    """Mean and 95 % confidence interval of the steady throughput."""
+    if steady is None:
+        return {"mean": None, "low": None, "high": None}
+    low, high = steady.rate - steady.half_width, steady.rate + steady.half_width
+    return {"mean": steady.rate, "low": low, "high": high}
+
+
+def level_lines(figures: LevelFigures, until_ci: float | None = None) -> list[str]:
+    """One level for a person to read, a figure a line; `until_ci` is what it was to reach."""
+    memory = [_row("peak memory", _memory(figures)), *_predicted(figures)]
+    if figures.outcome == "oom" and not figures.completed:  # nothing else was measured
+        return [_title(figures), *memory, _row("last words", figures.error)]
     return [
-        title,
+        _title(figures),
         _row("requests completed", _completed(figures)),
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
         _row("total throughput", f"{number(figures.output_rate)} tok/s"),
+        *_steady(figures, until_ci),
         *(
             []
             if figures.goodput is None
             else [_row("goodput", f"{number(figures.goodput)} requests/s")]
         ),
-        _row("peak memory", _memory(figures)),
-        *_predicted(figures),
+        *memory,
         *_utilised(figures),
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
         _spread_row("TTFT", figures.ttft),
@@ -101,6 +117,48 @@ def level_lines(figures: LevelFigures) -> list[str]:
         _spread_row("ITL", figures.itl),
         _spread_row("E2E", figures.e2e),
     ]
+
+
+def _steady(figures: LevelFigures, until_ci: float | None) -> list[str]:
+    """The steady throughput where there is one, and why the level ended where that was open."""
+    rows = []
+    if figures.steady is not None:
+        rows.append(_row("steady state", steady_text(figures.steady)))
+    elif until_ci is not None:
+        rows.append(_row("steady state", "not found: too few requests, or still drifting"))
+    if why := ended_text(figures.ended_by, until_ci):
+        rows.append(_row("ended by", why))
+    return rows
+
+
+def steady_text(steady: Steady) -> str:
+    """The steady throughput with its interval."""
+    known = f"{number(steady.rate)} tok/s ± {steady.relative:.1%}"
+    return f"{known} (95 %), from {duration(steady.start)} on"
+
+
+def ended_text(ended_by: str, until_ci: float | None) -> str:
+    """Why a level ended; empty where it simply had its requests."""
+    if ended_by == "interval":
+        return f"its interval, ± {until_ci or 0:.1%} or less"
+    if ended_by == "time":
+        return "--max-time" + (f", before ± {until_ci:.1%}" if until_ci is not None else "")
+    if ended_by == "requests" and until_ci is not None:
+        return f"--requests, before ± {until_ci:.1%}"
+    return ""
+
+
+def _title(figures: LevelFigures) -> str:
+    title = f"concurrency {figures.concurrency}"
+    match figures.outcome:
+        case "ok":
+            return title
+        case "oom":
+            where = f" in {figures.memory_ended_in}" if figures.memory_ended_in else ""
+            return f"{title}: out of memory{where}"
+        case _:
+            why = f" ({figures.error})" if figures.error else ""
+            return f"{title}: {figures.outcome or 'cut off'}{why}"
 
 
 def _completed(figures: LevelFigures) -> str:
@@ -116,6 +174,8 @@ def _predicted(figures: LevelFigures) -> list[str]:
         (figures.predicted_device_bytes, figures.device_peak_bytes),
         (figures.predicted_host_bytes, figures.host_peak_bytes),
     )
+    if figures.outcome == "oom":  # what was measured is not all that was needed
+        return [_row("predicted peak", size(said)) for said, _ in pairs if said]
     return [
         _row("predicted peak", f"{size(said)}, {said / found - 1:+.1%} of what was measured")
         for said, found in pairs
@@ -167,8 +227,22 @@ def headline(session: Session) -> str:
 
 def table(session: Session) -> str:
     """All levels for a person to read."""
-    blocks = ["\n".join(level_lines(figures)) for figures in all_figures(session)]
-    return "\n\n".join([headline(session) + _joined(session), *blocks])
+    until_ci = session.started.config.until_ci if session.started else None
+    blocks = ["\n".join(level_lines(figures, until_ci)) for figures in all_figures(session)]
+    end = memory_end(session)
+    blocks += [] if end is None else [memory_end_line(end)]
+    return "\n\n".join(
+        ["\n".join([headline(session) + _joined(session), *_lengths(session)]), *blocks]
+    )
+
+
+def _lengths(session: Session) -> list[str]:
+    """What was asked for, where not all requests asked for the same."""
+    if session.started is None or not session.started.config.varied:
+        return []
+    config = session.started.config
+    asked = f"prompts {one_line(config.prompt_spelling)}, outputs {config.gen_spelling}"
+    return [f"{asked}; memory is predicted as if all had the longest"]
 
 
 def _joined(session: Session) -> str:

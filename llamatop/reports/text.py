@@ -8,6 +8,7 @@ from llamatop.formatting import UNKNOWN, duration, number, size
 from llamatop.reports.compare import MEMORY, SAME, Comparison, Difference
 from llamatop.reports.recommend import Recommendation
 from llamatop.reports.runs import short
+from llamatop.reports.slices import Whole
 
 KEY = ("output_tok_s", "ttft_s.p50", "tpot_s.p50", "e2e_s.mean", *MEMORY)
 """The figures that are told of every level; the others where a difference is shown."""
@@ -41,6 +42,23 @@ def comparison_text(comparison: Comparison) -> str:
             parts += [_level(comparison, level) for level in sorted(levels, key=lambda c: c or 0)]
     parts.append(f"verdict: {comparison.verdict}")
     return "\n\n".join(parts)
+
+
+def whole_text(levels: Sequence[Whole]) -> str:
+    """The whole model, as its two slices foretell it."""
+    rows = [
+        [
+            str(level.concurrency),
+            UNKNOWN if level.output_tok_s is None else f"{number(level.output_tok_s)} tok/s",
+            duration(level.ttft_s),
+            duration(level.tpot_s),
+            size(None if level.peak_bytes is None else round(level.peak_bytes)),
+        ]
+        for level in levels
+    ]
+    title = f"all {levels[0].layers} layers, on a line through the two slices; nobody ran them"
+    head = ("concurrency", "throughput", "TTFT p50", "TPOT p50", "peak memory")
+    return f"{title}\n{columns(head, rows)}"
 
 
 def _setup(comparison: Comparison) -> str:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from llamatop.clock import SECOND
 from llamatop.events import Event
 from llamatop.levels import LevelFigures, level_figures
 from llamatop.metrics import e2e, gaps, meets, queue_time, tpot, ttft
 from llamatop.session import BIN, Level, Request, Session
+from llamatop.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.stats import Distribution, distribution
 
 RECENT = 512
@@ -166,6 +168,24 @@ def recent_latency(level: Level | None, slo: dict[str, float] | None = None) -> 
     return Latency(values, spread, len(shown), bool(done), met)
 
 
+class Shares(NamedTuple):
+    """Shares of 1 of the machine's bandwidth and arithmetic, and what holds the run back."""
+
+    mbu: float | None
+    mfu: float | None
+    held_back_by: str | None
+
+
+def recent_shares(session: Session, level: Level) -> Shares:
+    """Those of the newest requests of a level that have tokens."""
+    recent = copy(level)
+    recent.requests = [r for r in level.requests[-RECENT:] if r.times]
+    if not recent.requests:
+        return Shares(None, None, None)
+    held = level_held_back_by(session, recent)
+    return Shares(level_mbu(session, recent), level_mfu(session, recent), held)
+
+
 def _known(values: Iterable[float | None]) -> list[float]:
     return sorted(value for value in values if value is not None)
 
@@ -253,6 +273,17 @@ class Figures:
         if self.session.ended is not None:
             key = (level.id if level else None, done > 0, -1)
         return self._once("latency", key, lambda: recent_latency(level, self.slo))
+
+    def shares(self) -> Shares:
+        """How near the newest level comes to the machine, at most once a second."""
+        level = self.session.level
+        if level is None or self.session.machine is None or self.session.traced is None:
+            return Shares(None, None, None)
+        if level.ended is not None:
+            exact = self.level(level)
+            return Shares(exact.mbu, exact.mfu, exact.held_back_by)
+        key = (level.id, self.session.now // SECOND)
+        return self._once("shares", key, lambda: recent_shares(self.session, level))
 
     def level(self, level: Level) -> LevelFigures:
         """All figures of a level that has ended."""

@@ -16,8 +16,20 @@ from .conftest import Llamatop
         (["--concurrency", "abc"], "abc"),
         (["--concurrency", "100000"], "100000"),
         (["--prompt-toks", "0"], "--prompt-toks 0"),
+        (["--prompt-toks", "abc"], "--prompt-toks abc: give a number"),
+        (["--prompt-toks", "512:64"], "--prompt-toks 512:64"),
+        (["--gen-toks", "normal:5"], "--gen-toks normal:5"),
+        (["--prompt-toks", "64:100000"], "100000"),
+        (["--prompts", "nowhere.jsonl"], "nowhere.jsonl: cannot be read"),
+        (["--prompts", "empty"], "empty: cannot be read"),
+        (["--prompts", "bad.jsonl"], "bad.jsonl, line 2: "),
+        (["--prompts", "good.jsonl", "--prompt-toks", "5"], "--prompt-toks"),
+        (["--prompts", "good.jsonl", "--gen-toks", "4000"], "good.jsonl, line 1: 10 tokens"),
+        (["--prompts", "good.jsonl", "--weights", "random"], "has no tokenizer"),
         (["--requests", "0"], "--requests 0"),
         (["--max-time", "0"], "--max-time 0"),
+        (["--until-ci", "5"], "--until-ci 5"),
+        (["--until-ci", "0.1", "--until-oom"], "--until-oom"),
         (["--bogus"], "--bogus"),
         (["--model", "nobody/no-such-model"], "nobody/no-such-model"),
         (["--model", "meta-llama/Llama-3.1-8B-Instruct"], "--weights random"),
@@ -29,6 +41,8 @@ from .conftest import Llamatop
 )
 def test_bad_settings(llamatop: Llamatop, arguments: list[str], said: str) -> None:
     (llamatop.folder / "empty").mkdir()
+    (llamatop.folder / "good.jsonl").write_text('"What sets the pace of decoding?"\n')
+    (llamatop.folder / "bad.jsonl").write_text('"fine"\n{"prompt": 1}\n')
     done = llamatop("--record", "--out", "out/run.parquet", *arguments)
     assert done.code == 2
     assert done.err.count("\n") == 1 and said in done.err, done.err

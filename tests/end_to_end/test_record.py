@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from llamatop.lengths import Lengths
 from llamatop.recording.reader import open_recording
 from llamatop.replay import fold
 
@@ -136,6 +137,64 @@ def test_a_killed_engine_is_told_and_kept(llamatop: Llamatop) -> None:
     assert process.returncode == 1, err
     assert '"outcome": "failed"' in out
     assert llamatop("replay", "run.parquet", "--json").out == out
+
+
+def test_a_sweep_goes_on_after_a_failed_level(llamatop: Llamatop) -> None:
+    sweep = ("--concurrency", "1", "2", "--requests", "9999", "--max-time", "1.5")
+    process = llamatop.start(*SCRIPTED, *sweep)
+    until((llamatop.folder / "run.parquet.journal").exists)
+    until(lambda: engines_of(process.pid))
+    time_of_work(llamatop.folder)
+    engines_of(process.pid)[0].kill()
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1, err
+    replayed = llamatop("replay", "run.parquet", "--json")
+    assert replayed.out == out
+    first, second = replayed.json["levels"]
+    assert (first["outcome"], first["ended_by"]) == ("failed", None)
+    assert (second["outcome"], second["ended_by"]) == ("ok", "time")
+    assert second["concurrency"] == 2 and second["completed"] > 0
+
+
+def engines_of(pid: int) -> list[psutil.Process]:
+    """The engine processes of a run."""
+    children = psutil.Process(pid).children()
+    return [child for child in children if "engines.host" in " ".join(child.cmdline())]
+
+
+@pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
+def test_prompts_of_a_file_on_each_engine(llamatop: Llamatop, engine: str) -> None:
+    (llamatop.folder / "p.jsonl").write_text(
+        '{"prompt": "What sets the pace of decoding?", "output_tokens": 3}\n'
+        '{"messages": [{"role": "user", "content": "Why?"}], "max_tokens": 5}\n'
+        '"Once upon a time there was a prompt"\n'
+    )
+    done = llamatop("--record", "--model", "demo", "--engine", engine, "--concurrency", "2",
+                    "--prompts", "p.jsonl", "--gen-toks", "8", "--requests", "6",
+                    "--json", "--out", "run.parquet")  # fmt: skip
+    assert done.code == 0, done.err
+    (level,) = done.json["levels"]
+    assert (level["completed"], level["output_tokens"]) == (6, 2 * (3 + 5 + 8))
+    replayed = llamatop("replay", "run.parquet", "--json")
+    assert (replayed.code, replayed.out) == (0, done.out)
+
+
+def test_a_level_that_ends_by_its_interval(llamatop: Llamatop) -> None:
+    done = llamatop(*SCRIPTED, "--concurrency", "2", "--until-ci", "0.3", "--prompt-toks", "1:9",
+                    "--gen-toks", "normal:4,1", LLAMATOP_SCRIPTED_STEP="0.003")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "120 s per level" in done.err and "ended by its interval" in done.err
+    (level,) = done.json["levels"]
+    known = level["steady_tok_s"]
+    assert (level["outcome"], level["ended_by"]) == ("ok", "interval")
+    assert level["completed"] == level["requests"] >= 40
+    assert known["high"] - known["low"] <= 2 * 0.3 * known["mean"]
+    assert level["steady_from_s"] >= 0
+    session = fold(open_recording(str(llamatop.folder / "run.parquet")).events)
+    assert session.started
+    assert session.started.config.prompt_lengths == Lengths("uniform", 1, 9)
+    assert session.started.config.gen_lengths == Lengths("normal", 4, 1)
+    assert llamatop("replay", "run.parquet", "--json").out == done.out
 
 
 def test_nobody_reads_the_summary(llamatop: Llamatop) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from llamatop.engines.detokenize import Numbers
 from llamatop.engines.loading import Loaded, load
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.resolve import resolve
+from llamatop.engines.sizes import Size, alike
 from llamatop.engines.work import Plan, Work
 from llamatop.events import (
     AnyEvent,
@@ -52,11 +54,16 @@ class Served:
     """An engine at work on a plan, in a thread of its own, and what it told."""
 
     def __init__(
-        self, engine: Engine, requests: int | None, concurrency: int, output: int = OUTPUT
+        self,
+        engine: Engine,
+        requests: int | None,
+        concurrency: int,
+        output: int = OUTPUT,
+        size: Callable[[int], Size] | None = None,
     ) -> None:
         self.outbox = Outbox()
         self.outbox.detokenizer = Numbers()
-        plan = Plan(0, concurrency, requests, PROMPT, output)
+        plan = Plan(0, concurrency, requests, size or alike(PROMPT, output))
         self.work = Work(plan, itertools.count(), MonotonicClock(), self.outbox)
         self.error: BaseException | None = None
         self.events: list[AnyEvent] = []

@@ -15,6 +15,8 @@ from llamatop.config import RunConfig
 from llamatop.engines.base import EngineMemoryError, Job
 from llamatop.engines.continuous import ContinuousEngine
 from llamatop.engines.loading import Loaded
+from llamatop.engines.prompts import Given
+from llamatop.engines.sizes import Size
 from llamatop.engines.torch_engine import TorchEngine
 from llamatop.engines.torch_engines import ENGINES, make_engine
 from llamatop.events import (
@@ -115,6 +117,53 @@ def test_all_engines_write_the_same(make: Make) -> None:
             engine.close()
     assert texts[0] == texts[1] == texts[2]
     assert len(set(texts[0].values())) == 4
+
+
+SIZES = [Size(20, 6), Size(3, 9), Size(31, 1), Size(11, 4), Size(1, 7)]
+"""Prompts and outputs of all lengths, beside one another."""
+
+
+def test_engines_agree_on_requests_of_unequal_lengths(make: Make) -> None:
+    texts = []
+    for name in ENGINES:
+        engine = make(name)
+        served = Served(engine, requests=10, concurrency=3, size=lambda place: SIZES[place % 5])
+        served.end()
+        assert served.error is None
+        assert served.tokens == {id: SIZES[id % 5].max_tokens for id in range(10)}
+        assert Counter(event.request for event in served.of(Ended)) == Counter(range(10))
+        texts.append(served.text)
+        if isinstance(engine, ContinuousEngine):
+            engine.close()
+    assert texts[0] == texts[1] == texts[2]
+
+
+def test_shorter_prompts_are_padded_at_their_left(make: Make) -> None:
+    engine = make("batch")
+    asked = engine.prompts([Job(0, 5, 1), Job(1, 2, 1)])
+    assert asked["input_ids"].shape == asked["attention_mask"].shape == (2, 5)
+    assert asked["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [0, 0, 0, 1, 1]]
+    prompt = engine.loaded.prompts.prompt
+    assert asked["input_ids"].tolist() == [prompt(0, 5), [0, 0, 0, *prompt(1, 2)]]
+
+
+def test_given_prompts_go_in_as_they_are(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make("batch")
+    given = [Given([7, 8, 9], None), Given([5], 2)]
+    monkeypatch.setattr(engine.loaded.prompts, "given", given)
+    asked = engine.prompts([Job(4, 1, 2, given=1), Job(5, 3, 6, given=0)])
+    assert asked["input_ids"].tolist() == [[0, 0, 5], [7, 8, 9]]
+    assert list(engine.given) == [(3, None), (1, 2)]
+
+
+def test_pages_have_room_for_the_longest_given_prompt(
+    tiny: Loaded, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny.prompts, "given", [Given([1] * 90, None), Given([1], None)])
+    continuous = msgspec.structs.replace(tiny_config, engine="continuous")
+    engine = make_engine(continuous, tiny)
+    assert isinstance(engine, ContinuousEngine)
+    assert engine.config.prompt_toks == 90
 
 
 def test_a_cancelled_request_is_told_of_no_more(engine: TorchEngine) -> None:

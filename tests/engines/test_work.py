@@ -9,6 +9,7 @@ from llamatop.clock import SECOND, ManualClock
 from llamatop.config import RunConfig
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
+from llamatop.engines.sizes import alike
 from llamatop.engines.work import Plan, Work
 from llamatop.events import (
     LevelEnded,
@@ -19,6 +20,9 @@ from llamatop.events import (
     RequestQueued,
     TokensEmitted,
 )
+from llamatop.metrics import ttft
+from llamatop.replay import fold
+from llamatop.steady import LEAST_TO_STOP
 from llamatop.wire import RunLevel
 
 
@@ -27,7 +31,7 @@ class Bench:
 
     def __init__(self, concurrency: int = 2, requests: int | None = 4, **plan: object) -> None:
         self.clock, self.outbox = ManualClock(), Outbox()
-        full = Plan(0, concurrency, requests, 8, 4, **plan)  # type: ignore[arg-type]
+        full = Plan(0, concurrency, requests, alike(8, 4), **plan)  # type: ignore[arg-type]
         self.work = Work(full, itertools.count(), self.clock, self.outbox)
 
     def told(self, kind: type) -> list:
@@ -184,6 +188,73 @@ def test_who_never_started_is_cancelled_at_the_end() -> None:
     assert len(bench.told(RequestCancelled)) == 2
 
 
+def served(bench: Bench, requests: int, seconds: float = 1.0) -> int:
+    """Take and finish one job after another; how many there were."""
+    for count in range(requests):
+        job = bench.work.take(wait=False)
+        if job is None:
+            return count
+        bench.clock.time += int(seconds * SECOND)
+        bench.work.finish(job)
+    return requests
+
+
+def test_an_interval_that_is_narrow_enough_ends_it() -> None:
+    bench = Bench(concurrency=1, requests=None, until_ci=0.05)
+    assert served(bench, 100) == LEAST_TO_STOP
+    assert bench.work.enough_at == LEAST_TO_STOP * SECOND
+    assert bench.work.ended_by == "interval"
+    assert bench.told(RequestCancelled) == []
+
+
+def test_what_is_in_flight_goes_on_when_there_is_enough() -> None:
+    bench = Bench(concurrency=2, requests=None, until_ci=0.05)
+    first, second = bench.work.take(), bench.work.take()
+    assert first and second
+    while bench.work.enough_at is None:
+        bench.clock.time += SECOND
+        bench.work.finish(first)
+        first, second = second, bench.work.take(wait=False) or second
+    assert bench.work.take(wait=False) is None and not bench.work.stopping
+    assert bench.work.emit(first, [1]), "it was told of as any other"
+    bench.work.finish(first)
+    assert bench.work.take() is None, "nobody waits for more"
+
+
+def test_requests_and_time_end_it_too() -> None:
+    bench = Bench(concurrency=1, requests=3, until_ci=0.05)
+    assert served(bench, 100) == 3
+    assert (bench.work.ended_by, bench.work.enough_at) == ("requests", None)
+    bench = Bench(concurrency=1, requests=None, until_ci=0.05, max_time=5.0)
+    assert served(bench, 100) == 5
+    assert (bench.work.ended_by, bench.work.enough_at) == ("time", None)
+
+
+def test_an_interval_is_not_looked_at_without_being_asked_for() -> None:
+    bench = Bench(concurrency=1, requests=60)
+    assert served(bench, 100) == 60
+    assert bench.work.ended_by == "requests"
+
+
+def test_whoever_changes_the_concurrency_decides_how_long_it_runs() -> None:
+    bench = Bench(concurrency=1, requests=None, until_ci=0.05)
+    bench.work.resize(1, 1)
+    assert served(bench, 100) == 100
+
+
+def test_an_engine_that_stalls_cannot_hide_its_queue_from_an_open_loop() -> None:
+    bench = Bench(concurrency=4, requests=4, arrivals=iter([1.0] * 5))
+    bench.clock.time = 60 * SECOND  # it looks for work a minute late
+    jobs = [bench.work.take(wait=False) for _ in range(4)]
+    for job in jobs:
+        assert job
+        bench.work.emit(job, [1])
+        bench.work.finish(job)
+    session = fold(bench.outbox.drain())
+    waited = [ttft(request) for request in session.requests.values()]
+    assert waited == [59.0, 58.0, 57.0, 56.0], "from when each should have started"
+
+
 @pytest.mark.parametrize(("concurrency", "failures"), [(1, 8), (2, 8), (4, 12)])
 def test_work_without_an_end_gives_up_where_everything_fails(
     concurrency: int, failures: int
@@ -222,6 +293,7 @@ class Failing:
 
     def __init__(self) -> None:
         self.served = 0
+        self.given = ()
 
     def serve(self, work: Work) -> None:
         while (job := work.take()) is not None:

@@ -187,7 +187,8 @@ def test_on_a_device_the_context_is_beside_what_torch_allocates() -> None:
     told = made_trace(Peak(shape, 100, 60, 0, 0))
     found = memory.predict(told, "batch", "cuda", shape)
     assert found.device_bytes == 1100 + memory.WORKSPACE_BYTES
-    assert found.peak_bytes == found.device_bytes + memory.CONTEXT_BYTES
+    lost = round(memory.FRAGMENTS["batch"] * 100)
+    assert found.peak_bytes == found.device_bytes + lost + memory.CONTEXT_BYTES
     assert found.host_bytes is None
 
 

@@ -9,7 +9,8 @@ from llamatop.recording.reader import open_recording
 from llamatop.replay import fold
 from llamatop.session import Session
 
-SAMPLES = Path(__file__).parents[2] / "recordings" / "samples"
+RECORDINGS = Path(__file__).parents[2] / "recordings"
+SAMPLES = RECORDINGS / "samples"
 
 
 def sample(name: str) -> Session:
@@ -20,7 +21,13 @@ def sample(name: str) -> Session:
 
 def test_there_are_samples() -> None:
     names = {path.stem for path in SAMPLES.glob("*.parquet")}
-    assert names == {"demo-sweep-cpu", "llama-3.2-1b-cpu", "engine-killed-cpu"}
+    assert names == {
+        "demo-sweep-cpu",
+        "llama-3.2-1b-cpu",
+        "engine-killed-cpu",
+        "llama-3.1-8b-batch-h100",
+        "opt-1.3b-until-oom-h100",
+    }
 
 
 @pytest.mark.parametrize(
@@ -44,3 +51,28 @@ def test_failures() -> None:
     assert "SIGKILL" in first.error
     assert {"done", "failed"} == {request.state for request in first.requests}
     assert any(request.state == "cancelled" for request in second.requests)
+
+
+def test_a_gpu() -> None:
+    session = sample("llama-3.1-8b-batch-h100")
+    assert session.model is not None and session.model.device_name == "NVIDIA H100 80GB HBM3"
+    for level in session.levels.values():
+        figures = level_figures(session, level)
+        assert (figures.outcome, figures.completed) == ("ok", 4 * level.concurrency)
+        assert figures.output_tokens == 4 * level.concurrency * 32
+        assert figures.device_peak_bytes and figures.predicted_device_bytes
+        assert figures.predicted_device_bytes == pytest.approx(figures.device_peak_bytes, rel=0.01)
+
+
+def test_the_end_of_memory() -> None:
+    session = sample("opt-1.3b-until-oom-h100")
+    tried = [(level.concurrency, level.outcome) for level in session.levels.values()]
+    assert max(level for level, outcome in tried if outcome == "ok") == 171
+    assert min(level for level, outcome in tried if outcome == "oom") == 172
+
+
+@pytest.mark.parametrize("path", sorted(RECORDINGS.glob("h100/*.parquet")), ids=lambda p: p.stem)
+def test_the_recordings_behind_the_h100s_figures(path: Path) -> None:
+    recording = open_recording(path)
+    assert recording.complete and not recording.notices
+    assert fold(recording.events).levels

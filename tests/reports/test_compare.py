@@ -9,8 +9,8 @@ from llamatop.replay import fold
 from llamatop.reports.compare import SAME, Comparison, compare
 from llamatop.reports.resample import gaps_of, spreads
 from llamatop.reports.runs import run_of
-from llamatop.reports.student import beyond, t_quantile
 from llamatop.reports.text import comparison_text
+from llamatop.student import beyond, t_quantile
 from tests.reports.samples import (
     drawn_again,
     events,

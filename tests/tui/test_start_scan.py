@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
 from llamatop.tui.start import scan as start_scan
+from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of
 
 
 @pytest.fixture
@@ -72,3 +74,30 @@ def test_the_machine_has_cores_and_memory():
     machine = start_scan.machine()
     assert machine.cores >= 1
     assert 0 < machine.available <= machine.total
+
+
+def test_folders_of_models_are_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("models/here", "there/one"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(start_scan.FOLDERS, str(tmp_path / "there"))
+    found = [Path(c.model).name for c in start_scan.models() if c.source == "folder"]
+    assert found == ["here", "one"]
+
+
+def test_samples_come_after_ones_own(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("recordings/own.parquet", "recordings/samples/shipped.parquet"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        shutil.copy(recorded, tmp_path / place)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(start_scan, "places", lambda: [Path("recordings")])
+    kept = [(k.path.stem, k.sample) for k in start_scan.recordings()]
+    assert kept == [("own", False), ("shipped", True)]
+    rows = rows_of([], start_scan.recordings(), "")
+    headings = [row.text for row in rows if isinstance(row, Heading)]
+    assert headings[-2:] == [RECORDINGS, SAMPLES]

@@ -39,6 +39,14 @@ class Line:
     hollow: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What no value can pass."""
+
+    label: str
+    value: float
+
+
 def throughput(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """Output tokens per second."""
     return one_axes(
@@ -126,38 +134,48 @@ def drawn_sheet(
     runs: Sequence[Run],
     lines: list[Line],
     unit: Callable[[Sequence[float]], tuple[str, float]],
-    limit: float | None = None,
+    *,
+    limit: Limit | None = None,
+    bad_at: Value | None = None,
 ) -> Sheet:
-    """The sheet with these lines, its legend, and the limit of what is measured."""
+    """The sheet with these lines, its legend, and the limit of what is measured.
+
+    A level that went wrong is marked at `bad_at`, or at the foot.
+    """
     if len(lines) > 1:
         for line in lines:
             _entry(sheet, line)
     _crosses_entry(sheet, runs)
     if limit is not None:
-        sheet.legend("memory there is", color=sheet.theme.alarm, linestyle=(0, (8, 3)))
+        sheet.legend(limit.label, color=sheet.theme.alarm, linestyle=(0, (8, 3)))
     (axes,) = sheet.axes()
     name, one = unit([y for line in lines for _, y in line.points])
-    plot_lines(axes, runs, lines, one)
+    plot_lines(axes, runs, lines, one, bad_at)
     axes.set_ylabel(name)
     if limit is not None:
-        axes.axhline(limit / one, color=sheet.theme.alarm, linestyle=(0, (8, 3)), linewidth=1.5)
-        from_zero(axes, max(limit / one, axes.get_ylim()[1] / 1.12))
+        at = limit.value / one
+        axes.axhline(at, color=sheet.theme.alarm, linestyle=(0, (8, 3)), linewidth=1.5)
+        from_zero(axes, max(at, axes.get_ylim()[1] / 1.12))
     return sheet
 
 
-def plot_lines(axes: Axes, runs: Sequence[Run], lines: list[Line], one: float) -> None:
+def plot_lines(
+    axes: Axes, runs: Sequence[Run], lines: list[Line], one: float, bad_at: Value | None = None
+) -> None:
     """Draw lines from zero, their values in units of `one`, and the levels that went wrong."""
     concurrency_axis(axes, [f.concurrency for run in runs for f in run.figures])
     highest = max((y / one for line in lines for _, y in line.points), default=0)
     from_zero(axes, highest)
     for line in lines:
         axes.plot(*_scaled(line, one), **_look(line), clip_on=False)
-    crosses = sorted({f.concurrency for run in runs for f in run.figures if bad(f)})
-    if crosses:
-        axes.plot(
-            crosses, [0.03] * len(crosses), transform=axes.get_xaxis_transform(), **CROSS,
-            markersize=10, zorder=5, clip_on=False,
-        )  # fmt: skip
+    wrong = [f for run in runs for f in run.figures if bad(f)]
+    there = known([(f.concurrency, bad_at(f)) for f in wrong] if bad_at else [])
+    foot = sorted({f.concurrency for f in wrong} - {x for x, _ in there})
+    look: dict[str, Any] = {**CROSS, "markersize": 10, "zorder": 5, "clip_on": False}
+    if there:
+        axes.plot([x for x, _ in there], [y / one for _, y in there], **look)
+    if foot:
+        axes.plot(foot, [0.03] * len(foot), transform=axes.get_xaxis_transform(), **look)
 
 
 def _scaled(line: Line, one: float) -> tuple[list[int], list[float]]:

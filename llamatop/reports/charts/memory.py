@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from llamatop.levels import LevelFigures
 from llamatop.reports.charts.levels import (
+    Limit,
     Line,
     NewSheet,
     Value,
@@ -13,7 +14,6 @@ from llamatop.reports.charts.levels import (
     known,
     line_of,
     named,
-    one_axes,
 )
 from llamatop.reports.charts.paper import Sheet, Style
 from llamatop.reports.charts.ticks import byte_unit
@@ -23,13 +23,18 @@ from llamatop.reports.runs import Run, labels
 def memory(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """Peak memory of the engine's device, or of its process where it has none."""
     value, what = _memory_of(runs)
-    return one_axes(
-        runs, new, "Memory vs concurrency", f"peak memory of {what}", value, unit=_bytes
-    )
+    sheet = new("Memory vs concurrency", f"peak memory of {what}")
+    lines = [
+        line_of(run, label, sheet.style(place), value)
+        for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True))
+    ]
+    if not any(line.points for line in lines):
+        return "not measured"
+    return drawn_sheet(sheet, runs, lines, _bytes, limit=_cliff(runs), bad_at=value)
 
 
 def predicted(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
-    """Predicted beside measured peaks, and the memory there is."""
+    """Predicted beside measured peaks, the memory there is, and where it ended."""
     measured, what = _memory_of(runs)
     on_device = any(_on_device(run) for run in runs)
     sheet = new("Predicted vs measured memory", f"peak memory of {what}")
@@ -41,8 +46,8 @@ def predicted(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
         lines.append(line_of(run, named(label, "measured"), style, measured))
     if not any(line.points for line in lines[::2]):
         return "no level has a prediction"
-    limit = _limit(runs, on_device)
-    return drawn_sheet(sheet, runs, lines, _bytes, limit)
+    limit = _cliff(runs) or _there_is(runs, on_device)
+    return drawn_sheet(sheet, runs, lines, _bytes, limit=limit, bad_at=measured)
 
 
 def _dotted(style: Style) -> Style:
@@ -63,7 +68,20 @@ def _guess(figures: LevelFigures, on_device: bool) -> float | None:
     return figures.predicted_device_bytes if on_device else figures.predicted_host_bytes
 
 
-def _limit(runs: Sequence[Run], on_device: bool) -> float | None:
+def _cliff(runs: Sequence[Run]) -> Limit | None:
+    """Where memory had to end: all of a device, or what an engine on a CPU allowed itself.
+
+    None where it was not looked for, or the runs differ.
+    """
+    if any(_on_device(run) for run in runs):
+        ended = any(figures.outcome == "oom" for run in runs for figures in run.figures)
+        return _there_is(runs, on_device=True) if ended else None
+    limits = {run.session.model.memory_limit for run in runs if run.session.model is not None}
+    limit = limits.pop() if len(limits) == 1 else None
+    return None if limit is None else Limit("memory limit", float(limit))
+
+
+def _there_is(runs: Sequence[Run], on_device: bool) -> Limit | None:
     """The memory of the one machine all runs share; None where they differ or it is far away."""
     totals = {
         sample.total_bytes
@@ -73,7 +91,9 @@ def _limit(runs: Sequence[Run], on_device: bool) -> float | None:
     }
     total = totals.pop() if len(totals) == 1 else None
     used = max((v for run in runs for f in run.figures for v in _peaks(f, on_device)), default=0)
-    return float(total) if total is not None and total < 4 * used else None
+    if total is None or total >= 4 * used:
+        return None
+    return Limit("memory there is", float(total))
 
 
 def _peaks(figures: LevelFigures, on_device: bool) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from llamatop.config import RunConfig
+from llamatop.config import RunConfig, lengths_options
 from llamatop.sanitize import one_line
 from llamatop.tui.lines import width_of
 
@@ -21,14 +21,14 @@ def run_command(config: RunConfig) -> list[str]:
         ("--weights", config.weights, plain.weights),
         ("--layers", config.layers, None),
         ("--concurrency", " ".join(map(str, config.concurrency)), ""),
-        ("--prompt-toks", config.prompt_toks, None),
-        ("--gen-toks", config.gen_toks, None),
+        *((option, _quoted(value), None) for option, value, _ in lengths_options(config)),
         ("--requests", config.requests, None),
         ("--engine", config.engine, plain.engine),
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
         ("--rate", config.rate, None),
         ("--max-time", config.max_time, None),
+        ("--until-ci", config.until_ci, None),
         ("--slo", _slo(config.slo), ""),
         ("--seed", config.seed, plain.seed),
     ):

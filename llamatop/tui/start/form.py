@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from llamatop.config import DTYPES, ENGINES, RunConfig, checked
 from llamatop.errors import InputError
+from llamatop.lengths import parse_lengths
 from llamatop.tui.start.edit import Edit
 
 
@@ -62,8 +63,8 @@ class Form:
         }
         self.edits = {
             "concurrency": Edit.of(" ".join(map(str, defaults.concurrency))),
-            "prompt": Edit.of(str(defaults.prompt_toks)),
-            "output": Edit.of(str(defaults.gen_toks)),
+            "prompt": Edit.of(str(defaults.prompt_lengths or defaults.prompt_toks)),
+            "output": Edit.of(defaults.gen_spelling),
             "requests": Edit.of("" if defaults.requests is None else str(defaults.requests)),
         }
         self._weights_chosen = defaults.weights != "auto"
@@ -178,6 +179,13 @@ def _requests(text: str) -> dict[str, Any]:
     return {"requests": _whole("--requests", text)}
 
 
+def _lengths(name: str, text: str) -> dict[str, Any]:
+    if not text.strip():
+        raise InputError(f"--{name}-toks: give a number")
+    longest, drawn = parse_lengths(f"--{name}-toks", text)
+    return {f"{name}_toks": longest, f"{name}_lengths": drawn}
+
+
 def _whole(option: str, text: str) -> int:
     try:
         return int(text)
@@ -188,7 +196,7 @@ def _whole(option: str, text: str) -> int:
 
 _PARSERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "concurrency": _levels,
-    "prompt": lambda text: {"prompt_toks": _whole("--prompt-toks", text)},
-    "output": lambda text: {"gen_toks": _whole("--gen-toks", text)},
+    "prompt": lambda text: _lengths("prompt", text),
+    "output": lambda text: _lengths("gen", text),
     "requests": _requests,
 }

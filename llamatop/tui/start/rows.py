@@ -23,6 +23,7 @@ GROUPS = {
 """Sources of a `Choice` in the order in which they are listed, and their headings."""
 
 RECORDINGS = "recent recordings, opened in replay"
+SAMPLES = "sample recordings, opened in replay"
 TYPED = "another, as typed"
 HINT = "type a Hugging Face id or a folder"
 
@@ -41,6 +42,8 @@ class Kept:
     events: int | None = None
     state: str = "complete"
     """`complete`, `stopped early`, `cut off` (a journal, recovered when opened) or `damaged`."""
+    sample: bool = False
+    """It ships with llamatop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ def rows_of(choices: Sequence[Choice], kept: Sequence[Kept], query: str) -> list
     recordings = [k for k in kept if _matches(k, words)]
     if not name:
         rows += _group(TYPED, [Hint(HINT)])
-    rows += _group(RECORDINGS, recordings)
+    rows += _group(RECORDINGS, (k for k in recordings if not k.sample))
+    rows += _group(SAMPLES, (k for k in recordings if k.sample))
     if name and all(choice.model != name for choice in choices):
         rows += _group(TYPED, [typed(name)])
     return rows
@@ -103,7 +107,8 @@ def told_of(item: Item) -> str:
     """All of an item that can be searched for."""
     if isinstance(item, Choice):
         return f"{item.model} {item.source}"
-    return f"{item.model} {item.path.name} {item.started:%Y-%m-%d %H:%M} recording {item.state}"
+    kind = "sample recording" if item.sample else "recording"
+    return f"{item.model} {item.path.name} {item.started:%Y-%m-%d %H:%M} {kind} {item.state}"
 
 
 def same(one: Row, other: Row | None) -> bool:

@@ -7,8 +7,10 @@ needed. The start screen asks all this in a thread.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ from llamatop.sanitize import one_line
 from llamatop.tui.start.fit import Gpu, Machine
 from llamatop.tui.start.rows import Kept
 
+FOLDERS = "LLAMATOP_MODELS"
+"""Environment variable: folders of models, or that are one, as in PATH."""
+
 NEWEST = 50
 """Recordings that are listed."""
 
@@ -29,10 +34,17 @@ _NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-(.+)")
 _PARQUET, _JOURNAL = ".parquet", ".parquet.journal"
 
 
-def models(folders: Iterable[Path] = ()) -> list[Choice]:
-    """Every model that can be named, and those in `folders`."""
-    found = [in_folder(path) for folder in folders for path in _model_folders(folder)]
+def models(folders: Iterable[Path] | None = None) -> list[Choice]:
+    """Every model that can be named, and those in `folders`, or in those given to llamatop."""
+    given = _given_folders() if folders is None else folders
+    found = [in_folder(path) for folder in given for path in _model_folders(folder)]
     return [*found, *choices()]
+
+
+def _given_folders() -> list[Path]:
+    """`models` here, and what the environment names."""
+    named = os.environ.get(FOLDERS, "").split(os.pathsep)
+    return [Path("models"), *(Path(name).expanduser() for name in named if name)]
 
 
 def _model_folders(folder: Path) -> list[Path]:
@@ -90,9 +102,12 @@ def places() -> list[Path]:
 
 
 def recordings(folders: Iterable[Path] | None = None) -> list[Kept]:
-    """The newest recordings in some folders, or in the usual ones; the newest first."""
+    """The newest recordings in some folders, newest first; else in the usual ones, then samples."""
+    if folders is None:
+        samples = recordings([places()[0] / "samples"])
+        return [*recordings(places()), *(replace(kept, sample=True) for kept in samples)]
     found: dict[Path, tuple[float, Path]] = {}
-    for folder in places() if folders is None else folders:
+    for folder in folders:
         for file in [*folder.glob(f"*{_PARQUET}"), *folder.glob(f"*{_JOURNAL}")]:
             try:
                 found.setdefault(_recording(file), (file.stat().st_mtime, file))

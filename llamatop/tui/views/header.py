@@ -52,7 +52,7 @@ def _facts(frame: Frame) -> list[list[Span]]:
         _words(dtype),
         _words(clip(device, 36)),
         _words(f"{model.threads} threads" if model.threads and model.device == "cpu" else ""),
-        _words(f"{config.prompt_toks} in {config.gen_toks} out"),
+        _words(f"{one_line(config.prompt_spelling)} in {config.gen_spelling} out"),
     ]
 
 

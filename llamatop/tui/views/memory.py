@@ -11,7 +11,7 @@ from llamatop.session import Session
 from llamatop.tui.charts import ceiling, columns, highest
 from llamatop.tui.figures import sampled
 from llamatop.tui.frame import Frame
-from llamatop.tui.lines import Line, Span, clip, fitting
+from llamatop.tui.lines import Line, Span, clip, fitting, laid_over
 from llamatop.tui.views.history import Window, chart, labelled, time_axis, window_of
 from llamatop.tui.views.panel import Content
 
@@ -147,7 +147,7 @@ def _chart(session: Session, window: Window, width: int, height: int) -> list[Li
     """What the model takes: on each accelerator that there is room for, else in the engine."""
     if not session.devices:
         values = sampled(session.host, _engine, session.now, window.step, window.count)
-        return _area(values, "", width, height)
+        return _area(values, "", width, height, _foretold(session))
     shown = sorted(session.devices)[: max(height // _LOWEST, 1)]
     lines: list[Line] = []
     for i, device in enumerate(shown):
@@ -158,10 +158,29 @@ def _chart(session: Session, window: Window, width: int, height: int) -> list[Li
     return lines
 
 
-def _area(values: Sequence[float | None], name: str, width: int, height: int) -> list[Line]:
-    top = ceiling(highest(values))
+def _foretold(session: Session) -> float | None:
+    """The engine's peak as it was predicted for the newest level."""
+    predicted = session.predicted.get(session.level.id) if session.level else None
+    return predicted.host_bytes if predicted else None
+
+
+def _area(
+    values: Sequence[float | None], name: str, width: int, height: int, line: float | None = None
+) -> list[Line]:
+    """`line`: a height to draw across, which the chart is made high enough for."""
+    top = ceiling(highest([*values, line]))
     drawn = chart(values, "memory", width, height, top)
+    if line is not None and height > 1:
+        row = min(max(height - 1 - int(line / top * height), 0), height - 1)
+        drawn[row] = _dashed(drawn[row])
     return labelled(drawn, name + size(top)) if height > 1 else drawn
+
+
+def _dashed(line: Line) -> Line:
+    """Dashes wherever the area leaves a cell empty."""
+    text = "".join(part for part, _ in line)
+    empty = [i for i, char in enumerate(text) if char == " "]
+    return laid_over(line, [(i, "╌", "dim") for i in empty])
 
 
 def _engine(sample: HostSampled) -> float | None:

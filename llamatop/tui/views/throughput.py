@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llamatop.formatting import percent
 from llamatop.sanitize import one_line
 from llamatop.tui.charts import bar, ceiling, highest
 from llamatop.tui.figures import pace_window, rate_samples
@@ -53,7 +54,20 @@ def _figures(frame: Frame) -> list[Sequence[Span]]:
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
         [("tokens ", "dim"), (f"{figures.tokens():>{cells},}", "text")],
+        *_shares(frame),
     ]
+
+
+def _shares(frame: Frame) -> list[Sequence[Span]]:
+    """How near the run comes to what the machine could do, once a model is served."""
+    if frame.session.level is None:
+        return []
+    mbu, mfu, held = frame.figures.shares()
+    groups: list[Sequence[Span]] = [
+        [("MBU ", "dim"), (f"{percent(mbu):>5}", "text")],
+        [("MFU ", "dim"), (f"{percent(mfu):>5}", "text")],
+    ]
+    return [*groups, [("held back by ", "dim"), (held, "text")]] if held else groups
 
 
 def _loading(frame: Frame, width: int, height: int) -> list[Line]:

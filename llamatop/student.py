@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from statistics import NormalDist
 
 _FURTHEST = 1e6
 
 
+@cache
 def t_quantile(tail: float, freedom: int) -> float:
     """The t that both tails together lie beyond with probability `tail`; 1 degree at least."""
     if freedom > 300:

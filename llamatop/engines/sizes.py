@@ -1,0 +1,56 @@
+"""What the requests of a level ask for, one by one. Draws lengths; starts and times nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from llamatop.config import RunConfig
+from llamatop.engines.base import GivenSize
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Tokens in and out of one request."""
+
+    prompt_tokens: int
+    max_tokens: int
+    given: int | None = None
+    """Its prompt's place in the file of prompts; None: made up."""
+
+
+def alike(prompt_tokens: int, max_tokens: int) -> Callable[[int], Size]:
+    """The same size at every place."""
+    return lambda _: Size(prompt_tokens, max_tokens)
+
+
+class Sizes:
+    """By a request's place in its level alone, so that levels ask for the same things."""
+
+    def __init__(self, config: RunConfig, given: Sequence[GivenSize] = ()) -> None:
+        """`given` are the sizes of the prompts of a file, in its order."""
+        self._config = config
+        self._given = given
+        self._order = list(range(len(given)))
+        random.Random(f"{config.seed} prompts").shuffle(self._order)
+
+    def at(self, place: int) -> Size:
+        """Of the measured request at that place; a file of prompts begins again at its end."""
+        config = self._config
+        if not self._order:
+            drawn = config.prompt_lengths
+            prompt = drawn.draw(config.seed, "prompt", place) if drawn else config.prompt_toks
+            return Size(prompt, self._output(place))
+        which = self._order[place % len(self._order)]
+        prompt, output = self._given[which]
+        return Size(prompt, output or self._output(place), which)
+
+    def warmup(self, place: int, most: int) -> Size:
+        """As long a prompt as the measured request's, of other text; at most so many tokens out."""
+        size = self.at(place)
+        return Size(size.prompt_tokens, min(size.max_tokens, most))
+
+    def _output(self, place: int) -> int:
+        drawn = self._config.gen_lengths
+        return drawn.draw(self._config.seed, "output", place) if drawn else self._config.gen_toks

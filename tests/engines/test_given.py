@@ -1,0 +1,85 @@
+"""A file's prompts as the bundled model's tokenizer makes them ids."""
+
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from llamatop.catalog import demo_folder
+from llamatop.config import RunConfig
+from llamatop.engines.given import given_prompts
+from llamatop.engines.prompts import Given
+from llamatop.engines.resolve import Source, resolve
+from llamatop.errors import InputError
+from llamatop.lengths import Lengths
+from tests.engines.conftest import silent
+
+
+@pytest.fixture
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(demo_folder() / "tokenizer.json"))
+
+
+def source() -> Source:
+    return resolve(RunConfig(), silent)
+
+
+def asked(folder: Path, *lines: str, **config: object) -> RunConfig:
+    path = folder / "p.jsonl"
+    path.write_text("\n".join(lines))
+    return RunConfig(prompts=str(path), **config)  # type: ignore[arg-type]
+
+
+def test_none_without_a_file(tokenizer: Tokenizer) -> None:
+    assert given_prompts(RunConfig(), source(), tokenizer) == []
+
+
+def test_text_as_the_tokenizer_makes_it(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    config = asked(tmp_path, '"Once upon a time"', '{"prompt": "Why?", "output_tokens": 3}')
+    assert given_prompts(config, source(), tokenizer) == [
+        Given(tokenizer.encode("Once upon a time").ids, None),
+        Given(tokenizer.encode("Why?").ids, 3),
+    ]
+
+
+def test_a_tokenizer_that_would_cut_does_not(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    tokenizer.enable_truncation(4)
+    (given,) = given_prompts(asked(tmp_path, '"one two three four five"'), source(), tokenizer)
+    assert len(given.ids) > 4
+
+
+def test_a_conversation_by_the_chat_template(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    config = asked(tmp_path, '{"messages": [{"role": "user", "content": "Why?"}]}')
+    (given,) = given_prompts(config, source(), tokenizer)
+    assert tokenizer.token_to_id("<|user|>") in given.ids
+    assert given.ids[-1] != tokenizer.encode("Why?").ids[-1], "the answer's turn has begun"
+
+
+def test_a_conversation_without_a_template_is_its_text(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    bare = Source("bare", {}, tmp_path)
+    config = asked(tmp_path, '{"messages": [{"role": "user", "content": "Why?"}]}')
+    assert given_prompts(config, bare, tokenizer)[0].ids == tokenizer.encode("Why?").ids
+
+
+def test_what_does_not_fit_is_told_by_its_line(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    lines = ('"short"', '{"prompt": "short", "output_tokens": 100000}')
+    with pytest.raises(InputError, match=r"line 2: .* takes at most"):
+        given_prompts(asked(tmp_path, *lines), source(), tokenizer)
+
+
+def test_a_line_is_not_measured_by_another_lines_output(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    long = "word " * 300
+    config = asked(
+        tmp_path, f'"{long}"', '{"prompt": "short", "output_tokens": 2000}',
+        gen_toks=2000, gen_lengths=Lengths("uniform", 8, 8),
+    )  # fmt: skip
+    assert len(given_prompts(config, source(), tokenizer)) == 2
+
+
+def test_without_a_tokenizer_there_are_no_tokens(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no tokenizer"):
+        given_prompts(asked(tmp_path, '"x"'), source(), None)
