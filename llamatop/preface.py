@@ -59,6 +59,8 @@ def _level(session: Session, level: Level) -> Iterator[Event]:
             level.host_peak_bytes,
             level.device_peak_bytes,
             level.error,
+            level.ended_by,
+            level.enough_at,
         )
 
 

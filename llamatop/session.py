@@ -17,6 +17,7 @@ from llamatop.events import (
     AdmissionPaused,
     DeviceAllocated,
     DeviceSampled,
+    EndedBy,
     EngineLost,
     EngineWarmed,
     Event,
@@ -94,7 +95,7 @@ class Level:
     error: str = ""
     host_peak_bytes: int | None = None
     device_peak_bytes: int | None = None
-    ended_by: str = ""
+    ended_by: EndedBy = ""
     enough_at: int | None = None
     """When its throughput was known as well as was asked for."""
     requests: list[Request] = field(default_factory=list)

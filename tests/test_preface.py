@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from llamatop.clock import ManualClock
 from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
-from llamatop.events import Event, LevelStarted, RunStarted
+from llamatop.events import (
+    AdmissionPaused,
+    Event,
+    LevelEnded,
+    LevelStarted,
+    RequestAdmitted,
+    RequestFinished,
+    RequestQueued,
+    RunStarted,
+    TokensEmitted,
+)
 from llamatop.levels import level_figures
 from llamatop.preface import preface
 from llamatop.recording.reader import open_recording
@@ -75,6 +85,30 @@ def test_started_between_two_levels_it_has_the_next_one_whole() -> None:
     part = fold(joined_at(second))
     assert list(part.levels) == [1] and part.levels[1].joined is None
     assert part.levels[1] == fold(EVENTS).levels[1]
+
+
+def test_a_level_that_was_resized_keeps_its_requests_in_flight() -> None:
+    events: list[Event] = [
+        next(event for event in EVENTS if isinstance(event, RunStarted)),
+        LevelStarted(10, 0, 2, None),
+        RequestQueued(11, 0, 0, 8, 4),
+        RequestAdmitted(12, 0, 0),
+        RequestQueued(11, 1, 0, 8, 4),
+        RequestAdmitted(12, 1, 0),
+        TokensEmitted(13, 0, 1),
+        RequestFinished(14, 1, "stop"),
+        LevelEnded(15, 0, "ok", 77, None, "", "time", 14),
+        LevelStarted(15, 1, 3, None),
+        AdmissionPaused(16, True),
+    ]
+    live = fold(events)
+    part = fold(preface(live))
+    assert part.active == live.active and part.paused
+    assert (part.levels[0].forgotten, part.levels[0].joined) == (1, 16)
+    known = (part.levels[0].ended, part.levels[0].outcome, part.levels[0].ended_by)
+    assert known == (15, "ok", "time") and part.levels[0].enough_at == 14
+    assert part.levels[0].host_peak_bytes == 77 and part.level == fold(preface(part)).level
+    assert part.requests[0].level == 0 and part.level is not None and part.level.id == 1
 
 
 def test_nothing_precedes_a_run_that_has_not_begun() -> None:

@@ -65,8 +65,13 @@ def pace_window(session: Session) -> int:
 def rate_now(session: Session) -> float | None:
     """Output tokens per second over the newest window that the pace asks for; None at the start."""
     end = session.now // BIN * BIN
-    start = max(end - pace_window(session), 0)
+    start = max(end - pace_window(session), _first_bin(session))
     return tokens_between(session, start, end) * SECOND / (end - start) if end > start else None
+
+
+def _first_bin(session: Session) -> int:
+    """From when on tokens are known (ns): the recording may have begun in mid-run."""
+    return -(-session.joined // BIN) * BIN
 
 
 def rate_samples(
@@ -74,17 +79,19 @@ def rate_samples(
 ) -> list[float | None]:
     """Output tokens per second at the ends of the newest `count` whole steps, oldest first.
 
-    Each is the mean over `window` (at least a step); None before the run began.
+    Each is the mean over `window` (at least a step); None before the run or its recording
+    began.
     """
     width = max(window or step, step)
     last = session.now // step
+    first = _first_bin(session)
     samples: list[float | None] = []
     for place in range(last - count + 1, last + 1):
         end = place * step
-        if end <= 0:
+        if end <= first:
             samples.append(None)
             continue
-        start = max(end - width, 0)
+        start = max(end - width, first)
         samples.append(tokens_between(session, start, end) * SECOND / (end - start))
     return samples
 
@@ -92,7 +99,7 @@ def rate_samples(
 def peak_rate(session: Session, since: int = 0) -> float | None:
     """The most output tokens in one whole second of the run, from second `since` on."""
     bins, per = session.token_bins, SECOND // BIN
-    whole = range(since, session.now // SECOND)
+    whole = range(max(since, -(-session.joined // SECOND)), session.now // SECOND)
     return max((float(sum(bins[i * per : (i + 1) * per])) for i in whole), default=None)
 
 

@@ -39,6 +39,7 @@ class Llamatop:
             **os.environ,
             "HF_HOME": str(folder / "hf"),
             "XDG_DATA_HOME": str(folder),
+            "XDG_STATE_HOME": str(folder / "state"),
             "LLAMATOP_CACHE": str(cache),
         }
 

@@ -141,3 +141,38 @@ def test_a_refused_model_is_one_line_after_the_screen(
     one.until(r"--model")
     one.leave(lambda: one.child.send("q"))
     assert one.child.exitstatus == 2
+
+
+def test_recording_starts_and_stops_during_a_run(
+    terminal: Callable[..., Terminal], llamatop: Llamatop
+) -> None:
+    one = terminal("--engine", "scripted", "--no-save", "--gen-toks", "40")
+    one.until(r"[5-9] requests done")
+    for _ in range(2):
+        one.until(r"not recording")
+        one.child.send("r")
+        one.until(r"● rec")
+        one.until(r"[1-9]\d requests done")
+        one.child.send("r")
+    one.until(r"not recording")
+    assert one.leave(lambda: one.child.send("q")) == 0
+    recordings = sorted((llamatop.folder / "llamatop" / "recordings").iterdir())
+    assert len(recordings) == 2
+    for recording in recordings:
+        told = llamatop("replay", str(recording), "--json").json
+        (level,) = told["levels"]
+        assert told["joined_s"] > 0 and level["output_tokens"] > 0
+        assert 100 < level["output_tok_s"] < 200, "4 requests of 40 tokens a second each"
+
+
+def test_what_cannot_be_recorded_leads_back_to_the_choice(
+    terminal: Callable[..., Terminal], llamatop: Llamatop
+) -> None:
+    (llamatop.folder / "llamatop").write_text("no folder")
+    one = terminal()
+    one.until(r"demo")
+    one.child.send("\r")
+    one.until(r"cannot be recorded to")
+    assert one.child.isalive()
+    one.until(r"bundled")
+    assert one.leave(lambda: one.child.send("\x03")) == 0
