@@ -162,7 +162,6 @@ def test_recording_starts_and_stops_during_a_run(
         told = llamatop("replay", str(recording), "--json").json
         (level,) = told["levels"]
         assert told["joined_s"] > 0 and level["output_tokens"] > 0
-        assert 100 < level["output_tok_s"] < 200, "4 requests of 40 tokens a second each"
 
 
 def test_what_cannot_be_recorded_leads_back_to_the_choice(
