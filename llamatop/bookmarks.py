@@ -6,7 +6,6 @@ copy of it; the recording itself is never touched.
 
 from __future__ import annotations
 
-import hashlib
 from bisect import insort
 from contextlib import suppress
 from pathlib import Path
@@ -64,6 +63,8 @@ class Bookmarks:
 
 def bookmarks_of(path: Path, facts: dict[str, str]) -> Bookmarks:
     """Those of a recording, known by its journal's checksum, else by its place."""
+    import hashlib  # noqa: PLC0415  (only where it is needed)
+
     from platformdirs import user_state_path  # noqa: PLC0415  (only where it is needed)
 
     known = facts.get("journal") or str(path.absolute())

@@ -1,23 +1,25 @@
-"""Makes what the screen shows, runs with their recordings and replays: its `Launcher`."""
+"""Makes what the screen shows, runs with their recordings and replays: its `Launcher`.
+
+What makes a run or a replay is imported when one is made: the start screen waits for none of it.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from llamatop.bookmarks import bookmarks_of
-from llamatop.children import Child
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.live import LiveRun, warm_engine
-from llamatop.predict.memory import Foretold
 from llamatop.pump import Pump
-from llamatop.recording.place import default_path
-from llamatop.replay import Replay
 from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.tui.controls import Recorder, Stage
+
+if TYPE_CHECKING:
+    from llamatop.children import Child
+    from llamatop.predict.memory import Foretold
 
 KEPT_REQUESTS = 10_000
 """Requests that the screen of an endless run remembers; the recording has them all."""
@@ -36,6 +38,8 @@ class Desk:
 
     def run(self, config: RunConfig) -> Stage:
         """A run, not begun."""
+        from llamatop.live import LiveRun
+
         if self.save and self._out is not None and os.path.lexists(self._out):
             raise InputError(f"{one_line(self._out)} exists already; choose another name")
         scripted = config.engine == "scripted"
@@ -45,7 +49,9 @@ class Desk:
 
     def replay(self, path: Path) -> Stage:
         """A recording, read and, where its run was cut off, recovered."""
+        from llamatop.bookmarks import bookmarks_of
         from llamatop.recording.reader import open_recording
+        from llamatop.replay import Replay
 
         recording = open_recording(path)
         replay = Replay(recording.events)
@@ -55,6 +61,7 @@ class Desk:
     def record(self, config: RunConfig) -> Recorder:
         """A new recording: where `out` says the first time, then at a place of its own."""
         from llamatop.recording import writer
+        from llamatop.recording.place import default_path
 
         recorder = writer.Recorder(self._out or default_path(config.model), self._keep_text)
         self._out = None
@@ -78,6 +85,8 @@ class Desk:
 
     def warm(self) -> None:
         """Start an engine process that imports what every model needs."""
+        from llamatop.live import warm_engine
+
         if self._warm is None:
             self._warm = warm_engine()
 

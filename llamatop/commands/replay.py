@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -61,9 +62,10 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
 
 
 def _show(file: str, speed: float, theme: str | None) -> int:
+    gc.disable()  # until the first paint, as for a run
     from llamatop.bookmarks import bookmarks_of
     from llamatop.commands.desk import Desk
-    from llamatop.commands.show import need_terminal
+    from llamatop.commands.terminal import need_terminal
     from llamatop.commands.watch import finish
     from llamatop.pump import Pump
     from llamatop.replay import Replay

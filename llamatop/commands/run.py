@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from typing import TYPE_CHECKING, cast
 
@@ -100,6 +101,7 @@ def main(arguments: list[str]) -> int:
         return record(config, args.out, args.record_text, args.json)
     if args.json:
         raise InputError("--json goes with --record")
+    gc.disable()  # until the first paint: what is imported stays, and looking at it takes long
     from llamatop.commands.desk import Desk
     from llamatop.commands.watch import watch
 

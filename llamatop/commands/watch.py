@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from llamatop.commands.desk import Desk
-from llamatop.commands.show import need_terminal
+from llamatop.commands.terminal import need_terminal
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.pump import Pump

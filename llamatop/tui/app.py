@@ -8,11 +8,12 @@ for it.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from textual.actions import ActionParseResult, parse
 from textual.app import App, ComposeResult, SystemCommand
@@ -25,27 +26,25 @@ from textual.timer import Timer
 from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
 from llamatop.pump import Pump
-from llamatop.replay import Replay
 from llamatop.sanitize import one_line
 from llamatop.tui import themes
 from llamatop.tui.changing import Changing
 from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
-from llamatop.tui.exporting import export
-from llamatop.tui.figures import Figures
-from llamatop.tui.frame import Frame, Keeping
+from llamatop.tui.frame import Frame, nothing_runs
 from llamatop.tui.keys import bindings, commands
 from llamatop.tui.leaving import on_signals, wind_down
-from llamatop.tui.looking import Looking
 from llamatop.tui.meter import Meter, OwnCost
-from llamatop.tui.monitor import Monitor
 from llamatop.tui.paint import Harmless
 from llamatop.tui.palette import Palette
-from llamatop.tui.panels import Panel, Transport
 from llamatop.tui.plain import Plain, only_ascii
-from llamatop.tui.playback import Player
-from llamatop.tui.steering import Steering
-from llamatop.tui.table import RequestTable
 from llamatop.tui.views.footer import Key, keys_of
+
+if TYPE_CHECKING:
+    from llamatop.replay import Replay
+    from llamatop.tui.panels import Panel, Transport
+    from llamatop.tui.playback import Player
+    from llamatop.tui.showing import Showing
+    from llamatop.tui.table import RequestTable
 
 CPU_HZ = 2.0
 """Redraws per second while the engine decodes on the CPU that also draws."""
@@ -111,32 +110,26 @@ class LlamatopApp(App[None]):
             launcher=launcher,
             defaults=defaults,
         )
-        self._take(stage)
+        self.showing: Showing | None = None
+        """None while a person chooses what to show first."""
+        if not self.changing.idle:
+            self._take(stage)
 
-    def _take(self, stage: Stage) -> None:
+    def _take(self, stage: Stage) -> Showing:
         """Show this from now on, on a monitor of its own."""
-        pump, live, replay = stage.pump, stage.live, stage.replay
-        self.player = (
-            Player(pump, replay, stage.bookmarks, self._tell) if replay is not None else None
-        )
+        from llamatop.tui.showing import Showing  # noqa: PLC0415  (not for the start screen)
+
         palette = Palette(self.current_theme)
-        self.monitor = Monitor(palette, self._keys, transport=replay is not None)
-        self.looking = Looking(self.monitor, self.draw)
-        self._figures = Figures()
-        self._acting: Orders = {}
-        if self.player is not None:
-            self._acting = self.player.orders
-        elif live is not None:
-            table = self.monitor.table
-            self._acting = Steering(pump, live, lambda: table.selected, self._tell).orders
+        self.showing = Showing(stage, palette, self._keys, self.draw, self._tell)
+        return self.showing
 
     async def _show_stage(self, stage: Stage) -> None:
         """Put another monitor in the place of this one."""
-        before = self.monitor
-        self._take(stage)
-        await before.remove()
-        await self.screen_stack[0].mount(self.monitor)
-        self.monitor.table.focus()
+        before, showing = self.showing, self._take(stage)
+        if before is not None:
+            await before.monitor.remove()
+        await self.screen_stack[0].mount(showing.monitor)
+        showing.monitor.table.focus()
 
     @property
     def stage(self) -> Stage:
@@ -149,13 +142,18 @@ class LlamatopApp(App[None]):
         return self.stage.pump
 
     @property
+    def _player(self) -> Player | None:
+        return self.showing.player if self.showing is not None else None
+
+    @property
     def live(self) -> Live | None:
         """The run that is shown; None for a replay."""
         return self.stage.live
 
     def compose(self) -> ComposeResult:
         """The monitor fills the screen."""
-        yield self.monitor
+        if self.showing is not None:
+            yield self.showing.monitor
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's filters, the last net under all text, and ASCII where nothing else is known."""
@@ -166,30 +164,33 @@ class LlamatopApp(App[None]):
     def on_mount(self) -> None:
         """Draw at once; the run begins behind the first paint."""
         on_signals(self.leave)
-        self.monitor.table.focus()
-        if self.changing.idle:
+        if self.showing is None:
             self.changing.choose()
-        self.draw()
+        else:
+            self.showing.monitor.table.focus()
+            self.draw()
         self._pace()
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        gc.enable()
+        gc.freeze()  # what the first paint needed stays: no collection need look at it again
         for problem in self.problems:
             self.notify(one_line(problem), severity="warning", markup=False)
         self.changing.begin()
 
     def _begun(self) -> None:
-        if self.player is not None:
-            self.player.find_marks()
-            self.player.prepare()
+        if (player := self._player) is not None:
+            player.find_marks()
+            player.prepare()
         self.tick()
 
     def tick(self) -> None:
         """Move what has arrived, and draw what changed."""
         if self._leaving:
             return
-        if self.player is not None:
-            self.player.settle()
+        if (player := self._player) is not None:
+            player.settle()
         self.pump.step()
         self._meter.frame(self.draw)
         self._step_back()
@@ -200,22 +201,15 @@ class LlamatopApp(App[None]):
         top = self.screen
         if isinstance(top, Shows):
             top.show(frame)
-        if not isinstance(top, Shows) or top.is_modal:
-            self.monitor.show(frame)
+        if self.showing is not None and (not isinstance(top, Shows) or top.is_modal):
+            self.showing.monitor.show(frame)
 
     def frame(self) -> Frame:
         """What is shown now."""
-        session, recorder = self.pump.session, self.stage.recorder
-        self._figures.look(session)
-        return Frame(
-            session,
-            self._figures,
-            self.looking.choices,
-            self.player.playback if self.player else None,
-            Keeping(str(recorder.path), recorder.error) if recorder is not None else None,
-            self._meter.told(),
-            self._leaving,
-        )
+        cost = self._meter.told()
+        if self.showing is None:
+            return nothing_runs(cost)
+        return self.showing.frame(cost, self._leaving)
 
     def _step_back(self) -> None:
         """Beside an engine on the CPU, draw rarely and at lower priority."""
@@ -249,46 +243,55 @@ class LlamatopApp(App[None]):
         """Give an order to the room that knows it; what none knows is an action of the app."""
         if default_namespace in (None, self):
             _, name, values = parse(action) if isinstance(action, str) else action
-            for orders in (self._acting, self.looking.orders, self.changing.orders):
+            for orders in self._rooms():
                 if name in orders:
                     orders[name](*values)
-                    if orders is self._acting:
+                    if self.showing is not None and orders is self.showing.acting:
                         self.tick()
                     return True
         return await super().run_action(action, default_namespace, namespaces)
+
+    def _rooms(self) -> list[Orders]:
+        if self.showing is None:
+            return [self.changing.orders]
+        return [self.showing.acting, self.showing.looking.orders, self.changing.orders]
 
     def _tell(self, title: str, line: str) -> None:
         self.notify(one_line(line), title=title, markup=False)
 
     def on_transport_sought(self, message: Transport.Sought) -> None:
         """A person pointed into the transport bar."""
-        if self.player is not None:
-            self.player.seek(message.position)
+        if (player := self._player) is not None:
+            player.seek(message.position)
             self.tick()
 
     def on_panel_picked(self, message: Panel.Picked) -> None:
         """A double click on a panel."""
-        self.looking.maximise(message.panel)
+        if self.showing is not None:
+            self.showing.looking.maximise(message.panel)
 
     def on_request_table_opened(self, message: RequestTable.Opened) -> None:
         """A double click on a row."""
-        self.looking.open(message.request)
+        if self.showing is not None:
+            self.showing.looking.open(message.request)
 
     def action_export(self) -> None:
         """A picture of the screen as it is, and the charts of the run so far."""
+        from llamatop.tui.exporting import export  # noqa: PLC0415  (not for the first paint)
+
         self.run_worker(export(self, self._launcher, self.pump.session))
 
     def action_help(self) -> None:
         """All keys."""
         from llamatop.tui.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
 
-        shown = commands(self.player is not None, self.live is not None)
+        shown = commands(self.stage.replay is not None, self.live is not None)
         self.push_screen(HelpScreen(Palette(self.current_theme), shown))
         self.call_after_refresh(self.draw)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that has a key."""
-        for command in commands(self.player is not None, self.live is not None):
+        for command in commands(self.stage.replay is not None, self.live is not None):
             act = partial(self.run_action, command.action)
             yield SystemCommand(command.told.capitalize(), f"key: {command.keys}", act)
 
@@ -306,7 +309,8 @@ class LlamatopApp(App[None]):
         """Every part is painted anew."""
         if self.is_running:
             palette = Palette(self.current_theme)
-            self.monitor.repaint(palette)
+            if self.showing is not None:
+                self.showing.monitor.repaint(palette)
             for screen in self.screen_stack:
                 if isinstance(screen, Shows):
                     screen.repaint(palette)

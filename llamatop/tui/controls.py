@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
 from llamatop.events import Event
-from llamatop.preface import preface
 from llamatop.pump import Pump, Sink, Source
-from llamatop.replay import Replay
 from llamatop.session import Session
+
+if TYPE_CHECKING:
+    from llamatop.replay import Replay
 
 Orders = dict[str, Callable[..., None]]
 """What a part of the screen can be asked to do, by the names that `keys` gives."""
@@ -74,6 +75,8 @@ class Stage:
 
     def keep(self, recorder: Recorder) -> None:
         """Record from now on, beginning with what the recording has to know of a run under way."""
+        from llamatop.preface import preface  # noqa: PLC0415  (not for the first paint)
+
         recorder.write(preface(self.pump.session))
         self.pump.sinks.append(recorder)
         self.recorder = recorder

@@ -14,15 +14,16 @@ from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
-from typing import NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from llamatop.clock import SECOND
 from llamatop.events import Event
-from llamatop.levels import LevelFigures, level_figures
 from llamatop.metrics import e2e, gaps, meets, queue_time, tpot, ttft
 from llamatop.session import BIN, Level, Request, Session
-from llamatop.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.stats import Distribution, distribution
+
+if TYPE_CHECKING:
+    from llamatop.levels import LevelFigures
 
 RECENT = 512
 """Completed requests whose latencies are shown: the newest of a level."""
@@ -178,6 +179,12 @@ class Shares(NamedTuple):
 
 def recent_shares(session: Session, level: Level) -> Shares:
     """Those of the newest requests of a level that have tokens."""
+    from llamatop.shares import (  # noqa: PLC0415  (not for the first paint)
+        level_held_back_by,
+        level_mbu,
+        level_mfu,
+    )
+
     recent = copy(level)
     recent.requests = [r for r in level.requests[-RECENT:] if r.times]
     if not recent.requests:
@@ -287,6 +294,8 @@ class Figures:
 
     def level(self, level: Level) -> LevelFigures:
         """All figures of a level that has ended."""
+        from llamatop.levels import level_figures  # noqa: PLC0415  (not for the first paint)
+
         if level.id not in self._levels:
             self._levels[level.id] = level_figures(self.session, level)
         return self._levels[level.id]

@@ -66,3 +66,8 @@ class Frame:
     cost: str = ""
     """What the screen itself takes."""
     leaving: bool = False
+
+
+def nothing_runs(cost: str = "") -> Frame:
+    """The frame of no run: what the drawn parts need to draw at all."""
+    return Frame(Session(), Figures(), cost=cost)

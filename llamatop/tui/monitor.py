@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
-from textual.geometry import Offset, Region, Size, Spacing
-from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.geometry import Size
+from textual.layout import Layout
 from textual.widget import Widget
 
 from llamatop.tui.drawn import Drawn
+from llamatop.tui.footer import Footer
 from llamatop.tui.frame import Choices, Frame
 from llamatop.tui.palette import Palette
-from llamatop.tui.panels import Footer, Header, Panel, Transport
+from llamatop.tui.panels import Header, Panel, Transport
 from llamatop.tui.plan import Box, plan
+from llamatop.tui.plan_layout import PlanLayout
 from llamatop.tui.table import RequestsPanel, RequestTable
 from llamatop.tui.views.events import events as events_view
 from llamatop.tui.views.footer import Key
@@ -25,27 +27,6 @@ from llamatop.tui.views.throughput import throughput
 
 if TYPE_CHECKING:
     from llamatop.tui.filter import FilterInput
-
-
-class PlanLayout(Layout):
-    """Places children by the plan; a child without a box is not shown."""
-
-    name = "plan"
-
-    def __init__(self, boxes: Callable[[Size], dict[str, Box]]) -> None:
-        self._boxes = boxes
-
-    def arrange(
-        self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True
-    ) -> ArrangeResult:
-        """Placements of those children that the plan names."""
-        boxes = self._boxes(size)
-        nowhere = Spacing(0, 0, 0, 0)
-        return [
-            WidgetPlacement(Region(*boxes[child.id]), Offset(0, 0), nowhere, child)
-            for child in children
-            if child.id in boxes
-        ]
 
 
 class Monitor(Widget):

@@ -1,4 +1,4 @@
-"""The drawn parts of the screen: header, panels, transport bar, footer. Content is the views'."""
+"""The drawn parts of the screen: header, panels, transport bar. Content is the views'."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from llamatop.tui.drawn import Drawn
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
 from llamatop.tui.palette import Palette
-from llamatop.tui.views.footer import Hit, Key, footer
 from llamatop.tui.views.header import header
 from llamatop.tui.views.panel import Content, framed
 from llamatop.tui.views.transport import time_at, transport
@@ -85,23 +84,3 @@ class Transport(Drawn):
         time = time_at(playback, x, self.size.width) if playback else None
         if time is not None:
             self.post_message(self.Sought(time))
-
-
-class Footer(Drawn):
-    """The keys that work now; a click on one presses it."""
-
-    def __init__(self, palette: Palette, keys: Callable[[Frame], list[Key]]) -> None:
-        super().__init__(palette, id="footer")
-        self._keys = keys
-        self._hits: list[Hit] = []
-
-    def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
-        """See `views.footer`."""
-        line, self._hits = footer(frame, self._keys(frame), width)
-        return [line]
-
-    async def on_click(self, event: events.Click) -> None:
-        """Do what the key under the mouse does."""
-        for hit in self._hits:
-            if hit.start <= event.x < hit.end:
-                await self.app.run_action(hit.action)

@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from llamatop.tui.drawn import Drawn
+from llamatop.tui.footer import Footer
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
 from llamatop.tui.palette import Palette
-from llamatop.tui.panels import Footer
 from llamatop.tui.views.footer import Key
 from llamatop.tui.views.request import request_page
 

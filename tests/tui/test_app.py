@@ -57,7 +57,7 @@ async def test_live_orders(run_events):
         await pilot.press("plus")
         await pilot.press("plus", "minus", "minus", "minus")
         await pilot.press("space")
-        selected = app.monitor.table.selected
+        selected = app.showing.monitor.table.selected
         await pilot.press("c")
     assert orders(app) == [
         *(("resize", 3), ("resize", 4), ("resize", 3), ("resize", 2), ("resize", 1)),
@@ -152,7 +152,7 @@ async def test_bookmarks_that_cannot_be_kept_are_told(run_events, tmp_path):
         await pilot.press("b")
         await pilot.pause()
         assert "will not outlive" in next(iter(app._notifications)).message
-        assert app.player.playback.bookmarks == (4 * SECOND,)
+        assert app.showing.player.playback.bookmarks == (4 * SECOND,)
 
 
 async def test_replay_jumps_to_the_slowest_gaps(run_events):
@@ -194,10 +194,10 @@ async def test_a_click_on_the_bar_seeks_beside_a_note_too(width, run_events):
         for _ in range(200):
             app.tick()
             await pilot.pause(0.01)
-            if app.player.playback.note.startswith("gap"):
+            if app.showing.player.playback.note.startswith("gap"):
                 break
         await pilot.pause()
-        start, cells = track(app.player.playback, width)
+        start, cells = track(app.showing.player.playback, width)
         knob = screen_text(app)[-2].index("●")
         before = app.pump.source.position
         await pilot.click("#transport", offset=(knob, 0))
@@ -262,14 +262,14 @@ async def test_a_double_click_maximises(run_events):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.double_click("#memory", offset=(5, 3))
-        assert app.looking.choices.maximised == "memory"
+        assert app.showing.looking.choices.maximised == "memory"
 
 
 async def test_the_cursor_moves_and_stays_on_its_request(run_events):
     app = live_app(until(run_events, 4))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        table = app.monitor.table
+        table = app.showing.monitor.table
         await pilot.press("down", "j")
         chosen = table.selected.id
         app.live.events = [e for e in run_events if 4 * SECOND < e.time <= 8 * SECOND]
@@ -290,7 +290,7 @@ async def test_a_click_selects_a_row(run_events):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.click("#table", offset=(10, 3))
-        assert app.monitor.table._at == 3
+        assert app.showing.monitor.table._at == 3
 
 
 async def test_a_double_click_opens_a_row_and_maximises_nothing(run_events):
@@ -300,14 +300,14 @@ async def test_a_double_click_opens_a_row_and_maximises_nothing(run_events):
         await pilot.double_click("#table", offset=(10, 1))
         await pilot.pause()
         assert isinstance(app.screen, RequestScreen)
-        assert app.looking.choices.maximised is None
+        assert app.showing.looking.choices.maximised is None
 
 
 async def test_the_wheel_scrolls_the_table(run_events):
     app = live_app(run_events)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        table = app.monitor.table
+        table = app.showing.monitor.table
         before = screen_text(app)[21]
         table.scroll_to(y=10, animate=False)
         await pilot.pause()
@@ -319,22 +319,22 @@ async def test_the_filter_is_typed_kept_and_dropped(run_events):
     app = live_app(until(run_events, 8))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        before = app.monitor.table.rows
+        before = app.showing.monitor.table.rows
         await pilot.press("slash", *"fail")
         await pilot.pause()
-        assert app.looking.choices.query == "fail"
-        assert 0 < app.monitor.table.rows < before
+        assert app.showing.looking.choices.query == "fail"
+        assert 0 < app.showing.monitor.table.rows < before
         await pilot.press("enter")
         await pilot.pause()
-        assert app.looking.choices.query == "fail"
+        assert app.showing.looking.choices.query == "fail"
         assert "/fail" in "\n".join(screen_text(app))
         await pilot.press("escape")
-        assert app.looking.choices.query == ""
+        assert app.showing.looking.choices.query == ""
         await pilot.press("slash", "q", "escape")
         await pilot.pause()
-        assert app.looking.choices.query == ""
-        assert app.monitor.table.rows == before
-        assert app.focused is app.monitor.table
+        assert app.showing.looking.choices.query == ""
+        assert app.showing.monitor.table.rows == before
+        assert app.focused is app.showing.monitor.table
 
 
 async def test_rows_are_sorted_and_turned_round(run_events):
@@ -343,17 +343,17 @@ async def test_rows_are_sorted_and_turned_round(run_events):
         await pilot.pause()
         await pilot.press("o")
         await pilot.pause()
-        ids = [request.id for request in app.monitor.table._requests]
+        ids = [request.id for request in app.showing.monitor.table._requests]
         assert ids == sorted(ids)
         await pilot.press("O")
-        assert [request.id for request in app.monitor.table._requests] == ids[::-1]
+        assert [request.id for request in app.showing.monitor.table._requests] == ids[::-1]
 
 
 async def test_a_request_is_opened_goes_on_and_is_closed(run_events):
     app = live_app(until(run_events, 4))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        opened = app.monitor.table.selected
+        opened = app.showing.monitor.table.selected
         before = opened.tokens
         await pilot.press("enter")
         await pilot.pause()

@@ -96,7 +96,7 @@ async def test_what_is_typed_into_the_filter_is_literal():
         await pilot.pause()
         await pilot.press("slash", *"[/x]", "enter")
         await pilot.pause()
-        assert app.monitor.table.rows == 3
+        assert app.showing.monitor.table.rows == 3
         assert "/[/x]" in "\n".join(screen_text(app))
 
 

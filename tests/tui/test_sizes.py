@@ -28,7 +28,7 @@ async def test_progress_reads_generated_of_asked(width, run_events):
     app = live_app(until(run_events, 9))
     async with app.run_test(size=(width, 36)) as pilot:
         await pilot.pause()
-        request = app.monitor.table.selected
+        request = app.showing.monitor.table.selected
         assert f"{request.tokens}/60" in "\n".join(screen_text(app))
 
 

@@ -103,7 +103,7 @@ async def test_without_a_model_one_is_chosen_and_runs(run_events: list[Event]) -
         await settle(pilot, lambda: app.live is not None and app.pump.session.model is not None)
         assert isinstance(app.live, FakeLive) and app.live.orders[0] == ("start",)
         assert app.stage.recorder is not None
-        assert app.monitor.table.has_focus
+        assert app.showing.monitor.table.has_focus
 
 
 async def test_another_run_ends_the_one_before_and_keeps_it(run_events: list[Event]) -> None:
@@ -114,7 +114,7 @@ async def test_another_run_ends_the_one_before_and_keeps_it(run_events: list[Eve
         await settle(pilot, lambda: isinstance(app.screen, StartScreen))
         assert ("stop",) not in first.orders, "what runs goes on while a person chooses"
         app.screen.dismiss(Path("other.parquet"))
-        await settle(pilot, lambda: app.player is not None and "finish" in launcher.asked)
+        await settle(pilot, lambda: app.showing.player is not None and "finish" in launcher.asked)
         assert ("stop",) in first.orders and ("close",) in first.orders
         assert launcher.asked == [Path("other.parquet"), "finish"]
 

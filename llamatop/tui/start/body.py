@@ -8,14 +8,12 @@ from textual.geometry import Size
 from textual.layout import Layout
 from textual.widget import Widget
 
-from llamatop.session import Session
 from llamatop.tui.drawn import Drawn
-from llamatop.tui.figures import Figures
-from llamatop.tui.frame import Frame
-from llamatop.tui.monitor import PlanLayout
+from llamatop.tui.footer import Footer
+from llamatop.tui.frame import Frame, nothing_runs
 from llamatop.tui.palette import Palette
-from llamatop.tui.panels import Footer
 from llamatop.tui.plan import Box
+from llamatop.tui.plan_layout import PlanLayout
 from llamatop.tui.start.aside import command
 from llamatop.tui.start.keys import footer_keys
 from llamatop.tui.start.list import StartList
@@ -25,11 +23,6 @@ from llamatop.tui.start.plan import start_plan
 from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.state import Start
 from llamatop.tui.views.footer import Key
-
-
-def nothing_runs() -> Frame:
-    """The frame of no run: what the drawn parts need to draw at all."""
-    return Frame(Session(), Figures())
 
 
 class StartBody(Widget):
@@ -75,6 +68,10 @@ class StartBody(Widget):
     def compose(self) -> ComposeResult:
         """All parts; the plan decides which are seen."""
         yield from self._parts
+
+    def on_mount(self) -> None:
+        """So that the first paint is a whole one."""
+        self._draw()
 
     def show(self, frame: Frame | None = None) -> None:
         """Draw what changed; `frame` tells what the screen costs."""

@@ -16,9 +16,9 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from llamatop.config import RunConfig
-from llamatop.tui.frame import Frame
+from llamatop.tui.frame import Frame, nothing_runs
 from llamatop.tui.palette import Palette
-from llamatop.tui.start.body import StartBody, nothing_runs
+from llamatop.tui.start.body import StartBody
 from llamatop.tui.start.fit import Fits
 from llamatop.tui.start.keys import COMMANDS, bindings
 from llamatop.tui.start.list import StartRows

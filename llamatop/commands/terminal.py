@@ -1,0 +1,13 @@
+"""Whether there is a terminal for a screen."""
+
+from __future__ import annotations
+
+import sys
+
+from llamatop.errors import InputError
+
+
+def need_terminal(instead: str) -> None:
+    """Raise InputError where no screen can be shown; `instead` says what works there."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(f"the screen needs a terminal on stdin and stdout; {instead}")
