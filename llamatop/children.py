@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from llamatop.events import Event
-from llamatop.sanitize import one_line
+from llamatop.sanitize import clean, one_line
 from llamatop.wire import Command, read_events, write_command
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+LOG_BYTES = 65_536
 
 _KEPT_LOG = 400
 """Characters of the log's last line that are told of a lost child."""
@@ -80,11 +82,18 @@ class Child:
             return f"killed by {_signal_name(-code)}" + (f": {words}" if words else "")
         return words or f"exit code {code}"
 
+    def printed(self) -> list[str]:
+        """What its libraries printed: the last lines, `LOG_BYTES` at most, cleaned."""
+        return [clean(line) for line in self._tail(LOG_BYTES)]
+
     def _last_line(self) -> str:
-        self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(self._log.tell() - 4096, 0))
-        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
+        lines = self._tail(4096)
         return one_line(lines[-1])[:_KEPT_LOG] if lines else ""
+
+    def _tail(self, size: int) -> list[str]:
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(self._log.tell() - size, 0))
+        return self._log.read().decode("utf-8", "replace").strip().splitlines()
 
     def _read(self) -> None:
         pipe = cast("BinaryIO", self._process.stdout)

@@ -14,10 +14,10 @@ from llamatop.clock import SECOND
 from llamatop.formatting import clock, number, size
 from llamatop.levels import level_figures
 from llamatop.live import LiveRun
-from llamatop.metrics import current_rate
+from llamatop.metrics import current_rate, tpot, ttft
 from llamatop.pump import Pump
 from llamatop.reports.summary import ended_text, headline, steady_text
-from llamatop.session import Level, Session
+from llamatop.session import Level, Request, Session
 
 STEP_SECONDS = 0.1
 """How often events are moved."""
@@ -49,9 +49,9 @@ class Signals:
             self.caught = number_
 
 
-def run(live: LiveRun, pump: Pump) -> int | None:
-    """Run to the end; the signal that stopped it, or None."""
-    progress = Progress()
+def run(live: LiveRun, pump: Pump, verbose: bool = False) -> int | None:
+    """Run to the end; the signal that stopped it, or None. `verbose` tells of each request."""
+    progress = Progress(verbose)
     with Signals() as signals:
         try:
             live.start()
@@ -70,7 +70,8 @@ def run(live: LiveRun, pump: Pump) -> int | None:
 class Progress:
     """One line on stderr that is redrawn, and a lasting line for what should be remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, verbose: bool = False) -> None:
+        self._verbose = verbose
         self._terminal = sys.stderr.isatty()
         self._told: set[object] = set()
         self._next = 0.0
@@ -82,6 +83,9 @@ class Progress:
                 self._line(f"recording stopped: {error}")
         if session.model is not None and self._is_new("model"):
             self._line(headline(session))
+        for request in session.requests.values() if self._verbose else ():
+            if not request.active and self._is_new(("request", request.id)):
+                self._line(request_line(request))
         for level in session.levels.values():
             if level.ended is not None and self._is_new(level.id):
                 self._line(level_line(session, level))
@@ -108,6 +112,17 @@ class Progress:
             sys.stderr.flush()
         except (OSError, ValueError):
             return
+
+
+def request_line(request: Request) -> str:
+    """A request that has ended in one line."""
+    what = "warm-up" if request.warmup else "request"
+    first, each = ttft(request), tpot(request)
+    parts = [f"{request.tokens} of {request.max_tokens} tokens"]
+    parts += [f"TTFT {number(first)} s"] if first is not None else []
+    parts += [f"TPOT {number(each)} s"] if each is not None else []
+    parts += [request.error] if request.error else []
+    return f"{what} {request.id}: {request.state}, {', '.join(parts)}"
 
 
 def level_line(session: Session, level: Level) -> str:

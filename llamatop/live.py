@@ -100,6 +100,8 @@ class LiveRun:
         self._stopping_since: int | None = None
         self._outcome: Outcome = "ok"
         self._oom_kills = oom_kills()
+        self.printed: list[str] = []
+        """What the libraries of engines that have ended printed."""
 
     # Source
 
@@ -193,6 +195,7 @@ class LiveRun:
         for child in (self._warm, self._engine, self._probe):
             if child is not None:
                 child.kill()
+                self.printed += child.printed()
         self._warm = self._engine = self._probe = None
 
     # What happens next
@@ -276,6 +279,7 @@ class LiveRun:
 
     def _engine_lost(self, engine: Child) -> None:
         reason, kills = engine.reason(), oom_kills()
+        self.printed += engine.printed()
         out_of_memory = "out of memory" in reason
         if engine.exit_code == -9 and kills is not None and kills != self._oom_kills:
             out_of_memory = True

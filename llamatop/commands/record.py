@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from llamatop import headless
-from llamatop.commands.show import print_summary
+from llamatop.commands.show import print_log, print_summary
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.live import LiveRun
@@ -18,8 +18,13 @@ from llamatop.reports.summary import all_figures
 from llamatop.session import Session
 
 
-def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -> int:
-    """Run a config to its end; the exit code. Raises InputError when it cannot run at all."""
+def record(
+    config: RunConfig, out: str | None, keep_text: bool, as_json: bool, verbose: bool = False
+) -> int:
+    """Run a config to its end; the exit code. Raises InputError when it cannot run at all.
+
+    `verbose` tells on stderr of each request, and what the engine's libraries printed.
+    """
     path = out or str(default_path(config.model))
     recorder = Recorder(path, keep_text)
     try:
@@ -30,7 +35,9 @@ def record(config: RunConfig, out: str | None, keep_text: bool, as_json: bool) -
         raise
     live = LiveRun(config, prepare=None if config.engine == "scripted" else prepare)
     pump = Pump(live, Session(), [recorder])
-    caught = headless.run(live, pump)
+    caught = headless.run(live, pump, verbose)
+    if verbose:
+        print_log(live.printed)
     if pump.session.refused is not None:
         recorder.discard()
         raise InputError(pump.session.refused)

@@ -82,6 +82,8 @@ def _run_parser() -> Parser:
     add("--memory", metavar="SIZE",
         help="the engine may take so much on a CPU, as 2GB (all there is, less 5 %%)")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout")
+    add("--verbose", action="store_true",
+        help="tell of each request, and what the engine's libraries print, on stderr")  # fmt: skip
     add("--theme", help="the UI's colours")
     return parser
 
@@ -98,7 +100,7 @@ def main(arguments: list[str]) -> int:
         if config.max_time != args.max_time:
             print(f"--until-ci: {config.max_time:g} s per level at most (--max-time)",
                   file=sys.stderr)  # fmt: skip
-        return record(config, args.out, args.record_text, args.json)
+        return record(config, args.out, args.record_text, args.json, args.verbose)
     if args.json:
         raise InputError("--json goes with --record")
     gc.disable()  # until the first paint: what is imported stays, and looking at it takes long
@@ -106,7 +108,8 @@ def main(arguments: list[str]) -> int:
     from llamatop.commands.watch import watch
 
     desk = Desk(args.out, not args.no_save, args.record_text)
-    return watch(config, desk, args.model is None and args.engine != "scripted", args.theme)
+    return watch(config, desk, args.model is None and args.engine != "scripted", args.theme,
+                 args.verbose)  # fmt: skip
 
 
 def _fits(config: RunConfig) -> bool:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 
 from llamatop.reports.summary import summary, table
 from llamatop.session import Session
+
+
+def print_log(lines: Sequence[str]) -> None:
+    """What the libraries of a run's processes printed, on stderr."""
+    for line in lines:
+        print(f"engine: {line}", file=sys.stderr)
 
 
 def print_summary(as_json: bool, session: Session, path: str | None) -> None:

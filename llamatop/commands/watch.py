@@ -11,13 +11,16 @@ from llamatop.errors import InputError
 from llamatop.pump import Pump
 from llamatop.session import Session
 from llamatop.tui.app import LlamatopApp, run_app
-from llamatop.tui.controls import Idle, Stage
+from llamatop.tui.controls import Idle, Live, Stage
 
 
-def watch(config: RunConfig, desk: Desk, choose: bool, theme: str | None) -> int:
+def watch(
+    config: RunConfig, desk: Desk, choose: bool, theme: str | None, verbose: bool = False
+) -> int:
     """Show a run, or let a person choose one, until they leave; the exit code.
 
-    Raises InputError where what was asked for cannot run.
+    `verbose` tells afterwards what the libraries of the last engine printed. Raises InputError
+    where what was asked for cannot run.
     """
     need_terminal("llamatop --record runs without one")
     stage = Stage(Pump(Idle(), Session())) if choose else desk.run(config)
@@ -31,6 +34,8 @@ def watch(config: RunConfig, desk: Desk, choose: bool, theme: str | None) -> int
         finish(desk, app.stage)
     for line in desk.kept:
         print(line, file=sys.stderr)
+    if verbose:
+        _print_log(app.live)
     refused = app.pump.session.refused
     if app.changing.refusal is not None:
         raise app.changing.refusal
@@ -43,3 +48,11 @@ def finish(desk: Desk, stage: Stage) -> None:
     """Finish what the screen left; a run that was refused leaves no recording."""
     if (recorder := stage.release()) is not None:
         desk.finish(recorder, stage.pump.session.model is not None)
+
+
+def _print_log(live: Live | None) -> None:
+    from llamatop.commands.show import print_log
+    from llamatop.live import LiveRun
+
+    if isinstance(live, LiveRun):
+        print_log(live.printed)

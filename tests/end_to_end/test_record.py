@@ -210,3 +210,11 @@ def test_nobody_reads_the_summary(llamatop: Llamatop) -> None:
     )
     assert "Traceback" not in done.stderr
     assert llamatop("replay", "run.parquet", "--json").json["complete"]
+
+
+def test_verbose_tells_of_each_request_and_what_libraries_print(llamatop: Llamatop) -> None:
+    done = llamatop(*SCRIPTED, "--concurrency", "2", "--verbose", *TINY)
+    assert done.code == 0, done.err
+    assert done.err.count(": done, 8 of 8 tokens, TTFT ") == 4
+    assert done.err.count("warm-up ") == 2
+    assert done.json["levels"][0]["completed"] == 4
