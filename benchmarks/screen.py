@@ -5,7 +5,7 @@ a process of its own. A refresh is a burst of output: bytes with a pause before 
 recording is read: every request that finished must have all its tokens.
 
     python benchmarks/screen.py                          # 256 requests, about 10,000 tokens/s
-    python benchmarks/screen.py --concurrency 1280       # about 50,000 tokens/s
+    python benchmarks/screen.py --step 0.005             # about 50,000 tokens/s
     python benchmarks/screen.py --seconds 1800           # is the memory flat?
 """
 
@@ -23,6 +23,7 @@ from pathlib import Path
 import pexpect
 import psutil
 
+from llamatop.engines.host import SCRIPTED_STEP
 from llamatop.recording.reader import open_recording
 from llamatop.replay import fold
 
@@ -110,9 +111,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--concurrency", type=int, default=256)
     parser.add_argument("--gen-toks", type=int, default=200)
+    parser.add_argument("--step", type=float, metavar="SECONDS", default=0.025,
+        help="from one token of a request to its next (0.025)")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--size", type=int, nargs=2, default=(50, 160), metavar=("ROWS", "COLS"))
     args = parser.parse_args()
+    os.environ[SCRIPTED_STEP] = str(args.step)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.parquet"
         options = ["--engine", "scripted", "--concurrency", str(args.concurrency)]
