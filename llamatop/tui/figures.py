@@ -23,6 +23,7 @@ from llamatop.metrics import e2e, gaps, meets, queue_time, tpot, ttft
 from llamatop.session import BIN, Level, Request, Session
 from llamatop.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.stats import Distribution, distribution
+from llamatop.tui.log import Log
 
 RECENT = 512
 """Completed requests whose latencies are shown: the newest of a level."""
@@ -216,6 +217,7 @@ class Figures:
         """(whole seconds looked at, the best of them)."""
         self._tokens = (0, 0)
         """(bins that change no more, the tokens in them)."""
+        self._log = Log()
 
     def look(self, session: Session) -> None:
         """Turn to a session; another object than before (a seek) forgets everything."""
@@ -225,6 +227,12 @@ class Figures:
             self._memo.clear()
             self._peak = (0, None)
             self._tokens = (0, 0)
+            self._log = Log()
+
+    def log(self) -> Log:
+        """What happened until now."""
+        self._log.read(self.session)
+        return self._log
 
     @property
     def slo(self) -> dict[str, float]:

@@ -63,6 +63,8 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
             Key("c", "cancel", "cancel"),
         ]
     maximised = frame.choices.maximised
+    if maximised == "events":
+        keys += [Key("↑↓", "scroll", "move(-1)"), Key("G", "newest", "move(1000000)")]
     keys += [
         Key("enter", "request", "open"),
         Key("/", "filter", "filter"),
