@@ -7,7 +7,6 @@ from typing import Any
 
 from llamatop.events import DeviceSampled
 
-
 SLOWDOWNS = {
     0x04: "sw_power_cap",
     0x08: "hw_slowdown",

@@ -192,6 +192,7 @@ class LlamatopApp(App[None]):
             self.player.settle()
         self.pump.step()
         self._meter.frame(self.draw)
+        self._meter.lag(self.pump.behind, self.pump.late)
         self._step_back()
 
     def draw(self) -> None:

@@ -107,8 +107,10 @@ def _doing(frame: Frame, width: int) -> Line:
         start += [("  ", "text"), (shortened(answer, max(width - 14, 0)), "text.bold")]
         return fit(start, width)
     start += [("  ", "text"), *join([_sweep(frame), _trouble(frame, width)])]
-    end = [*_others(frame, width - line_width(start)), *_flight(frame), (" ", "text")]
+    end = [*_flight(frame), (" ", "text")]
     share, words = progress_of(session)
+    free = width - line_width(start) - line_width(end) - len(words) - 4
+    end = [*_others(frame, free), *end]
     room = width - line_width(start) - line_width(end) - line_width([(words, "")]) - 6
     if words and room >= -4 and session.lost is None and session.refused is None:
         if share is not None and room >= 6:
@@ -143,11 +145,11 @@ def _others(frame: Frame, room: int) -> list[Span]:
     percent = frame.figures.log().neighbours.percent
     if percent is None or frame.session.ended is not None:
         return []
-    for words in ("other processes take ", "others take "):
-        told = f"{words}{cores(percent)}"
-        if len(told) + 44 <= room:
-            return [(told, "warn"), ("   ", "text")]
-    return [(f"others {percent:.0f} %", "warn"), ("  ", "text")] if room >= 40 else []
+    taken = cores(percent)
+    for words in (f"other processes take {taken}", f"others take {taken}", f"others {taken}"):
+        if len(words) + 3 <= room:
+            return [(words, "warn"), ("   ", "text")]
+    return []
 
 
 def _flight(frame: Frame) -> list[Span]:

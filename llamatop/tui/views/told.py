@@ -83,7 +83,7 @@ def _failed(story: Story, newest: RequestFailed) -> str:
     if story.count == 1:
         return f"request {newest.request}: {newest.error}"
     until = f"until {clock(story.last / SECOND)}"
-    which = f"requests {story.first_request} to {newest.request}"
+    which = f"requests {story.first_request} … {newest.request}"
     return f"{TIMES}{story.count:,} {newest.error}  {until}  {which}"
 
 
