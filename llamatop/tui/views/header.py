@@ -110,7 +110,7 @@ def _doing(frame: Frame, width: int) -> Line:
     end = [*_flight(frame), (" ", "text")]
     share, words = progress_of(session)
     free = width - line_width(start) - line_width(end) - len(words) - 4
-    end = [*_others(frame, free), *end]
+    end = [*(_others(frame, free) or _others(frame, free + len(words) + 2)), *end]
     room = width - line_width(start) - line_width(end) - line_width([(words, "")]) - 6
     if words and room >= -4 and session.lost is None and session.refused is None:
         if share is not None and room >= 6:
@@ -146,7 +146,8 @@ def _others(frame: Frame, room: int) -> list[Span]:
     if percent is None or frame.session.ended is not None:
         return []
     taken = cores(percent)
-    for words in (f"other processes take {taken}", f"others take {taken}", f"others {taken}"):
+    short = f"others {percent:.0f} %"
+    for words in (f"other processes take {taken}", f"others take {taken}", short):
         if len(words) + 3 <= room:
             return [(words, "warn"), ("   ", "text")]
     return []

@@ -83,8 +83,8 @@ def _failed(story: Story, newest: RequestFailed) -> str:
     if story.count == 1:
         return f"request {newest.request}: {newest.error}"
     until = f"until {clock(story.last / SECOND)}"
-    which = f"requests {story.first_request} … {newest.request}"
-    return f"{TIMES}{story.count:,} {newest.error}  {until}  {which}"
+    which = f"from request {story.first_request} to {newest.request}"
+    return f"{story.count:,} requests: {newest.error}  {until}  {which}"
 
 
 def _episode(story: Story, episode: Episode) -> Said:
