@@ -47,6 +47,11 @@ class Child:
         self._reader.start()
 
     @property
+    def waiting(self) -> int:
+        """Events in `inbox`; costs as much as there are frames, each of many events."""
+        return sum(map(len, self.inbox.copy()))
+
+    @property
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid

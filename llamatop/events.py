@@ -224,6 +224,8 @@ class DeviceSampled(Event, frozen=True):
     utilization: float | None = None
     power_watts: float | None = None
     temperature: float | None = None
+    throttle: tuple[str, ...] | None = None
+    """Why it runs slower than it could, by nvidia-smi's names; empty: it does not."""
 
 
 class DeviceAllocated(Event, frozen=True):

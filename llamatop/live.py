@@ -141,6 +141,12 @@ class LiveRun:
         return events
 
     @property
+    def waiting(self) -> int:
+        """Events of the children that have arrived since the last drain."""
+        children = (child for child in (self._engine, self._probe) if child is not None)
+        return sum(child.waiting for child in children)
+
+    @property
     def ended(self) -> bool:
         """Whether the run is over and its last event has been drained."""
         return self._finished and not self._own

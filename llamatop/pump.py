@@ -7,7 +7,7 @@ knows where events come from or how they are shown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from llamatop.events import Event
 from llamatop.sanitize import clean_event
@@ -24,6 +24,16 @@ class Source(Protocol):
 
     def drain(self) -> Sequence[Event]:
         """What has arrived since the last call, in order; never waits."""
+        ...
+
+
+@runtime_checkable
+class Queued(Protocol):
+    """A source that knows what has arrived and not been drained."""
+
+    @property
+    def waiting(self) -> int:
+        """How many events that are."""
         ...
 
 
@@ -46,6 +56,13 @@ class Pump:
         self.sinks = list(sinks)
         self.moved = 0
         """Events moved so far."""
+        self.late = 0
+        """How long (ns) the first event of the last step had been on its way."""
+
+    @property
+    def behind(self) -> int | None:
+        """Events that have arrived and were not moved yet; None: this source does not know."""
+        return self.source.waiting if isinstance(self.source, Queued) else None
 
     def step(self) -> int:
         """Move what has arrived; how many events that were."""
@@ -56,5 +73,6 @@ class Pump:
         if events:
             for sink in self.sinks:
                 sink.write(events)
+            self.late = max(events[-1].time - events[0].time, 0)
         self.moved += len(events)
         return len(events)

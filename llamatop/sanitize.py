@@ -52,6 +52,9 @@ def _changed(struct: msgspec.Struct) -> dict[str, object]:
 def _cleaned(value: object) -> object:
     if isinstance(value, str):
         return clean(value)
+    if isinstance(value, tuple) and value and isinstance(value[0], str):
+        words = tuple(_cleaned(word) for word in value)
+        return value if words == value else words
     if isinstance(value, msgspec.Struct):
         changed = _changed(value)
         return msgspec.structs.replace(value, **changed) if changed else value

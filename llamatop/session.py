@@ -141,6 +141,8 @@ class Session:
     """Output tokens in each tenth of a second (`BIN`) since the run began, warm-up included."""
     notable: list[Event] = field(default_factory=list)
     """What a person should be told of, oldest first: levels, failures, losses."""
+    untold: int = 0
+    """Notable events that are in `notable` no more: with `keep`, old failures go first."""
 
     @property
     def level(self) -> Level | None:
@@ -178,7 +180,7 @@ class Session:
                 self._close(event.request, event.time, "done")
             case RequestFailed():
                 self._close(event.request, event.time, "failed", event.error)
-                self.notable.append(event)
+                self._tell(event)
             case RequestCancelled():
                 self._close(event.request, event.time, "cancelled")
             case HostSampled():
@@ -208,10 +210,10 @@ class Session:
             case ModelLoaded():
                 self.model = event
                 self.lost = None
-                self.notable.append(event)
+                self._tell(event)
             case ModelRefused():
                 self.refused = event.error
-                self.notable.append(event)
+                self._tell(event)
             case EngineWarmed():
                 self.warmed = event
             case MachineMeasured():
@@ -222,14 +224,29 @@ class Session:
                 self.predicted[event.level] = event
             case RunEnded():
                 self.ended = event
-                self.notable.append(event)
+                self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        """Remember what a person should be told of."""
+        self.notable.append(event)
+        if self.keep is not None and len(self.notable) > max(self.keep, 2):
+            self._forget_told()
+
+    def _forget_told(self) -> None:
+        """Drop the failures of the older half, or all of it where that frees too little."""
+        half = len(self.notable) // 2
+        kept = [e for e in self.notable[:half] if not isinstance(e, RequestFailed)]
+        if len(kept) > half // 2:
+            kept = []
+        self.untold += half - len(kept)
+        self.notable[:half] = kept
 
     def _begin(self, event: RunStarted) -> None:
         self.started = event
         if event.joined:
             self.joined = event.joined
             self.now = max(self.now, event.joined)
-            self.notable.append(event)
+            self._tell(event)
 
     def _queue(self, event: RequestQueued) -> None:
         request = Request(
@@ -310,7 +327,7 @@ class Session:
         if event.time < self.joined:
             level.joined, level.forgotten = self.joined, event.ended_before
         self.levels[event.level] = level
-        self.notable.append(event)
+        self._tell(event)
 
     def _end_level(self, event: LevelEnded) -> None:
         if level := self.levels.get(event.level):
@@ -321,12 +338,12 @@ class Session:
             level.device_peak_bytes = event.device_peak_bytes
             level.ended_by = event.ended_by
             level.enough_at = event.enough_at
-        self.notable.append(event)
+        self._tell(event)
 
     def _lose(self, event: EngineLost) -> None:
         """Whatever was in flight died with the engine."""
         self.lost = event
-        self.notable.append(event)
+        self._tell(event)
         for id in list(self.active):
             self._close(id, event.time, "failed", event.reason)
 

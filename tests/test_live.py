@@ -245,3 +245,16 @@ def test_a_level_that_had_its_requests_or_its_time_says_so(run: Callable[..., Ru
     late = run(step=0.01, requests=9999, max_time=0.3)
     late.until(lambda: late.live.ended)
     assert (late.session.levels[0].outcome, late.session.levels[0].ended_by) == ("ok", "time")
+
+
+def test_what_has_arrived_and_is_not_drained_is_counted(run: Callable[..., Run]) -> None:
+    one = run(endless=True)
+    one.until(lambda: one.session.active)
+    end = time.monotonic() + 30
+    while (waiting := one.live.waiting) < 3:
+        assert time.monotonic() < end, "nothing arrives"
+        time.sleep(0.01)
+    assert one.pump.behind is not None and one.pump.behind >= waiting
+    assert one.pump.step() >= waiting
+    one.live.close()
+    assert one.live.waiting == 0

@@ -7,6 +7,19 @@ from typing import Any
 
 from llamatop.events import DeviceSampled
 
+SLOWDOWNS = {
+    0x04: "sw_power_cap",
+    0x08: "hw_slowdown",
+    0x20: "sw_thermal_slowdown",
+    0x40: "hw_thermal_slowdown",
+    0x80: "hw_power_brake_slowdown",
+}
+"""Bits of NVML's clock event reasons that are a want of power or cooling; not idleness, nor what a
+person has set."""
+
+_REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
+"""One question under its name of today and its older one."""
+
 
 def open_nvml() -> Any | None:
     """The NVML library, ready; None where there is none."""
@@ -43,11 +56,23 @@ def _sample_one(nvml: Any, index: int, time: int) -> DeviceSampled:
         utilization=None if rates is None else float(rates.gpu),
         power_watts=None if power is None else power / 1000,
         temperature=None if heat is None else float(heat),
+        throttle=_slowdowns(nvml, handle),
     )
 
 
-def _ask(question: Callable[..., Any], *arguments: Any) -> Any | None:
+def _slowdowns(nvml: Any, handle: Any) -> tuple[str, ...] | None:
+    """What slows the device down; None where it does not tell."""
+    for name in _REASONS:
+        bits = _ask(getattr(nvml, name, None), handle)
+        if bits is not None:
+            return tuple(word for bit, word in SLOWDOWNS.items() if bits & bit)
+    return None
+
+
+def _ask(question: Callable[..., Any] | None, *arguments: Any) -> Any | None:
     """NVML raises for whatever is not supported; that is an unknown, not a fault."""
+    if question is None:
+        return None
     try:
         return question(*arguments)
     except Exception:

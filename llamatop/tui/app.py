@@ -193,6 +193,7 @@ class LlamatopApp(App[None]):
             player.settle()
         self.pump.step()
         self._meter.frame(self.draw)
+        self._meter.lag(self.pump.behind, self.pump.late)
         self._step_back()
 
     def draw(self) -> None:

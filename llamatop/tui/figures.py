@@ -21,6 +21,7 @@ from llamatop.events import Event
 from llamatop.metrics import e2e, gaps, meets, queue_time, tpot, ttft
 from llamatop.session import BIN, Level, Request, Session
 from llamatop.stats import Distribution, distribution
+from llamatop.tui.log import Log
 
 if TYPE_CHECKING:
     from llamatop.levels import LevelFigures
@@ -223,6 +224,7 @@ class Figures:
         """(whole seconds looked at, the best of them)."""
         self._tokens = (0, 0)
         """(bins that change no more, the tokens in them)."""
+        self._log = Log()
 
     def look(self, session: Session) -> None:
         """Turn to a session; another object than before (a seek) forgets everything."""
@@ -232,6 +234,12 @@ class Figures:
             self._memo.clear()
             self._peak = (0, None)
             self._tokens = (0, 0)
+            self._log = Log()
+
+    def log(self) -> Log:
+        """What happened until now."""
+        self._log.read(self.session)
+        return self._log
 
     @property
     def slo(self) -> dict[str, float]:

@@ -25,6 +25,8 @@ class Choices:
     span: int | None = None
     """Index of the chart's step in `figures.STEPS`; None: what suits."""
     maximised: str | None = None
+    told_until: int | None = None
+    """Place in the log of the last story shown; None: the newest, whichever it is."""
 
 
 @dataclass(frozen=True)

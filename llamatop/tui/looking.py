@@ -29,7 +29,7 @@ class Looking:
         self._draw = draw
         self.orders: Orders = {
             "move": self.move,
-            "page": monitor.table.page,
+            "page": self.page,
             "maximise": self.maximise,
             "order": self.order,
             "reverse": self.reverse,
@@ -41,13 +41,31 @@ class Looking:
         }
 
     def move(self, rows: int) -> None:
-        """Move the cursor in the table; an open request gives way to that under the cursor."""
+        """Move the cursor in the table; an open request gives way to that under the cursor.
+
+        Where the events are alone, they scroll.
+        """
+        if self._events_alone:
+            self._monitor.events.turn(rows)
+            return
         table = self._monitor.table
         table.move(rows)
         screen = self._monitor.app.screen
         if isinstance(screen, Turns) and table.selected is not None:
             screen.turn_to(table.selected.id)
             self._draw()
+
+    def page(self, pages: int) -> None:
+        """The same by screens of rows."""
+        if self._events_alone:
+            self._monitor.events.page(pages)
+        else:
+            self._monitor.table.page(pages)
+
+    @property
+    def _events_alone(self) -> bool:
+        top = self._monitor.app.screen
+        return self.choices.maximised == "events" and not isinstance(top, Turns)
 
     def maximise(self, panel: str) -> None:
         """One panel alone, or all again."""
@@ -80,9 +98,11 @@ class Looking:
         self._monitor.ask_filter(self.choices, self._draw)
 
     def back(self) -> None:
-        """Undo the newest of: filter, maximised panel, zoom."""
+        """Undo one of: filter, scrolled events, maximised panel, zoom."""
         if self.choices.query:
             self.choices.query = ""
+        elif self.choices.told_until is not None:
+            self.choices.told_until = None
         elif self.choices.maximised is not None:
             self._maximise(None)
         else:

@@ -15,11 +15,10 @@ from llamatop.tui.drawn import Drawn
 from llamatop.tui.footer import Footer
 from llamatop.tui.frame import Choices, Frame
 from llamatop.tui.palette import Palette
-from llamatop.tui.panels import Header, Panel, Transport
+from llamatop.tui.panels import EventsPanel, Header, Panel, Transport
 from llamatop.tui.plan import Box, plan
 from llamatop.tui.plan_layout import PlanLayout
 from llamatop.tui.table import RequestsPanel, RequestTable
-from llamatop.tui.views.events import events as events_view
 from llamatop.tui.views.footer import Key
 from llamatop.tui.views.latency import latency
 from llamatop.tui.views.memory import memory
@@ -47,13 +46,14 @@ class Monitor(Widget):
         self._last: Frame | None = None
         self.maximised: str | None = None
         self.requests = RequestsPanel(palette)
+        self.events = EventsPanel(palette)
         self._parts: list[Drawn] = [
             Header(palette, id="header"),
             Panel(palette, 1, "Throughput", throughput),
             Panel(palette, 2, "Latency", latency),
             Panel(palette, 3, "Memory", memory),
             self.requests,
-            Panel(palette, 5, "Events", events_view),
+            self.events,
             Transport(palette, id="transport"),
             Footer(palette, keys),
         ]

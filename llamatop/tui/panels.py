@@ -11,11 +11,16 @@ from llamatop.tui.drawn import Drawn
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
 from llamatop.tui.palette import Palette
+from llamatop.tui.views.events import events as events_view
+from llamatop.tui.views.events import scrolled
 from llamatop.tui.views.header import header
 from llamatop.tui.views.panel import Content, framed
 from llamatop.tui.views.transport import time_at, transport
 
 View = Callable[[Frame, int, int], Content]
+
+_NOTCH = 3
+"""Stories that one turn of the wheel moves."""
 
 
 class Header(Drawn):
@@ -49,6 +54,34 @@ class Panel(Drawn):
         """A double click maximises, and restores."""
         if event.chain == 2:
             self.post_message(self.Picked(self.id or ""))
+
+
+class EventsPanel(Panel):
+    """What happened; stays at the newest until a person scrolls up."""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(palette, 5, "Events", events_view)
+
+    def turn(self, stories: int) -> None:
+        """Scroll by so many, up where negative."""
+        if (frame := self._frame) is not None:
+            size = (max(self.size.width - 2, 0), max(self.size.height - 2, 0))
+            frame.choices.told_until = scrolled(frame, stories, *size)
+            self.show(frame)
+
+    def page(self, pages: int) -> None:
+        """Scroll by so many screens."""
+        self.turn(pages * max(self.size.height - 3, 1))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel goes back."""
+        event.stop()
+        self.turn(-_NOTCH)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel goes on, to the newest at last."""
+        event.stop()
+        self.turn(_NOTCH)
 
 
 class Transport(Drawn):

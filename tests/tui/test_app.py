@@ -10,12 +10,14 @@ import pytest
 
 from llamatop.bookmarks import Bookmarks
 from llamatop.clock import SECOND
+from llamatop.events import Tick
 from llamatop.gaps import slowest_gaps
 from llamatop.pump import Pump
 from llamatop.session import Session
 from llamatop.tui.app import LlamatopApp
 from llamatop.tui.keys import COMMANDS, bindings, commands
 from llamatop.tui.leaving import wind_down
+from llamatop.tui.meter import OwnCost
 from llamatop.tui.request import RequestScreen
 from llamatop.tui.steering import next_concurrency
 from llamatop.tui.views.transport import track
@@ -487,3 +489,87 @@ def test_nothing_heavy_is_imported_for_the_first_paint():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert told.stdout.strip() == "[]"
+
+
+# Its own cost
+
+
+class Clocked:
+    """Time that moves by hand."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr("llamatop.tui.meter.time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    perf_counter = process_time = monotonic
+
+
+def test_the_meter_tells_the_most_that_waited(monkeypatch):
+    clock = Clocked(monkeypatch)
+    meter = OwnCost()
+    for waiting in (0, 12, 3):
+        clock.now += 0.5
+        meter.frame(lambda: None)
+        meter.lag(waiting, 0)
+    assert meter.told() == ""
+    clock.now += 1
+    meter.frame(lambda: None)
+    assert meter.told().endswith("cpu  12 behind")
+    meter.lag(1_500, int(3.2 * SECOND))
+    clock.now += 2
+    meter.frame(lambda: None)
+    assert meter.told().endswith(" 1,500 behind, 3.2 s late")
+
+
+def test_a_source_that_queues_nothing_is_never_behind(monkeypatch):
+    clock = Clocked(monkeypatch)
+    meter = OwnCost()
+    meter.lag(Pump(FakeLive(), Session()).behind, 0)
+    clock.now += 3
+    meter.frame(lambda: None)
+    assert meter.told().endswith("% cpu")
+
+
+class Backlog(FakeLive):
+    """A live run in which events arrive while a frame is drawn."""
+
+    @property
+    def waiting(self) -> int:
+        return len(self.events)
+
+
+async def test_events_behind_stand_in_the_footer(run_events, monkeypatch):
+    live = Backlog(until(run_events, 2))
+    pump = Pump(live, Session())
+    clock = Clocked(monkeypatch)
+    meter = OwnCost()
+    app = LlamatopApp(pump, live=live, meter=meter, refresh_hz=0.01)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        drawing = app.draw
+        new = [event for event in run_events if 2 * SECOND < event.time <= 3 * SECOND]
+
+        def slow_draw():
+            drawing()
+            live.events += new
+
+        app.draw = slow_draw
+        app.tick()
+        clock.now += 3
+        app.draw = drawing
+        app.tick()
+        app.tick()
+        await pilot.pause()
+        assert f" {len(new)} behind" in screen_text(app)[-1]
+
+
+def test_a_step_tells_how_late_its_oldest_event_came():
+    live = FakeLive([Tick(2 * SECOND), Tick(5 * SECOND)])
+    pump = Pump(live, Session())
+    pump.step()
+    assert pump.late == 3 * SECOND
+    pump.step()
+    assert pump.late == 3 * SECOND, "a step without events says nothing new"

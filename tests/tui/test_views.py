@@ -1,5 +1,7 @@
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llamatop.clock import SECOND
 from llamatop.events import (
@@ -8,8 +10,12 @@ from llamatop.events import (
     DeviceSampled,
     EngineLost,
     HostSampled,
+    LevelEnded,
     LevelStarted,
+    MachineMeasured,
+    MemoryPredicted,
     ModelLoaded,
+    ModelTraced,
     RequestAdmitted,
     RequestQueued,
     RunEnded,
@@ -24,16 +30,18 @@ from llamatop.tui.lines import line_width
 from llamatop.tui.views.events import events
 from llamatop.tui.views.footer import footer, keys_of
 from llamatop.tui.views.header import header
+from llamatop.tui.views.history import with_marks
 from llamatop.tui.views.latency import latency
 from llamatop.tui.views.memory import memory
 from llamatop.tui.views.panel import Content, axis, framed
+from llamatop.tui.views.parts import bar_line, legend, pieces
 from llamatop.tui.views.request import request_page
 from llamatop.tui.views.requests import chosen, columns_of, heading, row
-from llamatop.tui.views.state import place_of, progress_of, state_of
+from llamatop.tui.views.state import loss_of, place_of, progress_of, state_of
 from llamatop.tui.views.throughput import throughput
 from llamatop.tui.views.timeline import slowest
 from llamatop.tui.views.transport import time_at, transport
-from llamatop.tui.views.values import TIMES, scale
+from llamatop.tui.views.values import NOTHING, TIMES, scale
 from tests.tui.conftest import GATED, loading_events, refused_events, started, until
 
 WIDTHS = (0, 1, 3, 10, 24, 38, 46, 70, 118, 198, 498)
@@ -415,3 +423,176 @@ def test_what_misses_its_target_is_a_warning(run_events):
     assert "warn" in roles["TTFT"]
     assert "warn" not in roles["TPOT"]
     assert plain(content.corner[0]).startswith("0 % meet the targets")
+
+
+# What a run may take, and what takes from it
+
+PARTS = {
+    "weights": 16_060_000_000,
+    "kv cache": 4_430_000_000,
+    "logits": 0,
+    "context": 1_310_000_000,
+}
+
+
+def on_a_gpu(**changes: object) -> list[object]:
+    """A model on a GPU whose peak was predicted."""
+    sample = DeviceSampled(SECOND, 0, "a GPU", 20_000_000_000, 80_000_000_000, 90.0, 312.0, 54.0)
+    return [
+        started(),
+        loaded(device="cuda:0", device_name="a GPU"),
+        MemoryPredicted(SECOND, 0, None, 20_490_000_000, PARTS),
+        LevelStarted(SECOND, 0, 8, 8),
+        HostSampled(SECOND, 1, 1, 16_000_000_000, (50.0, 100.0), 2_000_000_000, 99.0),
+        msgspec.structs.replace(sample, **changes),
+        Tick(2 * SECOND),
+    ]
+
+
+@pytest.mark.parametrize("size", [(70, 6), (118, 12), (118, 30)])
+def test_the_predicted_peak_crosses_the_history_of_the_device(size):
+    lines = memory(framed_session(fold(on_a_gpu())), *size).lines
+    assert "╌" in text_of(lines)
+    assert "╌" not in text_of(memory(framed_session(fold(on_a_gpu()[:2])), *size).lines)
+
+
+def test_the_prediction_is_told_where_its_model_runs():
+    rows = memory(framed_session(fold(on_a_gpu())), 110, 6).lines
+    assert "predicted" not in plain(rows[0])
+    assert "predicted  21.8 GB" in plain(rows[1])
+    elsewhere = [e for e in on_a_gpu() if not isinstance(e, ModelLoaded)]
+    elsewhere.insert(1, loaded(device="cuda:1", device_name="another"))
+    told = text_of(memory(framed_session(fold(elsewhere)), 110, 6).lines)
+    assert "╌" not in told, "another device's prediction crosses no history"
+
+
+def test_the_prediction_is_itemised_where_there_is_room():
+    told = [plain(line) for line in memory(framed_session(fold(on_a_gpu())), 118, 14).lines]
+    bar = next(line for line in told if line.startswith(" predicted"))
+    assert "weights 16.1 GB" in bar
+    assert "kv cache" in bar
+    legend = told[told.index(bar) + 1]
+    assert legend.split("   ")[0] == " █ weights 16.1 GB"
+    assert "context 1.31 GB" in legend
+    assert "logits" not in bar + legend
+    tight = text_of(memory(framed_session(fold(on_a_gpu())), 38, 3).lines)
+    assert "weights" not in tight
+
+
+@given(
+    st.dictionaries(st.text(max_size=12), st.integers(0, 10**12), max_size=8),
+    st.integers(1, 200),
+)
+def test_a_bar_of_parts_has_its_width(parts, width):
+    if any(parts.values()):
+        assert line_width(pieces(parts, width)) == width
+        assert line_width(bar_line("predicted", parts, width)) <= max(width, 20)
+        assert line_width(legend(parts, width)) <= max(width, 1)
+
+
+def test_a_device_that_slows_down_says_why():
+    slow = on_a_gpu(throttle=("sw_power_cap", "hw_thermal_slowdown", "sw_thermal_slowdown"))
+    lines = memory(framed_session(fold(slow)), 110, 8).lines
+    warned = [text for line in lines for text, role in line if role == "warn"]
+    assert warned == [" slowed by its power cap and heat"]
+    for free in ((), None):
+        lines = memory(framed_session(fold(on_a_gpu(throttle=free))), 110, 8).lines
+        assert not [text for line in lines for text, role in line if role == "warn"]
+
+
+def crowded() -> Session:
+    busy = [
+        HostSampled(t * SECOND // 2, 1, 1, 16_000_000_000, (100.0, 90.0), 1, 100.0, 4.0)
+        for t in range(3, 60)
+    ]
+    return fold([started(), loaded(), LevelStarted(SECOND, 0, 4, None), *busy])
+
+
+@pytest.mark.parametrize("width", [70, 80, 120, 200])
+def test_the_header_warns_of_busy_neighbours(width):
+    session = crowded()
+    line = header(framed_session(session), width, 2)[1]
+    (warned,) = [text for text, role in line if role == "warn"]
+    assert "others" in warned or "other processes" in warned
+    assert "86 %" in warned
+    assert plain(line).rstrip().endswith("0 in flight")
+    session.apply(RunEnded(90 * SECOND, "stopped"))
+    assert "others" not in plain(header(framed_session(session), width, 2)[1])
+
+
+def test_the_memory_panel_tells_what_others_take():
+    assert "others    86 %" in text_of(memory(framed_session(crowded()), 118, 12).lines)
+
+
+# How near a run comes to the machine
+
+
+def shares_told(*facts: object, width: int = 160) -> str:
+    session = fold(
+        [started(), loaded(), *facts, LevelStarted(SECOND, 0, 4, None), Tick(3 * SECOND)]
+    )
+    return plain(throughput(framed_session(session), width, 8).lines[0])
+
+
+def test_what_is_not_known_yet_is_no_unknown():
+    traced = ModelTraced(
+        time=1,
+        parameters=1,
+        active_parameters=1,
+        read_bytes=1,
+        expert_bytes=0,
+        experts=0,
+        experts_per_token=0,
+        attention_width=1,
+        caches=(),
+        kv_bytes_per_token=1,
+    )
+    measured = MachineMeasured(1, "cpu", "bfloat16", 1e9, 1e9)
+    assert f"MBU     {NOTHING}   MFU     {NOTHING}" in shares_told(traced, measured)
+    assert "MBU   N/A   MFU   N/A   (the roofs are not measured" in shares_told(traced)
+    assert "MBU   N/A   MFU   N/A   (what a step reads is not known" in shares_told(measured)
+    assert "MBU" not in shares_told(loaded(device="none", engine="scripted"))
+
+
+# Names of levels
+
+
+@given(st.lists(st.integers(0, 90), max_size=12, unique=True), st.integers(0, 8))
+def test_names_of_levels_never_run_together(columns, taken):
+    marks = [(column, f"{TIMES}{i * 50}") for i, column in enumerate(sorted(columns))]
+    blank = [((" " * 91, "text"),)] * 3
+    top = plain(with_marks(blank, marks, 91, taken)[0])
+    assert len(top) == 91
+    assert top[:taken].strip() == ""
+    known = {f"╷{name}" for _, name in marks} | {f"{name}╷" for _, name in marks} | {"╷"}
+    for word in top.split():
+        assert (
+            word in known
+            or set(word) == {"╷"}
+            or word.lstrip("╷") in known | {name for _, name in marks}
+        )
+
+
+def test_a_signal_is_named_once():
+    assert loss_of(EngineLost(1, -9, "killed by SIGKILL")) == "killed by SIGKILL"
+    assert loss_of(EngineLost(1, -9, "it broke")) == "it broke (SIGKILL)"
+
+
+def test_the_header_states_where_memory_ended():
+    config = msgspec.structs.replace(started().config, until_oom=True)
+    session = fold(
+        [
+            msgspec.structs.replace(started(), config=config),
+            *(loaded(), LevelStarted(2, 0, 4, 4), LevelEnded(3, 0, "ok")),
+            *(
+                LevelStarted(4, 1, 8, 8),
+                LevelEnded(5, 1, "oom"),
+                EngineLost(5, -9, "out of memory"),
+            ),
+        ]
+    )
+    assert state_of(session).role != "bad", "another engine is on its way"
+    session.apply(RunEnded(6, "oom"))
+    line = header(framed_session(session), 80, 2)[1]
+    assert plain(line).strip().startswith("✓ finished  4 at once work, 8 do not")
+    assert not [role for _, role in line if role.startswith("bad")]

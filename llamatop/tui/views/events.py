@@ -2,100 +2,88 @@
 
 from __future__ import annotations
 
-from llamatop.clock import SECOND
-from llamatop.events import (
-    EngineLost,
-    Event,
-    LevelEnded,
-    LevelStarted,
-    ModelLoaded,
-    ModelRefused,
-    RequestFailed,
-    RunEnded,
-    RunStarted,
-)
-from llamatop.formatting import clock, size
-from llamatop.sanitize import one_line
-from llamatop.tui.frame import Frame
-from llamatop.tui.lines import Line, Span, shortened
-from llamatop.tui.views.panel import Content
-from llamatop.tui.views.state import loss_of
-from llamatop.tui.views.values import TIMES, rate, span
+import textwrap
+from itertools import chain
 
-_ENDS = {"ok": "finished", "oom": "out of memory"}
+from llamatop.clock import SECOND
+from llamatop.formatting import clock
+from llamatop.tui.frame import Frame
+from llamatop.tui.lines import Line, Span, clip, shortened
+from llamatop.tui.log import Story
+from llamatop.tui.views.panel import Content
+from llamatop.tui.views.told import told
+
+_TIME = 10
+"""Cells for the time and the sign."""
 
 
 def events(frame: Frame, width: int, height: int) -> Content:
     """What stands inside the panel."""
-    notable = frame.session.notable
-    lines = [_line(frame, event, width) for event in notable[-height:]] if height > 0 else []
-    if frame.session.started is not None and len(notable) < height:
-        lines.insert(0, _row(0, ("·", "dim", _machine(frame.session.started)), width))
-    return Content(lines)
+    log = frame.figures.log()
+    if height < 1 or not log.stories:
+        return Content()
+    bottom = _bottom(frame, width, height)
+    newer = len(log.stories) - 1 - bottom
+    lines = _upwards(frame, bottom, width, height)
+    hints: list[list[Span]] = [[(f"{newer:,} newer", "key")]] if newer else []
+    return Content(lines, corner=_older(frame, log.dropped), hints=hints)
 
 
-def _machine(started: RunStarted) -> str:
-    """Where it runs, in parts."""
-    host = started.host
-    parts = [host.cpu or host.system, f"{host.cores} cores"]
-    if host.memory_bytes is not None:
-        parts.append(size(host.memory_bytes))
-    return "  ".join([*parts, f"llamatop {started.version}"])
+def _older(frame: Frame, dropped: int) -> list[list[Span]]:
+    """What is remembered no more, where a person looks at all of it."""
+    gone = dropped + frame.figures.log().untold
+    if frame.choices.maximised != "events" or not gone:
+        return []
+    return [[(f"{gone:,} older are in the recording", "dim")]]
 
 
-def _line(frame: Frame, event: Event, width: int) -> Line:
-    return _row(event.time, told(frame, event), width)
+def scrolled(frame: Frame, stories: int, width: int, height: int) -> int | None:
+    """What `Choices.told_until` becomes when a person scrolls by so many stories."""
+    log = frame.figures.log()
+    newest = len(log.stories) - 1
+    lowest = _first_screen(frame, width, height)
+    bottom = max(min(_bottom(frame, width, height) + stories, newest), lowest)
+    return None if bottom >= newest else bottom + log.dropped
 
 
-def _row(time: int, said: tuple[str, str, str], width: int) -> Line:
-    sign, role, text = said
-    spans: list[Span] = [
-        (f"{clock(time / SECOND):>7} ", "dim"),
-        (f"{sign} ", role),
-        (shortened(one_line(text), max(width - 10, 0)), "text" if role != "dim" else "dim"),
-    ]
-    return tuple(spans)
+def _bottom(frame: Frame, width: int, height: int) -> int:
+    """Place of the last story shown."""
+    log, until = frame.figures.log(), frame.choices.told_until
+    newest = len(log.stories) - 1
+    if until is None or until - log.dropped >= newest:
+        return newest
+    return max(until - log.dropped, _first_screen(frame, width, height))
 
 
-def told(frame: Frame, event: Event) -> tuple[str, str, str]:  # noqa: PLR0911  (one match)
-    """A sign, its role, and the event in words."""
-    match event:
-        case RunStarted():
-            return "●", "dim", f"the recording begins at {clock(event.joined / SECOND)}"
-        case ModelLoaded():
-            why = f" ({event.engine_reason})" if event.engine_reason else ""
-            return "◆", "work", f"loaded by the {event.engine} engine{why}"
-        case LevelStarted():
-            asked = (
-                f"{event.requests:,} requests" if event.requests is not None else "until stopped"
-            )
-            return "▸", "work", f"concurrency {event.concurrency}, {asked}"
-        case LevelEnded():
-            return _level_end(frame, event)
-        case RequestFailed():
-            return "✗", "bad", f"request {event.request}: {event.error}"
-        case EngineLost():
-            return "✗", "bad", f"engine lost: {loss_of(event)}"
-        case ModelRefused():
-            return "✗", "bad", event.error
-        case RunEnded():
-            role = {"ok": "good", "stopped": "dim"}.get(event.outcome, "bad")
-            return "■", role, _ENDS.get(event.outcome, event.outcome)
-    return "·", "dim", type(event).__name__
+def _first_screen(frame: Frame, width: int, height: int) -> int:
+    """Place of the story with which the oldest ones fill the panel."""
+    stories, filled = frame.figures.log().stories, 0
+    for place, story in enumerate(stories):
+        filled += len(_lines(frame, story, width))
+        if filled >= height:
+            return place
+    return len(stories) - 1
 
 
-def _level_end(frame: Frame, event: LevelEnded) -> tuple[str, str, str]:
-    """How a level ended: its throughput, first token and peak memory."""
-    level = frame.session.levels.get(event.level)
-    if level is None or level.ended is None:
-        return "·", "dim", f"level {event.level} {event.outcome}"
-    figures = frame.figures.level(level)
-    parts = [f"{TIMES}{level.concurrency}", f"{rate(figures.output_rate)} tok/s"]
-    if figures.ttft is not None:
-        parts.append(f"TTFT {span(figures.ttft.p50)}")
-    if figures.host_peak_bytes is not None:
-        parts.append(size(figures.host_peak_bytes))
-    if event.outcome in ("ok", "stopped"):
-        return "✓", "good" if event.outcome == "ok" else "dim", "  ".join(parts)
-    word = _ENDS.get(event.outcome, event.outcome)
-    return "✗", "bad", f"{TIMES}{level.concurrency}  {word}  {event.error.removeprefix(word)}"
+def _upwards(frame: Frame, bottom: int, width: int, height: int) -> list[Line]:
+    """The rows that end with a story."""
+    stories, blocks, filled = frame.figures.log().stories, [], 0
+    for place in range(bottom, -1, -1):
+        blocks.append(_lines(frame, stories[place], width))
+        filled += len(blocks[-1])
+        if filled >= height:
+            break
+    return list(chain.from_iterable(reversed(blocks)))[-height:]
+
+
+def _lines(frame: Frame, story: Story, width: int) -> list[Line]:
+    """A story in one row; in as many as it needs where the panel stands alone."""
+    sign, role, text = told(frame, story)
+    room = max(width - _TIME, 0)
+    rows = [shortened(text, room)]
+    if frame.choices.maximised == "events" and room > 8:
+        rows = [clip(row, room) for row in textwrap.wrap(text, room)] or [""]
+    words = "text" if role != "dim" else "dim"
+    head = f"{clock(story.time / SECOND):>7} "
+    first: Line = ((head, "dim"), (f"{sign} ", role), (rows[0], words))
+    return [first, *(((" " * _TIME, "dim"), (row, words)) for row in rows[1:])]

@@ -56,19 +56,25 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
             Key("b", "bookmark", "bookmark"),
             *([Key("[]", "bookmarks", "to_bookmark(1)")] if frame.playback.bookmarks else []),
         ]
-    elif can_act and session.ended is None and session.model is not None:
+    steered = can_act and session.ended is None and session.model is not None
+    if steered and frame.playback is None:
         keys += [
             Key("space", "go on" if session.paused else "hold", "toggle_pause"),
             Key("+-", "concurrency", "more"),
             Key("c", "cancel", "cancel"),
         ]
     maximised = frame.choices.maximised
+    if maximised == "events":
+        keys += [Key("↑↓", "scroll", "move(-1)"), Key("G", "newest", "move(1000000)")]
     keys += [
         Key("enter", "request", "open"),
         Key("/", "filter", "filter"),
         Key("o", "order", "order"),
         Key("1-5", "restore" if maximised else "panel", f"maximise('{maximised or 'throughput'}')"),
         Key("z", "zoom", "zoom(1)"),
+        *([Key("s", "sweep", "sweep"), Key("r", "recording", "record")] if steered else []),
+        Key("e", "export", "export"),
+        Key("m", "model", "models"),
         Key("t", "theme", "next_theme"),
     ]
     return [Key("q", "quit", "leave"), Key("?", "help", "help"), *keys]

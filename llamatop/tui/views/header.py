@@ -7,8 +7,19 @@ from llamatop.formatting import clock, count
 from llamatop.sanitize import one_line
 from llamatop.tui.charts import bar
 from llamatop.tui.frame import Frame
-from llamatop.tui.lines import Line, Span, clip, fit, fitting, join, line_width, spread
-from llamatop.tui.views.state import loss_of, place_of, progress_of, state_of
+from llamatop.tui.lines import (
+    Line,
+    Span,
+    clip,
+    fit,
+    fitting,
+    join,
+    line_width,
+    shortened,
+    spread,
+)
+from llamatop.tui.views.state import end_of_memory, loss_of, place_of, progress_of, state_of
+from llamatop.tui.views.values import cores
 
 _NAME = 40
 
@@ -91,11 +102,17 @@ def _doing(frame: Frame, width: int) -> Line:
     state = state_of(session)
     word = "leaving…" if frame.leaving else state.word
     start: list[Span] = [(f" {state.sign} {word}", f"{state.role}.bold")]
+    answer = end_of_memory(session)
+    if answer:
+        start += [("  ", "text"), (shortened(answer, max(width - 14, 0)), "text.bold")]
+        return fit(start, width)
     start += [("  ", "text"), *join([_sweep(frame), _trouble(frame, width)])]
     end = [*_flight(frame), (" ", "text")]
     share, words = progress_of(session)
+    free = width - line_width(start) - line_width(end) - len(words) - 4
+    end = [*(_others(frame, free) or _others(frame, free + len(words) + 2)), *end]
     room = width - line_width(start) - line_width(end) - line_width([(words, "")]) - 6
-    if words and session.lost is None and session.refused is None:
+    if words and room >= -4 and session.lost is None and session.refused is None:
         if share is not None and room >= 6:
             done, rest = bar(share, min(room, 32))
             start += [("  ", "text"), (done, "work"), (rest, "faint")]
@@ -120,6 +137,19 @@ def _trouble(frame: Frame, width: int) -> list[Span]:
         return [(clip(one_line(session.refused), width - 13), "text")]
     if session.lost is not None:
         return [(clip(one_line(loss_of(session.lost)), width), "text")]
+    return []
+
+
+def _others(frame: Frame, room: int) -> list[Span]:
+    """What other processes take of the cores that the engine wants, while it is notable."""
+    percent = frame.figures.log().neighbours.percent
+    if percent is None or frame.session.ended is not None:
+        return []
+    taken = cores(percent)
+    short = f"others {percent:.0f} %"
+    for words in (f"other processes take {taken}", f"others take {taken}", short):
+        if len(words) + 3 <= room:
+            return [(words, "warn"), ("   ", "text")]
     return []
 
 

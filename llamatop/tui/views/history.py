@@ -93,9 +93,22 @@ def with_marks(
     """
     if not marks or not lines:
         return list(lines)
-    named = [_named(column, name, width) for column, name in marks if column >= taken]
-    top = laid_over(lines[0], named)
+    top = laid_over(lines[0], _names(marks, width, taken))
     return [top, *(_crossed(line, [column for column, _ in marks]) for line in lines[1:])]
+
+
+def _names(marks: Sequence[tuple[int, str]], width: int, taken: int) -> list[tuple[int, str, str]]:
+    """The marks of the top row; an older one without its name where a newer one stands."""
+    named: list[tuple[int, str, str]] = []
+    free = width + 1
+    for column, name in sorted(marks, reverse=True):
+        start, text, role = _named(column, name, width)
+        if max(start + len(text), column + 1) >= free or start < taken:
+            start, text = column, "╷"
+        if taken <= start < free:
+            named.append((start, text, role))
+            free = start
+    return named
 
 
 def _named(column: int, name: str, width: int) -> tuple[int, str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from llamatop.clock import SECOND
 from llamatop.events import EngineLost, ModelLoading
 from llamatop.formatting import clock, percent, size
+from llamatop.reports.frontier import memory_end
 from llamatop.session import Level, Session
 from llamatop.tui.figures import finished_requests
 
@@ -34,7 +35,7 @@ def state_of(session: Session) -> State:  # noqa: PLR0911  (one question after a
     if session.ended is not None:
         return _ended(session)
     if session.lost is not None:
-        return State("✗", "engine lost", "bad")
+        return _lost(session)
     if session.model is None:
         return State("◌", "loading", "work")
     level = session.level
@@ -47,7 +48,31 @@ def state_of(session: Session) -> State:  # noqa: PLR0911  (one question after a
     return State(*_running(session, level), "work")
 
 
+def _lost(session: Session) -> State:
+    """Without an engine: another one is on its way where the end of memory is looked for."""
+    config = session.started.config if session.started else None
+    if config is not None and config.until_oom and session.level and session.level.outcome == "oom":
+        return State("◌", "memory ended, a new engine starts", "work")
+    return State("✗", "engine lost", "bad")
+
+
+def end_of_memory(session: Session) -> str:
+    """The answer of a run that looked for it, once it is there; else empty."""
+    config = session.started.config if session.started else None
+    if session.ended is None or session.ended.outcome == "stopped":
+        return ""
+    end = memory_end(session) if config is not None and config.until_oom else None
+    if end is None or end.works is None:
+        return ""
+    if end.fails is None:
+        return f"memory did not end: {end.works} at once work"
+    phase = f"  out of memory in {end.phase}" if end.phase else ""
+    return f"{end.works} at once work, {end.fails} do not{phase}"
+
+
 def _ended(session: Session) -> State:
+    if end_of_memory(session):
+        return State("✓", "finished", "good")
     outcome = session.ended.outcome if session.ended else "ok"
     if session.lost is not None and outcome != "stopped":
         return State("✗", "out of memory" if outcome == "oom" else "engine lost", "bad")
@@ -122,4 +147,6 @@ def loss_of(lost: EngineLost) -> str:
         told = signal.Signals(-code).name if known else f"signal {-code}"
     else:
         told = f"exit {code}"
+    if told in lost.reason:
+        return lost.reason
     return f"{lost.reason} ({told})" if lost.reason else told

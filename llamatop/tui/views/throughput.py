@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from llamatop.formatting import percent
 from llamatop.sanitize import one_line
+from llamatop.session import Session
 from llamatop.tui.charts import bar, ceiling, highest
 from llamatop.tui.figures import pace_window, rate_samples
 from llamatop.tui.frame import Frame
@@ -20,7 +21,7 @@ from llamatop.tui.views.history import (
 )
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.state import loading_of
-from llamatop.tui.views.values import rate, scale
+from llamatop.tui.views.values import NOTHING, rate, scale
 
 
 def throughput(frame: Frame, width: int, height: int) -> Content:
@@ -60,14 +61,28 @@ def _figures(frame: Frame) -> list[Sequence[Span]]:
 
 def _shares(frame: Frame) -> list[Sequence[Span]]:
     """How near the run comes to what the machine could do, once a model is served."""
-    if frame.session.level is None:
+    session = frame.session
+    if session.level is None or session.model is None or session.model.device == "none":
         return []
     mbu, mfu, held = frame.figures.shares()
+    why = _unknown(session)
+    unknown = percent(None) if why else NOTHING
     groups: list[Sequence[Span]] = [
-        [("MBU ", "dim"), (f"{percent(mbu):>5}", "text")],
-        [("MFU ", "dim"), (f"{percent(mfu):>5}", "text")],
+        [(f"{name} ", "dim"), (f"{unknown if share is None else percent(share):>5}", "text")]
+        for name, share in (("MBU", mbu), ("MFU", mfu))
     ]
+    if why:
+        return [*groups, [(why, "dim")]]
     return [*groups, [("held back by ", "dim"), (held, "text")]] if held else groups
+
+
+def _unknown(session: Session) -> str:
+    """Why neither can become known; empty where they can, or where the run says no reason."""
+    if session.traced is None:
+        return "(what a step reads is not known)"
+    if session.machine is None:
+        return "(the roofs are not measured: llamatop roofline)"
+    return ""
 
 
 def _loading(frame: Frame, width: int, height: int) -> list[Line]:

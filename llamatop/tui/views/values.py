@@ -41,6 +41,11 @@ def latency(seconds: float | None, unit: str) -> str:
     return f"{seconds:,.2f}" if unit == "s" else f"{seconds * 1e3:,.1f}"
 
 
+def cores(percent: float) -> str:
+    """What is taken of the processor: `85 % of a core`, `1.5 cores`."""
+    return f"{percent:.0f} % of a core" if percent < 99.5 else f"{percent / 100:,.1f} cores"
+
+
 def span(seconds: float | None) -> str:
     """A latency with its unit in at most seven cells: `12.3 ms`, `1.23 s`, `2:05`."""
     if seconds is None or not math.isfinite(seconds):

@@ -1,0 +1,56 @@
+/* A made-up NVML with one device, for tests; what it tells is no measurement. */
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct { unsigned long long total, free, used; } memory_t;
+typedef struct { unsigned int gpu, memory; } rates_t;
+
+int nvmlInit_v2(void) { return 0; }
+int nvmlInitWithFlags(unsigned int flags) { return 0; }
+int nvmlShutdown(void) { return 0; }
+const char *nvmlErrorString(int code) { return "made up"; }
+int nvmlDeviceGetCount_v2(unsigned int *count) { *count = 1; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void **device) {
+  static int one;
+  *device = &one;
+  return 0;
+}
+int nvmlDeviceGetName(void *device, char *name, unsigned int length) {
+  strncpy(name, "Fake GPU (made up by a test)", length);
+  return 0;
+}
+int nvmlDeviceGetMemoryInfo(void *device, memory_t *memory) {
+  memory->total = 8000000000ull;
+  memory->used = 3000000000ull;
+  memory->free = memory->total - memory->used;
+  return 0;
+}
+int nvmlDeviceGetUtilizationRates(void *device, rates_t *rates) {
+  rates->gpu = 87;
+  rates->memory = 50;
+  return 0;
+}
+int nvmlDeviceGetPowerUsage(void *device, unsigned int *milliwatts) {
+  *milliwatts = 312500;
+  return 0;
+}
+int nvmlDeviceGetTemperature(void *device, int sensor, unsigned int *celsius) {
+  *celsius = 91;
+  return 0;
+}
+
+static int reasons(unsigned long long *bits) {
+  const char *told = getenv("FAKE_REASONS");
+  *bits = told ? strtoull(told, NULL, 0) : 0;
+  return 0;
+}
+#ifndef NO_REASONS
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *device, unsigned long long *bits) {
+  return reasons(bits);
+}
+#ifndef OLD_NAME
+int nvmlDeviceGetCurrentClocksEventReasons(void *device, unsigned long long *bits) {
+  return reasons(bits);
+}
+#endif
+#endif
