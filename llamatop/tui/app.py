@@ -33,7 +33,7 @@ from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
 from llamatop.tui.exporting import export
 from llamatop.tui.figures import Figures
 from llamatop.tui.frame import Frame, Keeping
-from llamatop.tui.keys import bindings, commands
+from llamatop.tui.keys import bindings, commands, spelled
 from llamatop.tui.leaving import on_signals, wind_down
 from llamatop.tui.looking import Looking
 from llamatop.tui.meter import Meter, OwnCost
@@ -291,7 +291,7 @@ class LlamatopApp(App[None]):
         """Everything that has a key."""
         for command in commands(self.player is not None, self.live is not None):
             act = partial(self.run_action, command.action)
-            yield SystemCommand(command.told.capitalize(), f"key: {command.keys}", act)
+            yield SystemCommand(command.told.capitalize(), f"key: {spelled(command)}", act)
 
     # Themes
 
