@@ -31,7 +31,7 @@ from llamatop.tui import themes
 from llamatop.tui.changing import Changing
 from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
 from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.keys import bindings, commands
+from llamatop.tui.keys import bindings, commands, spelled
 from llamatop.tui.leaving import on_signals, wind_down
 from llamatop.tui.meter import Meter, OwnCost
 from llamatop.tui.paint import Harmless
@@ -294,7 +294,7 @@ class LlamatopApp(App[None]):
         """Everything that has a key."""
         for command in commands(self.stage.replay is not None, self.live is not None):
             act = partial(self.run_action, command.action)
-            yield SystemCommand(command.told.capitalize(), f"key: {command.keys}", act)
+            yield SystemCommand(command.told.capitalize(), f"key: {spelled(command)}", act)
 
     # Themes
 

@@ -142,6 +142,27 @@ def commands(replay: bool, live: bool) -> list[Command]:
     return [command for command in COMMANDS if command.where in wanted]
 
 
+_SPELLED = {
+    "question_mark": "?",
+    "plus": "+",
+    "equals_sign": "=",
+    "minus": "-",
+    "slash": "/",
+    "full_stop": ".",
+    "comma": ",",
+    "right_square_bracket": "]",
+    "left_square_bracket": "[",
+    "pageup": "page up",
+    "pagedown": "page down",
+    "escape": "esc",
+}
+
+
+def spelled(command: Command) -> str:
+    """Its keys as they stand on a keyboard: `? or f1`."""
+    return " or ".join(_SPELLED.get(key, key) for key in command.keys.split(","))
+
+
 def bindings() -> list[Binding]:
     """Textual's bindings, each key once."""
     made: dict[str, Binding] = {}

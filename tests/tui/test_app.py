@@ -418,6 +418,8 @@ async def test_everything_is_in_the_palette(run_events):
         told = {command.title for command in app.get_system_commands(app.screen)}
         assert "More requests at once" in told
         assert "Play faster" not in told
+        keys = {command.help for command in app.get_system_commands(app.screen)}
+        assert {"key: ? or f1", "key: + or =", "key: ctrl+q or ctrl+c"} <= keys
 
 
 async def test_a_key_in_the_footer_can_be_clicked(run_events):

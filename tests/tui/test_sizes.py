@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from llamatop.tui.lines import width_of
 from tests.tui.conftest import live_app, loading_events, replay_app, screen_text, until
 
 SIZES = ((0, 0), (1, 1), (2, 30), (40, 3), (40, 12), (72, 15), (80, 24), (120, 36), (500, 200))
@@ -21,6 +22,21 @@ async def test_the_screen_survives_any_size(size, run_events):
         await pilot.resize_terminal(100, 30)
         await pilot.pause()
         assert "llamatop" in screen_text(app)[0]
+
+
+@pytest.mark.parametrize("width", [1, 7, 39, 40, 71, 72, 79, 97, 141, 500])
+async def test_frames_are_whole_at_every_size(width, run_events):
+    """Every row is as wide as the screen, and every frame that opens in it closes."""
+    app = replay_app(run_events, 9)
+    async with app.run_test(size=(100, 30)) as pilot:
+        for height in (1, 2, 4, 5, 11, 12, 13, 17, 18, 24, 31, 60, 200):
+            await pilot.resize_terminal(width, height)
+            await pilot.pause()
+            rows = screen_text(app)
+            assert len(rows) == height
+            assert {width_of(row) for row in rows} == {width}
+            for opens, closes in ("╭╮", "╰╯"):
+                assert all(row.count(opens) == row.count(closes) for row in rows), (width, height)
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])

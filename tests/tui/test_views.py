@@ -160,7 +160,9 @@ def test_the_header_says_why_the_engine_was_lost():
 
 
 @pytest.mark.parametrize("view", [throughput, latency, memory, events])
-@pytest.mark.parametrize("stage", ["nothing", "loading", "refused", "half way", "ended"])
+@pytest.mark.parametrize(
+    "stage", ["nothing", "loading", "refused", "half way", "ended", "on a gpu", "crowded"]
+)
 def test_a_panel_fits_into_any_size(view, stage, run_events, half_way):
     session = {
         "nothing": Session(),
@@ -168,6 +170,8 @@ def test_a_panel_fits_into_any_size(view, stage, run_events, half_way):
         "refused": fold(refused_events()),
         "half way": half_way,
         "ended": fold(run_events),
+        "on a gpu": fold(on_a_gpu(throttle=("sw_power_cap",))),
+        "crowded": crowded(),
     }[stage]
     for width in WIDTHS:
         for height in HEIGHTS:

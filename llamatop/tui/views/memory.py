@@ -15,6 +15,7 @@ from llamatop.tui.lines import Line, Span, clip, fitting, laid_over
 from llamatop.tui.views.history import Window, chart, labelled, time_axis, window_of
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.parts import bar_line, legend
+from llamatop.tui.views.state import home_of
 from llamatop.tui.views.told import reasons_of
 
 _CORES = 32
@@ -43,7 +44,7 @@ def memory(frame: Frame, width: int, height: int) -> Content:
     figures = _figures(frame, width, height)
     parted = bool(sum(parts.values())) and height - len(figures) >= _PARTED
     if predicted is not None and not parted and figures:
-        owner = min(1 + (_home(session) or 0), len(figures) - 1) if _on_device(predicted) else 0
+        owner = min(1 + (home_of(session) or 0), len(figures) - 1) if _on_device(predicted) else 0
         figures[owner].insert(_AFTER, _words("predicted ", _peak(predicted)))
     lines: list[Line] = [tuple(fitting(groups, width - 1, "   ")) for groups in figures]
     if not lines:
@@ -84,15 +85,6 @@ def _peak(predicted: MemoryPredicted) -> int | None:
     if not _on_device(predicted):
         return predicted.host_bytes
     return sum(predicted.parts.values()) or predicted.device_bytes
-
-
-def _home(session: Session) -> int | None:
-    """The accelerator on which the model runs; None: on the processor, or nobody knows."""
-    device = session.model.device if session.model else ""
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or not session.devices:
-        return None
-    return int(number) if number.isdigit() else min(session.devices)
 
 
 def _words(name: str, value: int | None) -> Sequence[Span]:
@@ -223,7 +215,7 @@ def _line(session: Session, device: int | None) -> float | None:
         return None
     if device is None:
         return predicted.host_bytes
-    return _peak(predicted) if _on_device(predicted) and device == _home(session) else None
+    return _peak(predicted) if _on_device(predicted) and device == home_of(session) else None
 
 
 def _area(

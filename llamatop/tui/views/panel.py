@@ -47,7 +47,7 @@ def _top(number: int, title: str, corner: Sequence[Sequence[Span]], inside: int)
     end: list[Span] = [(" ", "line"), *spans, (" ─╮", "line")] if spans else [("─╮", "line")]
     rule = inside + 2 - line_width(start) - line_width(end)
     if rule < 0:
-        return fit(((start[0][0] + title, "line"),), inside + 2)
+        return (*fit(((start[0][0] + title, "line"),), inside + 1), ("╮", "line"))
     return (*start, ("─" * rule, "line"), *end)
 
 

@@ -59,7 +59,14 @@ def content(frame: Frame, rows: int, width: int, height: int) -> Content:
     if choices.order != "newest":
         corner.append([(f"by {choices.order} {'↓' if choices.reverse else '↑'}", "key")])
     blank = empty(frame, width, height - 1) if not rows else []
-    return Content([heading(width), *blank], corner=corner)
+    return Content([heading(width), *blank], corner=corner, hints=_HINTS if rows else ())
+
+
+_HINTS: tuple[tuple[Span, ...], ...] = (
+    (("enter", "key"), (" open", "dim")),
+    (("/", "key"), (" filter", "dim")),
+    (("o", "key"), (" order", "dim")),
+)
 
 
 def empty(frame: Frame, width: int, height: int) -> list[Line]:

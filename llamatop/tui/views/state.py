@@ -137,6 +137,15 @@ def _remaining(loading: ModelLoading, session: Session) -> str:
     return f"  {clock(left)} left"
 
 
+def home_of(session: Session) -> int | None:
+    """The accelerator on which the model runs; None: on the processor, or nobody knows."""
+    device = session.model.device if session.model else ""
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not session.devices:
+        return None
+    return int(number) if number.isdigit() else min(session.devices)
+
+
 def loss_of(lost: EngineLost) -> str:
     """Why the engine ended, in one phrase."""
     code = lost.exit_code

@@ -17,6 +17,7 @@ from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line, Span, fit, laid_over
 from llamatop.tui.views.history import chart, labelled, shaded
 from llamatop.tui.views.panel import Content
+from llamatop.tui.views.state import home_of
 from llamatop.tui.views.values import scale, span
 
 
@@ -144,14 +145,15 @@ def _rate(session: Session, start: int, end: int) -> float:
 def _memory(session: Session, stretch: Stretch, height: int) -> list[Line]:
     """The memory that the model takes in the same time."""
     ends = [stretch.edge(i + 1) for i in range(stretch.cells)]
-    if session.devices:
-        device = session.devices[min(session.devices)]
-        values = [_at(device, attrgetter("used_bytes"), end) for end in ends]
+    device = session.devices.get(home) if (home := home_of(session)) is not None else None
+    if device is not None:
+        name, values = f"gpu {home}", [_at(device, attrgetter("used_bytes"), end) for end in ends]
     else:
+        name = "engine"
         values = [_at(session.host, attrgetter("engine_bytes"), end) for end in ends]
     top = ceiling(highest(values))
     drawn = chart(values, "memory", stretch.cells, height, top)
-    return labelled(drawn, size(top))
+    return labelled(drawn, f"{size(top)}, {name}")
 
 
 def _at(
