@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llamatop.bookmarks import bookmarks_of
@@ -15,6 +15,7 @@ from llamatop.predict.memory import Foretold
 from llamatop.pump import Pump
 from llamatop.recording.place import default_path
 from llamatop.replay import Replay
+from llamatop.reports.runs import Run, open_run
 from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.tui.controls import Recorder, Stage
@@ -51,6 +52,10 @@ class Desk:
         replay = Replay(recording.events)
         marks = bookmarks_of(recording.path, recording.facts)
         return Stage(Pump(replay, Session()), replay=replay, bookmarks=marks)
+
+    def runs(self, paths: Sequence[Path]) -> list[Run]:
+        """Recordings, folded."""
+        return [open_run(str(path)) for path in paths]
 
     def record(self, config: RunConfig) -> Recorder:
         """A new recording: where `out` says the first time, then at a place of its own."""

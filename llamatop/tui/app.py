@@ -26,6 +26,7 @@ from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
 from llamatop.pump import Pump
 from llamatop.replay import Replay
+from llamatop.reports.runs import Run
 from llamatop.sanitize import one_line
 from llamatop.tui import themes
 from llamatop.tui.changing import Changing
@@ -86,12 +87,14 @@ class LlamatopApp(App[None]):
         bookmarks: Bookmarks | None = None,
         launcher: Launcher | None = None,
         start_defaults: RunConfig | None = None,
+        comparing: Sequence[Run] = (),
         theme: str | None = None,
         refresh_hz: float = 10,
         meter: Meter | None = None,
     ) -> None:
         super().__init__()
         self._launcher = launcher
+        self._comparing = comparing
         self.problems: list[str] = []
         """A line for each theme that could not be used."""
         self._nets: list[LineFilter] = [Harmless(), *([Plain()] if only_ascii() else [])]
@@ -167,7 +170,9 @@ class LlamatopApp(App[None]):
         """Draw at once; the run begins behind the first paint."""
         on_signals(self.leave)
         self.monitor.table.focus()
-        if self.changing.idle:
+        if self._comparing:
+            self.changing.compare(self._comparing)
+        elif self.changing.idle:
             self.changing.choose()
         self.draw()
         self._pace()

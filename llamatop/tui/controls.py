@@ -13,6 +13,7 @@ from llamatop.events import Event
 from llamatop.preface import preface
 from llamatop.pump import Pump, Sink, Source
 from llamatop.replay import Replay
+from llamatop.reports.runs import Run
 from llamatop.session import Session
 
 Orders = dict[str, Callable[..., None]]
@@ -98,6 +99,10 @@ class Launcher(Protocol):
 
     def replay(self, path: Path) -> Stage:
         """A recording, read; InputError where it cannot be."""
+        ...
+
+    def runs(self, paths: Sequence[Path]) -> list[Run]:
+        """Recordings, read and folded, to be compared; InputError where one cannot be."""
         ...
 
     def record(self, config: RunConfig) -> Recorder:
