@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from llamatop.commands.parser import Parser
+from llamatop.errors import InputError
 
 if TYPE_CHECKING:
     from llamatop.reports.compare import Comparison
@@ -26,7 +27,14 @@ def main(arguments: list[str]) -> int:
         '"ttft_s.p99@8>10%%" is about concurrency 8 only')  # fmt: skip
     add("--seed", type=int, default=0, help="of the resampling (0)")
     add("--json", action="store_true", help="one JSON object on stdout")
+    add("--tui", action="store_true",
+        help="on the screen, with their histories (two to six recordings)")  # fmt: skip
+    add("--theme", help="the screen's colours")
     args = parser.parse_args(arguments)
+    if args.tui:
+        if args.json or args.fail_if:
+            raise InputError("--tui: the screen has no --json and no --fail-if; leave it out")
+        return _show([args.baseline, *args.others], args.theme)
     from llamatop.commands.recordings import open_all
     from llamatop.reports.compare import compare
     from llamatop.reports.gate import parse
@@ -39,6 +47,33 @@ def main(arguments: list[str]) -> int:
     verdicts = _judged(gates, comparisons)
     _print(comparisons, wholes, verdicts, args.json)
     return 1 if any(verdict.held for verdict in verdicts) else 0
+
+
+def _show(files: list[str], theme: str | None) -> int:
+    """The compare screen; the exit code."""
+    from llamatop.commands.desk import Desk
+    from llamatop.commands.terminal import need_terminal
+    from llamatop.commands.watch import finish
+    from llamatop.pump import Pump
+    from llamatop.reports.runs import open_run
+    from llamatop.session import Session
+    from llamatop.tui.app import LlamatopApp, run_app
+    from llamatop.tui.compare.letters import MOST
+    from llamatop.tui.controls import Idle
+
+    if len(files) > MOST:
+        raise InputError(f"--tui: {len(files)} recordings; at most {MOST} find room side by side")
+    need_terminal("llamatop compare without --tui prints the differences")
+    runs = [open_run(file) for file in files]
+    for notice in (notice for run in runs for notice in run.notices):
+        print(f"llamatop: {notice}", file=sys.stderr)
+    desk = Desk()
+    app = LlamatopApp(Pump(Idle(), Session()), launcher=desk, comparing=runs, theme=theme)
+    try:
+        return run_app(app)
+    finally:
+        desk.close()
+        finish(desk, app.stage)
 
 
 def _judged(gates: list[Gate], comparisons: list[Comparison]) -> list[Verdict]:

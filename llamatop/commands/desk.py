@@ -6,7 +6,7 @@ What makes a run or a replay is imported when one is made: the start screen wait
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from llamatop.tui.controls import Recorder, Stage
 if TYPE_CHECKING:
     from llamatop.children import Child
     from llamatop.predict.memory import Foretold
+    from llamatop.reports.runs import Run
 
 KEPT_REQUESTS = 10_000
 """Requests that the screen of an endless run remembers; the recording has them all."""
@@ -57,6 +58,12 @@ class Desk:
         replay = Replay(recording.events)
         marks = bookmarks_of(recording.path, recording.facts)
         return Stage(Pump(replay, Session()), replay=replay, bookmarks=marks)
+
+    def runs(self, paths: Sequence[Path]) -> list[Run]:
+        """Recordings, folded."""
+        from llamatop.reports.runs import open_run
+
+        return [open_run(str(path)) for path in paths]
 
     def record(self, config: RunConfig) -> Recorder:
         """A new recording: where `out` says the first time, then at a place of its own."""

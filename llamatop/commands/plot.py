@@ -27,11 +27,18 @@ def main(arguments: list[str]) -> int:
     add("--theme", choices=("light", "dark", "both"), default="light")
     add("--format", choices=("png", "svg", "both"), default="both")
     add("--size", default="1600x1000", metavar="WxH", help="pixels (1600x1000)")
+    add("--slo", metavar="T", help="targets in seconds, as ttft=0.5,tpot=0.05: draws goodput")
     args = parser.parse_args(arguments)
     size = _size(args.size)
     from llamatop.commands.recordings import open_all
+    from llamatop.config import parse_slo
 
+    slo = parse_slo(args.slo) if args.slo else None
     runs = open_all(args.files)
+    if slo is not None:
+        from llamatop.reports.runs import with_targets
+
+        runs = [with_targets(run, slo) for run in runs]
     if args.terminal:
         _text(runs)
     if args.html:

@@ -6,9 +6,12 @@ Knows sessions and how to open recordings; draws nothing and compares no figures
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import structs
 
 from llamatop.formatting import count, size
 from llamatop.levels import LevelFigures, level_figures
@@ -79,11 +82,20 @@ def labels(runs: Sequence[Run]) -> list[str]:
     differing = dict(differences(runs))
     texts = [""] * len(runs)
     for name in LEGEND:
-        if name in differing and len(set(texts)) < len(runs):
-            texts = _joined(texts, [_told(name, value) for value in differing[name]])
+        if name in differing:
+            texts = _told_apart(texts, _tellings(name, differing[name]))
     if len(set(texts)) < len(runs):
         texts = _joined([short(text) for text in texts], [run.name for run in runs])
     return _numbered([short(text, SHORT) for text in texts])
+
+
+def with_targets(run: Run, slo: dict[str, float]) -> Run:
+    """The same run, its goodput counted by these targets (seconds, by `config.SLO_NAMES`)."""
+    session = copy(run.session)
+    if session.started is not None:
+        config = structs.replace(session.started.config, slo=slo)
+        session.started = structs.replace(session.started, config=config)
+    return replace(run, session=session)
 
 
 def short(text: str, room: int = SHORT) -> str:
@@ -94,14 +106,26 @@ def short(text: str, room: int = SHORT) -> str:
     return f"{text[: room - 1 - tail]}…{text[len(text) - tail :]}"
 
 
+def _told_apart(texts: list[str], more: list[str]) -> list[str]:
+    """The texts, more told of those that are alike though more sets them apart."""
+    told: dict[str, set[str]] = {}
+    for text, extra in zip(texts, more, strict=True):
+        told.setdefault(text, set()).add(extra)
+    needed = [extra if len(told[text]) > 1 else "" for text, extra in zip(texts, more, strict=True)]
+    return _joined(texts, needed)
+
+
 def _joined(texts: list[str], more: list[str]) -> list[str]:
     return [", ".join(filter(None, pair)) for pair in zip(texts, more, strict=True)]
 
 
-def _told(name: str, value: str | None) -> str:
-    """A fact as a legend tells it: a number needs its name."""
-    text = value or "unknown"
-    return f"{name} {text}" if name in _NUMBERS else text
+def _tellings(name: str, values: Sequence[str | None]) -> list[str]:
+    """A fact as a legend tells it: a number needs its name, a model its owner only in doubt."""
+    texts = [value or "unknown" for value in values]
+    if name in _NUMBERS:
+        return [f"{name} {text}" for text in texts]
+    ends = [text.rstrip("/").rpartition("/")[2] or text for text in texts]
+    return ends if name == "model" and len(set(ends)) == len(set(texts)) else texts
 
 
 _NUMBERS = {"layers", "threads", "prompt tokens", "tokens to generate", "cores", "seed"}
@@ -180,7 +204,7 @@ def facts(run: Run) -> list[str]:
             _with("{} weights", setup.get("weights")),
             _with("{} parameters", setup.get("parameters")),
             _with("{} layers", setup.get("layers")),
-            setup.get("dtype"),
+            _with("{}", setup.get("dtype")),
             _with("engine {}", setup.get("engine")),
             setup.get("device"),
             where,
@@ -195,4 +219,4 @@ def facts(run: Run) -> list[str]:
 
 
 def _with(form: str, value: str | None) -> str | None:
-    return None if not value or value == "N/A" else form.format(value)
+    return None if not value or value in ("N/A", "none") else form.format(value)

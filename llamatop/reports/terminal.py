@@ -45,6 +45,7 @@ def charts(runs: Sequence[Run], width: int, colour: bool) -> str:
         "TTFT (ms)": {"p50": lambda f: _ms(f.ttft, 50), "p99": lambda f: _ms(f.ttft, 99)},
         "ITL (ms)": {"p50": lambda f: _ms(f.itl, 50), "p99": lambda f: _ms(f.itl, 99)},
     }
+    of_levels["Goodput (requests/s)"] = {"": lambda f: f.goodput}
     texts = [
         _draw(paper, title, _levels(pairs, values), by_level=True)
         for title, values in of_levels.items()

@@ -87,7 +87,7 @@ def _figures(differences: Sequence[Difference]) -> str:
 def difference_cells(one: Difference) -> list[str]:
     """A difference as texts: figure, both values, change, interval, verdict."""
     between = one.note or "too few requests"
-    if one.low is not None and one.high is not None and one.high - one.low < WIDE:
+    if one.low is not None and one.high is not None and tells(one):
         between = f"{percent(one.low)} … {percent(one.high)}"
     return [
         one.metric,
@@ -97,6 +97,13 @@ def difference_cells(one: Difference) -> list[str]:
         between,
         one.verdict,
     ]
+
+
+def tells(one: Difference) -> bool:
+    """Whether a difference has an interval that tells anything."""
+    if one.low is None or one.high is None:
+        return False
+    return one.high - one.low < WIDE or one.verdict != SAME
 
 
 def value(metric: str, figure: float | None) -> str:
@@ -109,11 +116,13 @@ def value(metric: str, figure: float | None) -> str:
 
 
 def percent(change: float | None) -> str:
-    """A change as `+1.2 %`; beyond a thousand percent only that it is large."""
+    """A change as `+1.2 %`, `+123 %`; beyond a thousand percent only that it is large."""
     if change is None:
         return UNKNOWN
     if change > 10:
         return "> +1000 %"
+    if change >= 0.9995:
+        return f"{change * 100:+.0f} %"
     return f"{change * 100:+.1f} %" if round(change * 100, 1) else "0.0 %"
 
 

@@ -41,6 +41,7 @@ from llamatop.tui.views.footer import Key, keys_of
 
 if TYPE_CHECKING:
     from llamatop.replay import Replay
+    from llamatop.reports.runs import Run
     from llamatop.tui.panels import Panel, Transport
     from llamatop.tui.playback import Player
     from llamatop.tui.showing import Showing
@@ -85,12 +86,14 @@ class LlamatopApp(App[None]):
         bookmarks: Bookmarks | None = None,
         launcher: Launcher | None = None,
         start_defaults: RunConfig | None = None,
+        comparing: Sequence[Run] = (),
         theme: str | None = None,
         refresh_hz: float = 10,
         meter: Meter | None = None,
     ) -> None:
         super().__init__()
         self._launcher = launcher
+        self._comparing = comparing
         self.problems: list[str] = []
         """A line for each theme that could not be used."""
         self._nets: list[LineFilter] = [Harmless(), *([Plain()] if only_ascii() else [])]
@@ -164,7 +167,9 @@ class LlamatopApp(App[None]):
     def on_mount(self) -> None:
         """Draw at once; the run begins behind the first paint."""
         on_signals(self.leave)
-        if self.showing is None:
+        if self._comparing:
+            self.changing.compare(self._comparing)
+        elif self.showing is None:
             self.changing.choose()
         else:
             self.showing.monitor.table.focus()

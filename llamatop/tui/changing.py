@@ -6,8 +6,9 @@ Runs nothing and reads no file itself: the launcher does, where it may take a wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
@@ -17,6 +18,10 @@ from llamatop.sanitize import one_line
 from llamatop.tui.controls import Launcher, Orders, Stage
 from llamatop.tui.leaving import wind_down
 from llamatop.tui.palette import Palette
+
+if TYPE_CHECKING:
+    from llamatop.reports.runs import Run
+    from llamatop.tui.start.state import Chosen
 
 
 class Changing:
@@ -44,6 +49,8 @@ class Changing:
         self._begun = begun
         self._launcher = launcher
         self._defaults = defaults
+        self._comparing = False
+        """Whether runs are compared in front of what is shown."""
         self._opening = False
         """Whether a recording is being opened."""
         self.orders: Orders = {"models": self.choose, "record": self.turn_recording}
@@ -57,7 +64,8 @@ class Changing:
     def begin(self) -> None:
         """Begin what the app was opened for; what cannot begin ends it."""
         if self.idle and self._launcher is not None:
-            self._launcher.warm()
+            if not self._comparing:
+                self._launcher.warm()
         else:
             self._begin()
 
@@ -82,8 +90,38 @@ class Changing:
             screen = StartScreen(Palette(self._app.current_theme), self._defaults)
             self._app.push_screen(screen, self._chosen)
 
-    async def _chosen(self, chosen: RunConfig | Path | None) -> None:
-        if chosen is not None:
+    def compare(self, runs: Sequence[Run]) -> None:
+        """Show runs side by side; what runs goes on meanwhile."""
+        from llamatop.tui.compare.screen import CompareScreen  # noqa: PLC0415  (where it is needed)
+
+        self._comparing = True
+        self._app.push_screen(CompareScreen(Palette(self._app.current_theme), runs), self._compared)
+
+    async def _compared(self, leave: bool | None) -> None:
+        self._comparing = False
+        if leave:
+            await self._app.run_action("leave")
+            return
+        self.choose()
+        if self.idle and self._launcher is not None:
+            self._launcher.warm()
+
+    async def _open_runs(self, paths: Sequence[Path]) -> None:
+        """Read recordings, and compare them."""
+        if self._launcher is None:
+            return
+        try:
+            runs = await asyncio.to_thread(self._launcher.runs, paths)
+        except InputError as refusal:
+            self._warn(str(refusal))
+            self.choose()
+        else:
+            self.compare(runs)
+
+    async def _chosen(self, chosen: Chosen | None) -> None:
+        if isinstance(chosen, tuple):
+            self._app.run_worker(self._open_runs(chosen), exclusive=True)
+        elif chosen is not None:
             self._app.run_worker(self._change(chosen), exclusive=True)
         elif self.idle:
             await self._app.run_action("leave")

@@ -15,6 +15,7 @@ from llamatop.session import Session
 
 if TYPE_CHECKING:
     from llamatop.replay import Replay
+    from llamatop.reports.runs import Run
 
 Orders = dict[str, Callable[..., None]]
 """What a part of the screen can be asked to do, by the names that `keys` gives."""
@@ -101,6 +102,10 @@ class Launcher(Protocol):
 
     def replay(self, path: Path) -> Stage:
         """A recording, read; InputError where it cannot be."""
+        ...
+
+    def runs(self, paths: Sequence[Path]) -> list[Run]:
+        """Recordings, read and folded, to be compared; InputError where one cannot be."""
         ...
 
     def record(self, config: RunConfig) -> Recorder:

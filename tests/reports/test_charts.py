@@ -20,8 +20,8 @@ from llamatop.reports.charts.timeline import in_flight, memory, rates
 from llamatop.reports.charts.wrap import fitting, printable, wrapped
 from llamatop.reports.compare import compare
 from llamatop.reports.page import page
-from llamatop.reports.runs import Run, facts, labels, run_of, short
-from tests.reports.samples import events, run, with_memory, with_model
+from llamatop.reports.runs import Run, facts, labels, run_of, short, with_targets
+from tests.reports.samples import events, run, stretched, with_memory, with_model
 
 EVIL = "$x^2$ <b>&\x1b[31m [@click=x] \ud800\ufffe" + "W" * 300
 
@@ -34,13 +34,17 @@ ONE = sample((4,))
 TWENTY = sample(tuple(range(1, 21)), oom=(19, 20))
 SEVERAL = [sample((1, 2, 4, 8), name) for name in ("a/model", "another", EVIL)]
 
+MANY = [sample((1, 2, 4), f"organisation/a-model-of-some-name-{i}") for i in range(11)]
+
 
 def test_files_are_named_for_what_they_show(tmp_path: Path) -> None:
     written = write([ONE], tmp_path / "new" / "charts", themes=("light", "dark"))
     names = {path.name for path in written.files}
     assert {"memory-vs-concurrency.png", "throughput-vs-concurrency.svg"} <= names
     assert "memory-vs-concurrency-dark.png" in names
-    assert written.left_out == [("mbu-vs-concurrency", "not measured")]
+    told = dict(written.left_out)
+    assert told.keys() == {"mbu-vs-concurrency", "goodput-vs-concurrency"}
+    assert told["mbu-vs-concurrency"] == "not measured"
     assert sorted(p.name for p in (tmp_path / "new" / "charts").iterdir()) == sorted(names)
     assert imread(tmp_path / "new/charts/run-over-time.png").shape[:2] == (1000, 1600)
 
@@ -61,7 +65,9 @@ def sheets(runs: list[Run]) -> list[Sheet]:
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("runs", [[ONE], [TWENTY], SEVERAL], ids=["one", "twenty", "several"])
+@pytest.mark.parametrize(
+    "runs", [[ONE], [TWENTY], SEVERAL, MANY], ids=["one", "twenty", "several", "many"]
+)
 def test_nothing_overlaps_and_nothing_is_clipped(runs: list[Run]) -> None:
     for sheet in sheets(runs):
         sheet.svg()
@@ -137,6 +143,36 @@ def test_legends_name_what_differs() -> None:
     assert labels([run(seed=1), run(seed=2)]) == ["seed 1", "seed 2"]
     assert len(set(labels([run(name="x"), run(name="x")]))) == 2
     assert all(len(label) <= 45 for label in labels(SEVERAL))
+
+
+def test_legends_tell_no_more_than_tells_apart() -> None:
+    runs = [run(model="org/a", seed=1), run(model="org/a", seed=2), run(model="org/b", seed=3)]
+    assert labels(runs) == ["a, seed 1", "a, seed 2", "b"]
+    assert labels([run(model="one/a"), run(model="two/a")]) == ["one/a", "two/a"]
+
+
+def test_goodput_is_counted_by_the_targets() -> None:
+    one = with_targets(run((1, 4)), {"e2e": 1e-3})
+    assert [figures.goodput for figures in one.figures] == [0, 0]
+    easy = with_targets(run((1, 4)), {"e2e": 1e3, "ttft": 1e3})
+    assert [f.goodput for f in easy.figures] == [f.request_rate for f in easy.figures]
+    sheet = dict(drawn([easy], LIGHT))["goodput-vs-concurrency"]
+    assert isinstance(sheet, Sheet)
+    assert "E2E ≤ 16:40" in sheet.subtitle and "TTFT" in sheet.subtitle
+    assert run((1,)).figures[0].goodput is None
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_values_far_apart_are_all_seen() -> None:
+    """On one linear scale the quick run's latencies would lie at the foot."""
+    slow = run_of(fold(stretched(events((1, 2, 4)), 200)), "slow")
+    for name in ("latency-vs-concurrency", "latency-vs-throughput"):
+        sheet = dict(drawn([run((1, 2, 4)), slow], LIGHT))[name]
+        assert isinstance(sheet, Sheet)
+        assert all(axes.get_yscale() == "log" for axes in sheet.figure.axes)
+        alone = dict(drawn([slow], LIGHT))[name]
+        assert isinstance(alone, Sheet)
+        assert all(axes.get_ylim()[0] == 0 for axes in alone.figure.axes)
 
 
 def test_captions_hold_the_facts() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -10,12 +12,15 @@ from matplotlib.axes import Axes
 from llamatop.levels import LevelFigures
 from llamatop.reports.charts.levels import NewSheet, bad
 from llamatop.reports.charts.paper import Sheet, Style
-from llamatop.reports.charts.ticks import extent, from_zero, second_unit
+from llamatop.reports.charts.ticks import apart, extent, from_zero, second_unit
 from llamatop.reports.knee import knee
 from llamatop.reports.runs import Run, labels
 
 _LETTER, _HEIGHT = 0.085, 0.16
 """Inches of a label's letter, and of its height."""
+
+_MOST_PLACES = 200
+"""More than lie on the longest line within a chart; a damaged time may be anywhere."""
 
 Box = tuple[float, float, float, float]
 
@@ -35,6 +40,8 @@ def curve(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     (axes,) = sheet.axes()
     unit, one = second_unit([y for line in points for _, _, y in line])
     _scale(axes, points, one)
+    if len(runs) > 1:
+        apart(axes, [y / one for line in points for _, _, y in line])
     axes.set_xlabel("output tokens per second")
     axes.set_ylabel(f"mean end-to-end latency ({unit})")
     taken: list[Box] = []
@@ -98,13 +105,15 @@ def _label(
 ) -> None:
     """Write the points' concurrency where it covers nothing, the last first; else the ends'."""
     points = [_place(axes, x, y / one) for _, x, y in line]
+    covered = _along(points)
     for (concurrency, x, y), (at_x, at_y) in zip(reversed(line), reversed(points), strict=True):
         if not every and concurrency not in (line[0][0], line[-1][0]):
             continue
         text = str(concurrency)
         for dx, dy in ((0.0, 0.24), (0.0, -0.24), (0.30, 0.0), (-0.30, 0.0)):
             box = _box(at_x + dx, at_y + dy, text)
-            if not any(_touch(box, other) for other in taken) and not _covers(box, points):
+            outside = box[0] < 0 or box[1] < 0
+            if not (outside or any(_touch(box, other) for other in taken) or _covers(box, covered)):
                 taken.append(box)
                 axes.annotate(
                     text, (x, y / one), (dx * 72, dy * 72), textcoords="offset points",
@@ -116,7 +125,17 @@ def _label(
 def _place(axes: Axes, x: float, y: float) -> tuple[float, float]:
     """Inches from the axes' corner."""
     width, height = extent(axes)
-    return x / axes.get_xlim()[1] * width, y / axes.get_ylim()[1] * height
+    right, top = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))
+    return float(right) * width, float(top) * height
+
+
+def _along(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points and places on the lines between them, close enough that no letter slips by."""
+    found = list(points)
+    for (x, y), (to_x, to_y) in pairwise(points):
+        steps = min(max(int(math.hypot(to_x - x, to_y - y) / (_HEIGHT / 2)), 1), _MOST_PLACES)
+        found += [(x + (to_x - x) * i / steps, y + (to_y - y) * i / steps) for i in range(1, steps)]
+    return found
 
 
 def _box(x: float, y: float, text: str) -> Box:

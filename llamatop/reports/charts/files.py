@@ -19,6 +19,7 @@ from llamatop.reports.runs import Run, differences, facts
 CHARTS: dict[str, Callable[[Sequence[Run], NewSheet], Sheet | str]] = {
     "memory-vs-concurrency": memory.memory,
     "throughput-vs-concurrency": levels.throughput,
+    "goodput-vs-concurrency": levels.goodput,
     "latency-vs-concurrency": levels.latency,
     "latency-vs-throughput": curve,
     "run-over-time": timeline,

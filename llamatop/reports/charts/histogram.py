@@ -90,13 +90,23 @@ def _of_levels(run: Run) -> list[tuple[str, Floats]]:
 
 def _of_runs(runs: Sequence[Run]) -> list[tuple[str, Floats]]:
     """Each run at the highest concurrency that all of them ran, else at its own highest."""
-    shared = set.intersection(*({f.concurrency for f in run.figures} for run in runs))
+    shared = set.intersection(*(_with_gaps(run) for run in runs))
     parts = []
     for run, label in zip(runs, labels(runs), strict=True):
-        wanted = max(shared or {f.concurrency for f in run.figures}, default=0)
+        wanted = max(shared or _with_gaps(run), default=0)
         levels = [level for level in run.session.levels.values() if level.concurrency == wanted]
         parts.append((f"{label}, C={wanted}", gaps(levels[-1]) if levels else np.empty(0)))
     return parts
+
+
+def _with_gaps(run: Run) -> set[int]:
+    """The concurrencies at which a request of two tokens completed."""
+    levels = run.session.levels.values()
+    return {
+        level.concurrency
+        for level in levels
+        if any(one.state == "done" and one.tokens > 1 for one in level.requests)
+    }
 
 
 def gaps(level: Level) -> Floats:

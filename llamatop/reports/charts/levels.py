@@ -11,9 +11,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from llamatop.formatting import duration
 from llamatop.levels import LevelFigures
 from llamatop.reports.charts.paper import Sheet, Style
-from llamatop.reports.charts.ticks import concurrency_axis, from_zero, second_unit
+from llamatop.reports.charts.ticks import apart, concurrency_axis, from_zero, second_unit
 from llamatop.reports.runs import Run, labels
 from llamatop.reports.summary import level_summary
 from llamatop.stats import Distribution
@@ -25,6 +26,9 @@ CROSS: dict[str, Any] = {
     "color": "#d6336c", "marker": "x", "linestyle": "none", "markeredgewidth": 2.5,
 }  # fmt: skip
 """A level that went wrong, on light and dark."""
+
+FEW = 4
+"""Runs of which several lines each can be told apart."""
 
 PERCENTILES = ("p50", "p90", "p99")
 
@@ -71,31 +75,80 @@ def mbu(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     )
 
 
+def goodput(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
+    """Requests per second that met every target; of one run beside all that completed."""
+    targets = [run.session.started.config.slo for run in runs if run.session.started]
+    if not any(targets):
+        return "no targets are set; --slo ttft=0.5,tpot=0.05 sets some"
+    sheet = new("Goodput vs concurrency", f"completed requests per second with {_targets(targets)}")
+    lines = []
+    for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
+        name = label if len(runs) > 1 else "within the targets"
+        lines.append(line_of(run, name, sheet.style(place), lambda figures: figures.goodput))
+    if len(runs) == 1:
+        every = line_of(runs[0], "all that completed", sheet.style(1), lambda f: f.request_rate)
+        lines.append(every)
+    if not any(line.points for line in lines):
+        return "not measured"
+    return drawn_sheet(sheet, runs, lines, lambda values: ("requests per second", 1.0))
+
+
+def _targets(targets: Sequence[dict[str, float]]) -> str:
+    """The targets in words, where they are the same in every run."""
+    if any(slo != targets[0] for slo in targets):
+        return "each recording's own targets met"
+    return ", ".join(f"{name.upper()} ≤ {duration(limit)}" for name, limit in targets[0].items())
+
+
 def latency(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """TTFT, TPOT and E2E: their percentiles in three axes."""
     if not any(figures.e2e for run in runs for figures in run.figures):
         return "no request completed"
-    sheet = new("Latency vs concurrency", "percentiles over the completed requests of each level")
+    parts = _parts(runs)
+    what = "medians" if len(parts) == 1 else "percentiles"
+    sheet = new("Latency vs concurrency", f"{what} over the completed requests of each level")
     groups = {name: _percentile_lines(sheet, runs, name) for name in ("ttft", "tpot", "e2e")}
-    for line in groups["e2e"]:
-        _entry(sheet, line)
+    if len(runs) == 1:
+        for line in groups["e2e"]:
+            _entry(sheet, line)
+    else:
+        runs_legend(sheet, runs)
+        for part, line in zip(parts if len(parts) > 1 else (), PERCENTILE_LINES, strict=False):
+            sheet.legend(part, color=sheet.theme.ink, linestyle=line, linewidth=2.0)
     _crosses_entry(sheet, runs)
     for axes, (name, lines) in zip(sheet.axes(1, 3, above=0.2), groups.items(), strict=True):
         unit, one = second_unit([y for line in lines for _, y in line.points])
         plot_lines(axes, runs, lines, one)
+        if len(runs) > 1:
+            apart(axes, [y / one for line in lines for _, y in line.points])
         axes.set_title(f"{name.upper()} ({unit})", fontsize=10.5, color=sheet.theme.ink)
         axes.set_xlabel("concurrency")
     return sheet
 
 
+PERCENTILE_LINES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+
+
+def _parts(runs: Sequence[Run]) -> Sequence[str]:
+    """Percentiles that find room: all three of one run, of many the median only."""
+    return PERCENTILES if len(runs) == 1 else ("p50", "p99") if len(runs) <= FEW else ("p50",)
+
+
+def runs_legend(sheet: Sheet, runs: Sequence[Run]) -> None:
+    """The colour and mark of every run."""
+    for place, label in enumerate(labels(runs)):
+        style = sheet.style(place)
+        sheet.legend(label, color=style.color, marker=style.marker, linestyle="none", markersize=7)
+
+
 def _percentile_lines(sheet: Sheet, runs: Sequence[Run], name: str) -> list[Line]:
-    """A line a percentile: all three of one run, two of each where there are several."""
-    parts = PERCENTILES if len(runs) == 1 else ("p50", "p99")
+    """A line a percentile of each run."""
+    parts = _parts(runs)
     lines = []
     for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
         for number, part in enumerate(parts):
             look = sheet.style(number if len(runs) == 1 else place)
-            style = Style(look.color, ("-", (0, (5, 2)), (0, (1.5, 1.5)))[number], look.marker)
+            style = Style(look.color, PERCENTILE_LINES[number], look.marker)
             value = _part(name, part)
             lines.append(line_of(run, named(label if len(runs) > 1 else "", part), style, value))
     return lines
@@ -137,12 +190,13 @@ def drawn_sheet(
     *,
     limit: Limit | None = None,
     bad_at: Value | None = None,
+    legend: bool = True,
 ) -> Sheet:
-    """The sheet with these lines, its legend, and the limit of what is measured.
+    """The sheet with these lines, their legend unless it is there, and what limits them.
 
     A level that went wrong is marked at `bad_at`, or at the foot.
     """
-    if len(lines) > 1:
+    if len(lines) > 1 and legend:
         for line in lines:
             _entry(sheet, line)
     _crosses_entry(sheet, runs)

@@ -14,6 +14,7 @@ from llamatop.reports.charts.levels import (
     known,
     line_of,
     named,
+    runs_legend,
 )
 from llamatop.reports.charts.paper import Sheet, Style
 from llamatop.reports.charts.ticks import byte_unit
@@ -46,12 +47,22 @@ def predicted(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
         lines.append(line_of(run, named(label, "measured"), style, measured))
     if not any(line.points for line in lines[::2]):
         return "no level has a prediction"
+    if len(runs) > 1:
+        runs_legend(sheet, runs)
+        look = {"color": sheet.theme.ink, "linewidth": 2.0, "marker": "o"}
+        sheet.legend("measured", **look, markersize=6)
+        sheet.legend("predicted", **look, markersize=9, markerfacecolor="none", linestyle=_DOTS)
     limit = _cliff(runs) or _there_is(runs, on_device)
-    return drawn_sheet(sheet, runs, lines, _bytes, limit=limit, bad_at=measured)
+    return drawn_sheet(
+        sheet, runs, lines, _bytes, limit=limit, bad_at=measured, legend=len(runs) == 1
+    )
+
+
+_DOTS = (0, (2, 2))
 
 
 def _dotted(style: Style) -> Style:
-    return Style(style.color, (0, (2, 2)), style.marker)
+    return Style(style.color, _DOTS, style.marker)
 
 
 def _on_device(run: Run) -> bool:

@@ -96,8 +96,8 @@ class Sheet:
 
         `gap` is between rows, `above` over the first one; inches.
         """
-        top = self.height - 0.92 - 0.21 * self._legend_rows() - above
-        bottom = 0.30 + 0.155 * len(self._lines) + 0.42
+        bottom = self._foot()
+        top = bottom + self.room() - above
         left, right, between = 0.82, 0.22, 0.72
         width = (WIDTH - left - right - between * (columns - 1)) / columns
         height = (top - bottom - gap * (rows - 1)) / rows
@@ -111,6 +111,13 @@ class Sheet:
             for row in range(rows)
             for column in range(columns)
         ]
+
+    def room(self) -> float:
+        """Inches between legend and caption; ask when the legend is complete."""
+        return self.height - 0.92 - 0.21 * self._legend_rows() - self._foot()
+
+    def _foot(self) -> float:
+        return 0.30 + 0.155 * len(self._lines) + 0.42
 
     def _one(self, left: float, bottom: float, width: float, height: float) -> Axes:
         box = (left / WIDTH, bottom / self.height, width / WIDTH, height / self.height)

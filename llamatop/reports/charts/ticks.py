@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
+
+from llamatop.formatting import number
 
 _DIGIT = 0.095
 """Inches that a digit of a tick's label takes."""
@@ -72,6 +81,25 @@ def from_zero(axes: Axes, highest: float) -> None:
     axes.set_ylim(0, highest * 1.12 if highest > 0 else 1)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+_FAR = 30
+"""From this ratio of the largest to the smallest value on, some would be lost at the foot."""
+
+
+def apart(axes: Axes, values: Sequence[float]) -> None:
+    """The y axis of values that lie too far apart to stand on one scale: a logarithmic one."""
+    values = [value for value in values if value > 0]
+    if not values or max(values) < _FAR * min(values):
+        return
+    axes.set_yscale("log")
+    axes.set_ylim(min(values) / 1.4, max(values) * 1.6)
+    axes.yaxis.set_major_locator(
+        LogLocator(10, (1, 2, 5) if max(values) < 1e3 * min(values) else (1,))
+    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 1)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_locator(NullLocator())
 
 

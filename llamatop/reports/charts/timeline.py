@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 Trace = tuple[Floats, Floats]
 """Seconds, and a value at each."""
 
+_LOW = 0.8
+"""Inches of a row beside which its name finds no room: it stands above it."""
+
 MOST = 600
 """Points of one line; more cannot be told apart on a slide."""
 
@@ -34,14 +37,25 @@ def timeline(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     if len(runs) > 1:
         for style, label in zip(styles, labels(runs), strict=True):
             sheet.legend(label, color=style.color, linestyle=style.line, linewidth=2.0)
-    panels = sheet.axes(rows=3, gap=0.14)
+    low = sheet.room() / 3 < _LOW
+    panels = sheet.axes(rows=3, gap=0.24 if low else 0.14, above=0.1 if low else 0.0)
     for axes in panels[:2]:
         axes.tick_params(labelbottom=False)
     _rates(panels[0], runs, styles)
     _in_flight(panels[1], runs, styles)
     _memory(panels[2], runs, styles)
     _time_axis(sheet, panels, runs)
+    if low:
+        _named_above(sheet, panels)
     return sheet
+
+
+def _named_above(sheet: Sheet, panels: list[Axes]) -> None:
+    """Beside low axes their names find no room."""
+    for axes in panels:
+        axes.set_title(axes.get_ylabel(), fontsize=8, loc="left", pad=2, color=sheet.theme.ink)
+        axes.set_ylabel("")
+        axes.yaxis.set_major_locator(MaxNLocator(2))
 
 
 def _subtitle(runs: Sequence[Run]) -> str:
@@ -137,7 +151,7 @@ def _time_axis(sheet: Sheet, panels: list[Axes], runs: Sequence[Run]) -> None:
     end = max((_end(run.session) - origin(run, alone)) / SECOND for run in runs)
     for axes in panels:
         axes.set_xlim(0, end * 1.01 if end > 0 else 1)
-        axes.yaxis.set_label_coords(-0.075, 0.5)
+        axes.yaxis.set_label_coords(-0.09, 0.5)
     since = "since the run began" if alone else "since the first level began"
     panels[-1].set_xlabel(f"seconds {since}")
     if alone:

@@ -63,7 +63,8 @@ class StartBody(Widget):
 
     def _keys(self, frame: Frame) -> list[Key]:
         start = self._start
-        return footer_keys(start.in_form, bool(start.listing.search.text), self._replay)
+        searching = bool(start.listing.search.text)
+        return footer_keys(start.in_form, searching, self._replay, len(start.marked))
 
     def compose(self) -> ComposeResult:
         """All parts; the plan decides which are seen."""

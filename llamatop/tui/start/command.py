@@ -42,6 +42,11 @@ def replay_command(path: str) -> list[str]:
     return ["llamatop replay", _quoted(path)]
 
 
+def compare_command(paths: Sequence[str]) -> list[str]:
+    """The command that sets recordings side by side."""
+    return ["llamatop compare", *(_quoted(path) for path in paths), "--tui"]
+
+
 def _slo(targets: dict[str, float]) -> str:
     return ",".join(f"{name}={seconds:g}" for name, seconds in targets.items())
 

@@ -8,9 +8,17 @@ from llamatop.tui.keys import Command
 from llamatop.tui.views.footer import Key
 
 COMMANDS = (
-    Command("enter", "run", "run it", ("enter", "run the chosen model, or replay the recording")),
+    Command(
+        "enter",
+        "run",
+        "run it",
+        ("enter", "run the model, replay the recording, compare the marked"),
+    ),
     Command("", "", "search", ("a-z", "search; or type any Hugging Face id or folder")),
     Command("escape", "back", "back", ("esc", "to the list, clear the search; twice: leave")),
+    Command(
+        "ctrl+t", "mark", "mark", ("space", "mark a recording, to compare it; ctrl t in a search")
+    ),
     Command("tab", "tab(1)", "next", ("tab", "on to the settings and through them; shift: back")),
     Command("shift+tab", "tab(-1)", "previous"),
     Command("up", "move(-1)", "up", ("↑ ↓", "choose a row, or a setting")),
@@ -37,15 +45,30 @@ def bindings() -> list[Binding]:
     ]
 
 
-def footer_keys(in_form: bool, searching: bool, replay: bool) -> list[Key]:
+def footer_keys(in_form: bool, searching: bool, replay: bool, marked: int = 0) -> list[Key]:
     """The keys that work now, most useful first."""
+    if replay:
+        return _recording_keys(searching, marked)
     back = [Key("esc", "list" if in_form else "clear search", "screen.back")]
     return [
-        Key("enter", "replay" if replay else "run", "screen.run"),
+        Key("enter", "run", "screen.run"),
         *(back if in_form or searching else []),
         Key("↑↓", "field" if in_form else "choose", "screen.move(1)"),
         *([Key("←→", "value", "screen.turn(1)")] if in_form else []),
-        *([] if replay else [Key("tab", "next" if in_form else "settings", "screen.tab(1)")]),
+        Key("tab", "next" if in_form else "settings", "screen.tab(1)"),
+        Key("f1", "help", "screen.help"),
+        Key("ctrl q", "leave", "screen.leave"),
+    ]
+
+
+def _recording_keys(searching: bool, marked: int) -> list[Key]:
+    """Those that work on a recording."""
+    back = "clear search" if searching else "unmark"
+    return [
+        Key("enter", f"compare {marked}" if marked > 1 else "replay", "screen.run"),
+        Key("ctrl t" if searching else "space", "mark", "screen.mark"),
+        *([Key("esc", back, "screen.back")] if searching or marked else []),
+        Key("↑↓", "choose", "screen.move(1)"),
         Key("f1", "help", "screen.help"),
         Key("ctrl q", "leave", "screen.leave"),
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from llamatop.formatting import count, size
 from llamatop.reports.models import Choice
 from llamatop.sanitize import one_line
+from llamatop.tui.compare.letters import LETTERS
 from llamatop.tui.lines import Line, Span, clip, fit, left, overlay, right, width_of
 from llamatop.tui.start.edit import Edit
 from llamatop.tui.start.fit import Fit
@@ -118,7 +119,8 @@ def row_line(start: Start, row: Row, width: int, chosen: bool) -> Line:
         case Hint():
             return fit(((" " * _MARK, "text"), (row.text, "faint")), width)
         case Kept():
-            return fit((bar, *_recording(row, start.listing.search.text, columns_of(width))), width)
+            told = _recording(row, start.listing.search.text, columns_of(width))
+            return fit((bar, *_marked(start, row), *told), width)
         case Choice():
             told = _model(row, start.fit(row), start.listing.search.text, columns_of(width))
             return fit((bar, *told), width)
@@ -157,9 +159,16 @@ def _mark(verdict: str, cells: int) -> list[Span]:
     return [("  ", "text"), (f"{sign} ", role), (told, "dim" if role == "good" else role)]
 
 
+def _marked(start: Start, kept: Kept) -> Line:
+    """The letter under which a recording will be compared."""
+    if kept.path not in start.marked:
+        return ((" ", "text"),)
+    return ((LETTERS[start.marked.index(kept.path)], "key.bold"),)
+
+
 def _recording(kept: Kept, query: str, shape: Columns) -> list[Span]:
     when = f"{kept.started:%Y-%m-%d %H:%M}"
-    name = [(" ", "text"), *_name(kept.model, query, shape.name, "text")]
+    name = _name(kept.model, query, shape.name, "text")
     spans: list[Span] = [*name, (" " * shape.parameters, "text")]
     if shape.weights:
         spans.append((right(size(kept.bytes), shape.weights), "dim"))

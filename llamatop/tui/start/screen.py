@@ -37,7 +37,7 @@ _MOVES = frozenset({"home", "end"})
 
 
 class StartScreen(Screen[Chosen | None]):
-    """Dismissed with a config to run, a recording to replay, or None for leaving."""
+    """Dismissed with a config to run, recordings to replay or compare, or None for leaving."""
 
     DEFAULT_CSS = """
     StartScreen { background: $background; overflow: hidden; }
@@ -101,6 +101,8 @@ class StartScreen(Screen[Chosen | None]):
         start = self.start
         if event.key == "question_mark" and not (start.listing.search.text or start.in_form):
             self.action_help()
+        elif event.key == "space" and not start.listing.search.text and start.mark():
+            pass
         elif event.is_printable and event.character:
             start.typed(event.character)
         elif event.key in _MOVES or not start.pressed(event.key):
@@ -161,6 +163,11 @@ class StartScreen(Screen[Chosen | None]):
     def point(self, message: StartSettings.Pointed) -> None:
         """A click on a field."""
         self.start.point_field(message.field)
+        self._body.show()
+
+    def action_mark(self) -> None:
+        """Mark the recording under the cursor, to compare it, or unmark it."""
+        self.start.mark()
         self._body.show()
 
     def action_run(self) -> None:

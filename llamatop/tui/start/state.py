@@ -11,15 +11,16 @@ from msgspec.structs import replace
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.reports.models import Choice
-from llamatop.tui.start.command import replay_command, run_command
+from llamatop.tui.compare.letters import MOST
+from llamatop.tui.start.command import compare_command, replay_command, run_command
 from llamatop.tui.start.cursor import Listing
 from llamatop.tui.start.edit import Edit
 from llamatop.tui.start.fit import Fit, Fits, Machine, estimate
 from llamatop.tui.start.form import NAMES, Form
 from llamatop.tui.start.rows import Item, Kept, model_name
 
-Chosen = RunConfig | Path
-"""A run, or a recording to replay."""
+Chosen = RunConfig | Path | tuple[Path, ...]
+"""A run, a recording to replay, or several to compare."""
 
 LOOKS = ("machine", "models", "recordings")
 """What is looked for after the first paint, in this order."""
@@ -31,6 +32,8 @@ class Start:
     def __init__(self, defaults: RunConfig, fits: Fits | None = None) -> None:
         self.form = Form(defaults)
         self.listing = Listing(defaults.model)
+        self.marked: list[Path] = []
+        """Recordings to compare, the baseline first."""
         self.in_form = False
         """Whether keys go to the form rather than to the list."""
         self.machine: Machine | None = None
@@ -91,6 +94,28 @@ class Start:
         self._follow()
         return edited
 
+    @property
+    def comparing(self) -> bool:
+        """Whether Enter compares what is marked."""
+        return len(self.marked) > 1
+
+    def mark(self) -> bool:
+        """Mark the recording under the cursor, or take its mark away; False on a model."""
+        item = self.selected
+        if not isinstance(item, Kept) or self.in_form:
+            return False
+        told = ""
+        if item.path in self.marked:
+            self.marked.remove(item.path)
+        elif len(self.marked) < MOST:
+            self.marked.append(item.path)
+        else:
+            told = f"{MOST} are marked: more find no room side by side"
+        self.listing.move(1)
+        self._follow()
+        self.told = told or ("mark another recording to compare" if len(self.marked) == 1 else "")
+        return True
+
     def move(self, steps: int) -> None:
         """Up or down, in the list or in the form."""
         self.form.move(steps) if self.in_form else self.listing.move(steps)
@@ -136,6 +161,9 @@ class Start:
         elif self.listing.search.text:
             self.listing.edit(Edit())
             self._follow()
+        elif self.marked:
+            self.marked.clear()
+            self._follow()
         else:
             return False
         return True
@@ -180,6 +208,8 @@ class Start:
     def command(self) -> list[str]:
         """The command line of what Enter does, in parts."""
         item = self.selected
+        if self.comparing and isinstance(item, Kept):
+            return compare_command([str(path) for path in self.marked])
         if isinstance(item, Kept):
             return replay_command(str(item.path))
         if item is None or self.problems():
@@ -190,7 +220,7 @@ class Start:
         """What Enter means; None, and the form at its first problem, where it means nothing."""
         item, problems = self.selected, self.problems()
         if isinstance(item, Kept):
-            return item.path
+            return tuple(self.marked) if self.comparing else item.path
         if item is not None and not problems:
             return self.form.config(model_name(item))
         if problems:

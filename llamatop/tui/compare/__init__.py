@@ -1,0 +1,1 @@
+"""Runs side by side: their histories on one axis of time, and how far their figures are apart."""

@@ -1,0 +1,132 @@
+"""All parts of the compare screen, each at its place of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from textual import events
+from textual.app import ComposeResult
+from textual.geometry import Size
+from textual.layout import Layout
+from textual.widget import Widget
+
+from llamatop.session import Session
+from llamatop.tui.compare import differences, histories, setup
+from llamatop.tui.compare.header import header
+from llamatop.tui.compare.keys import footer_keys
+from llamatop.tui.compare.plan import compare_plan
+from llamatop.tui.compare.state import PANELS, Comparing
+from llamatop.tui.drawn import Drawn
+from llamatop.tui.figures import Figures
+from llamatop.tui.footer import Footer
+from llamatop.tui.frame import Frame
+from llamatop.tui.lines import Line
+from llamatop.tui.palette import Palette
+from llamatop.tui.panels import Panel, Transport
+from llamatop.tui.plan import Box
+from llamatop.tui.plan_layout import PlanLayout
+from llamatop.tui.views.panel import Content, framed
+
+View = Callable[[Comparing, int, int], Content]
+
+
+class CompareHeader(Drawn):
+    """Which runs, and what sets them apart."""
+
+    def __init__(self, palette: Palette, comparing: Comparing) -> None:
+        super().__init__(palette, id="header")
+        self._comparing = comparing
+
+    def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
+        """See `header`."""
+        return header(self._comparing, width, height)
+
+
+class ComparePanel(Drawn):
+    """A framed panel that shows a view of the comparison; a double click maximises it."""
+
+    def __init__(self, palette: Palette, comparing: Comparing, number: int, view: View) -> None:
+        super().__init__(palette, id=PANELS[number - 1])
+        self._comparing, self._number, self._view = comparing, number, view
+
+    def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
+        """The view in its frame."""
+        content = self._view(self._comparing, max(width - 2, 0), max(height - 2, 0))
+        title = PANELS[self._number - 1].capitalize()
+        return framed(self._number, title, content, width, height)
+
+    def on_click(self, event: events.Click) -> None:
+        """A double click maximises, and restores."""
+        if event.chain == 2:
+            self.post_message(Panel.Picked(self.id or ""))
+
+
+class CompareBody(Widget):
+    """Header, set-up, histories, differences, transport bar, footer."""
+
+    DEFAULT_CSS = """
+    CompareBody { width: 100%; height: 100%; background: $background; }
+    """
+
+    def __init__(self, palette: Palette, comparing: Comparing) -> None:
+        super().__init__(id="compare")
+        self._comparing = comparing
+        self._last = Frame(Session(), Figures())
+        self._boxed: dict[str, Box] = {}
+        self._parts: list[Drawn] = [
+            CompareHeader(palette, comparing),
+            ComparePanel(palette, comparing, 1, setup.setup),
+            ComparePanel(palette, comparing, 2, histories.histories),
+            ComparePanel(palette, comparing, 3, differences.differences),
+            Transport(palette, id="transport"),
+            Footer(palette, lambda _: footer_keys(comparing)),
+        ]
+        self._plan_layout = PlanLayout(self._boxes)
+
+    @property
+    def layout(self) -> Layout:
+        """By the plan, whatever the style sheet says."""
+        return self._plan_layout
+
+    def _boxes(self, size: Size) -> dict[str, Box]:
+        comparing = self._comparing
+        wishes = (
+            setup.rows_wished(comparing, max(size.width - 2, 0)) + 2,
+            differences.rows_wished(comparing) + 2,
+        )
+        runs = len(comparing.tapes)
+        return compare_plan(size.width, size.height, runs, wishes, comparing.maximised)
+
+    def compose(self) -> ComposeResult:
+        """All parts; the plan decides which are seen."""
+        yield from self._parts
+
+    def show(self, frame: Frame | None = None) -> None:
+        """Draw what changed; of `frame` only what the screen costs."""
+        cost = self._last.cost if frame is None else frame.cost
+        self._last = replace(self._last, cost=cost, playback=self._comparing.deck.playback)
+        boxes = self._boxes(self.size)
+        if boxes != self._boxed:
+            self._boxed = boxes
+            self._parts[0].refresh(layout=True)  # a child's, so that this widget is arranged anew
+            self.call_after_refresh(self._draw)
+        self._draw()
+
+    def show_cost(self, frame: Frame) -> None:
+        """Draw what the screen costs, where nothing else is new."""
+        self._last = replace(self._last, cost=frame.cost)
+        self._parts[-1].show(self._last)
+
+    def _draw(self) -> None:
+        for part in self._parts:
+            part.show(self._last)
+
+    def repaint(self, palette: Palette) -> None:
+        """The same in other colours."""
+        for part in self._parts:
+            part.repaint(palette)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Draw again as soon as the parts have their new sizes."""
+        self.call_after_refresh(self._draw)

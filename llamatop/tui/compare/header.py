@@ -1,0 +1,88 @@
+"""The two lines at the top: which runs, which level, and what sets them apart in a sentence."""
+
+from __future__ import annotations
+
+from llamatop.reports.runs import short
+from llamatop.tui.compare.judging import FIRST, SIGNS, Row
+from llamatop.tui.compare.state import Comparing
+from llamatop.tui.lines import Line, Span, fitting, line_width, spread
+from llamatop.tui.views.values import TIMES
+
+SAME = "no difference shown"
+
+
+def header(comparing: Comparing, width: int, height: int) -> list[Line]:
+    """The header in one or two rows; the verdict is always there."""
+    verdict = (*_verdict(comparing, width),)
+    return [_what(comparing, width), verdict][-height:] if height else []
+
+
+def _what(comparing: Comparing, width: int) -> Line:
+    end: list[Span] = [*looked_at(comparing), (" ", "text")]
+    start: list[Span] = [(" ", "text"), ("llamatop", "work.bold"), ("  ", "text")]
+    room = width - line_width(start) - line_width(end) - 2
+    return spread([*start, *fitting(_runs(comparing, room), room, "  ")], end, width)
+
+
+def _runs(comparing: Comparing, room: int) -> list[list[Span]]:
+    """Every run's letter and name, each with its share of the room."""
+    names = comparing.names
+    cells = max(room // len(names) - 4, 6)
+    letters = [tape.letter for tape in comparing.tapes]
+    return [
+        [(letter, "key.bold"), (f" {short(name, cells)}", "text")]
+        for letter, name in zip(letters, names, strict=True)
+    ]
+
+
+def looked_at(comparing: Comparing) -> list[Span]:
+    """The level that is looked at, among how many."""
+    count = sum(level is not None for level in comparing.levels)
+    if not count:
+        return [("no level in common", "warn")]
+    if comparing.level is None:
+        return [(f"all {count} levels", "text.bold")]
+    told: list[Span] = [(f"{TIMES}{comparing.level}", "text.bold")]
+    place = comparing.levels.index(comparing.level)
+    return told if count == 1 else [*told, (f" level {place} of {count}", "dim")]
+
+
+def _verdict(comparing: Comparing, width: int) -> list[Span]:
+    """What is different, throughput first; in full where there is one run to tell of."""
+    others = range(len(comparing.judged))
+    shown = [comparing.focus] if comparing.focus is not None else others
+    parts = [_told(comparing, other, len(shown) == 1) for other in shown]
+    return [(" ", "text"), *fitting([part for parts_ in parts for part in parts_], width - 2, "  ")]
+
+
+def _told(comparing: Comparing, other: int, full: bool) -> list[list[Span]]:
+    letter = comparing.tapes[other + 1].letter
+    lead: list[Span] = [(letter, "key.bold"), (" ", "text")]
+    if comparing.judged[other] is None:
+        why = comparing.problem or "computing…"
+        return [[*lead, (why, "bad" if comparing.problem else "dim")]]
+    rows = comparing.rows(other)
+    if not rows:
+        return [[*lead, ("nothing to compare here", "warn")]]
+    apart = [row for row in rows if row.verdict != SAME]
+    if not full:
+        first = next((row for row in rows if row.figure == FIRST), None)
+        return [[*lead, *(_short(first) if first else [])]]
+    if not apart:
+        return [[*lead, (SAME, "text")]]
+    befores = ["", *(row.verdict for row in apart)]
+    told = [_worded(row, before) for row, before in zip(apart, befores, strict=False)]
+    return [[*lead, *told[0]], *told[1:]]
+
+
+def _short(row: Row) -> list[Span]:
+    sign, role = SIGNS[row.verdict]
+    told = f"{row.change} tok/s" if row.verdict != SAME else SAME
+    return [(f"{sign} ", role), (told, role)]
+
+
+def _worded(row: Row, before: str) -> list[Span]:
+    """A difference; its verdict where that of the one before was another."""
+    _, role = SIGNS[row.verdict]
+    word: list[Span] = [(f"{row.verdict} ", f"{role}.bold")] if row.verdict != before else []
+    return [*word, (f"{row.figure} ", "dim"), (row.change, "text")]

@@ -1,0 +1,77 @@
+"""The keys of the compare screen: bindings, help and footer are made from this one table."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+
+from llamatop.tui.compare.state import Comparing
+from llamatop.tui.keys import Command
+from llamatop.tui.views.footer import Key
+
+COMMANDS = (
+    Command("space", "toggle_pause", "play or pause", ("space", "play all together, or pause")),
+    Command(
+        "right",
+        "skip(5)",
+        "on",
+        ("← →", "back or on by 5 s, a twentieth at most; shift: a fifth of it"),
+    ),
+    Command("left", "skip(-5)", "back"),
+    Command("shift+right", "skip(1)", "on a little"),
+    Command("shift+left", "skip(-1)", "back a little"),
+    Command("home", "ends(-1)", "to the start", ("home end", "to the start, to the end")),
+    Command("end", "ends(1)", "to the end"),
+    Command("plus,equals_sign", "faster(1)", "play faster", ("+ -", "play faster or slower")),
+    Command("minus", "faster(-1)", "play slower"),
+    Command("n", "to_mark(1)", "next mark", ("n N", "to the next or previous level or failure")),
+    Command("N", "to_mark(-1)", "previous mark"),
+    Command("l", "level(1)", "next level", ("l L", "the next or previous level, or all of them")),
+    Command("L", "level(-1)", "previous level"),
+    Command("tab", "other(1)", "next run", ("tab", "one run against A in full, the next, or all")),
+    Command("shift+tab", "other(-1)", "previous run"),
+    Command("up,k", "scroll(-1)", "up a row", ("↑ ↓", "up or down a row; also k and j")),
+    Command("down,j", "scroll(1)", "down a row"),
+    Command("pageup", "scroll(-10)", "up", ("pg up dn", "ten rows up or down")),
+    Command("pagedown", "scroll(10)", "down"),
+    Command("1", "maximise('set-up')", "set-up alone", ("1 2 3", "one panel alone")),
+    Command("2", "maximise('histories')", "histories alone"),
+    Command("3", "maximise('differences')", "differences alone"),
+    Command("t", "theme", "next theme", ("t", "the next theme")),
+    Command("escape", "back", "back", ("esc", "all panels, all runs; then back to the list")),
+    Command("m", "close", "the list", ("m", "back to the list of models and recordings")),
+    Command("question_mark,f1", "help", "all keys", ("?", "this page")),
+    Command("q", "leave", "quit", ("q", "quit")),
+)
+
+
+def bindings() -> list[Binding]:
+    """Textual's bindings."""
+    return [Binding(c.keys, c.action, c.told, show=False) for c in COMMANDS]
+
+
+def bound() -> frozenset[str]:
+    """Every key that has a meaning here."""
+    return frozenset(key for command in COMMANDS for key in command.keys.split(","))
+
+
+def footer_keys(comparing: Comparing) -> list[Key]:
+    """The keys that work now, most useful first."""
+    keys = [
+        Key("q", "quit", "screen.leave"),
+        Key("?", "help", "screen.help"),
+        Key("space", "pause" if comparing.deck.playing else "play", "screen.toggle_pause"),
+        Key("←→", "seek", "screen.skip(5)"),
+        Key("+-", "speed", "screen.faster(1)"),
+    ]
+    if len(comparing.levels) > 1:
+        keys.append(Key("l", "level", "screen.level(1)"))
+    if not comparing.pair:
+        keys.append(Key("tab", "run", "screen.other(1)"))
+    panel = comparing.maximised or "differences"
+    return [
+        *keys,
+        Key("1-3", "restore" if comparing.maximised else "panel", f"screen.maximise('{panel}')"),
+        Key("n", "next mark", "screen.to_mark(1)"),
+        Key("esc", "back", "screen.back"),
+        Key("t", "theme", "screen.theme"),
+    ]
