@@ -13,7 +13,7 @@ install: .venv/ready    ## make .venv with everything in it
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "llamatop needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,quantize]'
 	@touch $@
 
 run: install     ## watch the bundled model answer four requests at once

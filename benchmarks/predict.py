@@ -12,7 +12,7 @@ import argparse
 import itertools
 import time
 
-from llamatop.config import RunConfig, checked
+from llamatop.config import QUANTIZE, RunConfig, checked
 from llamatop.formatting import size
 from llamatop.levels import level_figures
 from llamatop.live import LiveRun
@@ -37,12 +37,12 @@ def main() -> None:
     """Run all combinations and print a row for each level."""
     args = _arguments()
     print(
-        f"{'model':<38} {'dtype':<9} {'engine':<10} {'C':>4} {'prompt':>6} "
+        f"{'model':<38} {'dtype':<14} {'engine':<10} {'C':>4} {'prompt':>6} "
         f"{'predicted':>10} {'measured':>10} {'error':>7}"
     )
     errors = []
-    for model, dtype, engine, prompt in itertools.product(
-        args.models, args.dtypes, args.engines, args.prompt_toks
+    for model, dtype, engine, prompt, how in itertools.product(
+        args.models, args.dtypes, args.engines, args.prompt_toks, args.quantize
     ):
         config = checked(
             RunConfig(
@@ -55,6 +55,7 @@ def main() -> None:
                 gen_toks=args.gen_toks,
                 requests=args.requests,
                 text=False,
+                quantize=how,
             )
         )
         errors += _rows(config, predict_levels(config), measured(config))
@@ -83,7 +84,7 @@ def _rows(config: RunConfig, predictions: list[Prediction], peaks: list[int | No
         error = prediction.peak_bytes / peak - 1 if peak else None
         errors += [error] if error is not None else []
         print(
-            f"{config.model[-38:]:<38} {config.dtype:<9} {config.engine:<10} {level:>4} "
+            f"{config.model[-38:]:<38} {_format(config):<14} {config.engine:<10} {level:>4} "
             f"{config.prompt_toks:>6} {size(prediction.peak_bytes):>10} {size(peak):>10} "
             f"{'' if error is None else f'{error:+.1%}':>7}",
             flush=True,
@@ -91,10 +92,15 @@ def _rows(config: RunConfig, predictions: list[Prediction], peaks: list[int | No
     return errors
 
 
+def _format(config: RunConfig) -> str:
+    return config.dtype if config.quantize == "none" else f"{config.quantize} {config.dtype}"
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--dtypes", nargs="+", default=["bfloat16"])
+    parser.add_argument("--quantize", nargs="+", default=["none"], choices=QUANTIZE)
     parser.add_argument("--engines", nargs="+", default=["batch"])
     parser.add_argument("--concurrency", nargs="+", type=int, default=[1, 4, 16])
     parser.add_argument("--prompt-toks", nargs="+", type=int, default=[64, 1024])

@@ -16,12 +16,14 @@ MAX_CONCURRENCY = 4096
 Weights = Literal["auto", "random"]
 EngineName = Literal["auto", "continuous", "batch", "threads", "scripted"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
+QuantizeName = Literal["none", "int8", "int4"]
 
 SLO_NAMES = ("ttft", "tpot", "e2e")
 """Latencies that may have a target."""
 
 ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "scripted")
 DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
+QUANTIZE: tuple[QuantizeName, ...] = ("none", "int8", "int4")
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A file of prompts (see `prompt_file`); None: made up, of the lengths asked for."""
     memory: int | None = None
     """Bytes that the engine process may take on a CPU; None: all there is."""
+    quantize: QuantizeName = "none"
+    """Bits of the weights of linear layers, quantised when they are loaded."""
 
     @property
     def varied(self) -> bool:
@@ -121,6 +125,8 @@ def checked(config: RunConfig) -> RunConfig:
         raise InputError(f"--rate {config.rate:g}: must be more than 0 requests a second")
     if config.max_time is not None and not config.max_time > 0:
         raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds")
+    if config.quantize != "none" and config.engine == "scripted":
+        raise InputError(f"--quantize {config.quantize}: --engine scripted has no weights")
     if config.until_ci is not None:
         _check_until_ci(config, config.until_ci)
     return config

@@ -114,6 +114,9 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     """Threads of one operation on the CPU."""
     versions: dict[str, str] = {}
     """Of the libraries that generate."""
+    quantization: str = ""
+    """How its matrices are stored, where not in `dtype`: `int8`, `int4`, or a checkpoint's own
+    method; empty: they are not quantised."""
     memory_limit: int | None = None
     """Bytes to which the engine process limits itself, so that it meets its end alone."""
 

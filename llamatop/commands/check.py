@@ -52,6 +52,8 @@ def _parser() -> Parser:
     add("--gen-toks", type=int, default=32, metavar="N", help="tokens out (32)")
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
     add("--device", default="auto", help="auto, cpu, cuda")
+    add("--quantize", choices=("none", "int8", "int4"), default="none",
+        help="weights of linear layers in 8 or 4 bits")  # fmt: skip
     add("--memory", metavar="SIZE", help="of another machine: 24GB")
     add("--device-name", metavar="NAME", help='another device: "RTX 4090"')
     add("--json", action="store_true", help="one JSON object on stdout")
@@ -71,6 +73,7 @@ def _config(args: argparse.Namespace, model: str) -> RunConfig:
             prompt_toks=args.prompt_toks,
             gen_toks=args.gen_toks,
             dtype=args.dtype,
+            quantize=args.quantize,
         )
     )
 
@@ -96,7 +99,9 @@ def _object(one: Check) -> dict[str, Any]:
         "parameters": one.trace.parameters,
         "active_parameters": one.trace.active_parameters,
         "dtype": one.trace.dtype,
+        "quantization": one.trace.quantization or None,
         "weights_bytes": one.trace.weights_bytes,
+        "stored_bytes": one.trace.stored_bytes,
         "kv_bytes_per_token": one.trace.kv_bytes_per_token,
         "device": one.place.device,
         "device_name": one.place.name or None,
@@ -128,11 +133,12 @@ def text(one: Check) -> str:
 
     trace, place = one.trace, one.place
     active = trace.active_parameters
+    stored = " ".join(filter(None, (trace.quantization, trace.dtype)))
     of_which = "" if active == trace.parameters else f", {count(active)} of them for each token"
     lines = [
         f"{one.config.model}: {one.verdict}",
         f"  {count(trace.parameters)} parameters{of_which}; {size(trace.weights_bytes)} "
-        f"in {trace.dtype}; {size(trace.kv_bytes_per_token)} of cache for each token",
+        f"in {stored}; {size(trace.kv_bytes_per_token)} of cache for each token",
         f"  {place.name or place.device}, {size(place.available_bytes)} available; "
         f"engine {one.engine}; {one.config.prompt_toks} tokens in, {one.config.gen_toks} out",
         f"  {'concurrency':>11} {'peak memory':>12} {'':<5} {'decode at most':>16} "

@@ -71,6 +71,8 @@ def _run_parser() -> Parser:
         help='from a JSONL file, a line as {"prompt": "...", "output_tokens": 64}')  # fmt: skip
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    add("--quantize", choices=("none", "int8", "int4"), default="none",
+        help="weights of linear layers in 8 or 4 bits, by bitsandbytes")  # fmt: skip
     add("--seed", type=int, default=0, help="the run can be repeated (0)")
     add("--out", metavar="FILE", help="the recording (recordings/<time>-<model>.parquet)")
     add("--no-save", action="store_true", help="the UI: record nothing")
@@ -185,5 +187,6 @@ def _config(args: argparse.Namespace) -> RunConfig:
             seed=args.seed,
             text=args.record_text or not args.record,
             memory=parse_size(args.memory) if args.memory else None,
+            quantize=args.quantize,
         )
     )

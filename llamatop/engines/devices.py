@@ -70,8 +70,13 @@ def pick_dtype(wanted: str, stored: torch.dtype, device: torch.device) -> torch.
 
 def cpu_has_bfloat16() -> bool:
     """The processor multiplies bfloat16 itself: AVX512-BF16, AMX, or Arm's BF16."""
+    return cpu_has(*_BF16_FLAGS)
+
+
+def cpu_has(*flags: str) -> bool:
+    """Whether the processor has any of these, as Linux names them."""
     words = _cpu_lines("flags") + _cpu_lines("Features")
-    return bool(_BF16_FLAGS & set(words[0].split())) if words else False
+    return not set(flags).isdisjoint(words[0].split()) if words else False
 
 
 def settle(device: torch.device) -> None:

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
+from transformers.initialization import no_init_weights
 from transformers.utils import logging
 
 from llamatop.config import RunConfig
-from llamatop.engines import architecture, devices, weight_files
+from llamatop.engines import architecture, devices, quantize, weight_files
 from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Detokenizer, EngineMemoryError, Progress
 from llamatop.engines.detokenize import make_detokenizer
 from llamatop.engines.devices import Place
 from llamatop.engines.given import given_prompts
 from llamatop.engines.prompts import Prompts
-from llamatop.engines.random_weights import random_model, weight_bytes
+from llamatop.engines.random_weights import random_model, random_quantized, weight_bytes
 from llamatop.engines.resolve import Source
 from llamatop.engines.tokenizer import load_tokenizer
 from llamatop.errors import InputError
@@ -57,7 +59,9 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
     tokenizer = load_tokenizer(source.folder)
     given = given_prompts(config, source, tokenizer)
     try:
-        model = _weights(source, layout, place, config.seed, progress)
+        model = _weights(config, source, layout, place, progress)
+        if config.quantize != "none":
+            quantize.settle(model, device)
     except devices.MEMORY_ERRORS as error:
         if devices.is_memory_error(error):
             raise EngineMemoryError(f"no memory left for the weights: {error}") from error
@@ -71,18 +75,23 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
         device=device,
         prompts=prompts,
         detokenizer=make_detokenizer(tokenizer),
-        facts=_facts(source, layout, model, place),
+        facts=_facts(config, source, layout, model, place),
     )
 
 
-def _weights(source: Source, layout: Layout, place: Place, seed: int, progress: Progress) -> Any:
-    if source.folder is None:
+def _weights(
+    config: RunConfig, source: Source, layout: Layout, place: Place, progress: Progress
+) -> Any:
+    how, seed = config.quantize, config.seed
+    if source.folder is None and how == "none":
         return random_model(layout, place, seed, progress)
+    if source.folder is None:
+        return random_quantized(layout, place, how, seed, progress)
     total = sum(file.stat().st_size for file in weight_files.check(source.folder))
     progress("weights", 0, total)
     hook = logging.set_tqdm_hook(lambda _, args, kwargs: _Told(args, kwargs, total, progress))
     try:
-        return _trained(source, layout, place)
+        return _trained(source, layout, place, _quantized(config, layout, place))
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         if devices.is_memory_error(error):
             raise
@@ -92,7 +101,18 @@ def _weights(source: Source, layout: Layout, place: Place, seed: int, progress: 
         logging.set_tqdm_hook(hook)
 
 
-def _trained(source: Source, layout: Layout, place: Place) -> Any:
+def _quantized(config: RunConfig, layout: Layout, place: Place) -> dict[str, Any]:
+    """What transformers is told to quantise; nothing where nothing is asked for."""
+    if config.quantize == "none":
+        return {}
+    with no_init_weights(), torch.device("meta"):
+        model = layout.kind._from_config(layout.config, dtype=place.dtype)
+    chosen = quantize.matrices(model, config.quantize)
+    kept = quantize.skipped(model, chosen)
+    return {"quantization_config": quantize.settings(config.quantize, place.dtype, kept)}
+
+
+def _trained(source: Source, layout: Layout, place: Place, more: dict[str, Any]) -> Any:
     """The checkpoint's model; ValueError if it lacks a weight, which would be left random."""
     model, found = layout.kind.from_pretrained(
         source.folder,
@@ -103,6 +123,7 @@ def _trained(source: Source, layout: Layout, place: Place) -> Any:
         trust_remote_code=False,
         use_safetensors=True,
         output_loading_info=True,
+        **more,
     )
     if missing := sorted(found["missing_keys"]):
         raise ValueError(f"{len(missing)} of its weights are missing, such as {missing[0]}")
@@ -139,7 +160,9 @@ def _generation_config(checkpoint: Any) -> Any:
     return transformers.GenerationConfig(**kept, eos_token_id=None, pad_token_id=None)
 
 
-def _facts(source: Source, layout: Layout, model: Any, place: Place) -> ModelLoaded:
+def _facts(
+    config: RunConfig, source: Source, layout: Layout, model: Any, place: Place
+) -> ModelLoaded:
     return ModelLoaded(
         time=0,
         engine="",
@@ -148,11 +171,20 @@ def _facts(source: Source, layout: Layout, model: Any, place: Place) -> ModelLoa
         device_name=devices.name_of(place.device),
         dtype=str(place.dtype).removeprefix("torch."),
         weights="random" if source.folder is None else "trained",
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=sum(quantize.parameter_count(part) for part in model.parameters()),
         weights_bytes=weight_bytes(model),
         layers=layout.layers,
         whole_layers=layout.whole_layers,
         context=source.context,
         threads=torch.get_num_threads(),
-        versions={"torch": str(torch.__version__), "transformers": transformers.__version__},
+        versions=_versions(config),
+        quantization="" if config.quantize == "none" else config.quantize,
     )
+
+
+def _versions(config: RunConfig) -> dict[str, str]:
+    """Of the libraries that generate."""
+    used = {"torch": str(torch.__version__), "transformers": transformers.__version__}
+    if config.quantize != "none":
+        used[quantize.LIBRARY] = version(quantize.LIBRARY)
+    return used

@@ -9,12 +9,14 @@ actively any more, which halves the speed of continuous batching.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 from llamatop.config import RunConfig
 from llamatop.engines.base import Engine, Progress
 from llamatop.engines.resolve import resolve
+from llamatop.errors import InputError
 
 _QUIET = {
     "DISABLE_SAFETENSORS_CONVERSION": "1",
@@ -35,6 +37,7 @@ def load_engine(config: RunConfig, progress: Progress) -> Engine:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    _check_library(config)
     source = resolve(config, progress)
     progress("imports", 0, None)
     loading = importlib.import_module("llamatop.engines.loading")
@@ -43,3 +46,12 @@ def load_engine(config: RunConfig, progress: Progress) -> Engine:
         loaded = apart.submit(loading.load, config, source, progress).result()
     engine: Engine = engines.make_engine(config, loaded)
     return engine
+
+
+def _check_library(config: RunConfig) -> None:
+    """Raise InputError if what quantises is wanted and not installed."""
+    if config.quantize != "none" and importlib.util.find_spec("bitsandbytes") is None:
+        raise InputError(
+            f"--quantize {config.quantize}: needs bitsandbytes; "
+            "install it with pip install 'llamatop[quantize]'"
+        )

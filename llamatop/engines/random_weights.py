@@ -7,12 +7,15 @@ configuration comes from.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 from transformers.initialization import no_init_weights
 
+from llamatop.config import QuantizeName
+from llamatop.engines import quantize
 from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Progress
 from llamatop.engines.devices import Place
@@ -35,24 +38,83 @@ def random_model(layout: Layout, place: Place, seed: int, progress: Progress) ->
     return model.eval()
 
 
-def fill(model: nn.Module, seed: int, std: float, progress: Progress) -> None:
-    """Give every parameter a value: matrices noise of deviation `std`, the rest a neutral one."""
-    total = weight_bytes(model)
+def random_quantized(
+    layout: Layout, place: Place, how: QuantizeName, seed: int, progress: Progress
+) -> Any:
+    """The same, quantised matrix by matrix as they are made.
+
+    Made on the CPU, where only what was written takes memory, then moved.
+    """
+    with no_init_weights(), torch.device("cpu"), _linear_on_meta():
+        made = layout.kind._from_config(layout.config, dtype=place.dtype)
+    made.tie_weights()
+    chosen = quantize.matrices(made, how)
+    quantize.replace(made, how, place.dtype, quantize.skipped(made, chosen))
+    std = float(getattr(layout.text, "initializer_range", None) or 0.02)
+    fill(made, seed, std, progress, place)
+    return made.eval().to(place.device)
+
+
+@contextmanager
+def _linear_on_meta() -> Iterator[None]:
+    """Weights of linear modules get a shape but no memory."""
+    before = nn.Module.register_parameter
+
+    def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is not None and name == "weight" and isinstance(module, nn.Linear):
+            parameter = nn.Parameter(parameter.to("meta"), requires_grad=False)
+        before(module, name, parameter)
+
+    nn.Module.register_parameter = register
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = before
+
+
+def fill(
+    model: nn.Module, seed: int, std: float, progress: Progress, place: Place | None = None
+) -> None:
+    """Give every parameter a value: matrices noise of deviation `std`, the rest a neutral one.
+
+    Those on meta are made as `place` says, and quantised where the module is for that.
+    """
+    parameters = list(_parameters(model))
+    total = sum(parameter.numel() for _, _, parameter in parameters)
+    size = weight_bytes(model) / max(total, 1)
     done = told = 0
     tiles: dict[torch.dtype, torch.Tensor] = {}
-    for module, name, parameter in _parameters(model):
-        if parameter.dtype not in tiles:
-            tiles[parameter.dtype] = _tile(parameter, seed, std)
-        _set(module, name, parameter, tiles[parameter.dtype])
-        done += parameter.nbytes
-        if done - told >= REPORT_BYTES or done == total:
-            progress("weights", done, total)
+    for module, name, parameter in parameters:
+        real = parameter if place is None else _made(parameter, place)
+        if real.dtype not in tiles:
+            tiles[real.dtype] = _tile(real, seed, std)
+        _set(module, name, real, tiles[real.dtype])
+        if place is not None and real is not parameter:
+            _put(module, name, real, place)
+        done += parameter.numel()
+        if done - told >= REPORT_BYTES // 2 or done == total:
+            progress("weights", round(done * size), round(total * size))
             told = done
 
 
+def _made(parameter: nn.Parameter, place: Place) -> nn.Parameter:
+    """The parameter, or one with memory where it has none."""
+    if parameter.device.type != "meta":
+        return parameter
+    return nn.Parameter(torch.empty(parameter.shape, dtype=place.dtype), requires_grad=False)
+
+
+def _put(module: nn.Module, name: str, real: nn.Parameter, place: Place) -> None:
+    """Put it into the module, in fewer bits if it is the module's weight and made for that."""
+    if name == "weight" and quantize.is_quantized(module):
+        real = quantize.quantize(module.weight, real.data, place.device)
+    setattr(module, name, real)
+
+
 def weight_bytes(model: nn.Module) -> int:
-    """Bytes of all parameters, tied ones once."""
-    return sum(parameter.nbytes for parameter in model.parameters())
+    """Bytes of all parameters, tied ones once, and of the scales of quantised ones."""
+    scales = sum(quantize.scale_bytes(module) for module in model.modules())
+    return int(sum(parameter.nbytes for parameter in model.parameters())) + scales
 
 
 def _parameters(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Parameter]]:

@@ -50,6 +50,7 @@ def resolve(config: RunConfig, progress: Progress) -> Source:
     source = _architecture(config.model) if config.weights == "random" else None
     source = source or _whole(config.model, progress)
     check_context(config, source)
+    check_quantize(config, source)
     return source
 
 
@@ -71,6 +72,17 @@ def check_context(config: RunConfig, source: Source) -> None:
         raise InputError(
             f"--prompt-toks {config.prompt_toks} and --gen-toks {config.gen_toks} make {asked} "
             f"tokens: {config.model} takes at most {source.context}"
+        )
+
+
+def check_quantize(config: RunConfig, source: Source) -> None:
+    """Raise InputError if `--quantize` is asked for what is quantised already."""
+    known = source.architecture.get("quantization_config")
+    if config.quantize != "none" and isinstance(known, dict):
+        method = known.get("quant_method", "by a method of its own")
+        raise InputError(
+            f"--quantize {config.quantize}: {config.model} is quantised already ({method}); "
+            "leave it out"
         )
 
 

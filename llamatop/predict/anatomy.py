@@ -36,20 +36,21 @@ class Anatomy:
     def active(self) -> int:
         """Those that one token uses."""
         idle = 1 - self.experts_per_token / self.experts if self.experts else 0.0
-        return self._language - round(_count(self._expert_weights) * idle)
+        return _count(self._language) - round(_count(self._expert_weights) * idle)
 
     @cached_property
-    def chosen_experts(self) -> int:
-        """In experts of which each token reads only those that it chose; 0 where all are read."""
-        return _count(self._expert_weights) if self._reads_chosen else 0
+    def chosen_experts(self) -> list[torch.Tensor]:
+        """Weights of experts of which each token reads those that it chose; [] if it reads all."""
+        return self._expert_weights if self._reads_chosen else []
 
     @cached_property
-    def read_always(self) -> int:
+    def read_always(self) -> list[torch.Tensor]:
         """Those that every decode step reads: all but what it looks up, sees with or chooses."""
         tables = [module for module in self.decoder.modules() if isinstance(module, nn.Embedding)]
         tied = None if self.head is None else self.head.weight
-        looked_up = sum(table.weight.numel() for table in tables if table.weight is not tied)
-        return int(self._language - looked_up - self.chosen_experts)
+        passed = {id(table.weight) for table in tables if table.weight is not tied}
+        passed |= {id(parameter) for parameter in self.chosen_experts}
+        return [parameter for parameter in self._language if id(parameter) not in passed]
 
     @cached_property
     def experts(self) -> int:
@@ -110,12 +111,12 @@ class Anatomy:
         return len(self.kinds)
 
     @cached_property
-    def _language(self) -> int:
-        """Of decoder and head, tied ones once."""
+    def _language(self) -> list[torch.Tensor]:
+        """Those of decoder and head, tied ones once."""
         parts = list(self.decoder.parameters())
         if self.head is not None:
             parts += list(self.head.parameters())
-        return _count({id(p): p for p in parts}.values())
+        return list({id(p): p for p in parts}.values())
 
     @cached_property
     def _expert_modules(self) -> list[Any]:

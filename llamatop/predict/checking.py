@@ -127,8 +127,15 @@ def _is_hopeless(config: RunConfig, place: Place) -> bool:
     """The weights of a known model alone are too many: nothing else need be looked for."""
     known = find(config.model)
     return (
-        known is not None and config.layers is None and known.parameters * 2 > place.available_bytes
+        known is not None
+        and config.layers is None
+        and known.parameters * _least_width(config) > place.available_bytes
     )
+
+
+def _least_width(config: RunConfig) -> float:
+    """Bytes that a weight takes at least."""
+    return {"none": 2.0, "int8": 1.0, "int4": 0.5}[config.quantize]
 
 
 def _shapes(config: RunConfig, engine: str, device: str, few: bool) -> set[Shape]:
@@ -191,7 +198,11 @@ def _advice(found: Check, least: int) -> list[str]:
     wanted = max(found.config.concurrency)
     if 0 < found.max_concurrency < wanted:
         advice.append(f"at most {found.max_concurrency} requests at once")
-    if found.trace.dtype == "float32" and found.verdict == "does not fit":
+    if (
+        found.trace.dtype == "float32"
+        and not found.trace.quantization
+        and found.verdict == "does not fit"
+    ):
         half = found.trace.weights_bytes / 2
         if least - half <= found.place.available_bytes:
             advice.append(f"--dtype bfloat16, which halves the weights to {size(half)}")

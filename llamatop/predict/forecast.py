@@ -33,6 +33,8 @@ def trace_model(config: RunConfig, device: str, shapes: Iterable[Shape]) -> Trac
             config.dtype,
             device,
             tuple(sorted(set(shapes))),
+            quantize=config.quantize,
+            checkpoint=config.weights != "random",
             runtime=device == "cpu",
         ),
         Trace,

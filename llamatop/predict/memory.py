@@ -107,7 +107,8 @@ def predict(trace: Trace, engine: str, device: str, shape: Shape) -> Prediction:
 
 def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
     parts = {
-        "weights": trace.weights_bytes,
+        "weights": trace.weights_bytes - trace.scales_bytes,
+        "scales": trace.scales_bytes,
         "kv cache": peak.cache,
         "activations": peak.total - peak.cache - peak.logits,
         "logits": peak.logits,

@@ -17,6 +17,7 @@ from transformers import masking_utils
 from transformers.initialization import no_init_weights
 
 from llamatop.engines.architecture import Layout
+from llamatop.predict import kernels
 from llamatop.predict.anatomy import layer_list
 from llamatop.predict.forward import Forward, Tally, Total
 from llamatop.predict.storages import LiveStorages
@@ -47,6 +48,10 @@ class Tracer:
             model.tie_weights()
         self._model = model.eval()
         self._layers = layer_list(model.get_decoder(), layout.layers)
+
+    def quantize(self, kernel: kernels.Kernel) -> None:
+        """Let the layers' matrices be computed with as that kernel does."""
+        kernels.stand_in(self._layers, kernel)
 
     def peak(self, shape: Shape) -> Peak:
         """The peaks of generating that shape."""

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from llamatop.config import QuantizeName
+
 
 class Shape(NamedTuple):
     """Requests in one forward, tokens of each prompt, tokens generated for each."""
@@ -32,6 +34,9 @@ class Ask(msgspec.Struct, frozen=True):
     device: str = "cpu"
     """`cpu`, `cuda` or `mps`: where it would run; it need not be here."""
     shapes: tuple[Shape, ...] = ()
+    quantize: QuantizeName = "none"
+    checkpoint: bool = False
+    """Its trained weights would be loaded: what its config says of their bits counts."""
     runtime: bool = False
     """Also tell what the libraries take of this machine's memory."""
 
@@ -81,6 +86,12 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     peaks: tuple[Peak, ...]
     score_heads: int = 0
     """Heads of a layer whose scores attention writes out whole; 0: it fuses them."""
+    quantization: str = ""
+    """How its matrices are stored, where not in `dtype`; empty: they are not quantised."""
+    stored_bytes: int | None = None
+    """Of a quantised checkpoint as it is stored; more in memory where it is unpacked."""
+    scales_bytes: int = 0
+    """Of `weights_bytes`, the scales and zeros of quantised ones."""
     runtime_bytes: int | None = None
     """Resident size of a process that has imported what an engine imports."""
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,12 +18,15 @@ import torch
 from transformers.initialization import no_init_weights
 from transformers.utils import logging
 
-from llamatop.engines import architecture, devices
+from llamatop.config import QuantizeName
+from llamatop.engines import architecture, devices, quantize
 from llamatop.engines.resolve import Source
 from llamatop.errors import InputError
 from llamatop.hardware.memory import resident_bytes
+from llamatop.predict import checkpoint, kernels, stored
 from llamatop.predict.anatomy import Anatomy
 from llamatop.predict.passes import Tracer
+from llamatop.predict.stored import Stored
 from llamatop.predict.traced import Answer, Ask, LayerKind, Refusal, Trace
 
 KV_TOKENS = 16
@@ -50,18 +55,21 @@ def trace(ask: Ask) -> Trace:
     with no_init_weights(), torch.device("meta"):
         model = layout.kind._from_config(layout.config, dtype=dtype)
     model.tie_weights()
-    runtime = _runtime_bytes() if ask.runtime else None
+    disk = _checkpoint(ask, model)
+    kept = stored.made(model, ask.quantize, ask.device) if disk is None else _held(disk, ask.device)
+    runtime = _runtime_bytes(ask.quantize) if ask.runtime else None
     anatomy = Anatomy(model, layout.text)
     prefix = min(anatomy.prefix, layout.layers)
     tracer = Tracer(architecture.read(source, prefix), anatomy.kinds, dtype, ask.device)
-    size = dtype.itemsize
+    if kept.sizes:
+        tracer.quantize(kernels.of(ask.quantize, ask.device))
     return Trace(
         dtype=str(dtype).removeprefix("torch."),
         parameters=anatomy.parameters,
         active_parameters=anatomy.active,
-        weights_bytes=sum(p.nbytes for p in model.parameters()),
-        read_bytes=anatomy.read_always * size,
-        expert_bytes=anatomy.chosen_experts * size,
+        weights_bytes=kept.bytes_of(model.parameters()),
+        read_bytes=kept.bytes_of(anatomy.read_always),
+        expert_bytes=kept.bytes_of(anatomy.chosen_experts),
         experts=anatomy.experts,
         experts_per_token=anatomy.experts_per_token,
         attention_width=anatomy.attention_width,
@@ -69,8 +77,34 @@ def trace(ask: Ask) -> Trace:
         kinds=_kinds(anatomy.kinds, tracer.cached(KV_TOKENS)),
         peaks=tuple(tracer.peak(shape) for shape in ask.shapes),
         score_heads=_score_heads(model, layout.text),
+        quantization=kept.method,
+        stored_bytes=None if disk is None else disk.bytes_of(model.parameters()),
+        scales_bytes=kept.scales_of(model.parameters()),
         runtime_bytes=runtime,
     )
+
+
+def _checkpoint(ask: Ask, model: Any) -> Stored | None:
+    """How its weights are stored, where they are a quantised checkpoint's; else None."""
+    settings = ask.architecture.get("quantization_config") if ask.checkpoint else None
+    if not isinstance(settings, dict):
+        return None
+    try:
+        return checkpoint.read(settings, model, ask.device)
+    except InputError as problem:
+        raise InputError(f"--model {ask.model}: {problem}") from None
+    except (TypeError, ValueError, AttributeError, re.error) as problem:
+        reason = " ".join(str(problem).split())
+        raise InputError(
+            f"--model {ask.model}: its quantization_config is not usable: {reason}"
+        ) from problem
+
+
+def _held(disk: Stored, device: str) -> Stored:
+    """The same in memory."""
+    if checkpoint.unpacks(disk.method, device):
+        return Stored(f"{disk.method}, unpacked")
+    return disk
 
 
 def _dtype(ask: Ask, stored: torch.dtype) -> torch.dtype:
@@ -86,9 +120,12 @@ def _score_heads(model: Any, text: Any) -> int:
     return int(text.num_attention_heads) if eager else 0
 
 
-def _runtime_bytes() -> int | None:
+def _runtime_bytes(how: QuantizeName) -> int | None:
     """What this process takes when it has imported what an engine's has."""
     importlib.import_module("llamatop.engines.torch_engines")
+    if how != "none":
+        with suppress(ImportError):
+            importlib.import_module(quantize.LIBRARY)
     return resident_bytes()
 
 

@@ -201,6 +201,7 @@ def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
         *lengths_options(config),
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
+        ("--quantize", config.quantize, plain.quantize),
     ]
     words = ["llamatop", "--record"]
     for name, value, default in options:

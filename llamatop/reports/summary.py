@@ -28,6 +28,7 @@ def summary(session: Session, recording: str | None) -> dict[str, Any]:
         "engine": model.engine if model else None,
         "device": model.device if model else None,
         "dtype": model.dtype if model else None,
+        "quantization": (model.quantization or None) if model else None,
         "parameters": model.parameters if model else None,
         "recording": recording,
         "complete": session.ended is not None,
@@ -219,6 +220,7 @@ def headline(session: Session) -> str:
         f"engine {model.engine}" + (f" ({model.engine_reason})" if model.engine_reason else ""),
         model.device_name or model.device,
         model.dtype,
+        *([model.quantization] if model.quantization else []),
     ]
     if model.layers is not None and model.whole_layers not in (None, model.layers):
         parts.insert(1, f"a slice: {model.layers} of {model.whole_layers} layers")

@@ -7,6 +7,8 @@ import pytest
 
 from .conftest import Llamatop
 
+GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}'
+
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -37,10 +39,22 @@ from .conftest import Llamatop
         (["--model", "empty"], "config.json"),
         (["--prompt-toks", "100000"], "100000"),
         (["--device", "cuda:7"], "cuda:7"),
+        (["--quantize", "int3"], "int3"),
+        (["--quantize", "int8", "--engine", "scripted"], "--engine scripted has no weights"),
+        (
+            ["--quantize", "int4", "--model", "./gptq", "--weights", "random"],
+            "quantised already (gptq)",
+        ),
+        (
+            ["--quantize", "int8", "--model", "openai/gpt-oss-20b", "--weights", "random"],
+            "quantised already (mxfp4)",
+        ),
     ],
 )
 def test_bad_settings(llamatop: Llamatop, arguments: list[str], said: str) -> None:
     (llamatop.folder / "empty").mkdir()
+    (llamatop.folder / "gptq").mkdir()
+    (llamatop.folder / "gptq" / "config.json").write_text(GPTQ)
     (llamatop.folder / "good.jsonl").write_text('"What sets the pace of decoding?"\n')
     (llamatop.folder / "bad.jsonl").write_text('"fine"\n{"prompt": 1}\n')
     done = llamatop("--record", "--out", "out/run.parquet", *arguments)

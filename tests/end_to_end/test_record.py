@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from llamatop.events import ModelLoaded
 from llamatop.lengths import Lengths
 from llamatop.recording.reader import open_recording
 from llamatop.replay import fold
@@ -48,6 +49,29 @@ def test_the_bundled_model_on_each_engine(llamatop: Llamatop, engine: str) -> No
     assert memory["host_bytes"] > memory["baseline_bytes"] > 100_000_000
     replayed = llamatop("replay", "run.parquet", "--json")
     assert (replayed.code, replayed.out) == (0, done.out)
+
+
+@pytest.mark.parametrize("how", ["int8", "int4"])
+def test_quantised_weights(llamatop: Llamatop, how: str) -> None:
+    pytest.importorskip("bitsandbytes")
+    done = llamatop("--record", "--model", "demo", "--quantize", how, "--dtype", "float32",
+                    "--concurrency", "1", "2", *TINY, "--json", "--out", "run.parquet")  # fmt: skip
+    assert done.code == 0, done.err
+    assert_exact(done.json, 16, 8)
+    assert (done.json["quantization"], done.json["dtype"]) == (how, "float32")
+    assert all(level["predicted_memory"]["host_bytes"] for level in done.json["levels"])
+    replayed = llamatop("replay", "run.parquet", "--json")
+    assert (replayed.code, replayed.out) == (0, done.out)
+    again = llamatop("recommend", "run.parquet")
+    assert f"--quantize {how}" in again.out
+    plain = llamatop("check", "--model", "demo", "--dtype", "float32", "--json").json["models"][0]
+    fewer = llamatop("check", "--model", "demo", "--dtype", "float32", "--quantize", how, "--json")
+    model = fewer.json["models"][0]
+    assert model["weights_bytes"] < plain["weights_bytes"]
+    assert (model["parameters"], model["quantization"]) == (plain["parameters"], how)
+    loaded = next(event for event in open_recording(str(llamatop.folder / "run.parquet")).events
+                  if isinstance(event, ModelLoaded))  # fmt: skip
+    assert loaded.weights_bytes == model["weights_bytes"]
 
 
 def test_recorded_read_and_folded_it_is_the_session(llamatop: Llamatop) -> None:

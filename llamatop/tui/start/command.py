@@ -26,6 +26,7 @@ def run_command(config: RunConfig) -> list[str]:
         ("--engine", config.engine, plain.engine),
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
+        ("--quantize", config.quantize, plain.quantize),
         ("--rate", config.rate, None),
         ("--max-time", config.max_time, None),
         ("--until-ci", config.until_ci, None),

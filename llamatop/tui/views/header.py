@@ -60,7 +60,7 @@ def _facts(frame: Frame) -> list[list[Span]]:
         name,
         _words(" ".join(part for part in (size, weights) if part and part != model.engine)),
         _words(f"{model.engine} engine"),
-        _words(dtype),
+        _words(" ".join(part for part in (model.quantization, dtype) if part)),
         _words(clip(device, 36)),
         _words(f"{model.threads} threads" if model.threads and model.device == "cpu" else ""),
         _words(f"{one_line(config.prompt_spelling)} in {config.gen_spelling} out"),

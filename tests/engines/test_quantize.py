@@ -1,0 +1,108 @@
+"""Weights in fewer bits: really smaller, really computed with, the same from a folder."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from llamatop.config import RunConfig
+from llamatop.engines import models, quantize
+from llamatop.engines.loading import Loaded, load
+from llamatop.engines.resolve import resolve
+from llamatop.engines.torch_engines import make_engine
+from llamatop.errors import InputError
+from llamatop.predict.traced import Ask
+from llamatop.predict.tracer import trace
+
+from .conftest import OUTPUT, TINY, Served, load_tiny, silent, tiny_run, write_config
+
+pytest.importorskip("bitsandbytes")
+
+ERROR = {"int8": 0.08, "int4": 0.5}
+"""Of the scores of a model whose weights are noise, which none of its layers smooths."""
+
+
+def scores(loaded: Loaded) -> torch.Tensor:
+    ids = torch.arange(3, 40)[None]
+    with torch.no_grad():
+        return loaded.model(ids).logits.float()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("how", ["int8", "int4"])
+def test_random_weights_are_smaller_and_near_the_same(
+    tiny_folder: Path, tiny: Loaded, how: Any, dtype: Any
+) -> None:
+    found = load_tiny(tiny_folder, quantize=how, dtype=dtype)
+    told = trace(Ask("tiny", TINY, dtype=dtype, quantize=how))
+    plain = trace(Ask("tiny", TINY, dtype=dtype))
+    assert found.facts.weights_bytes == told.weights_bytes < plain.weights_bytes
+    assert found.facts.parameters == told.parameters == plain.parameters
+    assert (found.facts.quantization, found.facts.dtype) == (how, dtype)
+    assert found.facts.versions["bitsandbytes"]
+    reference = scores(tiny)
+    assert (scores(found) - reference).norm() < ERROR[how] * reference.norm()
+
+
+@pytest.mark.parametrize("how", ["int8", "int4"])
+def test_a_folder_gives_the_same_as_its_weights_in_memory(
+    tiny_folder: Path, tiny: Loaded, tmp_path: Path, how: Any
+) -> None:
+    tiny.model.save_pretrained(tmp_path)
+    config = RunConfig(model=str(tmp_path), device="cpu", quantize=how)
+    found = load(config, resolve(config, silent), silent)
+    assert found.facts.weights == "trained"
+    assert torch.equal(scores(found), scores(load_tiny(tiny_folder, quantize=how)))
+
+
+def test_bytes_by_hand() -> None:
+    layer = 64 * 64 * 2 + 32 * 64 * 2 + 128 * 64 * 3
+    rest = 4 * (512 * 64 + 5 * 64)
+    eight = trace(Ask("tiny", TINY, dtype="float32", quantize="int8"))
+    assert eight.scales_bytes == 2 * 4 * (2 * 64 + 2 * 32 + 2 * 128 + 64)
+    assert eight.weights_bytes == rest + 2 * layer + eight.scales_bytes
+    four = trace(Ask("tiny", TINY, dtype="float32", quantize="int4"))
+    assert four.scales_bytes == 2 * layer // 64 * (2 if quantize.packs("cpu") else 4)
+    assert four.weights_bytes == rest + 2 * layer // 2 + four.scales_bytes
+    assert four.read_bytes == four.weights_bytes  # the tied table is the head
+
+
+@pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
+def test_each_engine_runs_it(tiny_folder: Path, engine: Any) -> None:
+    config = tiny_run(tiny_folder, quantize="int8", engine=engine)
+    loaded = load(config, resolve(config, silent), silent)
+    served = Served(make_engine(config, loaded), requests=3, concurrency=2).end()
+    assert served.error is None
+    assert list(served.tokens.values()) == [OUTPUT] * 3
+
+
+def test_matrices_that_no_kernel_takes_stay(tmp_path: Path) -> None:
+    folder = write_config(tmp_path / "odd", hidden_size=80, intermediate_size=96)
+    found = load_tiny(folder, quantize="int4")
+    kept = [m for m in found.model.modules() if isinstance(m, torch.nn.Linear)]
+    assert any(quantize.is_quantized(m) for m in kept) is False
+    assert scores(found).isfinite().all()
+
+
+def test_stacked_experts_are_refused() -> None:
+    experts = {**TINY, "model_type": "qwen3_moe", "architectures": ["Qwen3MoeForCausalLM"],
+               "head_dim": 16, "num_experts": 8, "num_experts_per_tok": 2,
+               "moe_intermediate_size": 48, "decoder_sparse_step": 1}  # fmt: skip
+    with pytest.raises(InputError, match="experts stacked in 3-D"):
+        trace(Ask("experts", experts, quantize="int4"))
+
+
+def test_without_the_library_it_is_told_in_one_line(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'llamatop\[quantize\]'") as told:
+        models.load_engine(tiny_run(tiny_folder, quantize="int8"), silent)
+    assert "\n" not in str(told.value)
+
+
+def test_what_is_quantised_already_is_refused(tmp_path: Path) -> None:
+    folder = write_config(tmp_path / "four", quantization_config={"quant_method": "gptq"})
+    with pytest.raises(InputError, match="quantised already"):
+        resolve(tiny_run(folder, quantize="int8"), silent)
