@@ -90,7 +90,7 @@ def half_way(run_events):
     ("more", "word"),
     [
         ([], "loading"),
-        ([loaded()], "ready"),
+        ([loaded()], "getting ready"),
         ([loaded(), LevelStarted(2, 0, 4, 8)], "warm-up"),
         ([loaded(), LevelStarted(2, 0, 4, 8), RequestQueued(3, 0, 0, 8, 8)], "running"),
         ([loaded(), LevelStarted(2, 0, 4, 1), RequestQueued(3, 0, 0, 8, 8)], "draining"),
