@@ -19,9 +19,13 @@ from llamatop.tui.lines import (
     spread,
 )
 from llamatop.tui.views.state import end_of_memory, loss_of, place_of, progress_of, state_of
+from llamatop.tui.views.told import reasons_of
 from llamatop.tui.views.values import cores
 
 _NAME = 40
+
+_USUAL = frozenset(["sw_power_cap"])
+"""What a busy accelerator meets every day: told in its panel and in the events, not here."""
 
 
 def header(frame: Frame, width: int, height: int) -> list[Line]:
@@ -141,16 +145,31 @@ def _trouble(frame: Frame, width: int) -> list[Span]:
 
 
 def _others(frame: Frame, room: int) -> list[Span]:
-    """What other processes take of the cores that the engine wants, while it is notable."""
-    percent = frame.figures.log().neighbours.percent
-    if percent is None or frame.session.ended is not None:
+    """What takes from the run while it runs, in the longest words that fit."""
+    if frame.session.ended is not None:
+        return []
+    fits = (words for words in _warnings(frame) if len(words) + 3 <= room)
+    found = next(fits, "")
+    return [(found, "warn"), ("   ", "text")] if found else []
+
+
+def _warnings(frame: Frame) -> list[str]:
+    """The same warning in fewer and fewer words: a device too hot, else busy neighbours."""
+    log = frame.figures.log()
+    hot = {id: set(slow.reasons) - _USUAL for id, slow in sorted(log.slowdowns.items())}
+    for device, reasons in hot.items():
+        if reasons:
+            why = reasons_of(tuple(reasons))[0]
+            return [f"gpu {device} is slowed down by {why}", f"gpu {device} slow: {why}"]
+    percent = log.neighbours.percent
+    if percent is None:
         return []
     taken = cores(percent)
-    short = f"others {percent:.0f} %"
-    for words in (f"other processes take {taken}", f"others take {taken}", short):
-        if len(words) + 3 <= room:
-            return [(words, "warn"), ("   ", "text")]
-    return []
+    return [
+        f"other processes take {taken}",
+        f"others take {taken}",
+        f"others {percent:.0f} %",
+    ]
 
 
 def _flight(frame: Frame) -> list[Span]:

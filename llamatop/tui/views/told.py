@@ -25,11 +25,11 @@ from llamatop.tui.views.values import TIMES, cores, rate, span
 _ENDS = {"ok": "finished", "oom": "out of memory"}
 
 _REASONS = {
-    "sw_power_cap": "its power cap",
-    "hw_slowdown": "the hardware",
-    "sw_thermal_slowdown": "heat",
     "hw_thermal_slowdown": "heat",
-    "hw_power_brake_slowdown": "the power brake",
+    "sw_thermal_slowdown": "heat",
+    "hw_power_brake_slowdown": "power brake",
+    "hw_slowdown": "hardware",
+    "sw_power_cap": "power cap",
 }
 
 Said = tuple[str, str, str]
@@ -100,8 +100,9 @@ def _episode(story: Story, episode: Episode) -> Said:
 
 
 def reasons_of(reasons: tuple[str, ...]) -> list[str]:
-    """What slows a device, in words."""
-    return list(dict.fromkeys(_REASONS.get(reason, reason) for reason in reasons))
+    """What slows a device, in words; the worst first."""
+    known = [word for reason, word in _REASONS.items() if reason in reasons]
+    return list(dict.fromkeys([*known, *(one_line(r) for r in reasons if r not in _REASONS)]))
 
 
 def _end(frame: Frame, event: RunEnded) -> Said:
