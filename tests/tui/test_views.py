@@ -641,3 +641,16 @@ def test_the_header_states_where_memory_ended():
     line = header(framed_session(session), 80, 2)[1]
     assert plain(line).strip().startswith("✓ finished  4 at once work, 8 do not")
     assert not [role for _, role in line if role.startswith("bad")]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_header_counts_what_failed(width, run_events):
+    line = header(framed_session(fold(run_events)), width, 2)[1]
+    assert "24/24 requests  3 failed" in plain(line)
+    assert ("  3 failed", "bad") in line
+    assert line_width(line) == width
+    fine = fold(until(run_events, 3))
+    assert "failed" not in plain(header(framed_session(fine), width, 2)[1])
+    fine.levels[0].requests[0].state = "failed"
+    fine.levels[0].forgotten = 9
+    assert "1 of the newest failed" in plain(header(framed_session(fine), 120, 2)[1])

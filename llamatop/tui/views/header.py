@@ -113,14 +113,17 @@ def _doing(frame: Frame, width: int) -> Line:
     start += [("  ", "text"), *join([_sweep(frame), _trouble(frame, width)])]
     end = [*_flight(frame), (" ", "text")]
     share, words = progress_of(session)
-    free = width - line_width(start) - line_width(end) - len(words) - 4
+    failed = _failed(frame)
+    free = width - line_width(start) - line_width(end) - len(words) - line_width(failed) - 4
     end = [*(_others(frame, free) or _others(frame, free + len(words) + 2)), *end]
-    room = width - line_width(start) - line_width(end) - line_width([(words, "")]) - 6
+    taken = line_width(start) + line_width(end) + len(words) + line_width(failed)
+    room = width - taken - 6
     if words and room >= -4 and session.lost is None and session.refused is None:
         if share is not None and room >= 6:
             done, rest = bar(share, min(room, 32))
             start += [("  ", "text"), (done, "work"), (rest, "faint")]
         start += [("  ", "text"), (words, "dim")]
+    start += failed if taken - len(words) <= width else []
     return fit(spread(start, end, width), width)
 
 
@@ -142,6 +145,14 @@ def _trouble(frame: Frame, width: int) -> list[Span]:
     if session.lost is not None:
         return [(clip(one_line(loss_of(session.lost)), width), "text")]
     return []
+
+
+def _failed(frame: Frame) -> list[Span]:
+    """How many requests of the level failed, where one did."""
+    level, failed = frame.session.level, frame.figures.failed()
+    if level is None or not failed:
+        return []
+    return [(f"  {failed:,} {'of the newest ' if level.forgotten else ''}failed", "bad")]
 
 
 def _others(frame: Frame, room: int) -> list[Span]:
