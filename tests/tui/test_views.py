@@ -654,3 +654,17 @@ def test_the_header_counts_what_failed(width, run_events):
     fine.levels[0].requests[0].state = "failed"
     fine.levels[0].forgotten = 9
     assert "1 of the newest failed" in plain(header(framed_session(fine), 120, 2)[1])
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ([EngineLost(5 * SECOND, -6, "it broke")], "engine lost: it broke (SIGABRT)"),
+        ([RunEnded(5 * SECOND, "stopped")], "the run ended before the model was loaded"),
+    ],
+)
+def test_a_load_that_came_to_nothing_does_not_go_on(ends, words):
+    told = text_of(throughput(framed_session(fold([*loading_events(), *ends])), 70, 8).lines)
+    assert words in told
+    assert "left" not in told
+    assert "━" not in told
