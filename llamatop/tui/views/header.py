@@ -66,9 +66,15 @@ def _facts(frame: Frame) -> list[list[Span]]:
         _words(f"{model.engine} engine"),
         _words(dtype),
         _words(clip(device, 36)),
-        _words(f"{model.threads} threads" if model.threads and model.device == "cpu" else ""),
+        _words(_threads(model.threads) if model.device == "cpu" else ""),
         _words(f"{one_line(config.prompt_spelling)} in {config.gen_spelling} out"),
     ]
+
+
+def _threads(threads: int | None) -> str:
+    if not threads:
+        return ""
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def _short(model: str) -> str:

@@ -57,7 +57,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
         case LevelEnded():
             return _level_end(frame, story.what)
         case RequestFailed():
-            return "✗", "bad", _failed(story, story.what)
+            sought = _sought(frame, story.what)
+            return "✗", "key" if sought else "bad", _failed(story, story.what)
         case EngineLost():
             return "✗", "bad", f"engine lost: {loss_of(story.what)}"
         case ModelRefused(error=error):
@@ -76,6 +77,15 @@ def _machine(frame: Frame, host: HostFacts) -> str:
     if host.memory_bytes is not None:
         parts.append(size(host.memory_bytes))
     return "  ".join([*parts, f"llamatop {started.version}" if started else ""])
+
+
+def _sought(frame: Frame, failure: RequestFailed) -> bool:
+    """Whether it failed where memory ended, and that was looked for."""
+    session = frame.session
+    request = session.requests.get(failure.request)
+    level = session.levels.get(request.level) if request is not None else None
+    looked = session.started is not None and session.started.config.until_oom
+    return looked and level is not None and level.outcome == "oom"
 
 
 def _failed(story: Story, newest: RequestFailed) -> str:
