@@ -43,6 +43,10 @@ def test_every_string_of_an_event() -> None:
     assert clean_event(RequestFailed(1, 2, "\x1bc")) == RequestFailed(1, 2, "␛c")
     device = DeviceSampled(1, 0, "GPU\x1b[2J", temperature=3.0)
     assert clean_event(device) == DeviceSampled(1, 0, "GPU␛[2J", temperature=3.0)
+    slow = DeviceSampled(1, 0, "GPU", throttle=("sw\x1b[2J", "hot"))
+    assert clean_event(slow).throttle == ("sw␛[2J", "hot")
+    fine = DeviceSampled(1, 0, "GPU", throttle=("sw_power_cap",))
+    assert clean_event(fine) is fine
     model = ModelLoaded(
         0,
         engine="x",

@@ -127,8 +127,8 @@ def _fits(config: RunConfig) -> bool:
 
 
 def _endless(args: argparse.Namespace, levels: int) -> bool:
-    """Whether nothing but the person ends the run."""
-    open_ended = args.requests is None and args.until_ci is None
+    """Whether nothing but the person ends the run; a search comes to its end by itself."""
+    open_ended = args.requests is None and args.until_ci is None and not args.until_oom
     return not args.record and open_ended and levels == 1
 
 
@@ -162,7 +162,8 @@ def _config(args: argparse.Namespace) -> RunConfig:
     longest = _longest_output(args.prompts, gen)
     if args.prompts is not None and gen_lengths is None:
         gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
-    levels = tuple(args.concurrency or ((1,) if args.record else (4,)))
+    from_one = args.record or args.until_oom
+    levels = tuple(args.concurrency or ((1,) if from_one else (4,)))
     return checked(
         RunConfig(
             model=args.model or "demo",

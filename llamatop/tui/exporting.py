@@ -25,7 +25,8 @@ async def export(app: App[None], launcher: Launcher | None, session: Session) ->
         told = one_line(f"nothing was exported: {error}")
         app.notify(told, severity="warning", markup=False)
     else:
-        app.notify(f"{files} files in {folder.absolute()}", title="exported", markup=False)
+        what = "1 file" if files == 1 else f"{files} files"
+        app.notify(f"{what} in {folder.absolute()}", title="exported", markup=False)
 
 
 def _save(launcher: Launcher | None, folder: Path, picture: str, session: Session) -> int:

@@ -204,6 +204,11 @@ def finished_requests(session: Session, level: Level) -> int:
     return level.forgotten + len(level.requests) - flying
 
 
+def failed_requests(level: Level | None) -> int:
+    """Measured requests of a level that failed, of those remembered."""
+    return sum(request.state == "failed" for request in level.requests) if level else 0
+
+
 def newest_first(session: Session, most: int) -> list[Request]:
     """Requests that have ended, the latest to arrive first, at most so many."""
     ended = (r for r in reversed(session.requests.values()) if r.ended is not None)
@@ -235,6 +240,12 @@ class Figures:
             self._peak = (0, None)
             self._tokens = (0, 0)
             self._log = Log()
+
+    def failed(self) -> int:
+        """Measured requests of the newest level that failed, of those remembered."""
+        session, level = self.session, self.session.level
+        key = (level.id if level else None, session.untold + len(session.notable))
+        return self._once("failed", key, lambda: failed_requests(level))
 
     def log(self) -> Log:
         """What happened until now."""

@@ -112,7 +112,12 @@ COMMANDS = (
         "o", "order", "sort by the next column", ("o O", "sort by the next column; turn round")
     ),
     Command("O", "reverse", "turn the order round"),
-    Command("1", "maximise('throughput')", "throughput alone", ("1 - 5", "one panel alone")),
+    Command(
+        "1",
+        "maximise('throughput')",
+        "throughput alone",
+        ("1 - 5", "one panel alone; events alone scroll by these keys"),
+    ),
     Command("2", "maximise('latency')", "latency alone"),
     Command("3", "maximise('memory')", "memory alone"),
     Command("4", "maximise('requests')", "requests alone"),

@@ -98,7 +98,7 @@ def run(requests: int = 8, tokens: int = 16) -> list[Event]:
         RequestFailed(3 * SECOND, requests, "no memory"),
         RequestQueued(3 * SECOND, requests + 1, 0, 128, 4),
         RequestCancelled(3 * SECOND, requests + 1),
-        DeviceSampled(3 * SECOND, 0, "a gpu", utilization=12.5),
+        DeviceSampled(3 * SECOND, 0, "a gpu", utilization=12.5, throttle=("sw_power_cap",)),
         DeviceAllocated(3 * SECOND, 0, 5, 6),
         AdmissionPaused(3 * SECOND, True),
         LevelEnded(4 * SECOND, 0, "ok", 1000),

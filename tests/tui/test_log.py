@@ -356,6 +356,15 @@ def test_an_end_of_memory_that_was_looked_for_is_the_answer():
     assert any("out of memory" in row for row in rows)
 
 
+def test_requests_that_failed_where_memory_ended_are_the_answer_too():
+    session = until_oom((1, "ok"), (2, "oom"))
+    session.apply(RequestQueued(1, 0, 1, 8, 8))
+    session.apply(RequestFailed(2, 0, "CUDA out of memory"))
+    assert ("✗ ", "key") in events(frame_of(session), 100, 20).lines[-1]
+    session.levels[1].outcome = "failed"
+    assert ("✗ ", "bad") in events(frame_of(session), 100, 20).lines[-1]
+
+
 def test_an_end_that_was_not_looked_for_or_nothing_that_works_is_a_failure():
     frame = frame_of(until_oom((1, "oom")))
     assert told(frame)[-1].endswith("■ out of memory")

@@ -298,6 +298,11 @@ def test_the_command_line_asks_for_the_very_same_run(config):
     assert _config(_run_parser().parse_args(arguments)) == config
 
 
+def test_a_search_for_the_end_of_memory_begins_at_one_and_ends():
+    config = _config(_run_parser().parse_args(["--model", "demo", "--until-oom"]))
+    assert (config.concurrency, config.endless, config.until_oom) == ((1,), False, True)
+
+
 def test_an_endless_run_is_what_the_command_line_does_anyway():
     command = " ".join(run_command(DEFAULTS))
     assert command == "llamatop --model demo --concurrency 4 --prompt-toks 128 --gen-toks 200"

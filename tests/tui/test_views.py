@@ -90,7 +90,7 @@ def half_way(run_events):
     ("more", "word"),
     [
         ([], "loading"),
-        ([loaded()], "ready"),
+        ([loaded()], "getting ready"),
         ([loaded(), LevelStarted(2, 0, 4, 8)], "warm-up"),
         ([loaded(), LevelStarted(2, 0, 4, 8), RequestQueued(3, 0, 0, 8, 8)], "running"),
         ([loaded(), LevelStarted(2, 0, 4, 1), RequestQueued(3, 0, 0, 8, 8)], "draining"),
@@ -498,10 +498,51 @@ def test_a_device_that_slows_down_says_why():
     slow = on_a_gpu(throttle=("sw_power_cap", "hw_thermal_slowdown", "sw_thermal_slowdown"))
     lines = memory(framed_session(fold(slow)), 110, 8).lines
     warned = [text for line in lines for text, role in line if role == "warn"]
-    assert warned == [" slowed by its power cap and heat"]
+    assert warned == ["▲ heat +1"]
     for free in ((), None):
         lines = memory(framed_session(fold(on_a_gpu(throttle=free))), 110, 8).lines
         assert not [text for line in lines for text, role in line if role == "warn"]
+
+
+def eight_gpus() -> Session:
+    told = [started(), loaded(device="cuda:3", device_name="a GPU"), *on_a_gpu()[2:5]]
+    for device in range(8):
+        used = (20 + device) * 1_000_000_000
+        told.append(DeviceSampled(SECOND, device, "a GPU", used, 80_000_000_000, 90.0, 300.0, 50.0))
+    hot = DeviceSampled(SECOND, 3, "a GPU", 23_000_000_000, 80_000_000_000, 10.0, 300.0, 91.0)
+    told.append(msgspec.structs.replace(hot, throttle=("hw_thermal_slowdown",)))
+    return fold([*told, Tick(2 * SECOND)])
+
+
+@pytest.mark.parametrize("size", [(70, 6), (118, 6)])
+def test_many_accelerators_share_a_row_where_there_is_little_room(size):
+    rows = [plain(line) for line in memory(framed_session(eight_gpus()), *size).lines]
+    assert rows[1].startswith(" 8 gpus   188 GB of 640 GB  29 %    80 % 2400 W  91 °C")
+    assert "▲ 1 slowed down" in rows[1] or size[0] < 80
+    assert "gpu 3" in "".join(rows[3:]), "the chart is of the one on which the model runs"
+
+
+def test_each_accelerator_has_its_row_where_there_is_room():
+    rows = [plain(line) for line in memory(framed_session(eight_gpus()), 118, 13).lines]
+    assert [row[:6] for row in rows[1:9]] == [f" gpu {device}" for device in range(8)]
+    assert "predicted" in rows[4]
+    assert "▲ heat" in rows[4]
+
+
+@pytest.mark.parametrize("width", [70, 80, 120, 200])
+def test_the_header_warns_of_a_hot_device_and_not_of_its_power_cap(width):
+    line = header(framed_session(eight_gpus()), width, 2)[1]
+    (warned,) = [text for text, role in line if role == "warn"]
+    assert "gpu 3" in warned
+    assert "heat" in warned
+    capped = fold(on_a_gpu(throttle=("sw_power_cap",)))
+    assert "slow" not in plain(header(framed_session(capped), width, 2)[1])
+
+
+def test_what_one_accelerator_does_not_tell_is_no_sum():
+    session = eight_gpus()
+    session.apply(DeviceSampled(2 * SECOND, 5, "lost"))
+    assert plain(memory(framed_session(session), 70, 6).lines[1]).startswith(" 8 gpus N/A")
 
 
 def crowded() -> Session:
@@ -600,3 +641,30 @@ def test_the_header_states_where_memory_ended():
     line = header(framed_session(session), 80, 2)[1]
     assert plain(line).strip().startswith("✓ finished  4 at once work, 8 do not")
     assert not [role for _, role in line if role.startswith("bad")]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_header_counts_what_failed(width, run_events):
+    line = header(framed_session(fold(run_events)), width, 2)[1]
+    assert "24/24 requests  3 failed" in plain(line)
+    assert ("  3 failed", "bad") in line
+    assert line_width(line) == width
+    fine = fold(until(run_events, 3))
+    assert "failed" not in plain(header(framed_session(fine), width, 2)[1])
+    fine.levels[0].requests[0].state = "failed"
+    fine.levels[0].forgotten = 9
+    assert "1 of the newest failed" in plain(header(framed_session(fine), 120, 2)[1])
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ([EngineLost(5 * SECOND, -6, "it broke")], "engine lost: it broke (SIGABRT)"),
+        ([RunEnded(5 * SECOND, "stopped")], "the run ended before the model was loaded"),
+    ],
+)
+def test_a_load_that_came_to_nothing_does_not_go_on(ends, words):
+    told = text_of(throughput(framed_session(fold([*loading_events(), *ends])), 70, 8).lines)
+    assert words in told
+    assert "left" not in told
+    assert "━" not in told

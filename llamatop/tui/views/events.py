@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import lru_cache
 from itertools import chain
 
 from llamatop.clock import SECOND
@@ -82,8 +83,14 @@ def _lines(frame: Frame, story: Story, width: int) -> list[Line]:
     room = max(width - _TIME, 0)
     rows = [shortened(text, room)]
     if frame.choices.maximised == "events" and room > 8:
-        rows = [clip(row, room) for row in textwrap.wrap(text, room)] or [""]
+        rows = _wrapped(text, room)
     words = "text" if role != "dim" else "dim"
     head = f"{clock(story.time / SECOND):>7} "
     first: Line = ((head, "dim"), (f"{sign} ", role), (rows[0], words))
     return [first, *(((" " * _TIME, "dim"), (row, words)) for row in rows[1:])]
+
+
+@lru_cache(maxsize=256)
+def _wrapped(text: str, width: int) -> list[str]:
+    """Whole words where they fit."""
+    return [clip(row, width) for row in textwrap.wrap(text, width)] or [""]

@@ -19,9 +19,13 @@ from llamatop.tui.lines import (
     spread,
 )
 from llamatop.tui.views.state import end_of_memory, loss_of, place_of, progress_of, state_of
+from llamatop.tui.views.told import reasons_of
 from llamatop.tui.views.values import cores
 
 _NAME = 40
+
+_USUAL = frozenset(["sw_power_cap"])
+"""What a busy accelerator meets every day: told in its panel and in the events, not here."""
 
 
 def header(frame: Frame, width: int, height: int) -> list[Line]:
@@ -62,9 +66,15 @@ def _facts(frame: Frame) -> list[list[Span]]:
         _words(f"{model.engine} engine"),
         _words(" ".join(part for part in (model.quantization, dtype) if part)),
         _words(clip(device, 36)),
-        _words(f"{model.threads} threads" if model.threads and model.device == "cpu" else ""),
+        _words(_threads(model.threads) if model.device == "cpu" else ""),
         _words(f"{one_line(config.prompt_spelling)} in {config.gen_spelling} out"),
     ]
+
+
+def _threads(threads: int | None) -> str:
+    if not threads:
+        return ""
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def _short(model: str) -> str:
@@ -109,14 +119,17 @@ def _doing(frame: Frame, width: int) -> Line:
     start += [("  ", "text"), *join([_sweep(frame), _trouble(frame, width)])]
     end = [*_flight(frame), (" ", "text")]
     share, words = progress_of(session)
-    free = width - line_width(start) - line_width(end) - len(words) - 4
+    failed = _failed(frame)
+    free = width - line_width(start) - line_width(end) - len(words) - line_width(failed) - 4
     end = [*(_others(frame, free) or _others(frame, free + len(words) + 2)), *end]
-    room = width - line_width(start) - line_width(end) - line_width([(words, "")]) - 6
+    taken = line_width(start) + line_width(end) + len(words) + line_width(failed)
+    room = width - taken - 6
     if words and room >= -4 and session.lost is None and session.refused is None:
         if share is not None and room >= 6:
             done, rest = bar(share, min(room, 32))
             start += [("  ", "text"), (done, "work"), (rest, "faint")]
         start += [("  ", "text"), (words, "dim")]
+    start += failed if taken - len(words) <= width else []
     return fit(spread(start, end, width), width)
 
 
@@ -140,17 +153,40 @@ def _trouble(frame: Frame, width: int) -> list[Span]:
     return []
 
 
+def _failed(frame: Frame) -> list[Span]:
+    """How many requests of the level failed, where one did."""
+    level, failed = frame.session.level, frame.figures.failed()
+    if level is None or not failed:
+        return []
+    return [(f"  {failed:,} {'of the newest ' if level.forgotten else ''}failed", "bad")]
+
+
 def _others(frame: Frame, room: int) -> list[Span]:
-    """What other processes take of the cores that the engine wants, while it is notable."""
-    percent = frame.figures.log().neighbours.percent
-    if percent is None or frame.session.ended is not None:
+    """What takes from the run while it runs, in the longest words that fit."""
+    if frame.session.ended is not None:
+        return []
+    fits = (words for words in _warnings(frame) if len(words) + 3 <= room)
+    found = next(fits, "")
+    return [(found, "warn"), ("   ", "text")] if found else []
+
+
+def _warnings(frame: Frame) -> list[str]:
+    """The same warning in fewer and fewer words: a device too hot, else busy neighbours."""
+    log = frame.figures.log()
+    hot = {id: set(slow.reasons) - _USUAL for id, slow in sorted(log.slowdowns.items())}
+    for device, reasons in hot.items():
+        if reasons:
+            why = reasons_of(tuple(reasons))[0]
+            return [f"gpu {device} is slowed down by {why}", f"gpu {device} slow: {why}"]
+    percent = log.neighbours.percent
+    if percent is None:
         return []
     taken = cores(percent)
-    short = f"others {percent:.0f} %"
-    for words in (f"other processes take {taken}", f"others take {taken}", short):
-        if len(words) + 3 <= room:
-            return [(words, "warn"), ("   ", "text")]
-    return []
+    return [
+        f"other processes take {taken}",
+        f"others take {taken}",
+        f"others {percent:.0f} %",
+    ]
 
 
 def _flight(frame: Frame) -> list[Span]:

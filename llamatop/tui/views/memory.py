@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.events import DeviceAllocated, DeviceSampled, HostSampled, MemoryPredicted
+from llamatop.events import DeviceSampled, HostSampled, MemoryPredicted
 from llamatop.formatting import size
-from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.tui.charts import ceiling, columns, highest
 from llamatop.tui.figures import sampled
 from llamatop.tui.frame import Frame
-from llamatop.tui.lines import Line, Span, clip, fitting, laid_over
+from llamatop.tui.lines import Line, Span, fitting, laid_over
+from llamatop.tui.views.accelerators import rows_of, share_of, together
 from llamatop.tui.views.history import Window, chart, labelled, time_axis, window_of
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.parts import bar_line, legend
 from llamatop.tui.views.state import home_of
-from llamatop.tui.views.told import reasons_of
 
 _CORES = 32
 """Cores drawn one by one; more are drawn as the busiest of each group."""
@@ -26,9 +25,6 @@ _NARROW = 52
 
 _LOWEST = 4
 """Rows that each of several charts needs."""
-
-_TIGHT = 0.92
-"""Share of a memory in use from which it is worth a warning."""
 
 
 _PARTED, _EXPLAINED = 4, 8
@@ -44,7 +40,7 @@ def memory(frame: Frame, width: int, height: int) -> Content:
     figures = _figures(frame, width, height)
     parted = bool(sum(parts.values())) and height - len(figures) >= _PARTED
     if predicted is not None and not parted and figures:
-        owner = min(1 + (home_of(session) or 0), len(figures) - 1) if _on_device(predicted) else 0
+        owner = _owner(session, len(figures)) if _on_device(predicted) else 0
         figures[owner].insert(_AFTER, _words("predicted ", _peak(predicted)))
     lines: list[Line] = [tuple(fitting(groups, width - 1, "   ")) for groups in figures]
     if not lines:
@@ -62,11 +58,24 @@ def memory(frame: Frame, width: int, height: int) -> Content:
 _AFTER = 2
 """Groups of a row that are more important than its prediction."""
 
+_BESIDE = 4
+"""Rows for all but the accelerators; where theirs do not fit beside these, they share one."""
+
+
+def _owner(session: Session, rows: int) -> int:
+    """The row of the accelerator on which the model runs, or of all of them together."""
+    known = sorted(session.devices.keys() | session.allocated.keys())
+    place = known.index(home) if (home := home_of(session)) in known else 0
+    return 1 + place if rows > 1 + len(known) else min(1, rows - 1)
+
 
 def _figures(frame: Frame, width: int, height: int) -> list[list[Sequence[Span]]]:
     """The rows of figures, each of groups; the cores give way to a chart of the accelerators."""
     session = frame.session
-    rows = [_host(session, width), *_devices(session), _cores(frame)]
+    devices = rows_of(session)
+    if len(session.devices) > 1 and len(devices) > max(height - _BESIDE, 1):
+        devices = [together(session)]
+    rows = [_host(session, width), *devices, _cores(frame)]
     rows = [groups for groups in rows if any(groups)]
     return rows[:-1] if session.devices and len(rows) >= height > 1 else rows
 
@@ -88,83 +97,19 @@ def _peak(predicted: MemoryPredicted) -> int | None:
 
 
 def _words(name: str, value: int | None) -> Sequence[Span]:
-    return [(name, "dim"), (f"{_bytes(value):>8}", "text")] if value is not None else []
+    return [(name, "dim"), (f"{size(value):>8}", "text")] if value is not None else []
 
 
 def _host(session: Session, width: int) -> list[Sequence[Span]]:
     sample = session.host[-1] if session.host else None
     if sample is None:
         return []
-    share = _share(sample.used_bytes, sample.total_bytes)
+    share = share_of(sample.used_bytes, sample.total_bytes)
     groups: list[Sequence[Span]] = [
-        [(" engine ", "dim"), (f"{_bytes(sample.engine_bytes):>8}", "memory.bold")],
+        [(" engine ", "dim"), (f"{size(sample.engine_bytes):>8}", "memory.bold")],
         [("machine ", "dim"), *(share if width >= _NARROW else share[-1:])],
     ]
     return groups
-
-
-def _bytes(value: int | None) -> str:
-    return size(value) if value is not None else "N/A"
-
-
-def _share(used: int | None, total: int | None) -> list[Span]:
-    """`5.60 of 16.0 GB  35 %`; in warning colour when nearly full."""
-    if used is None or not total:
-        return [(_bytes(used), "text")]
-    role = "warn" if used / total >= _TIGHT else "text"
-    return [
-        (f"{size(used):>8}", role),
-        (f" of {size(total)}", "dim"),
-        (f"{used / total:>5.0%}".replace("%", " %"), role),
-    ]
-
-
-def _devices(session: Session) -> list[list[Sequence[Span]]]:
-    """A row of groups for each accelerator."""
-    known = sorted(session.devices.keys() | session.allocated.keys())
-    return [_device(session, device) for device in known]
-
-
-def _device(session: Session, device: int) -> list[Sequence[Span]]:
-    samples, held = session.devices.get(device), session.allocated.get(device)
-    sample = samples[-1] if samples else None
-    groups: list[Sequence[Span]] = [[(f" gpu {device} ", "dim"), *_gpu_memory(sample, held)]]
-    if sample is not None:
-        groups.append(_told(sample))
-    if held:
-        groups.append(
-            [
-                ("allocated ", "dim"),
-                (f"{size(held[-1].allocated_bytes):>8}", "text"),
-                ("  reserved ", "dim"),
-                (f"{size(held[-1].reserved_bytes):>8}", "text"),
-            ]
-        )
-    if sample is not None:
-        groups.append([(clip(one_line(sample.name), 24), "dim")])
-    return groups
-
-
-def _gpu_memory(sample: DeviceSampled | None, held: Sequence[DeviceAllocated] | None) -> list[Span]:
-    if sample is not None and sample.used_bytes is not None:
-        return [*_share(sample.used_bytes, sample.total_bytes)]
-    return [("N/A", "dim")] if not held else []
-
-
-def _told(sample: DeviceSampled) -> list[Span]:
-    """Utilisation, power and temperature, as far as the device tells them; what slows it down."""
-    parts = [
-        (sample.utilization, " %", 3),
-        (sample.power_watts, " W", 4),
-        (sample.temperature, " °C", 3),
-    ]
-    spans: list[Span] = []
-    for value, unit, width in parts:
-        if value is not None:
-            spans += [(f"{value:>{width}.0f}", "text"), (f"{unit} ", "dim")]
-    if sample.throttle:
-        spans.append((f" slowed by {' and '.join(reasons_of(sample.throttle))}", "warn"))
-    return spans
 
 
 def _cores(frame: Frame) -> list[Sequence[Span]]:
@@ -197,13 +142,15 @@ def _chart(session: Session, window: Window, width: int, height: int) -> list[Li
     if not session.devices:
         values = sampled(session.host, _engine, session.now, window.step, window.count)
         return _area(values, "", width, height, _line(session, None))
-    shown = sorted(session.devices)[: max(height // _LOWEST, 1)]
+    home = home_of(session)
+    by_importance = sorted(session.devices, key=lambda device: (device != home, device))
+    shown = sorted(by_importance[: max(height // _LOWEST, 1)])
     lines: list[Line] = []
     for i, device in enumerate(shown):
         rows = height * (i + 1) // len(shown) - height * i // len(shown)
         samples = session.devices[device]
         values = sampled(samples, _device_used, session.now, window.step, window.count)
-        name = f"gpu {device}  " if len(shown) > 1 else ""
+        name = f"gpu {device}  " if len(session.devices) > 1 else ""
         lines += _area(values, name, width, rows, _line(session, device))
     return lines
 

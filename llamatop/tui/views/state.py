@@ -40,7 +40,7 @@ def state_of(session: Session) -> State:  # noqa: PLR0911  (one question after a
         return State("◌", "loading", "work")
     level = session.level
     if level is None:
-        return State("◌", "ready", "work")
+        return State("◌", "getting ready", "work")
     if session.paused:
         return State("❚❚", "paused", "warn")
     if level.ended is not None:

@@ -20,15 +20,15 @@ from llamatop.tui.views.history import (
     with_marks,
 )
 from llamatop.tui.views.panel import Content
-from llamatop.tui.views.state import loading_of
+from llamatop.tui.views.state import loading_of, loss_of
 from llamatop.tui.views.values import NOTHING, rate, scale
 
 
 def throughput(frame: Frame, width: int, height: int) -> Content:
     """What stands inside the panel."""
     session = frame.session
-    if session.refused is not None and session.model is None:
-        return Content(_refused(session.refused, width, height))
+    if session.model is None and (why := _why_nothing(session)):
+        return Content(_refused(why, width, height))
     if session.model is None:
         return Content(_loading(frame, width, height))
     window = window_of(frame, width)
@@ -93,6 +93,15 @@ def _loading(frame: Frame, width: int, height: int) -> list[Line]:
     if share is not None:
         lines = [((done, "work"), (rest, "faint")), (), *lines]
     return centred(lines, width, height)
+
+
+def _why_nothing(session: Session) -> str:
+    """Why no model will come; empty while one may."""
+    if session.refused is not None:
+        return session.refused
+    if session.lost is not None:
+        return f"engine lost: {loss_of(session.lost)}"
+    return "the run ended before the model was loaded" if session.ended is not None else ""
 
 
 def _refused(error: str, width: int, height: int) -> list[Line]:

@@ -25,11 +25,11 @@ from llamatop.tui.views.values import TIMES, cores, rate, span
 _ENDS = {"ok": "finished", "oom": "out of memory"}
 
 _REASONS = {
-    "sw_power_cap": "its power cap",
-    "hw_slowdown": "the hardware",
-    "sw_thermal_slowdown": "heat",
     "hw_thermal_slowdown": "heat",
-    "hw_power_brake_slowdown": "the power brake",
+    "sw_thermal_slowdown": "heat",
+    "hw_power_brake_slowdown": "power brake",
+    "hw_slowdown": "hardware",
+    "sw_power_cap": "power cap",
 }
 
 Said = tuple[str, str, str]
@@ -57,7 +57,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
         case LevelEnded():
             return _level_end(frame, story.what)
         case RequestFailed():
-            return "✗", "bad", _failed(story, story.what)
+            sought = _sought(frame, story.what)
+            return "✗", "key" if sought else "bad", _failed(story, story.what)
         case EngineLost():
             return "✗", "bad", f"engine lost: {loss_of(story.what)}"
         case ModelRefused(error=error):
@@ -76,6 +77,15 @@ def _machine(frame: Frame, host: HostFacts) -> str:
     if host.memory_bytes is not None:
         parts.append(size(host.memory_bytes))
     return "  ".join([*parts, f"llamatop {started.version}" if started else ""])
+
+
+def _sought(frame: Frame, failure: RequestFailed) -> bool:
+    """Whether it failed where memory ended, and that was looked for."""
+    session = frame.session
+    request = session.requests.get(failure.request)
+    level = session.levels.get(request.level) if request is not None else None
+    looked = session.started is not None and session.started.config.until_oom
+    return looked and level is not None and level.outcome == "oom"
 
 
 def _failed(story: Story, newest: RequestFailed) -> str:
@@ -100,8 +110,9 @@ def _episode(story: Story, episode: Episode) -> Said:
 
 
 def reasons_of(reasons: tuple[str, ...]) -> list[str]:
-    """What slows a device, in words."""
-    return list(dict.fromkeys(_REASONS.get(reason, reason) for reason in reasons))
+    """What slows a device, in words; the worst first."""
+    known = [word for reason, word in _REASONS.items() if reason in reasons]
+    return list(dict.fromkeys([*known, *(one_line(r) for r in reasons if r not in _REASONS)]))
 
 
 def _end(frame: Frame, event: RunEnded) -> Said:

@@ -1,0 +1,116 @@
+"""The accelerators' rows of the memory panel: each by itself, or all of them in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from llamatop.events import DeviceAllocated, DeviceSampled
+from llamatop.formatting import size
+from llamatop.sanitize import one_line
+from llamatop.session import Session
+from llamatop.tui.lines import Span, clip
+from llamatop.tui.views.told import reasons_of
+
+_TIGHT = 0.92
+"""Share of a memory in use from which it is worth a warning."""
+
+N = TypeVar("N", int, float)
+
+
+def share_of(used: int | None, total: int | None) -> list[Span]:
+    """`5.60 of 16.0 GB  35 %`; in warning colour when nearly full."""
+    if used is None or not total:
+        return [(size(used), "text")]
+    role = "warn" if used / total >= _TIGHT else "text"
+    return [
+        (f"{size(used):>8}", role),
+        (f" of {size(total)}", "dim"),
+        (f"{used / total:>5.0%}".replace("%", " %"), role),
+    ]
+
+
+def rows_of(session: Session) -> list[list[Sequence[Span]]]:
+    """A row of groups for each accelerator."""
+    known = sorted(session.devices.keys() | session.allocated.keys())
+    return [_device(session, device) for device in known]
+
+
+def together(session: Session) -> list[Sequence[Span]]:
+    """All accelerators in one row: sums, the mean utilisation, the highest temperature."""
+    newest = [samples[-1] for samples in session.devices.values()]
+    told = DeviceSampled(
+        0,
+        0,
+        "",
+        _sum([sample.used_bytes for sample in newest]),
+        _sum([sample.total_bytes for sample in newest]),
+        _mean([sample.utilization for sample in newest]),
+        _sum([sample.power_watts for sample in newest]),
+        max((s.temperature for s in newest if s.temperature is not None), default=None),
+    )
+    slow = sum(bool(sample.throttle) for sample in newest)
+    return [
+        [(f" {len(newest)} gpus ", "dim"), *_gpu_memory(told, None)],
+        _told(told),
+        [(f"▲ {slow} slowed down", "warn")] if slow else [],
+    ]
+
+
+def _sum(values: Sequence[N | None]) -> N | None:
+    """None where one is not known."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known and len(known) == len(values) else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    total = _sum(values)
+    return None if total is None else total / len(values)
+
+
+def _device(session: Session, device: int) -> list[Sequence[Span]]:
+    samples, held = session.devices.get(device), session.allocated.get(device)
+    sample = samples[-1] if samples else None
+    groups: list[Sequence[Span]] = [[(f" gpu {device} ", "dim"), *_gpu_memory(sample, held)]]
+    if sample is not None:
+        groups += [_told(sample), _slowed(sample)]
+    if held:
+        groups.append(
+            [
+                ("allocated ", "dim"),
+                (f"{size(held[-1].allocated_bytes):>8}", "text"),
+                ("  reserved ", "dim"),
+                (f"{size(held[-1].reserved_bytes):>8}", "text"),
+            ]
+        )
+    if sample is not None:
+        groups.append([(clip(one_line(sample.name), 24), "dim")])
+    return groups
+
+
+def _gpu_memory(sample: DeviceSampled | None, held: Sequence[DeviceAllocated] | None) -> list[Span]:
+    if sample is not None and sample.used_bytes is not None:
+        return [*share_of(sample.used_bytes, sample.total_bytes)]
+    return [("N/A", "dim")] if not held else []
+
+
+def _told(sample: DeviceSampled) -> list[Span]:
+    """Utilisation, power and temperature, as far as the device tells them."""
+    parts = [
+        (sample.utilization, " %", 3),
+        (sample.power_watts, " W", 4),
+        (sample.temperature, " °C", 3),
+    ]
+    spans: list[Span] = []
+    for value, unit, width in parts:
+        if value is not None:
+            spans += [(f"{value:>{width}.0f}", "text"), (f"{unit} ", "dim")]
+    return spans
+
+
+def _slowed(sample: DeviceSampled) -> list[Span]:
+    """What slows the device down, in few cells."""
+    if not sample.throttle:
+        return []
+    first, *more = reasons_of(sample.throttle)
+    return [(f"▲ {first}" + (f" +{len(more)}" if more else ""), "warn")]
