@@ -34,7 +34,7 @@ from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
 from llamatop.tui.exporting import export
 from llamatop.tui.figures import Figures
 from llamatop.tui.frame import Frame, Keeping
-from llamatop.tui.keys import bindings, commands
+from llamatop.tui.keys import Command, bindings, commands
 from llamatop.tui.leaving import on_signals, wind_down
 from llamatop.tui.looking import Looking
 from llamatop.tui.meter import Meter, OwnCost
@@ -64,6 +64,13 @@ class Shows(Protocol):
 
     def repaint(self, palette: Palette) -> None:
         """The same in other colours."""
+
+
+@runtime_checkable
+class Commanded(Protocol):
+    """A screen with keys of its own, which it acts on itself."""
+
+    commands: Sequence[Command]
 
 
 class LlamatopApp(App[None]):
@@ -293,8 +300,12 @@ class LlamatopApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that has a key."""
-        for command in commands(self.player is not None, self.live is not None):
-            act = partial(self.run_action, command.action)
+        shown: Sequence[Command] = commands(self.player is not None, self.live is not None)
+        of: DOMNode | None = None
+        if isinstance(screen, Commanded):
+            shown, of = screen.commands, screen
+        for command in shown:
+            act = partial(self.run_action, command.action, of)
             yield SystemCommand(command.told.capitalize(), f"key: {command.keys}", act)
 
     # Themes
