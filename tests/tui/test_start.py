@@ -363,7 +363,7 @@ async def test_recordings_are_marked_and_compared():
         await pilot.press("down", "space")
         text = "\n".join(shown(app))
         assert "llamatop compare 0.parquet 2.parquet --tui" in text and "compare 2" in text
-        assert sum("│ A" in row or "│ B" in row for row in shown(app)) == 2
+        assert sum("│A demo" in row or "│B demo" in row for row in shown(app)) == 2
         await pilot.press("enter")
     assert app.chosen == [(Path("0.parquet"), Path("2.parquet"))]
 
