@@ -181,4 +181,6 @@ def _plain(overall: list[Difference]) -> str:
 
 
 def _signed(change: float | None) -> str:
-    return "" if change is None else f"{change * 100:+.1f} %"
+    if change is None:
+        return ""
+    return f"{change * 100:+,.0f} %" if change >= 1 else f"{change * 100:+.1f} %"

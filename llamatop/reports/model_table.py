@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from llamatop.formatting import count, duration, number, size
 from llamatop.reports.knee import usable
-from llamatop.reports.runs import Run
+from llamatop.reports.runs import Run, labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,24 @@ class ModelRow:
     ttft: float | None
     """Median, seconds."""
     use: str
+    label: str
+    """The model, and what sets this run apart where another has the same."""
 
 
 def model_table(runs: Sequence[Run]) -> list[ModelRow]:
     """Each run at its level with the most tokens per second, and what it is good for."""
-    rows = [row for run in runs if (row := _row(run)) is not None]
+    models = [run.model for run in runs]
+    told = [
+        label if models.count(run.model) > 1 else run.model
+        for run, label in zip(runs, labels(runs), strict=True)
+    ]
+    rows = [row for run, name in zip(runs, told, strict=True) if (row := _row(run, name))]
     if len(rows) < 2:
         return rows
     return [_with_use(row, rows) for row in rows]
 
 
-def _row(run: Run) -> ModelRow | None:
+def _row(run: Run, label: str) -> ModelRow | None:
     good = [figures for figures in run.figures if usable(figures)]
     if not good:
         return None
@@ -51,6 +58,7 @@ def _row(run: Run) -> ModelRow | None:
         best.output_rate,
         quick,
         "",
+        label,
     )
 
 
@@ -74,7 +82,7 @@ def _with_use(row: ModelRow, rows: Sequence[ModelRow]) -> ModelRow:
 def model_cells(row: ModelRow) -> list[str]:
     """A row of the table as texts: model, size, memory, throughput, first token, use."""
     return [
-        row.model,
+        row.label,
         f"{count(row.parameters)} ({size(row.weights_bytes)})",
         size(row.memory_bytes),
         f"{number(row.output_rate)} tok/s at {row.concurrency}",

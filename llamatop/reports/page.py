@@ -27,11 +27,12 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { %(dark)s } }
 body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
   max-width: 70rem; margin: 0 auto; padding: 1.5rem; }
-h1, h2 { line-height: 1.2; } figure { margin: 1.5rem 0; } svg { width: 100%%; height: auto; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
-th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--grid);
+h1, h2 { line-height: 1.2; overflow-wrap: anywhere; } figure { margin: 1.5rem 0; }
+figure, .wide { overflow-x: auto; } svg { width: 100%%; min-width: 36rem; height: auto; }
+table { border-collapse: collapse; font-size: .875rem; }
+th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--grid);
   white-space: nowrap; } td { font-variant-numeric: tabular-nums; }
-td.text { white-space: normal; overflow-wrap: anywhere; }
+td.text { white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
 footer, .muted { color: var(--muted); }
 @media print { figure { break-inside: avoid; } }
 """
@@ -127,18 +128,20 @@ LEVEL_HEAD = [
 
 
 def _levels(run: Run) -> str:
-    return table(LEVEL_HEAD, [level_cells(figures) for figures in run.figures])
+    on_device = any(figures.device_peak_bytes is not None for figures in run.figures)
+    return table(LEVEL_HEAD, [level_cells(figures, on_device) for figures in run.figures])
 
 
-def level_cells(figures: LevelFigures) -> list[str]:
-    """A level as texts, in the order of `LEVEL_HEAD`."""
+def level_cells(figures: LevelFigures, on_device: bool) -> list[str]:
+    """A level as texts, in the order of `LEVEL_HEAD`; memory of the accelerator, or the process."""
     latencies = [
         duration(getattr(spread, part) if spread else None)
         for spread in (figures.ttft, figures.tpot, figures.e2e)
         for part in ("p50", "p99")
     ]
     error = f": {figures.error}" if figures.error else ""
-    guess = figures.predicted_device_bytes or figures.predicted_host_bytes
+    peak = figures.device_peak_bytes if on_device else figures.host_peak_bytes
+    guess = figures.predicted_device_bytes if on_device else figures.predicted_host_bytes
     return [
         str(figures.concurrency),
         f"{figures.outcome or 'cut off'}{error}",
@@ -146,7 +149,7 @@ def level_cells(figures: LevelFigures) -> list[str]:
         number(figures.output_rate),
         number(figures.request_rate),
         *latencies,
-        size(figures.device_peak_bytes or figures.host_peak_bytes),
+        size(peak),
         size(guess),
     ]
 
@@ -157,7 +160,8 @@ def _models(runs: Sequence[Run]) -> str:
 
 def _comparison(one: Comparison) -> str:
     head = ["figure", "baseline", "other", "change", "between", "verdict"]
-    careful = "".join(f"<p>Careful: {escape(printable(text))}</p>" for text in one.warnings)
+    careful = "".join(f"<li>{escape(printable(text))}</li>" for text in one.warnings)
+    careful = f"<p>Careful:</p><ul>{careful}</ul>" if careful else ""
     return (
         f"<h2>{escape(one.other)} against {escape(one.baseline)}</h2>"
         f"<p><b>{escape(one.verdict)}</b></p>{careful}"

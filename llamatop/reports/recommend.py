@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llamatop.config import RunConfig, lengths_options
 from llamatop.errors import InputError
@@ -118,7 +118,9 @@ def _slo(candidates: list[_Candidate], slo: Slo) -> Recommendation:
         _wait(chosen),
         f"{number(_rate(chosen))} output tokens/s",
     ]
-    return _answer("slo", chosen, reasons + _memory(chosen))
+    found = _answer("slo", chosen, reasons + _memory(chosen))
+    asked = ",".join(f"{name}={value:g}" for name, value in slo.items())
+    return replace(found, command=f"{found.command} --slo {asked}" if found.command else "")
 
 
 def meets(request: Request, slo: Slo) -> bool:

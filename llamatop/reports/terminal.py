@@ -37,11 +37,12 @@ def charts(runs: Sequence[Run], width: int, colour: bool) -> str:
     """All charts of these runs, one under another, and what was run."""
     paper = Paper(max(width, NARROWEST), colour)
     pairs = list(zip(labels(runs) if len(runs) > 1 else [""], runs, strict=True))
-    most = max((_peak(f) or 0 for run in runs for f in run.figures), default=0)
+    on_device = any(f.device_peak_bytes is not None for run in runs for f in run.figures)
+    most = max((_peak(f, on_device) or 0 for run in runs for f in run.figures), default=0)
     unit, scale = ("GB", 1e9) if most >= 1e9 else ("MB", 1e6)
     of_levels: dict[str, dict[str, Value]] = {
         "Throughput (tok/s)": {"": lambda f: f.output_rate},
-        f"Peak memory ({unit})": {"": lambda f: _scaled(_peak(f), 1 / scale)},
+        f"Peak memory ({unit})": {"": lambda f: _scaled(_peak(f, on_device), 1 / scale)},
         "TTFT (ms)": {"p50": lambda f: _ms(f.ttft, 50), "p99": lambda f: _ms(f.ttft, 99)},
         "ITL (ms)": {"p50": lambda f: _ms(f.itl, 50), "p99": lambda f: _ms(f.itl, 99)},
     }
@@ -66,10 +67,9 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _peak(figures: LevelFigures) -> float | None:
-    """Of the accelerator, or of the engine process where there is none."""
-    device = figures.device_peak_bytes
-    return figures.host_peak_bytes if device is None else device
+def _peak(figures: LevelFigures, on_device: bool) -> float | None:
+    """Of the accelerator, or of the engine process where no run has one."""
+    return figures.device_peak_bytes if on_device else figures.host_peak_bytes
 
 
 def _levels(pairs: Sequence[tuple[str, Run]], values: dict[str, Value]) -> list[Line]:
@@ -88,6 +88,15 @@ def _history(run: Run) -> list[tuple[float, float]]:
     return [(float(second), rate) for second, rate in enumerate(rate_history(run.session))]
 
 
+def _ticks(highest: float) -> list[float]:
+    """Round values from 0 to what is above the highest, about five of them."""
+    if highest <= 0:
+        return [0.0, 1.0]
+    scale = 10.0 ** math.floor(math.log10(highest / 5))
+    step = next(nice * scale for nice in (1, 2, 2.5, 5, 10) if nice * scale * 5 >= highest * 0.999)
+    return [step * place for place in range(math.ceil(highest / step) + 1)]
+
+
 def _draw(paper: Paper, title: str, lines: Sequence[Line], by_level: bool) -> str:
     """One chart; empty where there is nothing to draw. Levels stand evenly, each with its name."""
     lines = [(name, points) for name, points in lines if points]
@@ -103,7 +112,9 @@ def _draw(paper: Paper, title: str, lines: Sequence[Line], by_level: bool) -> st
         plotext.plot(across_at, heights, label=name or None, marker=marker)
     if by_level:
         plotext.xticks(range(len(places)), [f"{place:g}" for place in places])
-    plotext.ylim(0, max(y for _, points in lines for _, y in points) * 1.05 or 1)
+    ticks = _ticks(max(y for _, points in lines for _, y in points))
+    plotext.ylim(0, ticks[-1])
+    plotext.yticks(ticks, [f"{tick:,.10g}" for tick in ticks])
     plotext.title(title)
     plotext.xlabel("concurrency" if by_level else "seconds")
     text = str(plotext.build())

@@ -31,7 +31,7 @@ from llamatop.tui import themes
 from llamatop.tui.changing import Changing
 from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
 from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.keys import bindings, commands, spelled
+from llamatop.tui.keys import Command, bindings, commands, spelled
 from llamatop.tui.leaving import on_signals, wind_down
 from llamatop.tui.meter import Meter, OwnCost
 from llamatop.tui.paint import Harmless
@@ -63,6 +63,13 @@ class Shows(Protocol):
 
     def repaint(self, palette: Palette) -> None:
         """The same in other colours."""
+
+
+@runtime_checkable
+class Commanded(Protocol):
+    """A screen with keys of its own, which it acts on itself."""
+
+    commands: Sequence[Command]
 
 
 class LlamatopApp(App[None]):
@@ -297,8 +304,12 @@ class LlamatopApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that has a key."""
-        for command in commands(self.stage.replay is not None, self.live is not None):
-            act = partial(self.run_action, command.action)
+        shown: Sequence[Command] = commands(self.stage.replay is not None, self.live is not None)
+        of: DOMNode | None = None
+        if isinstance(screen, Commanded):
+            shown, of = screen.commands, screen
+        for command in shown:
+            act = partial(self.run_action, command.action, of)
             yield SystemCommand(command.told.capitalize(), f"key: {spelled(command)}", act)
 
     # Themes

@@ -95,6 +95,7 @@ def test_recommend(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert recommend.main([*files, "--slo", "ttft=9", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [one["goal"] for one in found["recommendations"]] == ["throughput", "latency", "slo"]
+    assert found["recommendations"][2]["command"].endswith("--slo ttft=9")
     with pytest.raises(InputError, match="--slo"):
         recommend.main([*files, "--goal", "slo"])
 
@@ -127,3 +128,30 @@ def test_a_missing_recording(command: object, tmp_path: Path) -> None:
     missing = str(tmp_path / "none.parquet")
     with pytest.raises(InputError):
         command.main([missing, missing])  # type: ignore[attr-defined]
+
+
+def test_plot_draws_goodput_by_the_targets_given(folder: Path, tmp_path: Path) -> None:
+    args = [file(folder, "a"), "--out", str(tmp_path), "--format", "png", "--size", "800x500"]
+    assert plot.main(args) == 0
+    assert not (tmp_path / "goodput-vs-concurrency.png").exists()
+    assert plot.main([*args, "--slo", "ttft=9"]) == 0
+    assert (tmp_path / "goodput-vs-concurrency.png").exists()
+    with pytest.raises(InputError, match="--slo"):
+        plot.main([*args, "--slo", "speed=9"])
+
+
+def test_the_compare_screen_needs_a_terminal_and_few_enough_recordings(folder: Path) -> None:
+    with pytest.raises(InputError, match="needs a terminal"):
+        compare.main([file(folder, "a"), file(folder, "slow"), "--tui"])
+    with pytest.raises(InputError, match="at most 6"):
+        compare.main([file(folder, "a")] * 7 + ["--tui"])
+    with pytest.raises(InputError, match="no --json"):
+        compare.main([file(folder, "a"), file(folder, "slow"), "--tui", "--json"])
+
+
+def test_a_model_that_two_recordings_have_is_told_apart(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recommend.main([file(folder, "a"), file(folder, "slow"), file(folder, "other")])
+    models = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[1:4]]
+    assert len(set(models)) == 3 and models[2] == "an/other"

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llamatop.cli import main
 from llamatop.reports.runs import run_of
-from llamatop.reports.terminal import charts
+from llamatop.reports.terminal import _ticks, charts
 from llamatop.session import Session
 
 from .samples import run
@@ -45,3 +47,11 @@ def test_the_command_writes_no_files(
     assert main(["plot", str(sample), "--terminal"]) == 0
     assert "Peak memory (MB)" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+@given(st.floats(1e-6, 1e12))
+def test_ticks_are_round_and_reach_the_highest(highest: float) -> None:
+    ticks = _ticks(highest)
+    assert ticks[0] == 0 and 3 <= len(ticks) <= 7
+    assert ticks[-2] < highest * 1.001 and highest * 0.999 <= ticks[-1]
+    assert f"{ticks[1]:.0e}"[0] in "125"

@@ -14,8 +14,10 @@ from llamatop.errors import InputError
 from llamatop.events import Event
 from llamatop.pump import Pump
 from llamatop.replay import Replay, fold
+from llamatop.reports.runs import Run, run_of
 from llamatop.session import Session
 from llamatop.tui.app import LlamatopApp
+from llamatop.tui.compare.screen import CompareScreen
 from llamatop.tui.controls import Idle, Recorder, Stage
 from llamatop.tui.meter import NoCost
 from llamatop.tui.start.screen import StartScreen
@@ -62,6 +64,12 @@ class FakeLauncher:
         self.asked.append(path)
         replay = Replay(self.events)
         return Stage(Pump(replay, Session()), replay=replay)
+
+    def runs(self, paths: Sequence[Path]) -> list[Run]:
+        self.asked.append(tuple(paths))
+        if self.refuse is not None:
+            raise self.refuse
+        return [run_of(fold(self.events), path.stem) for path in paths]
 
     def record(self, config: RunConfig) -> FakeRecorder:
         if self.unwritable is not None:
@@ -254,3 +262,63 @@ async def test_the_screen_and_its_charts_are_exported(
         await settle(pilot, lambda: list(tmp_path.glob("charts/*/chart.png")))
         (picture,) = tmp_path.glob("charts/*/screen.svg")
         assert "Throughput" in picture.read_text()
+
+
+async def test_marked_recordings_are_compared_and_one_comes_back(run_events: list[Event]) -> None:
+    launcher = FakeLauncher(run_events)
+    live = FakeLive(until(run_events, 5))
+    app = app_of(launcher, live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        paths = (Path("one.parquet"), Path("two.parquet"))
+        app.screen.dismiss(paths)
+        await settle(pilot, lambda: isinstance(app.screen, CompareScreen))
+        assert launcher.asked == [paths]
+        assert ("stop",) not in live.orders, "what runs goes on meanwhile"
+        await pilot.press("c", "s", "r", "o", "slash")
+        assert isinstance(app.screen, CompareScreen)
+        assert live.orders == [("start",)], "its keys do not reach the run"
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+
+
+async def test_recordings_that_cannot_be_compared_are_told(run_events: list[Event]) -> None:
+    launcher = FakeLauncher(run_events)
+    launcher.refuse = InputError("one.parquet: no recording")
+    app = app_of(launcher)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        app.screen.dismiss((Path("one.parquet"), Path("two.parquet")))
+        await settle(pilot, lambda: app._notifications and isinstance(app.screen, StartScreen))
+        told = [notification.message for notification in app._notifications]
+        assert told == ["one.parquet: no recording"]
+
+
+async def test_the_palette_of_a_comparison_acts_on_it(run_events: list[Event]) -> None:
+    runs = [run_of(fold(run_events), name) for name in ("one", "two")]
+    app = LlamatopApp(Pump(Idle(), Session()), comparing=runs, meter=NoCost())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: isinstance(app.screen, CompareScreen))
+        found = {one.title: one for one in app.get_system_commands(app.screen)}
+        assert "Cancel the selected request" not in found
+        await found["Next level"].callback()
+        assert app.screen.comparing.level == 2
+
+
+async def test_opened_to_compare_it_leads_to_the_list_or_out(run_events: list[Event]) -> None:
+    runs = [run_of(fold(run_events), name) for name in ("one", "two")]
+    for key, screen in (("escape", StartScreen), ("q", None)):
+        launcher = FakeLauncher(run_events)
+        app = LlamatopApp(
+            Pump(Idle(), Session()), launcher=launcher, comparing=runs, meter=NoCost()
+        )
+        async with app.run_test(size=(120, 36)) as pilot:
+            await settle(pilot, lambda app=app: isinstance(app.screen, CompareScreen))
+            assert launcher.asked == [], "no engine is warmed up for a comparison"
+            await pilot.press(key)
+            if screen is None:
+                await settle(pilot, lambda app=app: not app.is_running)
+            else:
+                await settle(pilot, lambda app=app: isinstance(app.screen, StartScreen))
+                assert launcher.asked == ["warm"]

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
+from msgspec import structs
 from textual.events import Paste
 
 from llamatop.reports.models import Choice
 from llamatop.tui.palette import Palette
+from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.screen import StartScreen
 from tests.tui.conftest import CONFIG, live_app, loading_events
 from tests.tui.start_case import CHOICES, DEFAULTS, KEPT, LLAMA, MACHINE, StartApp, looks, shown
@@ -52,7 +54,7 @@ async def test_enter_runs_what_is_under_the_cursor():
 
 async def test_a_built_in_architecture_runs_with_random_weights():
     app = await after(*"8b", "enter")
-    assert app.chosen == [replace(DEFAULTS, model=LLAMA, weights="random")]
+    assert app.chosen == [structs.replace(DEFAULTS, model=LLAMA, weights="random")]
 
 
 async def test_enter_on_a_recording_opens_it():
@@ -62,14 +64,14 @@ async def test_enter_on_a_recording_opens_it():
 
 async def test_a_name_that_no_row_has_is_run_as_it_is():
     app = await after(*"me/mine", "enter")
-    assert app.chosen == [replace(DEFAULTS, model="me/mine")]
+    assert app.chosen == [structs.replace(DEFAULTS, model="me/mine")]
 
 
 async def test_settings_go_into_the_run():
     keys = ["tab", "backspace", *"1 2", "down", "ctrl+u", *"64", "tab", "backspace", "tab", *"9"]
     app = await after(*keys, "tab", "b", "tab", "right", "down", "left", "enter")
     assert app.chosen == [
-        replace(
+        structs.replace(
             DEFAULTS, concurrency=(1, 2), prompt_toks=64, gen_toks=20, requests=9, endless=False,
             engine="batch", weights="random", dtype="float16",
         )
@@ -193,7 +195,7 @@ async def test_a_click_chooses_and_a_double_click_runs():
         assert start_of(app).selected == CHOICES[3]
         await pilot.click(offset=place, times=2)
         await pilot.pause()
-    assert app.chosen == [replace(DEFAULTS, model="Qwen/Qwen3-0.6B", weights="random")]
+    assert app.chosen == [structs.replace(DEFAULTS, model="Qwen/Qwen3-0.6B", weights="random")]
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
@@ -335,3 +337,59 @@ def test_start_as_a_picture(snap_compare, size):
         await pilot.press("down", "down", "down", "down")
 
     assert snap_compare(StartApp(), terminal_size=size, run_before=act)
+
+
+# Marks
+
+
+def of_recordings(count: int) -> StartApp:
+    """A list with so many recordings, the cursor not yet among them."""
+    return StartApp(looks(kept=[replace(KEPT[0], path=Path(f"{i}.parquet")) for i in range(count)]))
+
+
+def first_recording(app: StartApp) -> None:
+    rows = start_of(app).listing.rows
+    start_of(app).point(next(i for i, row in enumerate(rows) if isinstance(row, Kept)))
+
+
+async def test_recordings_are_marked_and_compared():
+    app = of_recordings(8)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        first_recording(app)
+        await pilot.press("space")
+        assert start_of(app).marked == [Path("0.parquet")]
+        assert "mark another recording" in "\n".join(shown(app))
+        await pilot.press("down", "space")
+        text = "\n".join(shown(app))
+        assert "llamatop compare 0.parquet 2.parquet --tui" in text and "compare 2" in text
+        assert sum("│A demo" in row or "│B demo" in row for row in shown(app)) == 2
+        await pilot.press("enter")
+    assert app.chosen == [(Path("0.parquet"), Path("2.parquet"))]
+
+
+async def test_marks_are_taken_away_one_by_one_or_all_at_once():
+    app = of_recordings(8)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        first_recording(app)
+        await pilot.press("space", "space", "up", "space")
+        assert start_of(app).marked == [Path("0.parquet")]
+        await pilot.press("escape")
+        assert start_of(app).marked == [] and not app.chosen
+        await pilot.press(*["up"] * 9)
+        first_recording(app)
+        await pilot.press(*["space"] * 7)
+        assert len(start_of(app).marked) == 6
+        assert "find no room side by side" in "\n".join(shown(app))
+
+
+async def test_a_blank_in_a_search_is_a_blank_and_marks_nothing():
+    app = StartApp()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await pilot.press(*"demo", "space", *"recording")
+        assert app.screen_shown.start.listing.search.text == "demo recording"
+        assert start_of(app).marked == []
+        await pilot.press("ctrl+t")
+        assert start_of(app).marked == [KEPT[0].path]

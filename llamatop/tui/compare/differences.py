@@ -155,8 +155,8 @@ def _compact(comparing: Comparing, width: int) -> tuple[Line, list[Line]]:
     count = len(comparing.judged)
     tables = [{row.figure: row for row in comparing.rows(other)} for other in range(count)]
     figures = list(dict.fromkeys(figure for table in tables for figure in table))
-    wide = _FIGURE + _VALUE + count * (_COLUMN + _VALUE) <= width
-    cells = _COLUMN + (_VALUE if wide else 0)
+    wide = _FIGURE + _VALUE + count * (_COLUMN + _VALUE + 1) <= width
+    cells = _COLUMN + (_VALUE + 1 if wide else 0)
     letters = [tape.letter for tape in comparing.tapes]
     head = left(" figure", _FIGURE) + right("A", _VALUE)
     head += "".join(right(letter, cells) for letter in letters[1:])
@@ -178,7 +178,7 @@ def _compact_row(figure: str, tables: Sequence[dict[str, Row]], wide: bool) -> L
 
 def _cell(row: Row | None, wide: bool) -> Line:
     if row is None:
-        return fit((), _COLUMN + (_VALUE if wide else 0))
+        return fit((), _COLUMN + (_VALUE + 1 if wide else 0))
     sign, role = SIGNS[row.verdict]
-    value: list[Span] = [(right(row.other, _VALUE), "text")] if wide else []
+    value: list[Span] = [(right(row.other, _VALUE + 1), "text")] if wide else []
     return (*value, (right(row.change, _COLUMN - 2), role), (f" {sign}", role))

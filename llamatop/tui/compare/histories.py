@@ -75,7 +75,7 @@ def _band(
 ) -> list[Line]:
     """One run's charts; what comes after the position is faint."""
     if stretch is None:
-        return [((f" did not run {TIMES}{comparing.level}", "dim"),)]
+        return [((f"did not run {TIMES}{comparing.level}", "dim"),)]
     title: list[Line] = [((clip(tape.label, axis.cells), "dim"),)] if rows >= _TITLED else []
     rows -= len(title)
     lower = rows // 3 if rows > 2 else rows - 1

@@ -32,6 +32,9 @@ _NAMES = {
     "peak_memory.host_bytes": "engine peak",
     "peak_memory.device_bytes": "device peak",
 }
+_BEYOND = "> +"
+"""Before a change too large to tell; the columns are narrow."""
+
 _NOTES = {
     "too few requests for this percentile": "too few requests",
     "measured once: no interval": "measured once",
@@ -101,8 +104,8 @@ def _row(one: Difference) -> Row:
         named(one.metric),
         baseline,
         other,
-        change,
-        _NOTES.get(between, between),
+        change.replace(_BEYOND, ">+"),
+        _NOTES.get(between, between).replace(_BEYOND, ">+"),
         verdict,
         one.change,
         one.low if told else None,

@@ -28,13 +28,14 @@ from llamatop.tui.compare.keys import COMMANDS, bindings, bound
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.figures import Figures
 from llamatop.tui.frame import Frame
+from llamatop.tui.keys import Command
 from llamatop.tui.palette import Palette
 from llamatop.tui.panels import Panel, Transport
 
 Judge = Callable[[Run, Run], Judged]
 
 _BOUND = bound()
-_ELSEWHERE = frozenset({"ctrl+q", "ctrl+c"})
+_ELSEWHERE = frozenset({"ctrl+q", "ctrl+c", "ctrl+p"})
 """The app's own keys that work here too."""
 
 
@@ -65,6 +66,8 @@ class CompareScreen(Screen[bool]):
     ) -> None:
         super().__init__()
         self.comparing = Comparing(runs, clock)
+        self.commands: Sequence[Command] = COMMANDS
+        """For the palette."""
         self._judge = judge
         self._palette = palette
         self._body = CompareBody(palette, self.comparing)

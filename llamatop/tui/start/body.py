@@ -15,6 +15,7 @@ from llamatop.tui.palette import Palette
 from llamatop.tui.plan import Box
 from llamatop.tui.plan_layout import PlanLayout
 from llamatop.tui.start.aside import command
+from llamatop.tui.start.command import wrapped
 from llamatop.tui.start.keys import footer_keys
 from llamatop.tui.start.list import StartList
 from llamatop.tui.start.memory import memory
@@ -37,6 +38,8 @@ class StartBody(Widget):
         self._start = start
         self._last = nothing_runs()
         self._replay = False
+        self._told = 1
+        """Lines of the command that compares."""
         self.list = StartList(palette, start)
         self._parts: list[Drawn] = [
             StartHeader(palette, start),
@@ -54,7 +57,11 @@ class StartBody(Widget):
         return self._plan_layout
 
     def _boxes(self, size: Size) -> dict[str, Box]:
-        return start_plan(size.width, size.height, self._replay)
+        return start_plan(size.width, size.height, self._replay, self._told)
+
+    @property
+    def _comparing(self) -> bool:
+        return self._start.comparing and isinstance(self._start.selected, Kept)
 
     @property
     def has_form(self) -> bool:
@@ -78,8 +85,9 @@ class StartBody(Widget):
         """Draw what changed; `frame` tells what the screen costs."""
         self._last = frame or self._last
         replay = isinstance(self._start.selected, Kept)
-        if replay != self._replay:
-            self._replay = replay
+        told = len(wrapped(self._start.command(), self.size.width - 6)) if self._comparing else 1
+        if (replay, told) != (self._replay, self._told):
+            self._replay, self._told = replay, told
             self.list.refresh(layout=True)  # a child's, so that this widget is arranged anew
             self.call_after_refresh(self._draw)
         self._draw()

@@ -120,7 +120,7 @@ def row_line(start: Start, row: Row, width: int, chosen: bool) -> Line:
             return fit(((" " * _MARK, "text"), (row.text, "faint")), width)
         case Kept():
             told = _recording(row, start.listing.search.text, columns_of(width))
-            return fit((bar, *_marked(start, row), *told), width)
+            return fit((_marked(start, row) or bar, (" ", "text"), *told), width)
         case Choice():
             told = _model(row, start.fit(row), start.listing.search.text, columns_of(width))
             return fit((bar, *told), width)
@@ -159,11 +159,11 @@ def _mark(verdict: str, cells: int) -> list[Span]:
     return [("  ", "text"), (f"{sign} ", role), (told, "dim" if role == "good" else role)]
 
 
-def _marked(start: Start, kept: Kept) -> Line:
+def _marked(start: Start, kept: Kept) -> Span | None:
     """The letter under which a recording will be compared."""
     if kept.path not in start.marked:
-        return ((" ", "text"),)
-    return ((LETTERS[start.marked.index(kept.path)], "key.bold"),)
+        return None
+    return LETTERS[start.marked.index(kept.path)], "key.bold"
 
 
 def _recording(kept: Kept, query: str, shape: Columns) -> list[Span]:

@@ -12,8 +12,11 @@ _SETTINGS = len(FIELDS) + 5
 _NARROWEST, _WIDEST = 42, 72
 
 
-def start_plan(width: int, height: int, replay: bool) -> dict[str, Box]:
-    """The box of everything that is shown; `replay`: a recording is chosen, not a model."""
+def start_plan(width: int, height: int, replay: bool, told: int = 1) -> dict[str, Box]:
+    """The box of everything that is shown; `replay`: a recording is chosen, not a model.
+
+    `told` are the lines of a command that is longer than most.
+    """
     if width < 1 or height < 1:
         return {}
     boxes: dict[str, Box] = {}
@@ -24,7 +27,7 @@ def start_plan(width: int, height: int, replay: bool) -> dict[str, Box]:
         top, bottom = 1, height - 1
     beside = width >= BESIDE and height >= 24
     if height >= 12 and width >= 24:
-        rows = 3 if beside else 4 if height >= 18 else 3
+        rows = max(3 if beside else 4 if height >= 18 else 3, min(told + 2, height // 4))
         bottom -= rows
         boxes["command"] = Box(0, bottom, width, rows)
     body = Box(0, top, width, bottom - top)
