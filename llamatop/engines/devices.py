@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from llamatop.errors import InputError
+from llamatop.hardware.processor import cpu_has_bfloat16, cpu_lines
 
-_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
 _NO_MEMORY = (
     "can't allocate memory",
     "not enough memory",
@@ -68,12 +67,6 @@ def pick_dtype(wanted: str, stored: torch.dtype, device: torch.device) -> torch.
     return stored
 
 
-def cpu_has_bfloat16() -> bool:
-    """The processor multiplies bfloat16 itself: AVX512-BF16, AMX, or Arm's BF16."""
-    words = _cpu_lines("flags") + _cpu_lines("Features")
-    return bool(_BF16_FLAGS & set(words[0].split())) if words else False
-
-
 def settle(device: torch.device) -> None:
     """Make the device work evenly, before anything is computed on it.
 
@@ -88,7 +81,7 @@ def name_of(device: torch.device) -> str:
     """The device's own name, such as `NVIDIA H200`."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    names = _cpu_lines("model name")
+    names = cpu_lines("model name")
     return names[0] if names else platform.processor() or platform.machine()
 
 
@@ -110,13 +103,3 @@ def _is_here(device: torch.device) -> bool:
             return bool(torch.backends.mps.is_available())
         case _:
             return False
-
-
-def _cpu_lines(key: str) -> list[str]:
-    """What Linux says of the processor under `key`, a line for each core."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    pairs = (line.partition(":") for line in lines)
-    return [value.strip() for name, _, value in pairs if name.strip() == key]

@@ -34,6 +34,8 @@ class Ask(msgspec.Struct, frozen=True):
     shapes: tuple[Shape, ...] = ()
     runtime: bool = False
     """Also tell what the libraries take of this machine's memory."""
+    sampling: dict[str, Any] = {}
+    """The checkpoint's `generation_config.json`, where there is one: how tokens are chosen."""
 
 
 class LayerKind(msgspec.Struct, frozen=True):
@@ -56,6 +58,8 @@ class Peak(msgspec.Struct, frozen=True):
     """Of that, scores of the vocabulary and what makes them; 0: the peak is inside a layer."""
     heap: int
     """The most that blocks hold which are too small to be given back at once."""
+    sampling: int = 0
+    """Of the total, what choosing tokens takes besides the scores; 0: the peak is before that."""
 
 
 class Trace(msgspec.Struct, frozen=True, tag=True):
@@ -81,6 +85,8 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     peaks: tuple[Peak, ...]
     score_heads: int = 0
     """Heads of a layer whose scores attention writes out whole; 0: it fuses them."""
+    score_bytes: int = 0
+    """Of one request: its scores, and what choosing from them takes."""
     runtime_bytes: int | None = None
     """Resident size of a process that has imported what an engine imports."""
 
@@ -133,6 +139,7 @@ def _between(low: Peak, high: Peak, share: float, shape: Shape) -> Peak:
         mixed(low.cache, high.cache),
         mixed(low.logits, high.logits),
         mixed(low.heap, high.heap),
+        mixed(low.sampling, high.sampling),
     )
 
 

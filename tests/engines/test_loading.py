@@ -115,7 +115,8 @@ def test_damaged_weights_of_the_right_size(trained: Path, tmp_path: Path) -> Non
             {"model_type": "own", "auto_map": {"AutoModelForCausalLM": "own.Model"}},
             "wants to run code of its own",
         ),
-        ({"num_attention_heads": "many"}, "config.json is not usable"),
+        ({"num_attention_heads": "many"}, "num_attention_heads in config.json is 'many'"),
+        ({"rms_norm_eps": "many"}, "config.json is not usable"),
     ],
 )
 def test_models_that_cannot_run(tmp_path: Path, changes: dict[str, Any], told: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from llamatop.hardware.host import host_facts, memory
 from llamatop.hardware.nvidia import open_nvml, sample
+from llamatop.hardware.processor import cpu_has_bfloat16
 from llamatop.recording.footer import MAGIC, Footer, footer_of
 from llamatop.reports.models import Choice, choices
 from llamatop.sanitize import one_line
@@ -80,7 +81,8 @@ def _config(folder: Path) -> dict[str, Any]:
 def machine() -> Machine:
     """Cores and memory that a run may have, and the accelerators."""
     facts, now = host_facts(), memory()
-    return Machine(one_line(facts.cpu), facts.cores, now.available, now.total, _gpus())
+    name, cores = one_line(facts.cpu), facts.cores
+    return Machine(name, cores, now.available, now.total, _gpus(), cpu_has_bfloat16())
 
 
 def _gpus() -> tuple[Gpu, ...]:
