@@ -17,8 +17,8 @@ from llamatop.predict.tracer import trace_with
 
 SMALL = ("HuggingFaceTB/SmolLM2-135M-Instruct", "Qwen/Qwen3-0.6B")
 MODELS = [known.id for known in known_models()]
-WITHIN = 0.02
-"""Of the peak that `check` says."""
+WITHIN = 0.03
+"""Of the peak that `check` says; of many threads the small blocks of one are off many times."""
 SHAPES = (Shape(1, 128, 32), Shape(3, 300, 20), Shape(8, 512, 8), Shape(16, 1024, 200))
 ENGINES = ("batch", "threads", "continuous")
 
@@ -99,11 +99,13 @@ def test_what_ships_has_the_published_facts(known: object) -> None:
 
 @given(
     st.sampled_from(["demo", *MODELS]), st.integers(1, 2000), st.integers(1, 5000),
-    st.integers(1, 500), st.sampled_from(["bfloat16", "float32"]), st.sampled_from(ENGINES),
+    st.integers(1, 500),
+    st.sampled_from([(dtype, e) for dtype in ("bfloat16", "float32") for e in ENGINES]),
 )  # fmt: skip
 def test_more_requests_or_tokens_never_hold_less(
-    model: str, batch: int, prompt: int, generated: int, dtype: str, engine: str
+    model: str, batch: int, prompt: int, generated: int, how: tuple[str, str]
 ) -> None:
+    dtype, engine = how
     known = known_of(model, dtype)
 
     def held(shape: Shape) -> int:
