@@ -60,6 +60,13 @@ def find(model: str) -> KnownModel | None:
     return next((known for known in known_models() if known.id == model), None)
 
 
+def coefficients_file(model: str) -> Path | None:
+    """What the tracer once said of a built-in architecture or the demo; None: there is no such."""
+    known = find(model)
+    name = f"{model}.json" if model == "demo" else known.config if known else None
+    return _HERE / "coefficients" / name if name else None
+
+
 def demo_folder() -> Path:
     """The folder of the bundled demo model: configuration, tokenizer and weights."""
     return _HERE / "demo"

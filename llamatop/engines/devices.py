@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from llamatop.errors import InputError
+from llamatop.hardware.processor import cpu_lines
 
-_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
 _NO_MEMORY = (
     "can't allocate memory",
     "not enough memory",
@@ -55,28 +54,20 @@ def pick_device(wanted: str) -> torch.device:
 
 
 def pick_dtype(wanted: str, stored: torch.dtype, device: torch.device) -> torch.dtype:
-    """The format named, or for `auto` the checkpoint's where the device computes in it."""
+    """The format named, or for `auto` the checkpoint's.
+
+    A CPU gets bfloat16 for float16, in which it hardly computes; an old GPU float16 for bfloat16.
+    """
     if wanted != "auto":
         dtype: torch.dtype = getattr(torch, wanted)
         return dtype
     if stored not in (torch.bfloat16, torch.float16):
         return torch.float32
     if device.type == "cpu":
-        return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+        return torch.bfloat16
     if stored == torch.bfloat16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return torch.float16
     return stored
-
-
-def cpu_has_bfloat16() -> bool:
-    """The processor multiplies bfloat16 itself: AVX512-BF16, AMX, or Arm's BF16."""
-    return cpu_has(*_BF16_FLAGS)
-
-
-def cpu_has(*flags: str) -> bool:
-    """Whether the processor has any of these, as Linux names them."""
-    words = _cpu_lines("flags") + _cpu_lines("Features")
-    return not set(flags).isdisjoint(words[0].split()) if words else False
 
 
 def settle(device: torch.device) -> None:
@@ -93,7 +84,7 @@ def name_of(device: torch.device) -> str:
     """The device's own name, such as `NVIDIA H200`."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    names = _cpu_lines("model name")
+    names = cpu_lines("model name")
     return names[0] if names else platform.processor() or platform.machine()
 
 
@@ -115,13 +106,3 @@ def _is_here(device: torch.device) -> bool:
             return bool(torch.backends.mps.is_available())
         case _:
             return False
-
-
-def _cpu_lines(key: str) -> list[str]:
-    """What Linux says of the processor under `key`, a line for each core."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    pairs = (line.partition(":") for line in lines)
-    return [value.strip() for name, _, value in pairs if name.strip() == key]

@@ -30,7 +30,7 @@ from llamatop.engines import weight_files
 from llamatop.engines.base import Progress
 from llamatop.errors import InputError
 
-ANSWER_SECONDS = 3.0
+ANSWER_SECONDS = 2.0
 """The Hub describes a model in a fraction of this, or is not there."""
 LOOK_SECONDS = 0.25
 """How often a download's progress is told."""

@@ -31,6 +31,9 @@ from llamatop.engines.tokenizer import load_tokenizer
 from llamatop.errors import InputError
 from llamatop.events import ModelLoaded
 
+SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p")
+"""What is kept of a checkpoint's own way to choose tokens."""
+
 
 @dataclass(slots=True)
 class Loaded:
@@ -66,7 +69,7 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
         if devices.is_memory_error(error):
             raise EngineMemoryError(f"no memory left for the weights: {error}") from error
         raise
-    model.generation_config = _generation_config(model.generation_config)
+    model.generation_config = generation_config(model.generation_config)
     torch.manual_seed(config.seed)
     prompts = Prompts.make(tokenizer, int(layout.text.vocab_size), layout.special_ids, config.seed)
     prompts.given = given
@@ -150,10 +153,9 @@ class _Told:
         return lambda *args, **kwargs: None
 
 
-def _generation_config(checkpoint: Any) -> Any:
+def generation_config(checkpoint: Any) -> Any:
     """Samples as the checkpoint asks, one sequence for each prompt, to the length asked for."""
-    sampling = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p")
-    wanted = {name: getattr(checkpoint, name, None) for name in sampling}
+    wanted = {name: getattr(checkpoint, name, None) for name in SAMPLING}
     kept = {name: value for name, value in wanted.items() if value is not None}
     if not kept.get("do_sample"):
         kept = {"do_sample": False}

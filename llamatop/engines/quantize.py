@@ -16,8 +16,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from llamatop.config import QuantizeName
-from llamatop.engines import devices
 from llamatop.errors import InputError
+from llamatop.hardware.processor import cpu_has
 
 LIBRARY = "bitsandbytes"
 BLOCK = 64
@@ -73,7 +73,7 @@ def quantized_bytes(rows: int, columns: int, how: QuantizeName, device: str) -> 
 
 def packs(device: str) -> bool:
     """Whether 4-bit weights are computed with as they are, and laid out anew for that."""
-    return device == "cpu" and devices.cpu_has("avx512_bf16")
+    return device == "cpu" and cpu_has("avx512_bf16")
 
 
 def settings(how: QuantizeName, dtype: torch.dtype, kept: list[str]) -> Any:

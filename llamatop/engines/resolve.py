@@ -19,6 +19,7 @@ from llamatop.catalog import demo_folder, find
 from llamatop.config import RunConfig
 from llamatop.engines import weight_files
 from llamatop.engines.base import Progress
+from llamatop.engines.plausible import check_architecture
 from llamatop.errors import InputError
 
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
@@ -49,9 +50,20 @@ def resolve(config: RunConfig, progress: Progress) -> Source:
     """
     source = _architecture(config.model) if config.weights == "random" else None
     source = source or _whole(config.model, progress)
+    check_architecture(config.model, source.architecture)
     check_context(config, source)
     check_quantize(config, source)
     return source
+
+
+def folder_here(model: str) -> Path | None:
+    """The folder of a model that is on this machine with its weights; nothing is downloaded."""
+    if model == "demo":
+        return demo_folder()
+    if _is_path(model):
+        return Path(model).expanduser()
+    cached: Path | None = _hub().cached_model(model)
+    return cached
 
 
 def text_config(architecture: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +151,7 @@ def _read_config(model: str, path: Path) -> dict[str, Any]:
             f"--model {model}: no config.json in {path.parent}; give the folder of a model as "
             "save_pretrained writes it"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--model {model}: {path} cannot be read: {error}") from None
 
 

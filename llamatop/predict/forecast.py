@@ -4,27 +4,24 @@ parts added up. What the commands and a live run call."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from llamatop.config import RunConfig
-from llamatop.engines.resolve import Source, resolve
-from llamatop.errors import InputError
+from llamatop.engines.resolve import Source, folder_here, resolve
 from llamatop.predict import memory
 from llamatop.predict.child import ask
 from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.memory import Prediction
+from llamatop.predict.runtime import remember_runtime
 from llamatop.predict.traced import Ask, Shape, Trace
-
-_ENCODERS = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification",
-             "ForQuestionAnswering", "ForPreTraining", "ForMultipleChoice",
-             "ForNextSentencePrediction")  # fmt: skip
 
 
 def trace_model(config: RunConfig, device: str, shapes: Iterable[Shape]) -> Trace:
     """All about the model of `config`, without its weights. Raises InputError in one line."""
     source = architecture_of(config)
-    return ask(
+    trace = ask(
         "llamatop.predict.tracer",
         Ask(
             config.model,
@@ -36,21 +33,28 @@ def trace_model(config: RunConfig, device: str, shapes: Iterable[Shape]) -> Trac
             quantize=config.quantize,
             checkpoint=config.weights != "random",
             runtime=device == "cpu",
+            sampling=_sampling(config),
         ),
         Trace,
     )
+    remember_runtime(trace.runtime_bytes)
+    return trace
 
 
 def architecture_of(config: RunConfig) -> Source:
     """Where the model's `config.json` is found; nothing heavy is imported for it."""
-    source = resolve(msgspec.structs.replace(config, weights="random"), lambda *_: None)
-    names = source.architecture.get("architectures") or [""]
-    if source.architecture.get("is_encoder_decoder") or str(names[0]).endswith(_ENCODERS):
-        raise InputError(
-            f"--model {config.model}: {names[0] or 'it'} does not generate text token by token; "
-            "use a decoder such as Llama, Qwen or gpt-oss"
-        )
-    return source
+    return resolve(msgspec.structs.replace(config, weights="random"), lambda *_: None)
+
+
+def _sampling(config: RunConfig) -> dict[str, Any]:
+    """How a trained checkpoint chooses tokens; empty where there is none here."""
+    folder = None if config.weights == "random" else folder_here(config.model)
+    if folder is None:
+        return {}
+    try:
+        return dict(msgspec.json.decode((folder / "generation_config.json").read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}  # the engine says what is wrong with it
 
 
 def predict_levels(config: RunConfig, device: str = "cpu") -> list[Prediction]:

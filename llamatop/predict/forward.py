@@ -33,11 +33,12 @@ class Tally:
 
 
 class Total(NamedTuple):
-    """A peak in bytes, and of that caches and scores."""
+    """A peak in bytes, and of that caches, scores, and what choosing from them takes."""
 
     peak: int
     cache: int
-    logits: int
+    logits: int = 0
+    sampling: int = 0
 
 
 @dataclass(slots=True)
@@ -56,13 +57,13 @@ class Held:
 
 @dataclass(slots=True)
 class Forward:
-    """Bytes held ahead of the layers, in each of them, and behind them."""
+    """Bytes held ahead of the layers, in each of them, in the head, and while tokens are chosen."""
 
     tally: Tally
     ahead: int = 0
     """The peak before the first layer."""
     parts: list[Held] = field(default_factory=list)
-    """Each layer, and at last what comes after them."""
+    """Each layer, the head that makes scores, and at last what chooses from them."""
 
     def __post_init__(self) -> None:
         """Count from now."""
@@ -93,13 +94,18 @@ class Forward:
 
         `held` is what the caches of the layers here held before, if anything.
         """
-        head = self.parts[-1].transient
+        head, choosing = self.parts[-2:]
         cache = sum(held[i] for i in shown) if held else 0
         others = cache - sum(held)
         live = self.parts[0].before + others
-        most = Total(self.ahead + others, cache, 0)
+        most = Total(self.ahead + others, cache)
         for part in (self.parts[i] for i in shown):
-            most = max(most, Total(live + part.transient, cache, 0))
+            most = max(most, Total(live + part.transient, cache))
             live += part.after - part.before
             cache += part.after - part.before
-        return max(most, Total(live + head, cache, head))
+        scores = head.after - head.before
+        return max(
+            most,
+            Total(live + head.transient, cache, head.transient),
+            Total(live + scores + choosing.transient, cache, scores, choosing.transient),
+        )

@@ -110,8 +110,9 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
         "weights": trace.weights_bytes - trace.scales_bytes,
         "scales": trace.scales_bytes,
         "kv cache": peak.cache,
-        "activations": peak.total - peak.cache - peak.logits,
+        "activations": peak.total - peak.cache - peak.logits - peak.sampling,
         "logits": peak.logits,
+        "sampling": peak.sampling,
     }
     if device == "cpu":
         parts["allocator"] = round(KEPT.get(engine, 1.0) * peak.heap)
@@ -135,6 +136,7 @@ def _times(peak: Peak, requests: int) -> Peak:
         peak.cache * requests,
         peak.logits * requests,
         peak.heap * requests,
+        peak.sampling * requests,
     )
 
 
@@ -148,7 +150,8 @@ def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -
     """A pool of pages for all, and a step that reads every page and the new tokens.
 
     Without flash attention keys and values are gathered and repeated for each query head; where
-    scores are written out, they are there once as they are and twice in 32 bits.
+    scores are written out, they are there once as they are and twice in 32 bits. The scores of the
+    vocabulary come when all that is gone, for every request at once.
     """
     page = CPU_PAGE if device == "cpu" else GPU_PAGE
     step = _step(device, requests, prompt)
@@ -163,5 +166,7 @@ def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -
     attention = round(heads * (read + step)) + scores
     windows = any(kind.window for kind in trace.kinds)
     masks = (2 if windows else 1) * step * (pages * page + step) * item
-    working = max(traced.total - traced.cache, attention) + masks
-    return Peak(Shape(requests, prompt, tokens), pool + working, pool, 0, traced.heap)
+    working = max(traced.total - traced.cache, attention)
+    chosen = max(requests * trace.score_bytes - working, 0)
+    total = pool + working + masks + chosen
+    return Peak(Shape(requests, prompt, tokens), total, pool, 0, traced.heap, chosen)

@@ -20,6 +20,7 @@ from llamatop.engines.architecture import Layout
 from llamatop.predict import kernels
 from llamatop.predict.anatomy import layer_list
 from llamatop.predict.forward import Forward, Tally, Total
+from llamatop.predict.sampling import Sampling
 from llamatop.predict.storages import LiveStorages
 from llamatop.predict.traced import Peak, Shape
 
@@ -34,8 +35,16 @@ As `MALLOC_MMAP_THRESHOLD_` is set for engines."""
 class Tracer:
     """A prefix of a model on fake tensors, to be run for any shape."""
 
-    def __init__(self, layout: Layout, kinds: list[int], dtype: torch.dtype, device: str) -> None:
-        """`layout` is cut to the prefix; `kinds` tells the kind of each layer of the whole."""
+    def __init__(
+        self,
+        layout: Layout,
+        kinds: list[int],
+        dtype: torch.dtype,
+        device: str,
+        sampling: dict[str, Any] | None = None,
+    ) -> None:
+        """`layout` is cut to the prefix; `kinds` tells the kind of each layer of the whole;
+        `sampling` is the checkpoint's `generation_config.json`."""
         like = {kind: i for i, kind in enumerate(kinds[: layout.layers])}
         self._shown = [i if i < layout.layers else like[kind] for i, kind in enumerate(kinds)]
         self._layout = layout
@@ -46,7 +55,9 @@ class Tracer:
         with self._mode, no_init_weights(), torch.device(device):
             model = layout.kind._from_config(layout.config, dtype=dtype)
             model.tie_weights()
+            self._sampling = Sampling(model, sampling or {})
         self._model = model.eval()
+        self._dtype = dtype
         self._layers = layer_list(model.get_decoder(), layout.layers)
 
     def quantize(self, kernel: kernels.Kernel) -> None:
@@ -55,6 +66,13 @@ class Tracer:
 
     def peak(self, shape: Shape) -> Peak:
         """The peaks of generating that shape."""
+        phases = self.phases(shape)
+        most = max(everything for everything, _ in phases)
+        heap = max(small for _, small in phases)
+        return Peak(shape, most.peak, most.cache, most.logits, heap.peak, most.sampling)
+
+    def phases(self, shape: Shape) -> list[list[Total]]:
+        """Of prefill, and of the last step where there is one: all blocks, and the small ones."""
         tallies = [Tally(), Tally(HEAP_BELOW)]
         cache = self._cache()
         with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, *tallies):
@@ -62,9 +80,7 @@ class Tracer:
             phases = [[forward.whole(self._shown) for forward in prefill]]
             if shape.generated > 1:
                 phases.append(self._last_step(tallies, cache, shape))
-        most = max(everything for everything, _ in phases)
-        heap = max(small for _, small in phases)
-        return Peak(shape, most.peak, most.cache, most.logits, heap.peak)
+        return phases
 
     def cached(self, tokens: int) -> list[tuple[int, int | None]]:
         """(bytes per token, window) of the cache of each of the prefix's layers."""
@@ -72,6 +88,17 @@ class Tracer:
             cache = self._cache()
             self._run(cache, 1, tokens, tokens)
         return [_cached(layer) for layer in cache.layers[: len(self._layers)]]
+
+    def scores(self) -> int:
+        """Bytes of one request's scores and of what choosing from them takes."""
+        tally = Tally()
+        with self._mode, torch.no_grad(), LiveStorages(self._rounding, tally):
+            ids = torch.zeros((1, 1), dtype=torch.long, device=self._device)
+            size = (1, int(self._layout.text.vocab_size))
+            tally.mark()
+            scores = torch.empty(size, dtype=self._dtype, device=self._device)
+            self._sampling.choose(ids, scores)
+        return tally.peak
 
     def _last_step(self, tallies: list[Tally], cache: Any, shape: Shape) -> list[Total]:
         """The step with the longest context, after those between have grown the caches."""
@@ -101,8 +128,9 @@ class Tracer:
         hooks = [layer.register_forward_pre_hook(enter) for layer in self._layers]
         hooks.append(self._layers[-1].register_forward_hook(leave))
         scores = self._run(cache, batch, tokens, total)
-        scores = scores[:, -1].to(copy=True, dtype=torch.float32)
-        chosen = torch.argmax(scores, dim=-1)
+        enter()
+        ids = torch.zeros((batch, total), dtype=torch.long, device=self._device)
+        chosen = self._sampling.choose(ids, scores[:, -1])
         for forward in forwards:
             forward.end()
         for hook in hooks:

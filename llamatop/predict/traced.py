@@ -39,6 +39,8 @@ class Ask(msgspec.Struct, frozen=True):
     """Its trained weights would be loaded: what its config says of their bits counts."""
     runtime: bool = False
     """Also tell what the libraries take of this machine's memory."""
+    sampling: dict[str, Any] = {}
+    """The checkpoint's `generation_config.json`, where there is one: how tokens are chosen."""
 
 
 class LayerKind(msgspec.Struct, frozen=True):
@@ -61,6 +63,8 @@ class Peak(msgspec.Struct, frozen=True):
     """Of that, scores of the vocabulary and what makes them; 0: the peak is inside a layer."""
     heap: int
     """The most that blocks hold which are too small to be given back at once."""
+    sampling: int = 0
+    """Of the total, what choosing tokens takes besides the scores; 0: the peak is before that."""
 
 
 class Trace(msgspec.Struct, frozen=True, tag=True):
@@ -92,6 +96,8 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     """Of a quantised checkpoint as it is stored; more in memory where it is unpacked."""
     scales_bytes: int = 0
     """Of `weights_bytes`, the scales and zeros of quantised ones."""
+    score_bytes: int = 0
+    """Of one request: its scores, and what choosing from them takes."""
     runtime_bytes: int | None = None
     """Resident size of a process that has imported what an engine imports."""
 
@@ -144,6 +150,7 @@ def _between(low: Peak, high: Peak, share: float, shape: Shape) -> Peak:
         mixed(low.cache, high.cache),
         mixed(low.logits, high.logits),
         mixed(low.heap, high.heap),
+        mixed(low.sampling, high.sampling),
     )
 
 

@@ -31,6 +31,8 @@ from llamatop.predict.traced import Answer, Ask, LayerKind, Refusal, Trace
 
 KV_TOKENS = 16
 """Tokens of the forward that shows what a layer caches."""
+_LAST = 200
+"""Characters kept of what a model raised."""
 
 
 def main() -> None:
@@ -43,12 +45,21 @@ def main() -> None:
         answer: Answer = trace(ask)
     except InputError as refusal:
         answer = Refusal(str(refusal))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:_LAST]
+        what = f"{type(error).__name__}: {reason}"
+        answer = Refusal(f"--model {ask.model}: its memory cannot be foretold: {what}")
     with os.fdopen(out, "wb") as pipe:
         pipe.write(msgspec.json.encode(answer))
 
 
 def trace(ask: Ask) -> Trace:
     """All about one model. Raises InputError for what is no usable `config.json`."""
+    return trace_with(ask)[0]
+
+
+def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
+    """The same, and what can trace further shapes."""
     source = Source(ask.model, ask.architecture, None)
     layout = architecture.read(source, ask.layers)
     dtype = _dtype(ask, layout.dtype)
@@ -59,11 +70,11 @@ def trace(ask: Ask) -> Trace:
     kept = stored.made(model, ask.quantize, ask.device) if disk is None else _held(disk, ask.device)
     runtime = _runtime_bytes(ask.quantize) if ask.runtime else None
     anatomy = Anatomy(model, layout.text)
-    prefix = min(anatomy.prefix, layout.layers)
-    tracer = Tracer(architecture.read(source, prefix), anatomy.kinds, dtype, ask.device)
+    shown = architecture.read(source, min(anatomy.prefix, layout.layers))
+    tracer = Tracer(shown, anatomy.kinds, dtype, ask.device, ask.sampling)
     if kept.sizes:
         tracer.quantize(kernels.of(ask.quantize, ask.device))
-    return Trace(
+    found = Trace(
         dtype=str(dtype).removeprefix("torch."),
         parameters=anatomy.parameters,
         active_parameters=anatomy.active,
@@ -80,8 +91,10 @@ def trace(ask: Ask) -> Trace:
         quantization=kept.method,
         stored_bytes=None if disk is None else disk.bytes_of(model.parameters()),
         scales_bytes=kept.scales_of(model.parameters()),
+        score_bytes=tracer.scores(),
         runtime_bytes=runtime,
     )
+    return found, tracer
 
 
 def _checkpoint(ask: Ask, model: Any) -> Stored | None:
@@ -117,7 +130,7 @@ def _dtype(ask: Ask, stored: torch.dtype) -> torch.dtype:
 def _score_heads(model: Any, text: Any) -> int:
     """The heads of a layer, where the model has no attention that fuses their scores."""
     eager = getattr(model.config, "_attn_implementation", "") == "eager"
-    return int(text.num_attention_heads) if eager else 0
+    return int(getattr(text, "num_attention_heads", 0) or 0) if eager else 0
 
 
 def _runtime_bytes(how: QuantizeName) -> int | None:

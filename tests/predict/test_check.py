@@ -7,7 +7,7 @@ import pytest
 
 from llamatop.commands import check, roofline
 from llamatop.errors import InputError
-from llamatop.predict import checking
+from llamatop.predict import checking, forecast
 from llamatop.predict.machine import Measured, cached_machine
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -23,6 +23,7 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_json_has_what_the_page_promises(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--model", MODEL, "--concurrency", "1", "8", "--memory", "24GB", "--json"]
+    arguments += ["--dtype", "bfloat16"]
     assert check.main([*arguments, "--device", "cpu"]) == 0
     told = json.loads(capsys.readouterr().out)
     (model,) = told["models"]
@@ -42,6 +43,7 @@ def test_json_has_what_the_page_promises(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_exit_3_and_what_would_fit(capsys: pytest.CaptureFixture[str]) -> None:
     big = ["--model", "meta-llama/Llama-3.1-8B-Instruct", "--concurrency", "2"]
+    big += ["--dtype", "bfloat16"]
     assert check.main([*big, "--memory", "12GB", "--device", "cpu"]) == 3
     told = capsys.readouterr().out
     assert "does not fit" in told
@@ -56,14 +58,55 @@ def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     assert model["levels"][0]["decode_floor_tok_s"] == pytest.approx(221, rel=0.05)
 
 
+LLAMA = {
+    "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 64,
+    "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "vocab_size": 100, "intermediate_size": 128,
+}  # fmt: skip
+OWN_CODE = {"auto_map": {"AutoModelForCausalLM": "modeling.OwnForCausalLM"}}
+UNUSABLE = {
+    "cut off": ('{"model_type": "llama", "hidden', "cannot be read"),
+    "no JSON": ("hello", "cannot be read"),
+    "a list": ("[1, 2]", "cannot be read"),
+    "nested": ('{"a":' * 100_000, "cannot be read"),
+    "empty": ("{}", "model_type"),
+    "no sizes": ('{"model_type": "llama"}', "hidden_size nor num_hidden_layers"),
+    "negative": (json.dumps({**LLAMA, "hidden_size": -64}), "hidden_size .* -64"),
+    "zero": (json.dumps({**LLAMA, "num_attention_heads": 0}), "num_attention_heads"),
+    "absurd": (json.dumps({**LLAMA, "vocab_size": 10**15}), "vocab_size"),
+    "too deep": (json.dumps({**LLAMA, "num_hidden_layers": 10**6}), "num_hidden_layers"),
+    "a word": (json.dumps({**LLAMA, "hidden_size": "64"}), "hidden_size .* '64'"),
+    "odd names": (json.dumps({**LLAMA, "architectures": 7}), "architectures"),
+    "odd part": (json.dumps({**LLAMA, "text_config": [1]}), "text_config"),
+    "unknown": (json.dumps({**LLAMA, "model_type": "own"}), "'own' is none that transformers"),
+    "own type": (json.dumps({**LLAMA, **OWN_CODE, "model_type": "own"}), "code of its own"),
+    "own class": (
+        json.dumps({**LLAMA, **OWN_CODE, "architectures": ["OwnForCausalLM"]}), "code of its own"
+    ),
+    "BERT": ('{"model_type": "bert", "architectures": ["BertModel"]}', "BertModel does not gen"),
+    "BERT unnamed": ('{"model_type": "bert", "hidden_size": 64}', "bert does not generate"),
+    "BERT masked": ('{"model_type": "bert", "architectures": ["BertForMaskedLM"]}', "generate"),
+    "T5": (
+        '{"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}', "does not generate"
+    ),
+    "ViT": ('{"model_type": "vit", "architectures": ["ViTForImageClassification"]}', "generate"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_one_line_for_a_config_that_cannot_be_and_no_child_is_asked(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forecast, "ask", lambda *_: pytest.fail("transformers was imported for it"))
+    text, told = UNUSABLE[name]
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=told) as error:
+        check.main(["--model", str(tmp_path), "--device", "cpu"])
+    assert "\n" not in str(error.value)
+
+
 def test_one_line_for_what_cannot_be(tmp_path: Path) -> None:
-    encoder = tmp_path / "encoder"
-    encoder.mkdir()
-    (encoder / "config.json").write_text('{"architectures": ["BertForMaskedLM"]}')
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "config.json").write_text("{")
-    for model in (str(encoder), str(broken), str(tmp_path / "absent"), "no such/id at all"):
+    for model in (str(tmp_path / "absent"), "no such/id at all"):
         with pytest.raises(InputError) as told:
             check.main(["--model", model, "--device", "cpu"])
         assert "\n" not in str(told.value)
@@ -71,6 +114,14 @@ def test_one_line_for_what_cannot_be(tmp_path: Path) -> None:
         check.main(["--memory", "much"])
     with pytest.raises(InputError, match="--device-name"):
         check.main(["--device-name", "abacus"])
+
+
+def test_a_model_that_cannot_be_traced_is_told_in_a_line(tmp_path: Path) -> None:
+    odd = {**LLAMA, "num_attention_heads": 5, "head_dim": 7, "rope_theta": "x"}
+    (tmp_path / "config.json").write_text(json.dumps(odd))
+    with pytest.raises(InputError) as told:
+        check.main(["--model", str(tmp_path), "--device", "cpu"])
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_iter
 from llamatop.catalog import KnownModel, known_models
 from llamatop.engines import architecture
 from llamatop.engines.devices import Place
+from llamatop.engines.loading import generation_config
 from llamatop.engines.random_weights import random_model
 from llamatop.engines.resolve import Source
 from llamatop.errors import InputError
@@ -69,18 +70,23 @@ class RealStorages(TorchDispatchMode):
         return result
 
 
-def real_peak(raw: dict[str, Any], dtype: torch.dtype, shape: Shape) -> int:
+def real_peak(
+    raw: dict[str, Any],
+    dtype: torch.dtype,
+    shape: Shape,
+    sampling: dict[str, Any] | None = None,
+) -> int:
     layout = architecture.read(Source("real", raw, None))
     place = Place(torch.device("cpu"), dtype)
     model = random_model(layout, place, 0, lambda *_: None)
-    model.generation_config = transformers.GenerationConfig(do_sample=False)
+    asked = transformers.GenerationConfig(**(sampling or {}))
+    model.generation_config = generation_config(asked)
     prompts = torch.randint(3, 400, (shape.batch, shape.prompt))
     with torch.no_grad(), RealStorages() as counted:
         model.generate(
             prompts,
             attention_mask=torch.ones_like(prompts),
             max_new_tokens=shape.generated,
-            min_new_tokens=shape.generated,
         )
     return counted.peak
 
@@ -121,6 +127,23 @@ def test_the_traced_peak_is_the_real_one(name: str, dtype: str) -> None:
         found = trace(Ask(name, raw, dtype=dtype, shapes=(shape,)))
         real = real_peak(raw, getattr(torch, dtype), shape)
         assert found.at(shape).total == pytest.approx(real, rel=0.04, abs=8192), shape
+
+
+SAMPLED = {"do_sample": True, "temperature": 0.7, "top_k": 20, "top_p": 0.9}
+
+
+@pytest.mark.parametrize("sampling", [{}, {"do_sample": True}, SAMPLED], ids=str)
+def test_what_choosing_tokens_takes_is_counted(sampling: dict[str, Any]) -> None:
+    wide = {**TIED, "vocab_size": 50_000, "num_hidden_layers": 1}
+    shape = Shape(8, 4, 2)
+    found = trace(Ask("wide", wide, dtype="bfloat16", shapes=(shape,), sampling=sampling))
+    real = real_peak(wide, torch.bfloat16, shape, sampling)
+    peak = found.at(shape)
+    assert 0.75 * real <= peak.total <= 1.04 * real
+    assert peak.logits >= 8 * 50_000 * 2
+    assert peak.sampling >= 8 * 50_000 * 4
+    assert memory.predict(found, "batch", "cpu", shape).parts["sampling"] == peak.sampling
+    assert 8 * found.score_bytes == pytest.approx(peak.logits + peak.sampling, rel=0.05)
 
 
 def test_few_layers_speak_for_many() -> None:

@@ -170,20 +170,25 @@ def test_a_verdict_comes_from_weights_cache_and_runtime(model, told):
     fit = estimate(MACHINE, choice, DEFAULTS)
     assert fit.verdict == told
     assert fit.needed == sum(dict(fit.parts).values())
-    assert dict(fit.parts)["runtime"] == RUNTIME_BYTES
+    assert not fit.estimated
+
+
+def test_what_no_coefficients_ship_of_is_an_estimate():
+    fit = estimate(MACHINE, CHOICES[2], DEFAULTS)
+    assert fit.estimated and dict(fit.parts)["runtime"] == RUNTIME_BYTES
 
 
 def test_the_cache_grows_with_the_largest_level_and_the_tokens():
     llama = CHOICES[4]
     one = dict(estimate(MACHINE, llama, replace(DEFAULTS, concurrency=(1,))).parts)
     many = dict(estimate(MACHINE, llama, replace(DEFAULTS, concurrency=(1, 8, 2))).parts)
-    assert one["KV cache"] == 131_072 * 328
-    assert many["KV cache"] == 8 * one["KV cache"]
+    assert one["KV cache"] == pytest.approx(131_072 * 327, rel=0.01)
+    assert many["KV cache"] == pytest.approx(8 * one["KV cache"], rel=0.01)
 
 
 def test_a_wider_dtype_takes_more():
     wide = estimate(MACHINE, CHOICES[3], replace(DEFAULTS, dtype="float32"))
-    assert dict(wide.parts)["weights"] == 4 * 596_000_000
+    assert dict(wide.parts)["weights"] == 4 * 596_049_920
 
 
 def test_an_accelerator_is_measured_by_its_own_memory():

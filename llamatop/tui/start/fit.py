@@ -1,16 +1,21 @@
-"""Whether a model fits this machine, as an estimate: weights, KV cache, and a fixed runtime.
+"""Whether a model fits this machine, at once: what `check` says of it, from shipped coefficients.
 
-Counts no activations and no fragmentation, so it is marked as an estimate wherever it is shown.
+Of a model that no coefficients ship of, it is an estimate from weights, KV cache and a fixed
+runtime, without activations and fragmentation, and is marked as one wherever it is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from llamatop.catalog import find
 from llamatop.config import RunConfig
+from llamatop.predict import fit, memory, residuals
+from llamatop.predict.shipped import Coefficients, shipped, stored_dtype
+from llamatop.predict.traced import Shape
 from llamatop.reports.models import Choice
 
 Verdict = Literal["fits", "tight", "does not fit", "unknown"]
@@ -23,6 +28,13 @@ USUAL_KV = 131_072
 
 BAND = 0.1
 """Share by which the estimate may be wrong; within it the verdict is `tight`."""
+
+_GROUPED = {
+    "weights": "weights",
+    "kv cache": "KV cache",
+    **dict.fromkeys(("runtime", "kernels", "context", "workspace"), "runtime"),
+}
+"""Parts of a prediction under the names that are shown; the rest is `activations`."""
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -46,6 +58,10 @@ class Machine:
     total: int
     gpus: tuple[Gpu, ...] = ()
 
+    def kind_for(self, device: str) -> str:
+        """Where a run on `device` keeps its model: `cuda` or `cpu`."""
+        return "cpu" if self._gpu(device) is None else "cuda"
+
     def memory_for(self, device: str) -> tuple[int | None, int | None]:
         """Bytes to be had, and in all, where a run on `device` keeps its model."""
         gpu = self._gpu(device)
@@ -68,6 +84,8 @@ class Fit:
     """What takes how much."""
     available: int | None = None
     total: int | None = None
+    estimated: bool = True
+    """From weights and cache alone, not from the tracer."""
 
     @property
     def needed(self) -> int | None:
@@ -82,6 +100,8 @@ Fits = Callable[[Choice, RunConfig], Fit]
 def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     """The default of `Fits`."""
     available, total = machine.memory_for(config.device)
+    if config.layers is None and (known := _coefficients(machine, choice, config)) is not None:
+        return _foretold(known, machine, config)
     weights = weights_bytes(choice, config.dtype)
     if weights is None:
         return Fit("unknown", available=available, total=total)
@@ -91,6 +111,35 @@ def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
         ("runtime", RUNTIME_BYTES),
     )
     return Fit(verdict(sum(size for _, size in parts), available), parts, available, total)
+
+
+def _coefficients(machine: Machine, choice: Choice, config: RunConfig) -> Coefficients | None:
+    """Those of the dtype in which it would run there."""
+    dtype, device = config.dtype, machine.kind_for(config.device)
+    if dtype == "auto":
+        narrow = stored_dtype(choice.model) in ("bfloat16", "float16")
+        dtype = "bfloat16" if narrow else "float32"
+    return shipped(choice.model, dtype, device)
+
+
+def _foretold(known: Coefficients, machine: Machine, config: RunConfig) -> Fit:
+    """What `check` says of the largest level."""
+    shape = Shape(max(config.concurrency), config.prompt_toks, config.gen_toks)
+    device, engine = machine.kind_for(config.device), memory.resolve_engine(config.engine, "")
+    told = memory.predict(known.traced(shape), engine, device, shape)
+    available, total = machine.memory_for(config.device)
+    sizes = dict.fromkeys(("weights", "KV cache", "activations", "runtime"), 0)
+    for name, size in told.parts.items():
+        sizes[_GROUPED.get(name, "activations")] += size
+    found: Verdict = "unknown"
+    if available is not None:
+        found = fit.verdict(told.peak_bytes, available, _band(device, engine))
+    return Fit(found, tuple(sizes.items()), available, total, estimated=False)
+
+
+@cache
+def _band(device: str, engine: str) -> float:
+    return residuals.band(device, engine)
 
 
 def verdict(needed: int, available: int | None) -> Verdict:

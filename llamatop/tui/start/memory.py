@@ -57,7 +57,11 @@ def _needs(start: Start, found: Fit, width: int) -> list[Line]:
     notes = {"KV cache": _kv_note(start)}
     lines = [_amount(name, of, notes.get(name, ""), width) for name, of in found.parts]
     total: Line = fit(
-        ((left(" needs about", LABEL), "dim"), (f"{size(found.needed):>9}", "memory.bold")), width
+        (
+            (left(" needs about" if found.estimated else " needs", LABEL), "dim"),
+            (f"{size(found.needed):>9}", "memory.bold"),
+        ),
+        width,
     )
     return [*lines, total, *_there(found, width)]
 

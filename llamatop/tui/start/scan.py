@@ -80,7 +80,8 @@ def _config(folder: Path) -> dict[str, Any]:
 def machine() -> Machine:
     """Cores and memory that a run may have, and the accelerators."""
     facts, now = host_facts(), memory()
-    return Machine(one_line(facts.cpu), facts.cores, now.available, now.total, _gpus())
+    name, cores = one_line(facts.cpu), facts.cores
+    return Machine(name, cores, now.available, now.total, _gpus())
 
 
 def _gpus() -> tuple[Gpu, ...]:

@@ -1,0 +1,28 @@
+"""What Linux says of the processor. Knows neither torch nor a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16", "svebf16")
+
+
+def cpu_has_bfloat16() -> bool:
+    """The processor multiplies bfloat16 itself: AVX512-BF16, AMX, or Arm's BF16."""
+    return cpu_has(*_BF16_FLAGS)
+
+
+def cpu_has(*flags: str) -> bool:
+    """Whether the processor has any of these, as Linux names them."""
+    words = cpu_lines("flags") + cpu_lines("Features")
+    return not set(flags).isdisjoint(words[0].split()) if words else False
+
+
+def cpu_lines(key: str) -> list[str]:
+    """What stands under `key`, a line for each core."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    pairs = (line.partition(":") for line in lines)
+    return [value.strip() for name, _, value in pairs if name.strip() == key]
