@@ -138,7 +138,7 @@ def steady_part(level: Level) -> Steady | None:
     windows.begin(min(request.scheduled for request in level.requests))
     for time, tokens in ends:
         windows.complete(time, tokens)
-    return windows.steady()
+    return windows.steady(waited=level.enough_at is not None)
 
 
 def _drains_from(level: Level) -> int:
