@@ -59,6 +59,11 @@ class Replay:
         return self._due[-1] if self._due else 0
 
     @property
+    def rare(self) -> Iterable[Event]:
+        """The events without emissions and ticks, where they are held apart; else all."""
+        return self.events.rare if isinstance(self.events, Blocks) else self.events
+
+    @property
     def ended(self) -> bool:
         """Whether the position has passed every event (a seek back changes that)."""
         return self._next >= len(self.events)
