@@ -48,7 +48,10 @@ def clean_event(event: Event) -> Event:
 
 def _changed(struct: msgspec.Struct) -> dict[str, object]:
     """The fields whose cleaned value differs."""
-    old = {name: getattr(struct, name) for name in _wordy(type(struct))}
+    names = _wordy(type(struct))
+    if not names:
+        return {}
+    old = {name: getattr(struct, name) for name in names}
     new = {name: _cleaned(value) for name, value in old.items()}
     return {name: value for name, value in new.items() if value is not old[name]}
 

@@ -154,8 +154,9 @@ def _percentile_draws(
     """Percentiles by linear interpolation over values rounded to at most `BINS` of them."""
     levels = np.unique(np.quantile(values.values, np.linspace(0, 1, BINS), method="nearest"))
     places = np.searchsorted(levels, values.values)
-    histogram = np.zeros((weights.shape[1], len(levels)))
-    np.add.at(histogram, (values.blocks, np.minimum(places, len(levels) - 1)), 1)
+    cells = values.blocks * len(levels) + np.minimum(places, len(levels) - 1)
+    shape = (weights.shape[1], len(levels))
+    histogram = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
     below = np.cumsum(weights @ histogram, axis=1)
     return {f"{name}.p{percent}": _read(below, levels, percent) for percent in percents}
 
