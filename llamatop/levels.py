@@ -10,9 +10,11 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from llamatop.clock import SECOND
 from llamatop.metrics import (
+    coalesced,
     duration,
     e2e,
     gaps,
@@ -106,10 +108,10 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         goodput=_goodput(session, done, seconds),
         ttft=_spread(ttft(request) for request in done),
         tpot=_spread(tpot(request) for request in done),
-        itl=distribution(gap for request in done for gap in gaps(request)),
+        itl=distribution(chain.from_iterable(map(gaps, done))),
         e2e=_spread(e2e(request) for request in done),
         queue=_spread(queue_time(request) for request in done),
-        coalesced=sum(count for request in done for count in request.counts[1:] if count > 1),
+        coalesced=sum(map(coalesced, done)),
         host_peak_bytes=host_peak(session, level),
         device_peak_bytes=level.device_peak_bytes,
         baseline_bytes=baseline(session),
@@ -136,7 +138,7 @@ def steady_part(level: Level) -> Steady | None:
     windows.begin(min(request.scheduled for request in level.requests))
     for time, tokens in ends:
         windows.complete(time, tokens)
-    return windows.steady()
+    return windows.steady(waited=level.enough_at is not None)
 
 
 def _drains_from(level: Level) -> int:
@@ -178,12 +180,15 @@ def steady_rate(requests: list[Request], concurrency: int) -> float | None:
 
 def _tokens_between(requests: list[Request], start: int, end: int) -> int:
     """Output tokens after `start`, up to and with `end` (ns)."""
-    return sum(
-        count
-        for request in requests
-        for time, count in zip(request.times, request.counts, strict=True)
-        if start < time <= end
-    )
+    return sum(_tokens_of(request, start, end) for request in requests if request.times)
+
+
+def _tokens_of(request: Request, start: int, end: int) -> int:
+    times = request.times
+    if start < min(times) and max(times) <= end:
+        return request.tokens
+    pairs = zip(times, request.counts, strict=True)
+    return sum(count for time, count in pairs if start < time <= end)
 
 
 def _goodput(session: Session, done: list[Request], seconds: float | None) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import pairwise
 
 from llamatop.clock import SECOND
 from llamatop.session import BIN, Request, Session
@@ -38,11 +39,20 @@ def tpot(request: Request) -> float | None:
 def gaps(request: Request) -> Iterator[float]:
     """Inter-token latencies in seconds: an emission of k tokens after a gap g is k gaps of g/k."""
     times, counts = request.times, request.counts
-    for i in range(1, len(times)):
-        count = counts[i]
-        gap = (times[i] - times[i - 1]) / SECOND / count
-        for _ in range(count):
-            yield gap
+    if len(times) == request.tokens:  # each emission is one token: most requests
+        return ((end - start) / SECOND for start, end in pairwise(times))
+    return (
+        (times[i] - times[i - 1]) / SECOND / counts[i]
+        for i in range(1, len(times))
+        for _ in range(counts[i])
+    )
+
+
+def coalesced(request: Request) -> int:
+    """Tokens after the first emission that came in an emission of several."""
+    if len(request.times) == request.tokens:
+        return 0
+    return sum(count for count in request.counts[1:] if count > 1)
 
 
 def decode_rate(request: Request) -> float | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+from llamatop.blocks import Blocks
 from llamatop.clock import SECOND, Clock, MonotonicClock
 from llamatop.events import Event, RunStarted
 from llamatop.sanitize import clean_event
@@ -19,6 +21,9 @@ from llamatop.session import Session
 
 SNAPSHOT_EVENTS = 10_000
 """A copy of the session is kept every so many events, so that a seek is quick."""
+
+EVENTS_PER_REQUEST = 4
+"""And so many for each request in it, so that all copies together stay small beside the events."""
 
 _BREATH = 0.005
 """Seconds between two pieces of `prepare`, for whoever draws meanwhile."""
@@ -41,7 +46,7 @@ class Replay:
         self.position = self.start
         self._clock = clock or MonotonicClock()
         self._last = self._clock.now()
-        self._due = list(accumulate((event.time for event in events), max))
+        self._due = array("q", accumulate(_times(events), max))
         self._next = 0
         self._folding = threading.Lock()
         self._head = Session()
@@ -52,6 +57,11 @@ class Replay:
     def length(self) -> int:
         """When the last event is due (ns)."""
         return self._due[-1] if self._due else 0
+
+    @property
+    def rare(self) -> Iterable[Event]:
+        """The events without emissions and ticks, where they are held apart; else all."""
+        return self.events.rare if isinstance(self.events, Blocks) else self.events
 
     @property
     def ended(self) -> bool:
@@ -102,26 +112,38 @@ class Replay:
     def _fold(self, end: int) -> Session:
         """The session after the first `end` events, from the nearest snapshot before."""
         with self._folding:
-            while self._snapshots[-1][0] + SNAPSHOT_EVENTS <= end:
+            while self._next_snapshot() <= end:
                 self._fold_on()
             at, snapshot = self._snapshots[bisect_right(self._snapshots, end, key=_place) - 1]
             session = snapshot.copy()
-        _apply(session, self.events[at:end])
+        _apply(session, self.events, at, end)
         return session
+
+    def _next_snapshot(self) -> int:
+        """After how many events the next one is due: it has to be worth the requests it holds."""
+        apart = max(SNAPSHOT_EVENTS, EVENTS_PER_REQUEST * len(self._head.requests))
+        return self._snapshots[-1][0] + apart
 
     def _fold_on(self) -> bool:
         """Make the next snapshot; False where the recording has no more events for one."""
-        at = self._snapshots[-1][0]
-        to = at + SNAPSHOT_EVENTS
+        at, to = self._snapshots[-1][0], self._next_snapshot()
         if to > len(self.events):
             return False
-        _apply(self._head, self.events[at:to])
+        _apply(self._head, self.events, at, to)
         self._snapshots.append((to, self._head.copy()))
         return True
 
 
-def _apply(session: Session, events: Sequence[Event]) -> None:
-    for event in events:
+def _times(events: Sequence[Event]) -> Iterable[int]:
+    return events.times if isinstance(events, Blocks) else (event.time for event in events)
+
+
+def _apply(session: Session, events: Sequence[Event], start: int, end: int) -> None:
+    """Fold the events from `start` to `end`, cleaned."""
+    if isinstance(events, Blocks):
+        events.fold_into(session, start, end)
+        return
+    for event in events[start:end]:
         session.apply(clean_event(event))
 
 
@@ -132,5 +154,5 @@ def _place(snapshot: tuple[int, Session]) -> int:
 def fold(events: Sequence[Event]) -> Session:
     """The session that a whole stream adds up to."""
     session = Session()
-    _apply(session, events)
+    _apply(session, events, 0, len(events))
     return session

@@ -7,6 +7,10 @@ else sees it. Line ends and tabs stay; whoever draws them in a row decides how.
 
 from __future__ import annotations
 
+from functools import cache
+from types import NoneType
+from typing import get_args, get_type_hints
+
 import msgspec
 
 from llamatop.events import Event, TokensEmitted
@@ -44,9 +48,24 @@ def clean_event(event: Event) -> Event:
 
 def _changed(struct: msgspec.Struct) -> dict[str, object]:
     """The fields whose cleaned value differs."""
-    old = {name: getattr(struct, name) for name in struct.__struct_fields__}
+    names = _wordy(type(struct))
+    if not names:
+        return {}
+    old = {name: getattr(struct, name) for name in names}
     new = {name: _cleaned(value) for name, value in old.items()}
     return {name: value for name, value in new.items() if value is not old[name]}
+
+
+@cache
+def _wordy(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields that may hold text."""
+    hints = get_type_hints(kind)
+    return tuple(name for name in kind.__struct_fields__ if not _is_number(hints[name]))
+
+
+def _is_number(hint: object) -> bool:
+    parts = [part for part in get_args(hint) if part is not Ellipsis]
+    return all(map(_is_number, parts)) if parts else hint in (int, float, bool, NoneType)
 
 
 def _cleaned(value: object) -> object:

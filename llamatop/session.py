@@ -293,10 +293,32 @@ class Session:
             request.text = (request.text + event.text)[-KEPT_TEXT:]
         self._count(event.time, event.count)
 
+    def emit_all(self, id: int, times: array[int], counts: array[int], text: str | None) -> bool:
+        """What applying so many `TokensEmitted` of one request does (ns, at least a token each).
+
+        All but counting them in `token_bins`: if True is the answer, that is due, see `count_bin`.
+        They are the bulk of a long recording, and need not be objects.
+        """
+        request = self.active.get(id)
+        if request is None:
+            return False
+        request.state = "decode"
+        request.tokens += sum(counts)
+        request.times += times
+        request.counts += counts
+        if text:
+            request.text = (request.text + text)[-KEPT_TEXT:]
+        return True
+
     def _count(self, time: int, count: int) -> None:
-        bins, place = self.token_bins, max(time, 0) // BIN
-        if place > LAST_BIN or time < self.joined:
+        if time >= self.joined:
+            self.count_bin(max(time, 0) // BIN, count)
+
+    def count_bin(self, place: int, count: int) -> None:
+        """Count tokens of the run's bin at `place`."""
+        if place > LAST_BIN:
             return
+        bins = self.token_bins
         if place >= len(bins):
             bins.extend([0] * (place + 1 - len(bins)))
         bins[place] += count

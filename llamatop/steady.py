@@ -27,9 +27,13 @@ MOST_WINDOWS = 128
 LEAST_WINDOWS = 10
 """Fewer say nothing about a slope or an interval."""
 
-LEAST_TO_STOP = 20
+LEAST_TO_STOP = 40
 """Windows before a level may end because its interval is narrow: who stops at the first lucky
 moment is wrong more often than 5 % of the time, and the earlier the more."""
+
+LOOKS_APART = 1.25
+"""A level looks whether it may end when it is so much longer than at its last look: fewer looks
+are fewer lucky moments."""
 
 LEAST_BATCHES = 12
 """Windows are not joined to fewer than this."""
@@ -46,6 +50,12 @@ TOLERANCE = 1.1
 
 _TAIL = 0.05
 _MOST_CORRELATION = 0.9
+
+_MORE_ALIKE = 1.5
+"""Standard errors by which neighbours may be more alike than they look."""
+
+_ALIKE_AT_STOP = 0.25
+"""Standard errors by which neighbours may look alike where a level is to end."""
 
 
 _Value = TypeVar("_Value")
@@ -96,6 +106,9 @@ class Windows:
         """Completions that make a window."""
         self._completed = 0
         self._tokens = 0
+        self._every = 0
+        """Completions of all windows."""
+        self._next_look = 0.0
         self._since: int | None = None
 
     def begin(self, time: int) -> None:
@@ -111,6 +124,7 @@ class Windows:
         if self._completed < self._size:
             return False
         self.closed.append(Window(time - (self._since or 0), self._tokens))
+        self._every += self._completed
         self._since, self._completed, self._tokens = time, 0, 0
         if len(self.closed) == MOST_WINDOWS:
             self.closed = _joined(self.closed)
@@ -118,18 +132,28 @@ class Windows:
         return True
 
     def known_to(self, share: float) -> bool:
-        """Whether the steady rate is known to this share of it, and has been long enough."""
-        if len(self.closed) < LEAST_TO_STOP:
+        """Whether the steady rate is known to this share of it, and has been long enough.
+
+        To be asked when a window has closed; most of the time it does not look, and says no.
+        """
+        if len(self.closed) < LEAST_TO_STOP or self._every < self._next_look:
             return False
-        steady = self.steady()
-        return steady is not None and steady.windows >= LEAST_TO_STOP and steady.relative <= share
+        self._next_look = self._every * LOOKS_APART
+        steady = self.steady(waited=True)
+        if steady is None or steady.windows < LEAST_TO_STOP or steady.relative > share:
+            return False
+        batches = _batched(self.closed[-steady.windows :])
+        return _correlation(batches) <= _ALIKE_AT_STOP / math.sqrt(len(batches))
 
-    def steady(self) -> Steady | None:
-        """The steady part so far; None where there is none, or too little to tell."""
-        return steady_state(self.closed)
+    def steady(self, waited: bool = False) -> Steady | None:
+        """The steady part so far; None where there is none, or too little to tell.
+
+        `waited`: the level ends when its interval is narrow, and not where it was bound to end.
+        """
+        return steady_state(self.closed, waited)
 
 
-def steady_state(windows: Sequence[Window]) -> Steady | None:
+def steady_state(windows: Sequence[Window], waited: bool = False) -> Steady | None:
     """The last windows that are steady; None where there are too few, or they still drift."""
     first = steady_start([window.rate for window in windows])
     if first is None:
@@ -137,7 +161,8 @@ def steady_state(windows: Sequence[Window]) -> Steady | None:
     start = whole(windows[:first]).nanoseconds / SECOND
     rest = windows[first:]
     rate = whole(rest).rate
-    return Steady(start, rate, half_width(rest), len(rest)) if rate > 0 else None
+    width = half_width(rest, waited)
+    return Steady(start, rate, width, len(rest)) if rate > 0 else None
 
 
 def steady_start(rates: Sequence[float]) -> int | None:
@@ -164,7 +189,8 @@ def is_flat(values: Sequence[float]) -> bool:
     leverage = math.fsum((i - middle) ** 2 for i in range(count))
     slope = math.fsum((i - middle) * (value - mean) for i, value in enumerate(means)) / leverage
     rest = [value - mean - slope * (i - middle) for i, value in enumerate(means)]
-    error = math.sqrt(math.fsum(d * d for d in rest) / (count - 2) / leverage) * _widening(rest)
+    error = math.sqrt(math.fsum(d * d for d in rest) / (count - 2) / leverage)
+    error *= _widening(_correlation(rest))
     drift = abs(slope) * (count - 1)
     if drift <= LEAST_DRIFT * abs(mean):
         return True
@@ -172,16 +198,27 @@ def is_flat(values: Sequence[float]) -> bool:
     return drift <= MOST_DRIFT * abs(mean) and not certain
 
 
-def half_width(windows: Sequence[Window]) -> float:
-    """Of the 95 % confidence interval of tokens per second, over at least 2 windows."""
+def half_width(windows: Sequence[Window], waited: bool = False) -> float:
+    """Of the 95 % confidence interval of tokens per second, over at least 2 windows.
+
+    Where it was `waited` until it is narrow, the moment was one in which neighbours look less
+    alike than they are: they are taken to be as much alike as may be.
+    """
+    deviations = _batched(windows)
+    count = len(deviations)
+    variance = math.fsum(d * d for d in deviations) / (count - 1)
+    alike = _correlation(deviations) + (_MORE_ALIKE / math.sqrt(count) if waited else 0.0)
+    return t_quantile(_TAIL, count - 1) * math.sqrt(variance / count) * _widening(alike)
+
+
+def _batched(windows: Sequence[Window]) -> list[float]:
+    """The deviations of windows, joined until they hardly depend on one another."""
     batches = list(windows)
     deviations = _deviations(batches)
     while len(batches) >= 2 * LEAST_BATCHES and _depends(deviations):
         batches = _joined(batches)
         deviations = _deviations(batches)
-    count = len(deviations)
-    variance = math.fsum(d * d for d in deviations) / (count - 1)
-    return t_quantile(_TAIL, count - 1) * math.sqrt(variance / count) * _widening(deviations)
+    return deviations
 
 
 def _ramp(rates: Sequence[float], latest: int) -> int:
@@ -213,9 +250,9 @@ def _depends(deviations: Sequence[float]) -> bool:
     return _correlation(deviations) > 0.5 / math.sqrt(len(deviations))
 
 
-def _widening(deviations: Sequence[float]) -> float:
+def _widening(correlation: float) -> float:
     """What a first-order dependence of neighbours adds to the standard error."""
-    alike = min(max(_correlation(deviations), 0.0), _MOST_CORRELATION)
+    alike = min(max(correlation, 0.0), _MOST_CORRELATION)
     return math.sqrt((1 + alike) / (1 - alike))
 
 

@@ -83,8 +83,12 @@ def test_aiperf() -> None:
     assert_spread(found.latencies["ttft"], TTFTS)
     assert_spread(found.latencies["itl"], PACES)
     assert_spread(found.latencies["icl"], CHUNKS)
-    assert found.duration == pytest.approx(4.75 - 0.2)
-    assert found.output_rate == pytest.approx(14 / 4.55)
+    assert_spread(found.latencies["e2e"], LATENCIES)
+    assert "tpot" not in found.latencies
+    assert (found.completed, found.failed, found.output_tokens) == (4, 1, 14)
+    assert found.duration == pytest.approx(4.75 - 0.2, rel=1e-12)
+    assert found.output_rate == pytest.approx(14 / 4.55, rel=1e-12)
+    assert found.request_rate == pytest.approx(4 / 4.55, rel=1e-12)
 
 
 def weighted(values: list[float], weights: list[int]) -> list[float]:
@@ -96,7 +100,11 @@ def weighted(values: list[float], weights: list[int]) -> list[float]:
 
 
 def test_guidellm() -> None:
-    found = reading("guidellm").latencies
+    read = reading("guidellm")
+    found = read.latencies
+    assert (read.completed, read.failed, read.output_tokens) == (4, 1, 14)
+    assert read.output_rate == pytest.approx(14 / 4.55, rel=1e-12)
+    assert read.request_rate == pytest.approx(4 / 4.55, rel=1e-12)
     lengths = [4, 3, 2, 5]
     whole = [latency / n for latency, n in zip(LATENCIES, lengths, strict=True)]
     expected = {
@@ -116,7 +124,8 @@ def test_mlperf() -> None:
     found = reading("mlperf")
     ttfts = sorted(at(t) for t in (1.0, 1.25, 0.75, 1.0))
     paces = sorted([at(1.5) // 3, at(0.75) // 2, at(0.25), at(1.25) // 4])
-    for name, values in (("ttft", ttfts), ("tpot", paces)):
+    latencies = sorted(at(t) for t in (2.5, 2.0, 1.0, 4.75 - 2.5))
+    for name, values in (("ttft", ttfts), ("tpot", paces), ("e2e", latencies)):
         spread = found.latencies[name]
         assert spread is not None
         assert spread.mean == sum(values) // 4 / SECOND

@@ -66,6 +66,7 @@ def test_a_seek_lands_on_the_prefix(seconds: list[float]) -> None:
 
 def test_seeking_goes_through_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_module, "SNAPSHOT_EVENTS", 50)
+    monkeypatch.setattr(replay_module, "EVENTS_PER_REQUEST", 1)
     replay, pump, clock = playing()
     replay.seek(replay.length)
     assert len(replay._snapshots) == 1 + len(EVENTS) // 50
@@ -94,6 +95,7 @@ def test_an_empty_recording_plays() -> None:
 
 def test_prepared_in_a_thread_it_seeks_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_module, "SNAPSHOT_EVENTS", 50)
+    monkeypatch.setattr(replay_module, "EVENTS_PER_REQUEST", 1)
     monkeypatch.setattr(replay_module, "_BREATH", 0)
     replay, _, _ = playing()
     thread = threading.Thread(target=replay.prepare)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llamatop import stats
 from llamatop.stats import distribution, percentile
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50)
@@ -27,3 +28,12 @@ def test_nothing_has_no_distribution() -> None:
     assert distribution([]) is None
     with pytest.raises(ValueError, match="no values"):
         percentile([], 50)
+
+
+@settings(max_examples=50)
+@given(VALUES)
+def test_many_values_are_told_as_few_are(values: list[float]) -> None:
+    few = distribution(values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stats, "MANY", 0)
+        assert distribution(values) == few

@@ -2,7 +2,7 @@
 
 import math
 import random
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from llamatop.clock import SECOND
 from llamatop.steady import (
     LEAST_TO_STOP,
     LEAST_WINDOWS,
+    LOOKS_APART,
     MOST_WINDOWS,
     Window,
     Windows,
@@ -143,6 +144,38 @@ def test_a_level_may_end_when_it_is_known_well_and_long_enough() -> None:
         windows.complete((place + 1) * SECOND, 100)
         known.append(windows.known_to(0.02))
     assert known == [place + 1 >= LEAST_TO_STOP for place in range(30)]
+
+
+@pytest.mark.parametrize(("memory", "most"), [(0.0, 70), (0.5, 250), (0.8, 700)])
+def test_whoever_waits_for_a_narrow_interval_is_not_deceived(memory: float, most: int) -> None:
+    """It covers the truth at least 9 times in 10, and the wait is no longer than it has to be."""
+    covered, waited = 0, []
+    for seed in range(150):
+        windows = Windows(1)
+        windows.begin(0)
+        for place, rate in enumerate(noise(3000, seed, 0.05, memory), 1):
+            closed = windows.complete(place * SECOND, round(rate * 1_000_000))
+            if closed and windows.known_to(0.02):
+                break
+        steady = windows.steady(waited=True)
+        assert steady is not None
+        covered += abs(steady.rate - 1_000_000) <= steady.half_width
+        waited.append(place)
+    assert covered >= 0.9 * 150
+    assert sorted(waited)[75] <= most
+
+
+def test_it_looks_less_often_the_longer_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    windows = Windows(1)
+    windows.begin(0)
+    monkeypatch.setattr(windows, "steady", lambda waited: looks.append(place))
+    for place in range(1, 1001):
+        windows.complete(place * SECOND, 100)
+        assert not windows.known_to(0.01)
+    assert looks[0] == LEAST_TO_STOP
+    assert all(later >= LOOKS_APART * sooner for sooner, later in pairwise(looks))
+    assert looks[-1] > 1000 / LOOKS_APART**2
 
 
 def test_a_level_that_speeds_up_does_not_end() -> None:

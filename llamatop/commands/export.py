@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -26,18 +27,18 @@ def main(arguments: list[str]) -> int:
 
 
 def _export(file: str, form: str, names: list[str], out: str | None) -> int:
-    from llamatop.recording.reader import open_recording
-    from llamatop.replay import fold
-    from llamatop.reports.export import encoded, one_table, write
+    from llamatop.recording.reader import Opened
+    from llamatop.reports.export import encoded, events_table, one_table, write
 
-    recording = open_recording(file)
-    for notice in recording.notices:
+    gc.disable()  # a command of seconds; millions of events are no garbage
+    opened = Opened(file)
+    session = opened.fold()
+    for notice in opened.notices:
         print(f"llamatop: {notice}", file=sys.stderr)
-    session = fold(recording.events)
     for name in names:
-        table = one_table(name, recording.events, session)
+        table = events_table(opened.blocks()) if name == "events" else one_table(name, session)
         if out == "-":
-            sys.stdout.buffer.write(encoded(table, form))
+            encoded(table, form, sys.stdout.buffer)
         else:
             path = Path(out or ".") / f"{Path(file).stem}-{name}.{form}"
             write(table, path, form)

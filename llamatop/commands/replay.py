@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
-
-if TYPE_CHECKING:
-    from llamatop.recording.reader import Recording
 
 DIALECTS = ("llamatop", "vllm", "aiperf", "guidellm", "mlperf")
 """As `llamatop.dialects` has them, which `--help` does not wait for."""
@@ -33,14 +30,10 @@ def main(arguments: list[str]) -> int:
     return _show(args.file, args.speed, args.theme)
 
 
-def _open(file: str) -> Recording:
-    """A recording, read; what there is to say of it goes to stderr."""
-    from llamatop.recording.reader import open_recording
-
-    recording = open_recording(file)
-    for notice in recording.notices:
+def _tell(notices: Sequence[str]) -> None:
+    """What there is to say of a recording."""
+    for notice in notices:
         print(f"llamatop: {notice}", file=sys.stderr)
-    return recording
 
 
 def _print(file: str, dialect: str | None, as_json: bool) -> int:
@@ -48,10 +41,12 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
 
     from llamatop.commands.show import print_summary
     from llamatop.dialects import as_json as dialect_json
-    from llamatop.replay import fold
+    from llamatop.recording.reader import fold_recording
     from llamatop.reports.dialect_text import dialect_text
 
-    session = fold(_open(file).events)
+    folded = fold_recording(file)
+    _tell(folded.notices)
+    session = folded.session
     if dialect is None:
         print_summary(True, session, file)
     elif as_json:
@@ -68,12 +63,14 @@ def _show(file: str, speed: float, theme: str | None) -> int:
     from llamatop.commands.terminal import need_terminal
     from llamatop.commands.watch import finish
     from llamatop.pump import Pump
+    from llamatop.recording.reader import open_recording
     from llamatop.replay import Replay
     from llamatop.session import Session
     from llamatop.tui.app import LlamatopApp, run_app
 
     need_terminal("llamatop replay FILE --json prints the summary")
-    recording = _open(file)
+    recording = open_recording(file)
+    _tell(recording.notices)
     replay = Replay(recording.events, speed=speed)
     desk = Desk()
     app = LlamatopApp(

@@ -7,6 +7,7 @@ It is never chosen by `auto`.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -162,20 +163,27 @@ class ScriptedText:
 
 def script(config: RunConfig, behaviour: Script | None = None) -> list[Event]:
     """All events of a whole run on a manual clock: the same for the same config, at once."""
+    return [event for part in script_parts(config, behaviour) for event in part]
+
+
+def script_parts(config: RunConfig, behaviour: Script | None = None) -> Iterator[list[Event]]:
+    """The events of `script`, level by level, for runs that are too long to be held whole."""
     clock, outbox = ManualClock(), Outbox()
     engine = ScriptedEngine(config, clock, behaviour)
     outbox.detokenizer = engine.detokenizer if config.text else None
     outbox.put(_started(config))
     outbox.put(engine.facts)
-    events = outbox.drain()
+    samples = _Samples()
+    first = 0
     for level, concurrency in enumerate(config.concurrency):
-        first = 1 + max((e.request for e in events if isinstance(e, RequestQueued)), default=-1)
         requests = config.requests_at(concurrency)
         command = RunLevel(level, concurrency, requests, first)
         LevelRun(engine, config, command, clock, outbox).run(first=level == 0)
-        events += _settled(outbox.drain())
-    events.append(RunEnded(clock.now(), "ok"))
-    return _with_samples(events)
+        events = _settled(outbox.drain())
+        queued = (e.request for e in events if isinstance(e, RequestQueued))
+        first = 1 + max(queued, default=first - 1)
+        yield samples.among(events)
+    yield samples.among([RunEnded(clock.now(), "ok")])
 
 
 def _started(config: RunConfig) -> RunStarted:
@@ -194,16 +202,21 @@ def _settled(events: list[Event]) -> list[Event]:
     ]
 
 
-def _with_samples(events: list[Event]) -> list[Event]:
-    """The events with a made-up sample of the machine twice a second."""
-    result: list[Event] = []
-    due = 0
-    for event in events:
-        while due <= event.time:
-            result.append(_sample(due))
-            due += SECOND // 2
-        result.append(event)
-    return result
+class _Samples:
+    """A made-up sample of the machine twice a second."""
+
+    def __init__(self) -> None:
+        self._due = 0
+
+    def among(self, events: list[Event]) -> list[Event]:
+        """The next events with the samples that fall among them."""
+        result: list[Event] = []
+        for event in events:
+            while self._due <= event.time:
+                result.append(_sample(self._due))
+                self._due += SECOND // 2
+            result.append(event)
+        return result
 
 
 def _sample(time: int) -> HostSampled:

@@ -41,14 +41,20 @@ class Table:
     """Whether a checksum vouches for it; a file that another tool wrote has none."""
     data: bytes = field(repr=False)
 
-    def parts(self) -> Iterator[pl.DataFrame]:
+    def parts(self, text: bool = True) -> Iterator[pl.DataFrame]:
         """All rows in order with the types of `COLUMNS`, at most `ROW_GROUP` at a time.
 
-        A value that does not fit its column is null. Raises InputError where decoding fails.
+        A value that does not fit its column is null, and so is every `text` that is not asked
+        for. Raises InputError where decoding fails.
         """
         try:
             rows = pl.scan_parquet(io.BytesIO(self.data), glob=False)
-            rows = rows.select(pl.col(n).cast(t, strict=False) for n, t in COLUMNS.items())
+            rows = rows.select(
+                pl.col(name).cast(kind, strict=False)
+                if text or name != "text"
+                else pl.lit(None, kind).alias(name)
+                for name, kind in COLUMNS.items()
+            )
             for start in range(0, self.height, ROW_GROUP):
                 yield _small(rows.slice(start, ROW_GROUP).collect())
         except (PolarsError, PanicException, OSError, ValueError) as error:

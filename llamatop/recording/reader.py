@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,16 @@ from pathlib import Path
 from msgspec import MsgspecError
 from polars.exceptions import PanicException, PolarsError
 
+from llamatop.blocks import Block, Blocks
 from llamatop.errors import InputError
-from llamatop.events import Event
+from llamatop.events import RunEnded
 from llamatop.recording.checks import check_version
 from llamatop.recording.files import SUFFIX, journal_of, remove_companions, shown, why
 from llamatop.recording.journal import Journal
-from llamatop.recording.parquet import Table, open_table
-from llamatop.recording.schema import events_of
-from llamatop.recording.writer import finalise, is_complete
+from llamatop.recording.parquet import open_table
+from llamatop.recording.schema import block_of
+from llamatop.recording.writer import LAST, finalise
+from llamatop.session import Session
 
 ASIDE = ".damaged"
 """Ending of a damaged file that made room for what its journal still holds."""
@@ -32,7 +35,7 @@ class Recording:
     """All that a file tells."""
 
     path: Path
-    events: list[Event]
+    events: Blocks
     """In the order in which they were recorded."""
     facts: dict[str, str]
     """Of the run, from the file's metadata: `model`, `engine`, `started_at`, `version`, …"""
@@ -42,37 +45,85 @@ class Recording:
     """Whether the run came to its end and nothing of it was lost."""
 
 
+@dataclass(frozen=True)
+class Folded:
+    """What a file adds up to; the events themselves are not held."""
+
+    path: Path
+    session: Session
+    """Without generated text."""
+    facts: dict[str, str]
+    notices: list[str]
+    complete: bool
+
+
 def open_recording(path: str | Path) -> Recording:
     """Read a recording, by its name or its journal's.
 
     Raises InputError, one line, where it is missing, damaged, still being recorded, of a newer
     version, or none at all.
     """
-    path = _recording(Path(path))
-    notices = _settle(path)
-    table = open_table(path)
-    if not table.sealed:
-        notices.append(f"{shown(path)} has no checksum of its own: damage would go unnoticed")
-    events, misfits = _events(table)
-    if misfits:
-        notices.append(f"{shown(path)}: rows that fit no event were left out: {misfits:,}")
-    complete = is_complete(events) and not misfits
-    return Recording(path, events, table.facts, notices, complete)
+    opened = Opened(path)
+    events = Blocks(opened.blocks())
+    return Recording(opened.path, events, opened.facts, opened.notices, opened.complete)
+
+
+def fold_recording(path: str | Path) -> Folded:
+    """The session that a recording adds up to, read part by part; raises as `open_recording`."""
+    opened = Opened(path)
+    session = opened.fold()
+    return Folded(opened.path, session, opened.facts, opened.notices, opened.complete)
+
+
+class Opened:
+    """A recording whose bytes were verified; what its rows tell is known after `blocks`.
+
+    Raises as `open_recording`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = _recording(Path(path))
+        self.notices = _settle(self.path)
+        self._table = open_table(self.path)
+        self.facts = self._table.facts
+        self.complete = False
+        if not self._table.sealed:
+            self.notices.append(
+                f"{shown(self.path)} has no checksum of its own: damage would go unnoticed"
+            )
+
+    def blocks(self, text: bool = True) -> Iterator[Block]:
+        """All events in order, a part at a time; without `text` none has one.
+
+        When they have run out, `complete` and `notices` tell of them too.
+        """
+        misfits = events = ended = 0
+        for part in self._table.parts(text):
+            block, unfit = block_of(part)
+            yield block
+            misfits += unfit
+            ends = [place for place, event in block.others.items() if isinstance(event, RunEnded)]
+            ended = max((events + place + 1 for place in ends), default=ended)
+            events += len(block)
+        self.complete = not misfits and ended > 0 and events - ended < LAST
+        if misfits:
+            self._tell(f"{shown(self.path)}: rows that fit no event were left out: {misfits:,}")
+
+    def fold(self) -> Session:
+        """What the events add up to, without their text."""
+        session = Session()
+        for block in self.blocks(text=False):
+            block.fold_into(session)
+        return session
+
+    def _tell(self, notice: str) -> None:
+        if notice not in self.notices:
+            self.notices.append(notice)
 
 
 def _recording(path: Path) -> Path:
     name = path.name.removesuffix(SUFFIX)
     return path.with_name(name) if name else path
-
-
-def _events(table: Table) -> tuple[list[Event], int]:
-    events: list[Event] = []
-    misfits = 0
-    for part in table.parts():
-        more, unfit = events_of(part)
-        events += more
-        misfits += unfit
-    return events, misfits
 
 
 def _settle(path: Path) -> list[str]:

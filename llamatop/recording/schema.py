@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import io
 import math
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from llamatop.events import KINDS, Event, Tick, TokensEmitted
+from llamatop.blocks import EMISSION, OTHER, TICK, Block, Texts
+from llamatop.events import KINDS, Event, TokensEmitted
 from llamatop.sanitize import clean_event
 
 SCHEMA_VERSION = 1
@@ -29,9 +31,6 @@ COLUMNS: dict[str, Any] = {
     "payload": pl.String,
 }
 """Each column and its type; all but `time_ns` and `kind` may be null."""
-
-_SLICE = 100_000
-"""Rows that are turned to Python values at a time."""
 
 _REST: dict[type[Event], tuple[str, ...]] = {
     kind: tuple(name for name in kind.__struct_fields__ if name not in ("time", "request"))
@@ -93,34 +92,73 @@ def events_of(table: pl.DataFrame) -> tuple[list[Event], int]:
 
     Kinds and payload fields that this version does not know are passed over.
     """
-    events: list[Event] = []
-    misfits = 0
-    for part in table.iter_slices(_SLICE):
-        misfits += _decode(part, events)
-    return events, misfits
+    block, misfits = block_of(table)
+    return list(block), misfits
 
 
-def _decode(table: pl.DataFrame, events: list[Event]) -> int:
-    """Append the events of a table; how many rows did not fit."""
-    add, misfits = events.append, 0
-    columns = [table[name].to_list() for name in COLUMNS]
-    for time, kind, request, count, text, payload in zip(*columns, strict=True):
-        if time is None:
-            misfits += kind in KINDS
-        elif kind == "TokensEmitted":
-            if request is None or count is None:
-                misfits += 1
-            else:
-                add(TokensEmitted(time, request, count, text))
-        elif kind == "Tick":
-            add(Tick(time))
-        elif kind in KINDS:
-            event = _event(KINDS[kind], time, request, payload)
-            if event is None:
-                misfits += 1
-            else:
-                add(event)
-    return misfits
+def block_of(table: pl.DataFrame) -> tuple[Block, int]:
+    """The same, as columns."""
+    codes = table.select(_CODE).to_series()
+    places = codes.to_frame().select(pl.arg_where(pl.first() == OTHER)).to_series().to_list()
+    others, unfit = _others(table[places], places)
+    misfits = int((codes == _UNFIT).sum()) + len(unfit)
+    if misfits or (codes > OTHER).any():
+        kept = [row for row, code in enumerate(codes) if code <= OTHER and row not in unfit]
+        table, codes = table[kept], codes[kept]
+        places = [place for place, row in enumerate(kept) if codes[place] == OTHER]
+    texts = table["text"]
+    emitted = table.select(
+        pl.when(codes == EMISSION).then(pl.col(name)).otherwise(0) for name in ("request", "count")
+    )
+    block = Block(
+        codes.to_numpy().tobytes(),
+        times=array("q", table["time_ns"].to_numpy().tobytes()),
+        requests=array("i", emitted["request"].to_numpy().tobytes()),
+        counts=array("i", emitted["count"].to_numpy().tobytes()),
+        others=dict(zip(places, others, strict=True)),
+        texts=None if texts.is_null().all() else Texts(texts.to_list()),
+    )
+    return block, misfits
+
+
+_UNFIT, _UNKNOWN = 3, 4
+"""Codes beside those of a block: a row of a known kind that does not fit it, an unknown kind."""
+
+
+def _code() -> pl.Expr:
+    """What a row is, as far as its columns tell."""
+    kind, timed = pl.col("kind"), pl.col("time_ns").is_not_null()
+    counted = pl.col("request").is_not_null() & pl.col("count").is_not_null()
+    return (
+        pl.when(kind.is_null() | ~kind.is_in(list(KINDS)))
+        .then(_UNKNOWN)
+        .when(~timed)
+        .then(_UNFIT)
+        .when(kind == "Tick")
+        .then(TICK)
+        .when(kind != "TokensEmitted")
+        .then(OTHER)
+        .when(counted)
+        .then(EMISSION)
+        .otherwise(_UNFIT)
+        .cast(pl.UInt8)
+    )
+
+
+_CODE = _code()
+
+
+def _others(rows: pl.DataFrame, places: list[int]) -> tuple[list[Event], set[int]]:
+    """The events of rare kinds, and the places of the rows that do not fit."""
+    events, unfit = [], set()
+    columns = (rows[name].to_list() for name in ("kind", "time_ns", "request", "payload"))
+    for place, kind, time, request, payload in zip(places, *columns, strict=True):
+        event = _event(KINDS[kind], time, request, payload)
+        if event is None:
+            unfit.add(place)
+        else:
+            events.append(event)
+    return events, unfit
 
 
 _fields = msgspec.json.Decoder(dict[str, Any])

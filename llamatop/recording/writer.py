@@ -44,7 +44,7 @@ FLUSH_SECONDS = 0.5
 _LARGEST_BLOB = 1 << 16
 """Events of one blob."""
 
-_LAST = 64
+LAST = 64
 """The run's end is among so many last events: several processes interleave."""
 
 
@@ -67,6 +67,11 @@ class Recorder:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Events that were taken and are not yet on their way to the journal."""
+        return len(self._queue)
 
     def write(self, events: Sequence[Event]) -> None:
         """Take events; returns at once and never raises."""
@@ -168,7 +173,7 @@ def facts_of(journal: Journal) -> dict[str, str]:
     for table in grouped(map(from_blob, journal.blobs())):
         count += table.height
         notable.append(table.filter(pl.col("kind").is_in(["RunStarted", "ModelLoaded"])))
-        last = pl.concat([last, table]).tail(_LAST)
+        last = pl.concat([last, table]).tail(LAST)
     events, _ = events_of(pl.concat(notable))
     facts = {"events": str(count), "journal": journal.digest.hex()}
     if head := journal.head():
@@ -188,7 +193,7 @@ def facts_of(journal: Journal) -> dict[str, str]:
 
 def is_complete(events: Sequence[Event]) -> bool:
     """Whether the run's end is among the last events."""
-    return any(isinstance(event, RunEnded) for event in events[-_LAST:])
+    return any(isinstance(event, RunEnded) for event in events[-LAST:])
 
 
 def _compare(journal: Journal, temporary: Path) -> None:

@@ -83,22 +83,24 @@ def together(levels: Sequence[dict[str, Apart]]) -> dict[str, Apart]:
 
 
 def _mean(parts: list[Apart]) -> Apart:
+    """Over the levels at which either run has the figure."""
     if len(parts) == 1:
         return parts[0]
+    parts = [part for part in parts if part.baseline is not None or part.other is not None]
     known = [part for part in parts if part.log is not None]
     if not known or len(known) < len(parts):
-        partly = any(part.baseline is not None or part.other is not None for part in parts)
-        return Apart(None, None, None, PARTLY if partly else "")
+        return Apart(None, None, None, PARTLY if parts else "")
+    unknown = [part for part in known if part.spread is None]
     spread = None
     drawn = [part.spread for part in known if part.spread is not None]
-    if len(drawn) == len(known):
+    if not unknown:
         draws = sum(one.draws for one in drawn) / len(drawn)
         spread = _combined(drawn, np.asarray(draws), len(drawn))
     return Apart(
         _geometric([part.baseline for part in known]),
         _geometric([part.other for part in known]),
         spread,
-        known[0].note,
+        (unknown or known)[0].note,
     )
 
 

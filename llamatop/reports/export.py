@@ -7,18 +7,23 @@ Raw times stay whole nanoseconds since the run began (`…_ns`), what is derived
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 import polars as pl
+from polars.io.plugins import register_io_source
 
+from llamatop.blocks import EMISSION, OTHER, Block
 from llamatop.errors import InputError
-from llamatop.events import Event
 from llamatop.levels import LevelFigures, level_figures
-from llamatop.metrics import e2e, queue_time, tpot, ttft
+from llamatop.metrics import e2e, meets, queue_time, tpot, ttft
 from llamatop.recording.schema import table_of
-from llamatop.sanitize import clean_event
+from llamatop.sanitize import clean, clean_event
 from llamatop.session import Level, Request, Session
+from llamatop.steady import Steady
 
 TABLES = ("events", "requests", "levels")
 FORMATS = ("csv", "json", "jsonl", "parquet")
@@ -52,12 +57,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "ttft_s": "first token - scheduled",
         "tpot_s": "(last token - first token) / (output tokens - 1); null below two tokens",
         "e2e_s": "last token - scheduled",
+        "met_slo": "whether it kept every target of --slo; null without one, or if not done",
     },
     "levels": {
         "level": "its number",
         "concurrency": "requests in flight",
         "outcome": "ok, oom, failed, stopped; null: the recording ends before",
         "error": "why it ended so",
+        "ended_by": "what it had enough of: requests, time, interval; null: something else",
         "started_ns": "when it began, warm-up first",
         "ended_ns": "when it was over",
         "requests": "measured requests",
@@ -70,6 +77,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "duration_s": "last token - first scheduled",
         "output_tok_s": "output tokens / duration",
         "request_s": "completed requests / duration",
+        "goodput_s": "those that kept every target of --slo / duration; null without one",
+        "steady_output_tok_s": "tokens per second while as many as the concurrency were in flight",
+        "steady_from_s": "seconds into the level from which on its throughput had no slope",
+        "steady_tok_s_mean": "output tokens per second from then on",
+        "steady_tok_s_low": "the lower end of its 95 % confidence interval",
+        "steady_tok_s_high": "the upper end",
         **{
             f"{name}_s_{part}": f"{part} of {what} over completed requests"
             for name, what in (
@@ -83,53 +96,96 @@ COLUMNS: dict[str, dict[str, str]] = {
         "baseline_bytes": "the process after its warm-up, less the weights",
         "predicted_host_bytes": "what was predicted of host_peak_bytes",
         "predicted_device_bytes": "what was predicted of device_peak_bytes",
+        "mbu": "memory bandwidth utilisation of decoding, a share of 1",
+        "mfu": "model FLOPs utilisation, a share of 1",
+        "held_back_by": "what most kept it from being faster",
+        "memory_ended_in": "where memory ended: prefill, decode or both",
     },
 }  # fmt: skip
 """Every column of every table, in order, and what it means."""
 
-_TEXTS = {"state", "error", "outcome", "kind", "text", "payload"}
+_TEXTS = {"state", "error", "outcome", "ended_by", "held_back_by", "memory_ended_in"}
+
+PART = 1 << 15
+"""Rows that are made and written at a time."""
 
 
-def one_table(name: str, events: Sequence[Event], session: Session) -> pl.DataFrame:
-    """One of `TABLES`; the session is what the events add up to."""
-    if name == "events":
-        return events_table(events)
+def one_table(name: str, session: Session) -> Iterator[pl.DataFrame]:
+    """The requests or the levels of what a recording adds up to, in parts."""
     return requests_table(session) if name == "requests" else levels_table(session)
 
 
-def events_table(events: Sequence[Event]) -> pl.DataFrame:
+def events_table(blocks: Iterable[Block]) -> Iterator[pl.DataFrame]:
     """One row an event, in the order of the recording."""
-    return table_of([clean_event(event) for event in events], keep_text=True)
+    some = False
+    for block in blocks:
+        some = True
+        yield _events(block)
+    if not some:
+        yield table_of([], keep_text=True)
 
 
-def requests_table(session: Session) -> pl.DataFrame:
+def _events(block: Block) -> pl.DataFrame:
+    """The events of a block as they are recorded, every text cleaned."""
+    kinds = np.frombuffer(block.kinds, np.uint8)
+    places = np.flatnonzero(kinds != OTHER)
+    emitted = pl.Series(kinds[places] == EMISSION)
+    texts = [block.texts[place] for place in places.tolist()] if block.texts else None
+    common = pl.DataFrame(
+        {
+            "place": places,
+            "time_ns": np.frombuffer(block.times, np.int64)[places],
+            "request": np.frombuffer(block.requests, np.int32)[places],
+            "count": np.frombuffer(block.counts, np.int32)[places],
+            "text": None if texts is None else [text and clean(text) for text in texts],
+        },
+        schema_overrides={"text": pl.String, "place": pl.Int64},
+    ).with_columns(
+        pl.when(emitted).then(pl.lit("TokensEmitted")).otherwise(pl.lit("Tick")).alias("kind"),
+        *(pl.when(emitted).then(pl.col(name)).alias(name) for name in ("request", "count")),
+        pl.lit(None, pl.String).alias("payload"),
+    )
+    others = table_of([clean_event(event) for event in block.others.values()], keep_text=True)
+    rare = others.with_columns(pl.Series("place", list(block.others), pl.Int64))
+    return pl.concat([common.select(rare.columns), rare]).sort("place").drop("place")
+
+
+def requests_table(session: Session) -> Iterator[pl.DataFrame]:
     """One row a request, warm-up included."""
-    rows = [_request(one, session.levels.get(one.level)) for one in session.requests.values()]
-    return _table("requests", rows)
+    slo = session.started.config.slo if session.started else {}
+    requests = list(session.requests.values())
+    for start in range(0, len(requests) or 1, PART):
+        part = requests[start : start + PART]
+        rows = [_request(one, session.levels.get(one.level), slo) for one in part]
+        yield _table("requests", rows)
 
 
-def levels_table(session: Session) -> pl.DataFrame:
+def levels_table(session: Session) -> Iterator[pl.DataFrame]:
     """One row a level."""
     levels = session.levels.values()
-    return _table("levels", [_level(one, level_figures(session, one)) for one in levels])
+    yield _table("levels", [_level(one, level_figures(session, one)) for one in levels])
 
 
-def _request(request: Request, level: Level | None) -> tuple[object, ...]:
+def _request(request: Request, level: Level | None, slo: dict[str, float]) -> tuple[object, ...]:
     first, last = (request.times[0], request.times[-1]) if request.times else (None, None)
+    judged = slo and request.state == "done"
     return (
         request.id, request.level, level.concurrency if level else None, request.warmup,
         request.state, request.error or None, request.prompt_tokens, request.max_tokens,
         request.tokens, len(request.times), request.scheduled, request.admitted, first, last,
         request.ended, queue_time(request), ttft(request), tpot(request), e2e(request),
+        meets(request, slo) if judged else None,
     )  # fmt: skip
 
 
 def _level(level: Level, own: LevelFigures) -> tuple[object, ...]:
     spreads = (own.ttft, own.tpot, own.itl, own.e2e, own.queue)
     return (
-        own.level, own.concurrency, own.outcome, own.error or None, level.started, level.ended,
+        own.level, own.concurrency, own.outcome, own.error or None, own.ended_by or None,
+        level.started, level.ended,
         own.requests, own.completed, own.failed, own.cancelled, own.prompt_tokens,
         own.output_tokens, own.coalesced, own.duration, own.output_rate, own.request_rate,
+        own.goodput, own.steady_rate, *_steady(own.steady),
         *(
             getattr(spread, part) if spread else None
             for spread in spreads
@@ -137,7 +193,16 @@ def _level(level: Level, own: LevelFigures) -> tuple[object, ...]:
         ),
         own.host_peak_bytes, own.device_peak_bytes, own.baseline_bytes,
         own.predicted_host_bytes, own.predicted_device_bytes,
+        own.mbu, own.mfu, own.held_back_by, own.memory_ended_in,
     )  # fmt: skip
+
+
+def _steady(steady: Steady | None) -> tuple[float | None, ...]:
+    """Its start, its rate, and where that lies with 95 %."""
+    if steady is None:
+        return (None,) * 4
+    low, high = steady.rate - steady.half_width, steady.rate + steady.half_width
+    return steady.start, steady.rate, low, high
 
 
 def _table(name: str, rows: list[tuple[object, ...]]) -> pl.DataFrame:
@@ -148,34 +213,50 @@ def _table(name: str, rows: list[tuple[object, ...]]) -> pl.DataFrame:
 def _kind(column: str) -> pl.DataType:
     if column in _TEXTS:
         return pl.String()
-    if column == "warmup":
+    if column in ("warmup", "met_slo"):
         return pl.Boolean()
-    derived = column.endswith("_s") or "_s_" in column
+    derived = column.endswith("_s") or "_s_" in column or column in ("mbu", "mfu")
     return pl.Float64() if derived else pl.Int64()
 
 
-def encoded(table: pl.DataFrame, form: str) -> bytes:
-    """A table in one of `FORMATS`."""
-    buffer = io.BytesIO()
-    match form:
-        case "csv":
-            table.write_csv(buffer)
-        case "json":
-            table.write_json(buffer)
-        case "jsonl":
-            table.write_ndjson(buffer)
-        case _:
-            table.write_parquet(buffer)
-    return buffer.getvalue()
+def encoded(tables: Iterable[pl.DataFrame], form: str, file: BinaryIO) -> None:
+    """Write the parts of one table, at least one, to a file in one of `FORMATS`."""
+    if form == "parquet":
+        rest = iter(tables)
+        first = next(rest)
+        source = register_io_source(lambda *_: chain([first], rest), schema=first.schema)
+        source.sink_parquet(file)
+        return
+    if form == "json":
+        _array(tables, file)
+        return
+    for place, table in enumerate(tables):
+        if form == "csv":
+            table.write_csv(file, include_header=place == 0)
+        else:
+            table.write_ndjson(file)
 
 
-def write(table: pl.DataFrame, path: Path, form: str) -> None:
+def _array(tables: Iterable[pl.DataFrame], file: BinaryIO) -> None:
+    """The rows as one JSON array, a line each."""
+    before = b"[\n"
+    for table in tables:
+        if table.height:
+            rows = io.BytesIO()
+            table.write_ndjson(rows)
+            file.write(before + rows.getvalue().rstrip(b"\n").replace(b"}\n{", b"},\n{"))
+            before = b",\n"
+    file.write(b"\n]\n" if before != b"[\n" else b"[]\n")
+
+
+def write(tables: Iterable[pl.DataFrame], path: Path, form: str) -> None:
     """Write a table whole or not at all. Raises InputError where it cannot be written."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_bytes(encoded(table, form))
+            with temporary.open("wb") as file:
+                encoded(tables, form, file)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ run to the next (a warm machine, a busy neighbour) is in no single recording and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,16 +113,27 @@ def _latencies(done: list[Request], blocks: NDArray[np.intp]) -> dict[str, _Valu
 
 
 def _gaps(done: list[Request], blocks: NDArray[np.intp]) -> _Values:
-    per_request = [gaps_of(one) for one in done]
-    sizes = [len(gaps) for gaps in per_request]
-    return _Values(np.concatenate(per_request), np.repeat(blocks, sizes))
+    gaps, sizes = pooled_gaps(done)
+    return _Values(gaps, np.repeat(blocks, sizes))
 
 
-def gaps_of(request: Request) -> Floats:
-    """Inter-token latencies in seconds: `metrics.gaps`, at once."""
-    counts = np.array(request.counts[1:], dtype=np.int64)
-    gaps: Floats = np.diff(np.array(request.times, dtype=np.int64)) / SECOND / np.maximum(counts, 1)
-    return np.repeat(gaps, counts)
+def pooled_gaps(requests: Sequence[Request]) -> tuple[Floats, NDArray[np.intp]]:
+    """Inter-token latencies in seconds (`metrics.gaps`) of all; how many each request has."""
+    sizes = np.array([len(request.times) for request in requests], dtype=np.intp)
+    if not sizes.sum():
+        return np.empty(0), np.zeros(len(sizes), np.intp)
+    times = np.concatenate([np.frombuffer(request.times, np.int64) for request in requests])
+    counts = np.concatenate([np.frombuffer(request.counts, np.int32) for request in requests])
+    within = np.ones(len(times), np.bool_)
+    within[(np.cumsum(sizes) - sizes)[sizes > 0]] = False
+    counts = counts[within].astype(np.intp)
+    gaps: Floats = np.diff(times, prepend=0)[within] / SECOND / np.maximum(counts, 1)
+    several = np.maximum(sizes - 1, 0)
+    if int(counts.max(initial=1)) == 1 == int(counts.min(initial=1)):
+        return gaps, several
+    owners = np.repeat(np.arange(len(sizes)), several)
+    numbers = np.bincount(owners, counts, len(sizes)).astype(np.intp)
+    return np.repeat(gaps, counts), numbers
 
 
 def _spread_draws(name: str, values: _Values, weights: Floats) -> dict[str, Floats]:
@@ -142,8 +154,9 @@ def _percentile_draws(
     """Percentiles by linear interpolation over values rounded to at most `BINS` of them."""
     levels = np.unique(np.quantile(values.values, np.linspace(0, 1, BINS), method="nearest"))
     places = np.searchsorted(levels, values.values)
-    histogram = np.zeros((weights.shape[1], len(levels)))
-    np.add.at(histogram, (values.blocks, np.minimum(places, len(levels) - 1)), 1)
+    cells = values.blocks * len(levels) + np.minimum(places, len(levels) - 1)
+    shape = (weights.shape[1], len(levels))
+    histogram = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
     below = np.cumsum(weights @ histogram, axis=1)
     return {f"{name}.p{percent}": _read(below, levels, percent) for percent in percents}
 

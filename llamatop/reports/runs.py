@@ -62,12 +62,10 @@ def run_of(session: Session, name: str = "run") -> Run:
 
 def open_run(path: str) -> Run:
     """Read one recording. Raises InputError where it cannot be read."""
-    from llamatop.recording.reader import open_recording  # noqa: PLC0415  (polars: only here)
-    from llamatop.replay import fold  # noqa: PLC0415
+    from llamatop.recording.reader import fold_recording  # noqa: PLC0415  (polars: only here)
 
-    recording = open_recording(path)
-    session = fold(recording.events)
-    return Run(one_line(Path(path).stem), session, path, tuple(recording.notices))
+    folded = fold_recording(path)
+    return Run(one_line(Path(path).stem), folded.session, path, tuple(folded.notices))
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, list[str | None]]]:

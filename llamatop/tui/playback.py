@@ -63,7 +63,7 @@ class Player:
 
     def find_marks(self) -> None:
         """Look through the recording for levels and failures."""
-        self._marks = marks_of(self._replay.events)
+        self._marks = marks_of(self._replay.rare)
 
     @property
     def playback(self) -> Playback:

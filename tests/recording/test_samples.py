@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from llamatop.levels import level_figures
-from llamatop.recording.reader import open_recording
+from llamatop.recording import parquet
+from llamatop.recording.reader import fold_recording, open_recording
 from llamatop.replay import fold
 from llamatop.session import Session
 
@@ -76,3 +77,19 @@ def test_the_recordings_behind_the_h100s_figures(path: Path) -> None:
     recording = open_recording(path)
     assert recording.complete and not recording.notices
     assert fold(recording.events).levels
+
+
+@pytest.mark.parametrize("rows", [97, parquet.ROW_GROUP])
+@pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*/*.parquet")), ids=lambda p: p.stem)
+def test_read_part_by_part_it_adds_up_to_the_same(
+    path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = open_recording(path)
+    session = Session()
+    for event in whole.events:
+        session.apply(event)
+    monkeypatch.setattr(parquet, "ROW_GROUP", rows)
+    folded = fold_recording(path)
+    assert folded.session == session
+    assert (folded.complete, folded.notices, folded.facts) == (True, [], whole.facts)
+    assert open_recording(path).events == whole.events

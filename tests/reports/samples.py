@@ -90,15 +90,18 @@ def session_of(levels: Sequence[Level]) -> Session:
     return session
 
 
-def drawn_again(session: Session, seed: int) -> Session:
-    """Every level's requests drawn with replacement and put end to end again."""
+def drawn_again(session: Session, seed: int, waves: bool = False) -> Session:
+    """Every level's completed requests drawn with replacement and put end to end again.
+
+    With `waves`, as many that ran together are drawn at once as the concurrency.
+    """
     random = np.random.default_rng(seed)
     levels = []
     for level in session.levels.values():
-        picked = random.choice(len(level.requests), len(level.requests))
-        gaps = [
-            np.diff([level.requests[i].scheduled, *level.requests[i].times]) / SECOND
-            for i in picked
-        ]
+        done = [request for request in level.requests if request.state == "done"]
+        size = level.concurrency if waves else 1
+        begins = random.choice(len(done) // size, len(done) // size) * size
+        picked = [done[begin + place] for begin in begins for place in range(size)]
+        gaps = [np.diff([one.scheduled, *one.times]) / SECOND for one in picked]
         levels.append(level_of(gaps, level.concurrency, level=level.id))
     return session_of(levels)

@@ -1,15 +1,19 @@
 import math
+from array import array
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llamatop.clock import SECOND
 from llamatop.metrics import gaps
 from llamatop.replay import fold
 from llamatop.reports.compare import SAME, Comparison, compare
-from llamatop.reports.resample import gaps_of, spreads
+from llamatop.reports.resample import pooled_gaps, spreads
 from llamatop.reports.runs import run_of
 from llamatop.reports.text import comparison_text
+from llamatop.session import Request
 from llamatop.student import beyond, t_quantile
 from tests.reports.samples import (
     drawn_again,
@@ -127,9 +131,19 @@ def test_levels_that_measured_nothing() -> None:
     assert {metric for metric, _ in found} <= {"peak_memory.host_bytes"}
 
 
-def test_gaps_at_once_are_the_gaps() -> None:
-    for request in run().session.requests.values():
-        assert gaps_of(request).tolist() == pytest.approx(list(gaps(request)), abs=1e-15)
+@given(st.lists(st.lists(st.tuples(st.integers(-5, 99), st.integers(1, 3)), max_size=5)))
+def test_gaps_at_once_are_the_gaps(emissions: list[list[tuple[int, int]]]) -> None:
+    requests = [
+        Request(
+            id, 0, 8, 8, False, 0, tokens=sum(count for _, count in one),
+            times=array("q", [time for time, _ in one]), counts=array("i", [c for _, c in one]),
+        )
+        for id, one in enumerate(emissions)
+    ]  # fmt: skip
+    found, sizes = pooled_gaps(requests)
+    each = [list(gaps(request)) for request in requests]
+    assert found.tolist() == [gap for one in each for gap in one]
+    assert sizes.tolist() == [len(one) for one in each]
 
 
 def test_the_spread_of_a_mean_is_its_standard_error() -> None:

@@ -9,23 +9,32 @@ import pytest
 
 from llamatop.engines.scripted import Script
 from llamatop.errors import InputError
+from llamatop.events import RequestFailed, Tick, TokensEmitted
+from llamatop.recording.schema import block_of, table_of
 from llamatop.replay import fold
-from llamatop.reports.export import COLUMNS, FORMATS, TABLES, encoded, one_table, write
+from llamatop.reports.export import COLUMNS, FORMATS, encoded, events_table, one_table, write
 from llamatop.reports.summary import summary
+from llamatop.sanitize import clean_event
 from tests.reports.samples import events
 
 EVENTS = events((1, 2, 4), behaviour=Script(fail_every=7))
 SESSION = fold(EVENTS)
+BLOCK, _ = block_of(table_of(EVENTS, keep_text=True))
 
 
 def tables() -> dict[str, pl.DataFrame]:
-    return {name: one_table(name, EVENTS, SESSION) for name in TABLES}
+    return {
+        "events": pl.concat(events_table([BLOCK])),
+        **{name: pl.concat(one_table(name, SESSION)) for name in ("requests", "levels")},
+    }
 
 
 def test_every_column_is_documented() -> None:
     for name, table in tables().items():
         assert table.columns == list(COLUMNS[name])
-    assert one_table("levels", [], fold([])).columns == list(COLUMNS["levels"])
+    for name in ("requests", "levels"):
+        assert pl.concat(one_table(name, fold([]))).columns == list(COLUMNS[name])
+    assert pl.concat(events_table([])).columns == list(COLUMNS["events"])
 
 
 def read(data: bytes, form: str, schema: pl.Schema) -> pl.DataFrame:
@@ -37,14 +46,33 @@ def read(data: bytes, form: str, schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema)
 
 
+def test_the_readme_names_every_column() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for table in COLUMNS.values():
+        for column in table:
+            stem, _, part = column.rpartition("_")
+            brief = part in ("p50", "p90", "p99", "low", "high") and f"`…_{part}`" in readme
+            known = f"`{column}`" in readme or (brief and stem != "")
+            assert known or f"`{stem}`" in readme, column
+
+
+def bytes_of(parts: list[pl.DataFrame], form: str) -> bytes:
+    file = io.BytesIO()
+    encoded(parts, form, file)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_formats_read_back(form: str) -> None:
+    """Written in one part, in several, or with no row at all; null stays null."""
     for table in tables().values():
-        assert read(encoded(table, form), form, table.schema).equals(table)
+        for parts in ([table], [table[:2], table[2:3], table[3:]], [table[:0]]):
+            whole = pl.concat(parts)
+            assert read(bytes_of(parts, form), form, table.schema).equals(whole)
 
 
 def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    table = one_table("levels", EVENTS, SESSION)
+    table = list(one_table("levels", SESSION))
     write(table, tmp_path / "new" / "levels.csv", "csv")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["levels.csv"]
     (tmp_path / "file").write_text("")
@@ -53,7 +81,7 @@ def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_the_summary_recomputed_from_requests() -> None:
-    requests = one_table("requests", EVENTS, SESSION).filter(~pl.col("warmup"))
+    requests = tables()["requests"].filter(~pl.col("warmup"))
     done = requests.filter(pl.col("state") == "done")
     for told in summary(SESSION, None)["levels"]:
         level = requests.filter(pl.col("concurrency") == told["concurrency"])
@@ -76,13 +104,11 @@ def test_the_summary_recomputed_from_requests() -> None:
 
 
 def test_the_itl_recomputed_from_events() -> None:
-    emitted = one_table("events", EVENTS, SESSION).filter(pl.col("kind") == "TokensEmitted")
+    emitted = tables()["events"].filter(pl.col("kind") == "TokensEmitted")
     gaps = emitted.with_columns(
         gap=pl.col("time_ns").diff().over("request") / 1e9 / pl.col("count")
     ).drop_nulls("gap")
-    done = one_table("requests", EVENTS, SESSION).filter(
-        ~pl.col("warmup"), pl.col("state") == "done"
-    )
+    done = tables()["requests"].filter(~pl.col("warmup"), pl.col("state") == "done")
     gaps = gaps.join(done, on="request")
     for told in summary(SESSION, None)["levels"]:
         assert_spread(told["itl_s"], gaps.filter(concurrency=told["concurrency"])["gap"])
@@ -97,8 +123,23 @@ def assert_spread(told: dict[str, float], values: pl.Series) -> None:
 
 
 def test_levels_say_what_the_summary_says() -> None:
-    rows = one_table("levels", EVENTS, SESSION).to_dicts()
+    rows = tables()["levels"].to_dicts()
     for row, told in zip(rows, summary(SESSION, None)["levels"], strict=True):
         assert row["output_tok_s"] == told["output_tok_s"]
         assert row["itl_s_p99"] == told["itl_s"]["p99"]
         assert row["host_peak_bytes"] == told["peak_memory"]["host_bytes"]
+        assert row["steady_output_tok_s"] == told["steady_output_tok_s"]
+        assert row["steady_from_s"] == told["steady_from_s"]
+        for part in ("mean", "low", "high"):
+            assert row[f"steady_tok_s_{part}"] == told["steady_tok_s"][part]
+        for name in ("goodput_s", "mbu", "mfu", "held_back_by", "ended_by", "memory_ended_in"):
+            assert row[name] == told[name], name
+        assert row["predicted_host_bytes"] == told["predicted_memory"]["host_bytes"]
+
+
+def test_events_are_told_clean() -> None:
+    made = [TokensEmitted(1, 0, 1, "a\x1b[31m"), Tick(2), RequestFailed(3, 0, "b\x1b"), Tick(4)]
+    block, _ = block_of(table_of(made, keep_text=True))
+    (table,) = events_table([block])
+    assert table.equals(table_of([clean_event(event) for event in made], keep_text=True))
+    assert "\x1b" not in str(table.to_dicts())

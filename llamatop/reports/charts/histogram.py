@@ -14,7 +14,7 @@ from llamatop.reports.charts.levels import NewSheet
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.ticks import from_zero, second_unit
 from llamatop.reports.charts.wrap import printable
-from llamatop.reports.resample import gaps_of
+from llamatop.reports.resample import pooled_gaps
 from llamatop.reports.runs import Run, labels
 from llamatop.session import Level
 
@@ -111,8 +111,7 @@ def _with_gaps(run: Run) -> set[int]:
 
 def gaps(level: Level) -> Floats:
     """All inter-token latencies of a level's completed requests, in seconds."""
-    parts = [gaps_of(request) for request in level.requests if request.state == "done"]
-    every = np.concatenate(parts) if parts else np.empty(0)
+    every, _ = pooled_gaps([request for request in level.requests if request.state == "done"])
     return every[every >= 0]
 
 

@@ -1,0 +1,138 @@
+"""What every command on recordings takes: seconds, CPU seconds and memory.
+
+For the samples that ship, and for recordings of so many events: scripted runs of eight levels
+(1 to 128 requests at once, 128 tokens in and 64 out, a sample of the machine twice a second) that
+went through the recorder. Each command runs in a process of its own, whose user and system time
+(of all its threads) and largest resident size the kernel counts.
+
+    python benchmarks/reports.py --events 1000000 10000000 --keep /tmp/recordings
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "recordings" / "samples"
+
+LEVELS = (1, 2, 4, 8, 16, 32, 64, 128)
+TOKENS = 64
+PER_REQUEST = TOKENS + 3
+"""Events of a request: queued, admitted, its tokens, finished."""
+
+
+def record(path: Path, events: int) -> None:
+    """A scripted run of about so many events, recorded; never held whole."""
+    from llamatop.config import RunConfig  # noqa: PLC0415  (the measuring process stays small)
+    from llamatop.engines.scripted import script_parts  # noqa: PLC0415
+    from llamatop.recording.writer import Recorder  # noqa: PLC0415
+
+    config = RunConfig(
+        engine="scripted", concurrency=LEVELS, gen_toks=TOKENS, text=False,
+        requests=max(round(events / PER_REQUEST / len(LEVELS)), 1), slo={"ttft": 0.2},
+    )  # fmt: skip
+    recorder = Recorder(path)
+    for part in script_parts(config):
+        recorder.write(part)
+        while recorder.waiting:
+            time.sleep(0.05)
+    recorder.close()
+    if recorder.error is not None:
+        raise SystemExit(recorder.error)
+
+
+class Taken(NamedTuple):
+    """What a process took."""
+
+    wall: float
+    cpu: float
+    """User and system seconds of all threads."""
+    bytes: int
+    """Largest resident size."""
+    status: int
+
+
+def measured(arguments: list[str], log: Path) -> Taken:
+    """Run Python to its end; its output goes to a file."""
+    began = time.perf_counter()
+    with log.open("wb") as file:
+        child = subprocess.Popen([sys.executable, *arguments], stdout=file, stderr=file)
+        _, status, used = os.wait4(child.pid, 0)
+    wall = time.perf_counter() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return Taken(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, child.returncode)
+
+
+OPEN = (
+    "import sys; from llamatop.recording.reader import open_recording; "
+    "from llamatop.replay import Replay; replay = Replay(open_recording(sys.argv[1]).events); "
+    "replay.seek(replay.length // 2)"
+)
+"""What the screen does before it shows a recording, and a seek to the middle."""
+
+
+def commands(file: str, out: str) -> Iterator[tuple[str, list[str]]]:
+    """Every command on one recording, by name."""
+    tool = ["-m", "llamatop"]
+    yield "replay --json", [*tool, "replay", file, "--json"]
+    for dialect in ("llamatop", "vllm", "aiperf", "guidellm", "mlperf"):
+        yield f"replay --dialect {dialect}", [*tool, "replay", file, "--dialect", dialect]
+    yield "plot", [*tool, "plot", file, "--out", out]
+    yield "plot --html", [*tool, "plot", file, "--html", f"{out}/page.html"]
+    yield "plot --terminal", [*tool, "plot", file, "--terminal"]
+    yield "compare", [*tool, "compare", file, file]
+    yield "recommend", [*tool, "recommend", file, "--slo", "ttft=0.5,tpot=0.05"]
+    for form in ("csv", "json", "jsonl", "parquet"):
+        yield f"export {form}", [*tool, "export", file, "--format", form, "--out", out]
+    yield "opened for the screen", ["-c", OPEN, file]
+
+
+def show(file: Path, only: str | None) -> None:
+    """Print a line for each command on one recording."""
+    print(f"\n{file.name}, {file.stat().st_size / 1e6:.1f} MB")
+    with tempfile.TemporaryDirectory() as out:
+        for name, arguments in commands(str(file), out):
+            if only is None or only in name:
+                log = Path(out) / "log"
+                taken = measured(arguments, log)
+                failed = f"  exit {taken.status}: {log.read_text()[-200:]}" if taken.status else ""
+                print(
+                    f"  {name:<26} {taken.wall:7.2f} s {taken.cpu:7.2f} s CPU "
+                    f"{taken.bytes / 1e6:7.0f} MB{failed}",
+                    flush=True,
+                )
+
+
+def main() -> None:
+    """Print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--events", type=int, nargs="*", default=[1_000_000])
+    parser.add_argument("--keep", metavar="DIR", help="keep the recordings there, and use them")
+    parser.add_argument("--only", metavar="TEXT", help="the commands that hold it")
+    parser.add_argument("--no-samples", action="store_true")
+    parser.add_argument("--record", metavar="FILE", help="only make a recording of --events")
+    args = parser.parse_args()
+    if args.record:
+        record(Path(args.record), args.events[0])
+        return
+    for sample in [] if args.no_samples else sorted(SAMPLES.glob("*.parquet")):
+        show(sample, args.only)
+    with tempfile.TemporaryDirectory() as folder:
+        for events in args.events:
+            file = Path(args.keep or folder) / f"scripted-{events}.parquet"
+            if not file.exists():
+                making = [__file__, "--events", str(events), "--record", str(file)]
+                subprocess.run([sys.executable, *making], check=True)
+            show(file, args.only)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""A level from its start to its end, on an engine that takes a second for each request."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from llamatop.clock import SECOND, ManualClock
+from llamatop.config import RunConfig
+from llamatop.dialects import figures
+from llamatop.engines.base import WorkLike
+from llamatop.engines.level import LevelRun
+from llamatop.engines.outbox import Outbox
+from llamatop.levels import level_figures
+from llamatop.replay import fold
+from llamatop.session import Session
+from llamatop.wire import RunLevel
+
+TURN = SECOND // 1000
+"""How often an idle engine looks for work (ns)."""
+
+
+class OneAtATime:
+    """Serves one request after another, a second each: its capacity is one a second."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.given: list[tuple[int, int | None]] = []
+        self._clock = clock
+
+    def serve(self, work: WorkLike) -> None:
+        while True:
+            job = work.take(wait=False)
+            if job is not None:
+                self._clock.time += SECOND
+                work.emit(job, [1])
+                work.finish(job)
+            elif work.left == 0:  # type: ignore[attr-defined]
+                return
+            else:
+                self._clock.time += TURN
+
+    def reset_peaks(self) -> None:
+        pass
+
+    def device_peak(self) -> int | None:
+        return None
+
+
+def served(rate: float, requests: int = 60) -> Session:
+    """An open loop of so many arrivals a second."""
+    clock, outbox = ManualClock(), Outbox()
+    config = RunConfig(engine="scripted", rate=rate, requests=requests, gen_toks=1)
+    engine = OneAtATime(clock)
+    LevelRun(engine, config, RunLevel(0, 1, requests, 0), clock, outbox).run(  # type: ignore[arg-type]
+        first=False
+    )
+    return fold(outbox.drain())
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.9, 2.0, 5.0])
+def test_a_queue_shows_in_the_latency_of_an_open_loop(rate: float) -> None:
+    """Lindley's recursion: each begins when it has arrived and the one before it is done."""
+    (level,) = served(rate).levels.values()
+    done = 0
+    for request in level.requests:
+        done = max(done, request.scheduled) + SECOND
+        assert request.times[0] == pytest.approx(done, abs=TURN + 1)
+        done = request.times[0]
+
+
+def test_beyond_its_capacity_latency_grows_with_every_request() -> None:
+    session = served(rate=2.0)
+    (level,) = session.levels.values()
+    waits = [request.times[0] - request.scheduled for request in level.requests]
+    thirds = [sum(waits[at : at + 20]) / 20 for at in (0, 20, 40)]
+    assert all(later > sooner + 5 * SECOND for sooner, later in pairwise(thirds))
+    found = level_figures(session, level)
+    assert found.ttft and found.queue
+    assert found.ttft.mean == pytest.approx(found.queue.mean + 1, rel=1e-6)
+    (vllm,) = figures(session, "vllm")
+    assert vllm.latencies["ttft"] and vllm.latencies["ttft"].p99 == 1.0, "who counts from sending"
+    assert found.output_rate == pytest.approx(1.0, rel=0.05), "the capacity, not the rate"
+
+
+def test_within_its_capacity_latency_does_not_grow() -> None:
+    (level,) = served(rate=0.2).levels.values()
+    waits = sorted(request.times[0] - request.scheduled for request in level.requests)
+    assert waits[len(waits) // 2] <= SECOND + TURN
+
+
+def test_arrivals_are_poissons() -> None:
+    """Exponential gaps: their mean is 1 / rate and so is their standard deviation; seeded."""
+    sessions = [served(rate=4.0, requests=400) for _ in range(2)]
+    ((one,), (again,)) = ([*session.levels.values()] for session in sessions)
+    times = [request.scheduled / SECOND for request in one.requests]
+    gaps = [later - sooner for sooner, later in pairwise(times)]
+    mean = sum(gaps) / len(gaps)
+    deviation = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
+    assert mean == pytest.approx(0.25, rel=0.15)
+    assert deviation == pytest.approx(mean, rel=0.2)
+    assert [r.scheduled for r in again.requests] == [r.scheduled for r in one.requests]
