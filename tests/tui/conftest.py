@@ -11,11 +11,13 @@ from llamatop.clock import SECOND, ManualClock
 from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
 from llamatop.events import Event, HostFacts, ModelLoading, ModelRefused, RunStarted
+from llamatop.predict.runtime import recalled_runtime
 from llamatop.pump import Pump
 from llamatop.replay import Replay
 from llamatop.session import Session
 from llamatop.tui.app import LlamatopApp
 from llamatop.tui.meter import NoCost
+from llamatop.tui.start.fit import _band
 
 CONFIG = RunConfig(
     model="demo", engine="scripted", concurrency=(2, 8), requests=24, gen_toks=60, prompt_toks=128
@@ -25,8 +27,11 @@ GATED = "meta-llama/Llama-3.1-8B-Instruct: the model is gated; `hf auth login`, 
 
 @pytest.fixture(autouse=True)
 def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No themes of whoever runs the tests."""
+    """No themes of whoever runs the tests, and nothing learnt of this machine."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("LLAMATOP_CACHE", str(tmp_path / "cache"))
+    _band.cache_clear()
+    recalled_runtime.cache_clear()
     monkeypatch.delenv("NO_COLOR", raising=False)
     return tmp_path / "config"
 
