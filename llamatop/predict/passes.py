@@ -74,6 +74,7 @@ class Tracer:
     def phases(self, shape: Shape) -> list[list[Total]]:
         """Of prefill, and of the last step where there is one: all blocks, and the small ones."""
         tallies = [Tally(), Tally(HEAP_BELOW)]
+        self._sampling.forget()
         cache = self._cache()
         with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, *tallies):
             prefill = self._watched(tallies, cache, shape.batch, shape.prompt, shape.prompt)
@@ -92,6 +93,7 @@ class Tracer:
     def scores(self) -> int:
         """Bytes of one request's scores and of what choosing from them takes."""
         tally = Tally()
+        self._sampling.forget()
         with self._mode, torch.no_grad(), LiveStorages(self._rounding, tally):
             ids = torch.zeros((1, 1), dtype=torch.long, device=self._device)
             size = (1, int(self._layout.text.vocab_size))
@@ -106,10 +108,15 @@ class Tracer:
         for layer in layers:
             _grow(layer, shape.generated - 2)
         held = [[_storage_bytes(layer, tally.below) for layer in layers] for tally in tallies]
+        kept = [self._sampling.held_bytes(tally.below) for tally in tallies]
         with self._decoding():
             total = shape.prompt + shape.generated - 1
             forwards = self._watched(tallies, cache, shape.batch, 1, total)
-        return [f.whole(self._shown, h) for f, h in zip(forwards, held, strict=True)]
+        totals = [f.whole(self._shown, h) for f, h in zip(forwards, held, strict=True)]
+        return [
+            total._replace(sampling=total.sampling + size)
+            for total, size in zip(totals, kept, strict=True)
+        ]
 
     def _watched(
         self, tallies: list[Tally], cache: Any, batch: int, tokens: int, total: int

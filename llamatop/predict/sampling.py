@@ -25,13 +25,26 @@ class Sampling:
         prepared, _ = model._prepare_generation_config(None)
         self._process = model._get_logits_processor(prepared)
         self._samples = bool(prepared.do_sample)
+        self._held: dict[str, torch.Tensor] = {}
+        """What `generate` still holds of a step while it goes through the next."""
 
     def choose(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`ids` of shape (requests, tokens), `scores` (requests, vocabulary); gives (requests,)."""
-        scores = scores.to(copy=True, dtype=torch.float32)
-        processed = self._process(ids, scores)
+        held = self._held
+        held["logits"] = scores.to(copy=True, dtype=torch.float32)
+        held["scores"] = self._process(ids, held["logits"])
         if not self._samples:
-            return torch.argmax(processed, dim=-1)
-        shares = torch.softmax(processed, dim=-1)
-        noise = torch.empty_like(shares)  # `multinomial` makes one inside itself
+            return torch.argmax(held["scores"], dim=-1)
+        held["shares"] = torch.softmax(held["scores"], dim=-1)
+        noise = torch.empty_like(held["shares"])  # `multinomial` makes one inside itself
         return torch.argmax(noise, dim=-1)
+
+    def held_bytes(self, below: float) -> int:
+        """What is held from the last step, in storages smaller than `below`."""
+        storages = {t.untyped_storage()._cdata: t.untyped_storage() for t in self._held.values()}
+        sizes = [storage.nbytes() for storage in storages.values()]
+        return sum(size for size in sizes if size < below)
+
+    def forget(self) -> None:
+        """Another generation begins."""
+        self._held.clear()
