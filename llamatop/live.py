@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -32,10 +33,11 @@ from llamatop.events import (
 )
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
-from llamatop.predict import memory
-from llamatop.predict.memory import Foretold
 from llamatop.sweep import next_concurrency
 from llamatop.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Warm, Watch
+
+if TYPE_CHECKING:
+    from llamatop.predict.memory import Foretold
 
 PATIENCE = SECOND // 2
 """How long (ns) an engine that was asked to stop may take before it is ended."""
@@ -45,19 +47,24 @@ SAMPLE_SECONDS = 0.5
 
 _ENGINE = "llamatop.engines.host:main()"
 
-ENGINE_ENV = {
+_QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "PYTHONUNBUFFERED": "1",
-    **memory.ENGINE_ENV,
 }
-"""What every engine process finds in its environment."""
+
+
+def _engine() -> Child:
+    """An engine process, with what each finds in its environment."""
+    from llamatop.predict.memory import ENGINE_ENV  # noqa: PLC0415  (not for the first paint)
+
+    return Child(_ENGINE, {**_QUIET, **ENGINE_ENV})
 
 
 def warm_engine() -> Child:
     """An engine process that gets ready for whatever model a person will choose."""
-    engine = Child(_ENGINE, ENGINE_ENV)
+    engine = _engine()
     engine.tell(Warm())
     return engine
 
@@ -207,7 +214,7 @@ class LiveRun:
     # What happens next
 
     def _launch(self) -> None:
-        self._engine, self._warm = self._warm or Child(_ENGINE, ENGINE_ENV), None
+        self._engine, self._warm = self._warm or _engine(), None
         self._engine.tell(Load(self.config, self.clock.origin))
         if self._probe is not None:
             self._probe.tell(Watch(self._engine.pid))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from llamatop.tui.controls import Orders, Stage
 from llamatop.tui.figures import Figures
@@ -10,9 +11,11 @@ from llamatop.tui.frame import Frame, Keeping
 from llamatop.tui.looking import Looking
 from llamatop.tui.monitor import Monitor
 from llamatop.tui.palette import Palette
-from llamatop.tui.playback import Player
 from llamatop.tui.steering import Steering
 from llamatop.tui.views.footer import Key
+
+if TYPE_CHECKING:
+    from llamatop.tui.playback import Player
 
 
 class Showing:
@@ -40,6 +43,8 @@ class Showing:
         self._stage = stage
         self._figures = Figures()
         if replay is not None:
+            from llamatop.tui.playback import Player  # noqa: PLC0415  (a live run has none)
+
             self.player = Player(pump, replay, stage.bookmarks, tell)
             self.acting = self.player.orders
         elif live is not None:

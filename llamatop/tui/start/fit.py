@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from llamatop.catalog import find
 from llamatop.config import RunConfig
-from llamatop.predict import fit, memory, residuals
-from llamatop.predict.shipped import Coefficients, shipped, stored_dtype
-from llamatop.predict.traced import Shape
 from llamatop.reports.models import Choice
+
+if TYPE_CHECKING:
+    from llamatop.predict.shipped import Coefficients
 
 Verdict = Literal["fits", "tight", "does not fit", "unknown"]
 
@@ -115,6 +115,8 @@ def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
 
 def _coefficients(machine: Machine, choice: Choice, config: RunConfig) -> Coefficients | None:
     """Those of the dtype in which it would run there."""
+    from llamatop.predict.shipped import shipped, stored_dtype  # noqa: PLC0415  (not for the first paint)
+
     dtype, device = config.dtype, machine.kind_for(config.device)
     if dtype == "auto":
         narrow = stored_dtype(choice.model) in ("bfloat16", "float16")
@@ -124,6 +126,9 @@ def _coefficients(machine: Machine, choice: Choice, config: RunConfig) -> Coeffi
 
 def _foretold(known: Coefficients, machine: Machine, config: RunConfig) -> Fit:
     """What `check` says of the largest level."""
+    from llamatop.predict import fit, memory  # noqa: PLC0415  (not for the first paint)
+    from llamatop.predict.traced import Shape  # noqa: PLC0415
+
     shape = Shape(max(config.concurrency), config.prompt_toks, config.gen_toks)
     device, engine = machine.kind_for(config.device), memory.resolve_engine(config.engine, "")
     told = memory.predict(known.traced(shape), engine, device, shape)
@@ -139,6 +144,8 @@ def _foretold(known: Coefficients, machine: Machine, config: RunConfig) -> Fit:
 
 @cache
 def _band(device: str, engine: str) -> float:
+    from llamatop.predict import residuals  # noqa: PLC0415  (not for the first paint)
+
     return residuals.band(device, engine)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from llamatop.clock import SECOND
 from llamatop.events import EngineLost, ModelLoading
 from llamatop.formatting import clock, percent, size
-from llamatop.reports.frontier import memory_end
 from llamatop.session import Level, Session
 from llamatop.tui.figures import finished_requests
 
@@ -61,6 +60,8 @@ def end_of_memory(session: Session) -> str:
     config = session.started.config if session.started else None
     if session.ended is None or session.ended.outcome == "stopped":
         return ""
+    from llamatop.reports.frontier import memory_end  # noqa: PLC0415  (not for the first paint)
+
     end = memory_end(session) if config is not None and config.until_oom else None
     if end is None or end.works is None:
         return ""
