@@ -157,6 +157,11 @@ class Blocks(Sequence[Event]):
     __hash__ = None  # type: ignore[assignment]
 
     @property
+    def blocks(self) -> Sequence[Block]:
+        """Their columns, one part after another."""
+        return self._blocks
+
+    @property
     def times(self) -> Iterator[int]:
         """When each event happened (ns)."""
         return chain.from_iterable(block.times for block in self._blocks)

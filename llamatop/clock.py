@@ -7,6 +7,7 @@ knows the time of day.
 from __future__ import annotations
 
 import time
+from threading import Condition
 from typing import Protocol
 
 SECOND = 1_000_000_000
@@ -22,6 +23,10 @@ class Clock(Protocol):
 
     def sleep_until(self, when: int) -> None:
         """Return when `now()` has reached `when` (nanoseconds)."""
+        ...
+
+    def wait(self, changed: Condition, until: int | None) -> None:
+        """Wait for what is held to be notified, until then (ns) at most; None: however long."""
         ...
 
 
@@ -41,6 +46,11 @@ class MonotonicClock:
         if rest > 0:
             time.sleep(rest / SECOND)
 
+    def wait(self, changed: Condition, until: int | None) -> None:
+        """Wait a millisecond at least."""
+        rest = None if until is None else max((until - self.now()) / SECOND, 0.001)
+        changed.wait(rest)
+
 
 class ManualClock:
     """A clock that moves only when told to, for tests and screenshots."""
@@ -55,3 +65,10 @@ class ManualClock:
     def sleep_until(self, when: int) -> None:
         """Jump to `when` if it lies ahead."""
         self.time = max(self.time, when)
+
+    def wait(self, changed: Condition, until: int | None) -> None:
+        """Jump to `until`; where nothing lies ahead only another thread can end it."""
+        if until is not None and until > self.time:
+            self.time = until
+        else:
+            changed.wait(None if until is None else 0.001)

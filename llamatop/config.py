@@ -157,6 +157,6 @@ def parse_slo(text: str) -> dict[str, float]:
             targets[name] = float(value)
         except ValueError:
             raise InputError(f"--slo {text}: {value!r} is no number of seconds") from None
-        if not targets[name] > 0:
-            raise InputError(f"--slo {text}: {name} must be more than 0 seconds")
+        if not 0 < targets[name] < float("inf"):
+            raise InputError(f"--slo {text}: {name} must be more than 0 seconds, and finite")
     return targets

@@ -1,11 +1,14 @@
-"""The slowest moments of a recording: the largest gaps between tokens. Knows events only."""
+"""The slowest moments of a recording: the largest gaps between tokens. Knows events only.
+
+Those of a long recording are looked for in its columns; no emission is made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nlargest
 from typing import NamedTuple
 
+from llamatop.blocks import Blocks
 from llamatop.clock import SECOND
 from llamatop.events import Event, RequestFinished, RequestQueued, TokensEmitted
 
@@ -32,7 +35,7 @@ def slowest_gaps(events: Sequence[Event], most: int = MOST) -> list[Gap]:
     Gaps that overlap are one stall, told by the largest of them.
     """
     kept: list[Gap] = []
-    for seconds, start, end, request in nlargest(_LOOKED_AT, _gaps(events)):
+    for seconds, start, end, request in _largest(events):
         gap = Gap(seconds, -start, end, request)
         if all(gap.end <= other.start or other.end <= gap.start for other in kept):
             kept.append(gap)
@@ -41,10 +44,31 @@ def slowest_gaps(events: Sequence[Event], most: int = MOST) -> list[Gap]:
     return kept
 
 
-def _gaps(events: Sequence[Event]) -> Iterator[tuple[float, int, int, int]]:
-    """(seconds, minus the start, end, request) of each: of gaps as large the earliest is first."""
-    measured = {e.request for e in events if type(e) is RequestQueued and not e.warmup}
-    measured &= {e.request for e in events if type(e) is RequestFinished}
+Found = tuple[float, int, int, int]
+"""(seconds, minus the start, end, request): of gaps as large the earliest is first."""
+
+
+def _largest(events: Sequence[Event]) -> list[Found]:
+    if isinstance(events, Blocks):
+        from llamatop.column_gaps import largest  # noqa: PLC0415  (numpy: only where it is needed)
+
+        return largest(events.blocks, _measured(events.rare), _LOOKED_AT)
+    return nlargest(_LOOKED_AT, _gaps(events))
+
+
+def _measured(events: Iterable[Event]) -> set[int]:
+    """The requests whose gaps count."""
+    queued, finished = set(), set()
+    for event in events:
+        if type(event) is RequestQueued and not event.warmup:
+            queued.add(event.request)
+        elif type(event) is RequestFinished:
+            finished.add(event.request)
+    return queued & finished
+
+
+def _gaps(events: Sequence[Event]) -> Iterator[Found]:
+    measured = _measured(events)
     before: dict[int, int] = {}
     for event in events:
         if type(event) is not TokensEmitted or event.count < 1 or event.request not in measured:

@@ -3,15 +3,17 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llamatop.blocks import Blocks
 from llamatop.clock import SECOND
 from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
 from llamatop.events import Event, RequestFailed, RequestFinished, RequestQueued, TokensEmitted
 from llamatop.gaps import Gap, slowest_gaps
 from llamatop.metrics import gaps
+from llamatop.recording.schema import block_of, table_of
 from llamatop.replay import fold
 
 EVENTS = script(RunConfig(engine="scripted", concurrency=(3,), requests=9), Script(fail_every=4))
@@ -60,3 +62,38 @@ def test_so_many_at_most_in_order_and_apart(most: int) -> None:
     assert [g.seconds for g in found] == sorted((g.seconds for g in found), reverse=True)
     spans = sorted((g.start, g.end) for g in found)
     assert all(a[1] <= b[0] for a, b in pairwise(spans))
+
+
+def blocks_of(events: list[Event], size: int) -> Blocks:
+    """The same events as columns, so many a block."""
+    parts = (events[start : start + size] for start in range(0, len(events), size))
+    return Blocks(block_of(table_of(part, keep_text=False))[0] for part in parts)
+
+
+TIMES = st.integers(0, 6 * SECOND) | st.integers(0, 12).map(lambda half: half * SECOND // 2)
+IDS, EIGHT = st.integers(0, 3), st.just(8)
+ANY = st.one_of(
+    st.builds(TokensEmitted, TIMES, IDS, st.integers(0, 3)),
+    st.builds(RequestQueued, TIMES, IDS, st.just(0), EIGHT, EIGHT, st.booleans()),
+    st.builds(RequestFinished, TIMES, IDS, st.just("length")),
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(ANY, max_size=60), st.integers(1, 20), st.integers(1, 9), st.lists(st.integers(0, 2))
+)
+def test_columns_have_the_same_gaps(events, size, looked_at, ran) -> None:
+    for request in ran:
+        events = [RequestQueued(0, request, 0, 8, 8, False), *events]
+        events.append(RequestFinished(0, request, "length"))
+    blocks = blocks_of(events, size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llamatop.gaps._LOOKED_AT", looked_at)
+        assert slowest_gaps(blocks) == slowest_gaps(events)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(40, 500))
+def test_columns_of_a_run_have_the_same_gaps(size: int) -> None:
+    assert slowest_gaps(blocks_of(EVENTS, size)) == slowest_gaps(EVENTS)

@@ -83,12 +83,11 @@ class Desk:
         self.kept.append(recorder.error or f"recording: {recorder.path}")
         return self.kept[-1]
 
-    def charts(self, session: Session, folder: Path) -> int:
-        """Draw a session's charts into a folder; how many files."""
+    def charts(self, runs: Sequence[Run], folder: Path) -> int:
+        """Draw the charts of some runs into a folder; how many files."""
         from llamatop.reports.charts.files import write
-        from llamatop.reports.runs import run_of
 
-        return len(write([run_of(session)], folder).files)
+        return len(write(runs, folder).files)
 
     def warm(self) -> None:
         """Start an engine process that imports what every model needs."""

@@ -113,7 +113,7 @@ class Work:
             while not self._may_start():
                 if not wait or self._over():
                     return None
-                self._changed.wait(self._patience())
+                self._clock.wait(self._changed, self._patience())
             return self._start()
 
     def take_wave(self) -> list[Job]:
@@ -122,7 +122,7 @@ class Work:
             while self._in_flight or not self._may_start():
                 if self._over() and not self._in_flight:
                     return []
-                self._changed.wait(self._patience())
+                self._clock.wait(self._changed, self._patience())
             now = self._clock.now()
             self._free = deque([now] * self._concurrency)
             jobs = []
@@ -260,16 +260,16 @@ class Work:
     def _closed(self) -> bool:
         return self.plan.arrivals is None
 
-    def _patience(self) -> float | None:
-        """Seconds until the deadline or the next arrival has to be looked at."""
+    def _patience(self) -> int | None:
+        """When the deadline or the next arrival has to be looked at (ns)."""
         times = [] if self._deadline is None else [self._deadline]
         if not self._closed and self._left != 0:
             times.append(int(self._next_arrival))
-        return max((min(times) - self._clock.now()) / SECOND, 0.001) if times else None
+        return min(times, default=None)
 
     def _arrive(self) -> None:
         """Open loop: queue whatever is due."""
-        while not self._closed and self._left != 0 and self._next_arrival <= self._clock.now():
+        while not self._closed and self._left != 0 and int(self._next_arrival) <= self._clock.now():
             self._waiting.append(self._queue(int(self._next_arrival)))
             self._arrive_next()
 

@@ -6,14 +6,14 @@ Chooses among what was measured and nothing else; knows sessions, not files.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llamatop.config import RunConfig, lengths_options
 from llamatop.errors import InputError
 from llamatop.formatting import duration, number, size
 from llamatop.levels import LevelFigures
-from llamatop.metrics import e2e, tpot, ttft
+from llamatop.metrics import meets
 from llamatop.reports.knee import knee, usable
 from llamatop.reports.runs import Run
 from llamatop.session import Request
@@ -23,7 +23,6 @@ GOALS = ("throughput", "latency", "slo")
 CLOSE = 0.02
 """Levels within 2 % of the best are as good; the one that costs less is taken."""
 
-TARGETS: dict[str, Callable[[Request], float | None]] = {"ttft": ttft, "tpot": tpot, "e2e": e2e}
 Slo = dict[str, float]
 """Targets in seconds, by `ttft`, `tpot`, `e2e`."""
 
@@ -44,20 +43,6 @@ class Recommendation:
 class _Candidate:
     run: Run
     figures: LevelFigures
-
-
-def parse_slo(text: str) -> Slo:
-    """`ttft=0.5,tpot=0.05` as targets in seconds; InputError where it is none."""
-    targets: Slo = {}
-    for part in text.split(","):
-        name, _, value = part.partition("=")
-        try:
-            targets[name.strip()] = float(value)
-        except ValueError:
-            raise InputError(f"--slo {text}: say it in seconds, as ttft=0.5,tpot=0.05") from None
-        if name.strip() not in TARGETS or not 0 < targets[name.strip()] < float("inf"):
-            raise InputError(f"--slo {text}: targets above 0 for {', '.join(TARGETS)}")
-    return targets
 
 
 def recommend(runs: Sequence[Run], goal: str, slo: Slo | None = None) -> Recommendation:
@@ -121,12 +106,6 @@ def _slo(candidates: list[_Candidate], slo: Slo) -> Recommendation:
     found = _answer("slo", chosen, reasons + _memory(chosen))
     asked = ",".join(f"{name}={value:g}" for name, value in slo.items())
     return replace(found, command=f"{found.command} --slo {asked}" if found.command else "")
-
-
-def meets(request: Request, slo: Slo) -> bool:
-    """Whether a completed request met every target; one token has no TPOT to miss."""
-    values = {name: TARGETS[name](request) for name in slo}
-    return all(value is None or value <= slo[name] for name, value in values.items())
 
 
 def _done(one: _Candidate) -> list[Request]:

@@ -290,9 +290,11 @@ class LlamatopApp(App[None]):
 
     def action_export(self) -> None:
         """A picture of the screen as it is, and the charts of the run so far."""
-        from llamatop.tui.exporting import export  # noqa: PLC0415  (not for the first paint)
+        from llamatop.reports.runs import run_of  # noqa: PLC0415  (not for the first paint)
+        from llamatop.tui.exporting import export  # noqa: PLC0415
 
-        self.run_worker(export(self, self._launcher, self.pump.session))
+        taken = self.pump.session.copy()
+        self.run_worker(export(self, self._launcher, lambda: [run_of(taken)]))
 
     def action_help(self) -> None:
         """All keys."""

@@ -95,7 +95,9 @@ class Changing:
         from llamatop.tui.compare.screen import CompareScreen  # noqa: PLC0415  (where it is needed)
 
         self._comparing = True
-        self._app.push_screen(CompareScreen(Palette(self._app.current_theme), runs), self._compared)
+        palette = Palette(self._app.current_theme)
+        screen = CompareScreen(palette, runs, launcher=self._launcher)
+        self._app.push_screen(screen, self._compared)
 
     async def _compared(self, leave: bool | None) -> None:
         self._comparing = False

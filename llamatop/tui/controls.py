@@ -11,7 +11,6 @@ from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
 from llamatop.events import Event
 from llamatop.pump import Pump, Sink, Source
-from llamatop.session import Session
 
 if TYPE_CHECKING:
     from llamatop.replay import Replay
@@ -119,8 +118,8 @@ class Launcher(Protocol):
         """
         ...
 
-    def charts(self, session: Session, folder: Path) -> int:
-        """Draw a session's charts into a folder, which takes a second or two; how many files."""
+    def charts(self, runs: Sequence[Run], folder: Path) -> int:
+        """Draw the charts of some runs into a folder, which takes seconds; how many files."""
         ...
 
     def warm(self) -> None:

@@ -1,26 +1,30 @@
-"""Saves the screen as it is and the charts of the run so far, in a new folder."""
+"""Saves the screen as it is and the charts of what it shows, in a new folder."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from textual.app import App
 
 from llamatop.errors import InputError
+from llamatop.reports.runs import Run
 from llamatop.sanitize import one_line
-from llamatop.session import Session
 from llamatop.tui.controls import Launcher
 
+Runs = Callable[[], Sequence[Run]]
+"""Makes runs of what is shown; called in another thread."""
 
-async def export(app: App[None], launcher: Launcher | None, session: Session) -> None:
+
+async def export(app: App[Any], launcher: Launcher | None, runs: Runs) -> None:
     """Save both, and tell how many files and where, or why not."""
     folder = Path("charts") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
     picture = app.export_screenshot(title="llamatop")
-    taken = session.copy()
     try:
-        files = await asyncio.to_thread(_save, launcher, folder, picture, taken)
+        files = await asyncio.to_thread(_save, launcher, folder, picture, runs)
     except (OSError, InputError) as error:
         told = one_line(f"nothing was exported: {error}")
         app.notify(told, severity="warning", markup=False)
@@ -29,8 +33,8 @@ async def export(app: App[None], launcher: Launcher | None, session: Session) ->
         app.notify(f"{what} in {folder.absolute()}", title="exported", markup=False)
 
 
-def _save(launcher: Launcher | None, folder: Path, picture: str, session: Session) -> int:
+def _save(launcher: Launcher | None, folder: Path, picture: str, runs: Runs) -> int:
     """Write the picture and, where somebody draws them, the charts; how many files that are."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "screen.svg").write_text(picture)
-    return 1 + (launcher.charts(session, folder) if launcher is not None else 0)
+    return 1 + (launcher.charts(runs(), folder) if launcher is not None else 0)

@@ -80,7 +80,8 @@ class FakeLauncher:
         self.asked.append("finish")
         return "kept"
 
-    def charts(self, session: Session, folder: Path) -> int:
+    def charts(self, runs: Sequence[Run], folder: Path) -> int:
+        self.drawn = [run.name for run in runs]
         (folder / "chart.png").write_bytes(b"")
         return 1
 
@@ -304,6 +305,38 @@ async def test_the_palette_of_a_comparison_acts_on_it(run_events: list[Event]) -
         assert "Cancel the selected request" not in found
         await found["Next level"].callback()
         assert app.screen.comparing.level == 2
+
+
+async def test_a_comparison_is_exported_with_the_charts_of_all_runs(
+    run_events: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = [run_of(fold(run_events), name) for name in ("one", "two")]
+    launcher = FakeLauncher([])
+    app = LlamatopApp(Pump(Idle(), Session()), launcher=launcher, comparing=runs, meter=NoCost())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await pilot.press("e")
+        await settle(pilot, lambda: "2 files in" in told(app))
+        assert launcher.drawn == ["one", "two"]
+        (picture,) = tmp_path.glob("charts/*/screen.svg")
+        assert "one" in picture.read_text() and "two" in picture.read_text()
+        assert list(tmp_path.glob("charts/*/chart.png"))
+
+
+async def test_the_palette_of_the_start_screen_acts_on_it(run_events: list[Event]) -> None:
+    live = FakeLive(until(run_events, 5))
+    app = app_of(FakeLauncher([]), live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        found = {one.title: one for one in app.get_system_commands(app.screen)}
+        assert "Cancel the selected request" not in found
+        assert all(one.title and one.help != "key: " for one in found.values())
+        assert not app.screen.start.in_form
+        await found["Next"].callback()
+        assert app.screen.start.in_form
+        assert set(live.orders) <= {("start",)}
 
 
 async def test_opened_to_compare_it_leads_to_the_list_or_out(run_events: list[Event]) -> None:

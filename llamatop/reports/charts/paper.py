@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import IO, Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from llamatop.reports.charts.fonts import FONT, families, inches
+from llamatop.reports.charts.png import png
 from llamatop.reports.charts.theme import Theme
 from llamatop.reports.charts.wrap import fitting, wrapped
 
@@ -31,6 +34,7 @@ _SETTINGS: dict[str, Any] = {
     "text.parse_math": False,
     "text.usetex": False,
     "font.size": 10.0,
+    "text.hinting": "none",
     "svg.fonttype": "none",
     "svg.hashsalt": "llamatop",
     "axes.formatter.use_mathtext": False,
@@ -125,6 +129,7 @@ class Sheet:
         for name, spine in axes.spines.items():
             spine.set_visible(name in ("left", "bottom"))
             spine.set_color(self.theme.muted)
+        axes.set_title("", y=1)  # there is none: no room is looked for
         axes.grid(True, color=self.theme.grid, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(colors=self.theme.muted, labelcolor=self.theme.ink, labelsize=9.5)
@@ -142,12 +147,15 @@ class Sheet:
     def save(self, file: Path, kind: str, pixels: int) -> None:
         """Write the chart; `pixels` is the width of a PNG."""
         if kind == "png":
-            self._write(
-                file, "png", dpi=pixels / WIDTH, pil_kwargs={"compress_level": 1},
-                metadata={"Software": "llamatop"},
-            )  # fmt: skip
+            file.write_bytes(png(self._pixels(pixels), pixels / WIDTH, {"Software": "llamatop"}))
         else:
             file.write_text(self.svg())
+
+    def _pixels(self, width: int) -> NDArray[np.uint8]:
+        """The chart drawn so wide, of shape (height, width, 3)."""
+        buffer = io.BytesIO()
+        self._write(buffer, "rgba", dpi=width / WIDTH)
+        return np.frombuffer(buffer.getbuffer(), np.uint8).reshape(-1, width, 4)[..., :3]
 
     def svg(self) -> str:
         """The chart as the text of an SVG."""
@@ -156,7 +164,7 @@ class Sheet:
         self._write(buffer, "svg", metadata=about)
         return buffer.getvalue().decode().replace(f"'{FONT}'", f"'{FONT}', Verdana, sans-serif")
 
-    def _write(self, file: Path | IO[bytes], kind: str, **options: Any) -> None:
+    def _write(self, file: IO[bytes], kind: str, **options: Any) -> None:
         self._frame()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")

@@ -36,6 +36,7 @@ COMMANDS = (
     Command("1", "maximise('set-up')", "set-up alone", ("1 2 3", "one panel alone")),
     Command("2", "maximise('histories')", "histories alone"),
     Command("3", "maximise('differences')", "differences alone"),
+    Command("e", "export", "save the screen and charts", ("e", "save the screen and charts")),
     Command("t", "theme", "next theme", ("t", "the next theme")),
     Command("escape", "back", "back", ("esc", "all panels, all runs; then back to the list")),
     Command("m", "close", "the list", ("m", "back to the list of models and recordings")),
@@ -73,5 +74,6 @@ def footer_keys(comparing: Comparing) -> list[Key]:
         Key("1-3", "restore" if comparing.maximised else "panel", f"screen.maximise('{panel}')"),
         Key("n", "next mark", "screen.to_mark(1)"),
         Key("esc", "back", "screen.back"),
+        Key("e", "export", "screen.export"),
         Key("t", "theme", "screen.theme"),
     ]

@@ -26,6 +26,7 @@ from llamatop.tui.compare.body import CompareBody
 from llamatop.tui.compare.judging import Judged, judge
 from llamatop.tui.compare.keys import COMMANDS, bindings, bound
 from llamatop.tui.compare.state import Comparing
+from llamatop.tui.controls import Launcher
 from llamatop.tui.figures import Figures
 from llamatop.tui.frame import Frame
 from llamatop.tui.keys import Command
@@ -61,6 +62,7 @@ class CompareScreen(Screen[bool]):
         palette: Palette,
         runs: Sequence[Run],
         *,
+        launcher: Launcher | None = None,
         clock: Clock | None = None,
         judge: Judge = judge,
     ) -> None:
@@ -68,6 +70,7 @@ class CompareScreen(Screen[bool]):
         self.comparing = Comparing(runs, clock)
         self.commands: Sequence[Command] = COMMANDS
         """For the palette."""
+        self._launcher = launcher
         self._judge = judge
         self._palette = palette
         self._body = CompareBody(palette, self.comparing)
@@ -82,11 +85,13 @@ class CompareScreen(Screen[bool]):
 
     def _begin(self) -> None:
         self._body.show()
-        runs = [tape.run for tape in self.comparing.tapes]
         compute = Thread(
-            target=_compute, args=(self._judge, runs, self), name="compare", daemon=True
+            target=_compute, args=(self._judge, self._runs(), self), name="compare", daemon=True
         )
         compute.start()
+
+    def _runs(self) -> list[Run]:
+        return [tape.run for tape in self.comparing.tapes]
 
     def show(self, frame: Frame) -> None:
         """Move on and draw; called for every frame of the app."""
@@ -180,6 +185,12 @@ class CompareScreen(Screen[bool]):
         """One panel alone, or all."""
         self.comparing.maximise(panel)
         self._body.show()
+
+    def action_export(self) -> None:
+        """A picture of the screen as it is, and the charts of all runs."""
+        from llamatop.tui.exporting import export  # noqa: PLC0415  (not for the first paint)
+
+        self.app.run_worker(export(self.app, self._launcher, self._runs))
 
     async def action_theme(self) -> None:
         """The next theme."""

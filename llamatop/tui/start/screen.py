@@ -7,7 +7,7 @@ it is dismissed with what was chosen.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events, on
@@ -17,6 +17,7 @@ from textual.screen import Screen
 
 from llamatop.config import RunConfig
 from llamatop.tui.frame import Frame, nothing_runs
+from llamatop.tui.keys import Command
 from llamatop.tui.palette import Palette
 from llamatop.tui.start.body import StartBody
 from llamatop.tui.start.fit import Fits
@@ -55,6 +56,8 @@ class StartScreen(Screen[Chosen | None]):
     ) -> None:
         super().__init__()
         self.start = Start(start_defaults, fits)
+        self.commands: Sequence[Command] = [command for command in COMMANDS if command.keys]
+        """For the palette."""
         self._looks = looks
         self._palette = palette
         self._body = StartBody(palette, self.start)

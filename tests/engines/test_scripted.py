@@ -1,0 +1,28 @@
+"""The engine without a model: a whole run at once, whatever its arrivals."""
+
+from __future__ import annotations
+
+import pytest
+
+from llamatop.clock import SECOND
+from llamatop.config import RunConfig
+from llamatop.engines.scripted import script
+from llamatop.events import RequestAdmitted, RequestFinished, RequestQueued, RunEnded
+
+
+@pytest.mark.parametrize("rate", [0.01, 2.0, 200.0])
+def test_an_open_loop_comes_to_its_end_on_a_clock_that_nobody_moves(rate: float) -> None:
+    events = script(RunConfig(engine="scripted", concurrency=(2,), requests=20, rate=rate))
+    queued = {e.request: e.time for e in events if isinstance(e, RequestQueued) and not e.warmup}
+    assert len(queued) == 20
+    assert set(queued) <= {e.request for e in events if isinstance(e, RequestFinished)}
+    assert isinstance(events[-1], RunEnded)
+    times = sorted(queued.values())
+    assert (times[-1] - times[0]) / SECOND == pytest.approx(19 / rate, rel=0.8)
+
+
+def test_a_request_of_an_idle_engine_is_admitted_when_it_arrives() -> None:
+    events = script(RunConfig(engine="scripted", concurrency=(2,), requests=9, rate=0.001))
+    queued = {e.request: e.time for e in events if isinstance(e, RequestQueued) and not e.warmup}
+    admitted = {e.request: e.time for e in events if isinstance(e, RequestAdmitted)}
+    assert all(admitted[request] == time for request, time in queued.items())
