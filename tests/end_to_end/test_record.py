@@ -74,9 +74,9 @@ def test_quantised_weights(llamatop: Llamatop, how: str) -> None:
     assert loaded.weights_bytes == model["weights_bytes"]
 
 
-def test_weights_offloaded_to_disk(llamatop: Llamatop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_offloaded_to_disk(llamatop: Llamatop) -> None:
     (llamatop.folder / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(llamatop.folder / "tmp"))
+    llamatop.env["TMPDIR"] = str(llamatop.folder / "tmp")
     done = llamatop("--record", "--model", "demo", "--offload", "disk", "--concurrency", "1", "2",
                     *TINY, "--json", "--out", "run.parquet")  # fmt: skip
     assert done.code == 0, done.err
