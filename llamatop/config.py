@@ -17,6 +17,7 @@ Weights = Literal["auto", "random"]
 EngineName = Literal["auto", "continuous", "batch", "threads", "scripted"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 QuantizeName = Literal["none", "int8", "int4"]
+OffloadName = Literal["none", "cpu", "disk"]
 
 SLO_NAMES = ("ttft", "tpot", "e2e")
 """Latencies that may have a target."""
@@ -24,6 +25,8 @@ SLO_NAMES = ("ttft", "tpot", "e2e")
 ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "scripted")
 DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
 QUANTIZE: tuple[QuantizeName, ...] = ("none", "int8", "int4")
+OFFLOAD_ENGINES = ("auto", "batch")
+"""Engines that may offload: in others weights would move under what another thread computes."""
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +75,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that the engine process may take on a CPU; None: all there is."""
     quantize: QuantizeName = "none"
     """Bits of the weights of linear layers, quantised when they are loaded."""
+    offload: OffloadName = "none"
+    """Where the weights lie while they are not computed with; none: on the device."""
 
     @property
     def varied(self) -> bool:
@@ -129,7 +134,22 @@ def checked(config: RunConfig) -> RunConfig:
         raise InputError(f"--quantize {config.quantize}: --engine scripted has no weights")
     if config.until_ci is not None:
         _check_until_ci(config, config.until_ci)
+    _check_offload(config)
     return config
+
+
+def _check_offload(config: RunConfig) -> None:
+    option = f"--offload {config.offload}"
+    if config.offload == "none":
+        return
+    if config.engine not in OFFLOAD_ENGINES:
+        raise InputError(f"{option}: --engine {config.engine} cannot offload; use --engine batch")
+    if config.quantize != "none":
+        raise InputError(f"{option} and --quantize {config.quantize}: choose one")
+    if config.offload == "cpu" and config.device == "cpu":
+        raise InputError(f"{option}: the model is on the CPU already; use disk")
+    if config.offload == "disk" and config.weights == "random":
+        raise InputError(f"{option}: random weights are on no disk; use a local checkpoint")
 
 
 def _check_until_ci(config: RunConfig, share: float) -> None:

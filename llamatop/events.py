@@ -117,6 +117,9 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     quantization: str = ""
     """How its matrices are stored, where not in `dtype`: `int8`, `int4`, or a checkpoint's own
     method; empty: they are not quantised."""
+    offload: str = ""
+    """Where its weights lie while they are not computed with: `cpu` or `disk`; empty: they stay on
+    the device."""
     memory_limit: int | None = None
     """Bytes to which the engine process limits itself, so that it meets its end alone."""
 

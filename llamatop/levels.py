@@ -222,6 +222,8 @@ def baseline(session: Session) -> int | None:
     """The engine's resident bytes after its first warm-up, less the weights it holds in RAM."""
     if session.warmed is None or session.warmed.resident_bytes is None or session.model is None:
         return None
+    if session.model.offload:
+        return None  # how much of them it holds is not known
     if session.model.device != "cpu":
         return session.warmed.resident_bytes
     if session.model.weights_bytes is None:

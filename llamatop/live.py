@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from llamatop import __version__
+from llamatop import __version__, offload_folder
 from llamatop.children import Child
 from llamatop.clock import SECOND, MonotonicClock
 from llamatop.config import RunConfig
@@ -209,6 +209,7 @@ class LiveRun:
             if child is not None:
                 child.kill()
                 self.printed += child.printed()
+                offload_folder.remove(child.pid)
         self._warm = self._engine = self._probe = None
 
     # What happens next
@@ -293,6 +294,7 @@ class LiveRun:
     def _engine_lost(self, engine: Child) -> None:
         reason, kills = engine.reason(), oom_kills()
         self.printed += engine.printed()
+        offload_folder.remove(engine.pid)
         out_of_memory = "out of memory" in reason
         if engine.exit_code == -9 and kills is not None and kills != self._oom_kills:
             out_of_memory = True

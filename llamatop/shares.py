@@ -36,10 +36,11 @@ def level_mbu(session: Session, level: Level) -> float | None:
     """Memory bandwidth utilisation of a level's decoding; None where something is unknown.
 
     (weights read + caches read per step) / time of a step / this machine's bandwidth. In the
-    threads engine each request reads the weights for itself.
+    threads engine each request reads the weights for itself. Unknown of offloaded weights,
+    which come over a slower way than that bandwidth.
     """
     model, step = _model(session), _step(level)
-    if model is None or step is None or session.machine is None:
+    if _offloaded(session) or model is None or step is None or session.machine is None:
         return None
     apart = session.model is not None and session.model.engine == "threads"
     together, times = (1, step.requests) if apart else (max(round(step.requests), 1), 1.0)
@@ -67,10 +68,14 @@ def level_held_back_by(session: Session, level: Level) -> Holds | None:
     lived = sum((r.times[-1] - r.scheduled) / SECOND for _, r in waits)
     return held_back_by(
         level_mbu(session, level),
-        level_mfu(session, level),
+        None if _offloaded(session) else level_mfu(session, level),  # alone it says `overhead`
         waited / lived if lived else None,
         level.outcome == "oom",
     )
+
+
+def _offloaded(session: Session) -> bool:
+    return session.model is not None and session.model.offload != ""
 
 
 def _model(session: Session) -> Reads | None:

@@ -73,6 +73,9 @@ def _run_parser() -> Parser:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
         help="weights of linear layers in 8 or 4 bits, by bitsandbytes")  # fmt: skip
+    add("--offload", choices=("none", "cpu", "disk"), default="none",
+        help="for a model too large for the device: its weights stay in the host's memory or on "
+        "disk, and come layer by layer")  # fmt: skip
     add("--seed", type=int, default=0, help="the run can be repeated (0)")
     add("--out", metavar="FILE", help="the recording (recordings/<time>-<model>.parquet)")
     add("--no-save", action="store_true", help="the UI: record nothing")
@@ -94,6 +97,8 @@ def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
     args = _run_parser().parse_args(arguments)
     config = _config(args)
+    if args.check_oom and config.offload != "none":
+        raise InputError("--check-oom and --offload: what an offloaded model takes is not foretold")
     if args.check_oom and not _fits(config):
         return EXIT_DOES_NOT_FIT
     if args.record:
@@ -189,5 +194,6 @@ def _config(args: argparse.Namespace) -> RunConfig:
             text=args.record_text or not args.record,
             memory=parse_size(args.memory) if args.memory else None,
             quantize=args.quantize,
+            offload=args.offload,
         )
     )

@@ -15,6 +15,7 @@ from typing import BinaryIO, NoReturn
 
 import msgspec
 
+from llamatop import offload_folder
 from llamatop.clock import MonotonicClock
 from llamatop.config import RunConfig
 from llamatop.engines.base import Engine, EngineMemoryError, Progress
@@ -201,4 +202,5 @@ def main() -> None:
     host.start()
     while (command := read_command(commands)) is not None:
         host.obey(command)
+    offload_folder.remove(os.getpid())  # the parent is gone
     os._exit(0)

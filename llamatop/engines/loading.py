@@ -18,7 +18,7 @@ from transformers.initialization import no_init_weights
 from transformers.utils import logging
 
 from llamatop.config import RunConfig
-from llamatop.engines import architecture, devices, quantize, weight_files
+from llamatop.engines import architecture, devices, offload, quantize, weight_files
 from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Detokenizer, EngineMemoryError, Progress
 from llamatop.engines.detokenize import make_detokenizer
@@ -46,6 +46,8 @@ class Loaded:
     detokenizer: Detokenizer
     facts: ModelLoaded
     """All but the engine's name, which is not settled yet."""
+    folder: offload.Folder | None = None
+    """Holds weights that are offloaded to disk, as long as the model is used."""
 
 
 def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
@@ -56,13 +58,14 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     device = devices.pick_device(config.device)
+    offload.check_device(config, device)
     devices.settle(device)
     layout = architecture.read(source, config.layers)
     place = devices.Place(device, devices.pick_dtype(config.dtype, layout.dtype, device))
     tokenizer = load_tokenizer(source.folder)
     given = given_prompts(config, source, tokenizer)
     try:
-        model = _weights(config, source, layout, place, progress)
+        model, folder = _placed(config, source, layout, place, progress)
         if config.quantize != "none":
             quantize.settle(model, device)
     except devices.MEMORY_ERRORS as error:
@@ -79,12 +82,43 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
         prompts=prompts,
         detokenizer=make_detokenizer(tokenizer),
         facts=_facts(config, source, layout, model, place),
+        folder=folder,
     )
 
 
-def _weights(
+def _placed(
     config: RunConfig, source: Source, layout: Layout, place: Place, progress: Progress
+) -> tuple[Any, offload.Folder | None]:
+    """The model where its weights are to lie, and the folder of those on disk."""
+    if config.offload == "none":
+        return _weights(config, source, layout, place, progress), None
+    host = Place(torch.device("cpu"), place.dtype)
+    if config.offload == "cpu":
+        model = _weights(config, source, layout, host, progress)
+        return offload.to_host(model, place.device), None
+    folder = offload.make_folder(_on_meta(layout, place), _stored(source))
+    try:
+        return _weights(config, source, layout, place, progress, disk=folder.name), folder
+    except BaseException:
+        folder.cleanup()
+        raise
+
+
+def _stored(source: Source) -> set[str]:
+    """Names of the checkpoint's tensors."""
+    return weight_files.tensors(source.folder) if source.folder is not None else set()
+
+
+def _weights(
+    config: RunConfig,
+    source: Source,
+    layout: Layout,
+    place: Place,
+    progress: Progress,
+    *,
+    disk: str | None = None,
 ) -> Any:
+    """`disk`: leave them on disk, with this folder for those that must be written anew."""
     how, seed = config.quantize, config.seed
     if source.folder is None and how == "none":
         return random_model(layout, place, seed, progress)
@@ -94,7 +128,10 @@ def _weights(
     progress("weights", 0, total)
     hook = logging.set_tqdm_hook(lambda _, args, kwargs: _Told(args, kwargs, total, progress))
     try:
-        return _trained(source, layout, place, _quantized(config, layout, place))
+        more = _quantized(config, layout, place)
+        if disk is not None:
+            more |= {"device_map": offload.DEVICE_MAP, "offload_folder": disk}
+        return _trained(source, layout, place, more)
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         if devices.is_memory_error(error):
             raise
@@ -108,11 +145,15 @@ def _quantized(config: RunConfig, layout: Layout, place: Place) -> dict[str, Any
     """What transformers is told to quantise; nothing where nothing is asked for."""
     if config.quantize == "none":
         return {}
-    with no_init_weights(), torch.device("meta"):
-        model = layout.kind._from_config(layout.config, dtype=place.dtype)
+    model = _on_meta(layout, place)
     chosen = quantize.matrices(model, config.quantize)
     kept = quantize.skipped(model, chosen)
     return {"quantization_config": quantize.settings(config.quantize, place.dtype, kept)}
+
+
+def _on_meta(layout: Layout, place: Place) -> Any:
+    with no_init_weights(), torch.device("meta"):
+        return layout.kind._from_config(layout.config, dtype=place.dtype)
 
 
 def _trained(source: Source, layout: Layout, place: Place, more: dict[str, Any]) -> Any:
@@ -121,12 +162,11 @@ def _trained(source: Source, layout: Layout, place: Place, more: dict[str, Any])
         source.folder,
         config=layout.config,
         dtype=place.dtype,
-        device_map={"": place.device},
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
         output_loading_info=True,
-        **more,
+        **({"device_map": {"": place.device}} | more),
     )
     if missing := sorted(found["missing_keys"]):
         raise ValueError(f"{len(missing)} of its weights are missing, such as {missing[0]}")
@@ -181,12 +221,15 @@ def _facts(
         threads=torch.get_num_threads(),
         versions=_versions(config),
         quantization="" if config.quantize == "none" else config.quantize,
+        offload="" if config.offload == "none" else config.offload,
     )
 
 
 def _versions(config: RunConfig) -> dict[str, str]:
     """Of the libraries that generate."""
     used = {"torch": str(torch.__version__), "transformers": transformers.__version__}
+    if config.offload != "none":
+        used["accelerate"] = version("accelerate")
     if config.quantize != "none":
         used[quantize.LIBRARY] = version(quantize.LIBRARY)
     return used

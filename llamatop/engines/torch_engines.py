@@ -31,5 +31,7 @@ def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
         if config.engine not in ENGINES:
             raise InputError(f"--engine {config.engine}: use one of auto, {', '.join(ENGINES)}")
         return ENGINES[config.engine](loaded, config)
+    if config.offload != "none":
+        return BatchEngine(loaded, config, "the one that can offload")
     measured = {"cpu": "measures fastest on a CPU", "cuda": "measures fastest on a GPU"}
     return BatchEngine(loaded, config, measured.get(loaded.device.type, ""))

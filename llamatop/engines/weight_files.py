@@ -29,6 +29,11 @@ def check(folder: Path) -> list[Path]:
     return files
 
 
+def tensors(folder: Path) -> set[str]:
+    """Names of the tensors of a model's folder, of which `check` has said that it is whole."""
+    return {name for file in check(folder) for name in _header(file)[1] if name != "__metadata__"}
+
+
 def _names(folder: Path) -> list[str]:
     index = folder / INDEX
     if index.is_file():
@@ -59,6 +64,14 @@ def _damage(path: Path) -> str:
 
 def _whole_size(path: Path) -> int:
     """Bytes that the file should have: 8 of length, the header, and the tensors that it lists."""
+    length, header = _header(path)
+    header.pop("__metadata__", None)
+    ends = [tensor["data_offsets"][1] for tensor in header.values()]
+    return int(_HEADER.size + length + max(ends, default=0))
+
+
+def _header(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Its length in bytes, and each tensor's place and shape."""
     with path.open("rb") as file:
         head = file.read(_HEADER.size)
         if len(head) < _HEADER.size:
@@ -66,7 +79,4 @@ def _whole_size(path: Path) -> int:
         (length,) = _HEADER.unpack(head)
         if length > path.stat().st_size - _HEADER.size:
             raise EOFError
-        header = msgspec.json.decode(file.read(length), type=dict[str, dict[str, Any]])
-    header.pop("__metadata__", None)
-    ends = [tensor["data_offsets"][1] for tensor in header.values()]
-    return int(_HEADER.size + length + max(ends, default=0))
+        return length, msgspec.json.decode(file.read(length), type=dict[str, dict[str, Any]])

@@ -56,6 +56,8 @@ def prepare(config: RunConfig, now: Callable[[], int]) -> Foretold:
         )
 
     def peak(requests: int) -> Prediction | None:
+        if config.offload != "none":
+            return None  # how much of the weights is held at once is not modelled
         try:
             return memory.predict(trace, engine, device, Shape(requests, prompt, tokens))
         except LookupError:

@@ -183,6 +183,7 @@ def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
         ("--quantize", config.quantize, plain.quantize),
+        ("--offload", config.offload, plain.offload),
     ]
     words = ["llamatop", "--record"]
     for name, value, default in options:

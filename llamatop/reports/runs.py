@@ -22,7 +22,7 @@ SHORT = 40
 """Characters of a name that a legend or a column has room for."""
 
 LEGEND = (
-    "model", "weights", "layers", "dtype", "quantization", "device", "engine", "threads",
+    "model", "weights", "layers", "dtype", "quantization", "offload", "device", "engine", "threads",
     "prompt tokens", "tokens to generate", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
@@ -167,6 +167,7 @@ def _loaded(session: Session) -> dict[str, str]:
         "accelerator": "" if model.device == "cpu" else model.device_name,
         "dtype": model.dtype,
         "quantization": model.quantization,
+        "offload": model.offload,
         "threads": "" if model.threads is None else str(model.threads),
         **{f"{name} version": version for name, version in model.versions.items()},
     }
@@ -205,6 +206,7 @@ def facts(run: Run) -> list[str]:
             _with("{} layers", setup.get("layers")),
             _with("{}", setup.get("dtype")),
             _with("{}", setup.get("quantization")),
+            _with("{} offload", setup.get("offload")),
             _with("engine {}", setup.get("engine")),
             setup.get("device"),
             where,

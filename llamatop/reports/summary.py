@@ -29,6 +29,7 @@ def summary(session: Session, recording: str | None) -> dict[str, Any]:
         "device": model.device if model else None,
         "dtype": model.dtype if model else None,
         "quantization": (model.quantization or None) if model else None,
+        "offload": (model.offload or None) if model else None,
         "parameters": model.parameters if model else None,
         "recording": recording,
         "complete": session.ended is not None,
@@ -221,6 +222,7 @@ def headline(session: Session) -> str:
         model.device_name or model.device,
         model.dtype,
         *([model.quantization] if model.quantization else []),
+        *([f"{model.offload} offload"] if model.offload else []),
     ]
     if model.layers is not None and model.whole_layers not in (None, model.layers):
         parts.insert(1, f"a slice: {model.layers} of {model.whole_layers} layers")

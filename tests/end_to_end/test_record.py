@@ -74,6 +74,25 @@ def test_quantised_weights(llamatop: Llamatop, how: str) -> None:
     assert loaded.weights_bytes == model["weights_bytes"]
 
 
+def test_weights_offloaded_to_disk(llamatop: Llamatop) -> None:
+    (llamatop.folder / "tmp").mkdir()
+    llamatop.env["TMPDIR"] = str(llamatop.folder / "tmp")
+    done = llamatop("--record", "--model", "demo", "--offload", "disk", "--concurrency", "1", "2",
+                    *TINY, "--json", "--out", "run.parquet")  # fmt: skip
+    assert done.code == 0, done.err
+    assert_exact(done.json, 16, 8)
+    assert (done.json["offload"], done.json["engine"]) == ("disk", "batch")
+    assert "disk offload" in done.err
+    for level in done.json["levels"]:
+        assert level["peak_memory"]["host_bytes"] and not level["peak_memory"]["baseline_bytes"]
+        assert level["predicted_memory"] == {"host_bytes": None, "device_bytes": None}
+        assert level["mbu"] is None and level["held_back_by"] is None
+    assert not list((llamatop.folder / "tmp").glob("llamatop-offload-*"))
+    replayed = llamatop("replay", "run.parquet", "--json")
+    assert (replayed.code, replayed.out) == (0, done.out)
+    assert "--offload disk" in llamatop("recommend", "run.parquet").out
+
+
 def test_recorded_read_and_folded_it_is_the_session(llamatop: Llamatop) -> None:
     done = llamatop(*SCRIPTED, "--concurrency", "1", "4", "--record-text", *TINY)
     assert done.code == 0, done.err

@@ -27,6 +27,7 @@ def run_command(config: RunConfig) -> list[str]:
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
         ("--quantize", config.quantize, plain.quantize),
+        ("--offload", config.offload, plain.offload),
         ("--rate", config.rate, None),
         ("--max-time", config.max_time, None),
         ("--until-ci", config.until_ci, None),

@@ -100,6 +100,8 @@ Fits = Callable[[Choice, RunConfig], Fit]
 def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     """The default of `Fits`."""
     available, total = machine.memory_for(config.device)
+    if config.offload != "none":
+        return Fit("unknown", available=available, total=total)
     if config.layers is None and (known := _coefficients(machine, choice, config)) is not None:
         return _foretold(known, machine, config)
     weights = weights_bytes(choice, config.dtype)

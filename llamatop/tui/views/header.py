@@ -65,6 +65,7 @@ def _facts(frame: Frame) -> list[list[Span]]:
         _words(" ".join(part for part in (size, weights) if part and part != model.engine)),
         _words(f"{model.engine} engine"),
         _words(" ".join(part for part in (model.quantization, dtype) if part)),
+        _words(f"{model.offload} offload" if model.offload else ""),
         _words(clip(device, 36)),
         _words(_threads(model.threads) if model.device == "cpu" else ""),
         _words(f"{one_line(config.prompt_spelling)} in {config.gen_spelling} out"),

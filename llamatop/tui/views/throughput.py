@@ -78,6 +78,8 @@ def _shares(frame: Frame) -> list[Sequence[Span]]:
 
 def _unknown(session: Session) -> str:
     """Why neither can become known; empty where they can, or where the run says no reason."""
+    if session.model is not None and session.model.offload:
+        return "(weights are offloaded)"
     if session.traced is None:
         return "(what a step reads is not known)"
     if session.machine is None:
