@@ -154,6 +154,17 @@ def text(one: Check) -> str:
     lines.append("  " + ", ".join(f"{name} {size(part)}" for name, part in parts.items() if part))
     lines.append(f"  at most {one.max_concurrency} requests at once"
                  f", or {one.max_context:,} tokens of context")  # fmt: skip
+    if _is_slow_bfloat16(one):
+        lines.append("  this processor computes bfloat16 slowly;")
+        lines.append("  --dtype float32 is likely faster and takes twice the memory")
     if one.would_fit:
         lines.append(f"  what would fit: {'; or '.join(one.would_fit)}")
     return "\n".join(lines)
+
+
+def _is_slow_bfloat16(one: Check) -> bool:
+    """Nobody asked for bfloat16, and the processor here does not compute it itself."""
+    from llamatop.hardware.processor import cpu_has_bfloat16
+
+    chosen = one.config.dtype == "auto" and one.trace.dtype == "bfloat16"
+    return chosen and one.place.device == "cpu" and one.place.here and not cpu_has_bfloat16()

@@ -20,6 +20,7 @@ from llamatop.formatting import size
 from llamatop.hardware import nvidia
 from llamatop.hardware.host import host_facts, memory
 from llamatop.hardware.memory import oom_kills, peak_bytes, reset_peak
+from llamatop.hardware.processor import cpu_has_bfloat16
 from llamatop.recording.place import default_path
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "textual", "polars", "huggingface-hub")
@@ -77,8 +78,15 @@ def _machine() -> list[Finding]:
     facts, now = host_facts(), memory()
     return [
         Finding("machine", True, f"{facts.system}, {facts.cores} cores, {facts.cpu}"),
+        Finding("bfloat16", True, _bfloat16()),
         Finding("memory", True, f"{size(now.available)} available of {size(now.total)}"),
     ]
+
+
+def _bfloat16() -> str:
+    if cpu_has_bfloat16():
+        return "the processor computes it itself"
+    return "the processor has no arithmetic for it; float32 is likely faster"
 
 
 def _devices() -> list[Finding]:

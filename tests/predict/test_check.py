@@ -132,3 +132,20 @@ def test_roofline_measures_and_keeps(capsys: pytest.CaptureFixture[str]) -> None
     assert kept is not None
     assert kept.bandwidth == told["bandwidth_bytes_s"] > 1e8
     assert told["dtypes"]["float32"]["matmul_flop_s"] > 1e8
+
+
+@pytest.mark.parametrize(
+    ("has", "dtype", "told"),
+    [(False, "auto", True), (True, "auto", False), (False, "bfloat16", False)],
+)
+def test_slow_bfloat16_is_told_where_nobody_asked_for_it(
+    has: bool,
+    dtype: str,
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("llamatop.hardware.processor.cpu_has_bfloat16", lambda: has)
+    model = "HuggingFaceTB/SmolLM2-1.7B-Instruct"
+    check.main(["--model", model, "--device", "cpu", "--dtype", dtype])
+    assert ("computes bfloat16 slowly" in capsys.readouterr().out) == told

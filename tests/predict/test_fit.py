@@ -1,5 +1,6 @@
 """Verdicts, sizes, published devices, residuals."""
 
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_the_largest_fits_and_the_next_does_not(base: int, each: int, limit: int
     assert 0 <= found <= 4096
     assert found == 0 or peak(found) <= limit
     assert found == 4096 or peak(found + 1) > limit
+
+
+@given(st.lists(st.integers(0, 2**40), min_size=1, max_size=64), sizes, st.integers(0, 2**40))
+def test_the_largest_agrees_with_the_verdict(steps: list[int], limit: int, more: int) -> None:
+    peaks = list(accumulate(steps))
+
+    def peak(requests: int) -> float:
+        return peaks[requests - 1]
+
+    most = largest(peak, limit, len(peaks))
+    said = [verdict(peak(n), limit) for n in range(1, len(peaks) + 1)]
+    assert [one != "does not fit" for one in said] == [n <= most for n in range(1, len(said) + 1)]
+    worse = ["fits", "tight", "does not fit"]
+    assert said == sorted(said, key=worse.index)
+    assert most <= largest(peak, limit + more, len(peaks))
 
 
 @given(st.integers(1, 1000), st.integers(1, 1000), st.integers(0, 10**7))
