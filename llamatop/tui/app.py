@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from llamatop.tui.showing import Showing
     from llamatop.tui.table import RequestTable
 
-CPU_HZ = 2.0
+CPU_HZ = 1.0
 """Redraws per second while the engine decodes on the CPU that also draws."""
 
-CPU_NICE = 5
+CPU_NICE = 10
 """How far the screen steps back from such an engine."""
 
 
