@@ -5,7 +5,7 @@ For the samples that ship, and for recordings of so many events: scripted runs o
 went through the recorder. Each command runs in a process of its own, whose user and system time
 (of all its threads) and largest resident size the kernel counts.
 
-    python benchmarks/reports.py --events 1000000 10000000 --keep /tmp/recordings
+    python benchmarks/reports.py --events 1000000 10000000 --keep long-recordings
 """
 
 from __future__ import annotations
