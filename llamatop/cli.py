@@ -6,6 +6,8 @@ line, 128 + n stopped by signal n.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +32,7 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run llamatop; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _settle_streams()
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
@@ -41,7 +44,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        print(f"llamatop: stdout or a file could not be written: {error.strerror}", file=sys.stderr)
+        return 1
     return code
+
+
+def _settle_streams() -> None:
+    """stdout and stderr that are closed take nothing; what they cannot spell becomes `?`."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (lives as long as the process)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _dispatch(arguments: list[str]) -> int:

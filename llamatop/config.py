@@ -120,6 +120,7 @@ def checked(config: RunConfig) -> RunConfig:
         _in_range("--concurrency", level, 1, MAX_CONCURRENCY)
     if not config.concurrency:
         raise InputError("--concurrency: give at least one number of requests, as in 1 2 4")
+    _check_texts(config)
     in_tokens("--prompt-toks", config.prompt_toks)
     in_tokens("--gen-toks", config.gen_toks)
     if config.requests is not None:
@@ -136,6 +137,15 @@ def checked(config: RunConfig) -> RunConfig:
         _check_until_ci(config, config.until_ci)
     _check_offload(config)
     return config
+
+
+def _check_texts(config: RunConfig) -> None:
+    """A name that is no UTF-8 could neither be sent to the engine nor be recorded."""
+    for option, text in (("--model", config.model), ("--prompts", config.prompts or "")):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{option}: the name is not valid UTF-8; rename it") from None
 
 
 def _check_offload(config: RunConfig) -> None:

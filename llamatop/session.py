@@ -276,7 +276,7 @@ class Session:
         if new is None:
             return
         if not request.warmup:
-            if old is not None:
+            if old is not None and request in old.requests:
                 old.requests.remove(request)
             new.requests.append(request)
         request.level = to
@@ -340,7 +340,7 @@ class Session:
             return
         del self.requests[oldest.id]
         level = self.levels.get(oldest.level)
-        if level is not None and not oldest.warmup:
+        if level is not None and not oldest.warmup and oldest in level.requests:
             level.requests.remove(oldest)
             level.forgotten += 1
 

@@ -130,3 +130,15 @@ def test_a_copy_goes_on_by_itself() -> None:
         for event in SCRIPTED[place:]:
             taken.apply(event)
         assert taken == session
+
+
+def test_a_request_of_a_level_that_began_later_is_let_go() -> None:
+    late = [RequestQueued(1, 7, 0, 8, 4), LevelStarted(2, 0, 1, None), LevelStarted(3, 1, 1, None)]
+    session = Session(keep=0)
+    for event in [*late, RequestAdmitted(4, 7, 1), RequestFinished(5, 7, "length")]:
+        session.apply(event)
+    assert not session.requests
+    assert [(level.requests, level.forgotten) for level in session.levels.values()] == [
+        ([], 0),
+        ([], 1),
+    ]

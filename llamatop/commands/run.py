@@ -101,6 +101,8 @@ def main(arguments: list[str]) -> int:
         raise InputError("--check-oom and --offload: what an offloaded model takes is not foretold")
     if args.check_oom and not _fits(config):
         return EXIT_DOES_NOT_FIT
+    if args.record and args.no_save:
+        raise InputError("--no-save goes with the UI; a run with --record is always recorded")
     if args.record:
         from llamatop.commands.record import record
 

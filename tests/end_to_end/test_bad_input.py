@@ -33,6 +33,8 @@ GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
         (["--until-ci", "5"], "--until-ci 5"),
         (["--until-ci", "0.1", "--until-oom"], "--until-oom"),
         (["--bogus"], "--bogus"),
+        (["--no-save"], "--no-save goes with the UI"),
+        (["--model", "./x\udcff"], "--model: the name is not valid UTF-8"),
         (["--model", "nobody/no-such-model"], "nobody/no-such-model"),
         (["--model", "meta-llama/Llama-3.1-8B-Instruct"], "--weights random"),
         (["--model", "./no-such-folder"], "no-such-folder"),

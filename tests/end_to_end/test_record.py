@@ -255,6 +255,33 @@ def test_nobody_reads_the_summary(llamatop: Llamatop) -> None:
     assert llamatop("replay", "run.parquet", "--json").json["complete"]
 
 
+@pytest.mark.parametrize(
+    ("where", "code"), [(">&-", 0), (">&- 2>&-", 0), (">/dev/full", 1), ("<&- | cat", 0)]
+)
+def test_a_summary_that_goes_nowhere(llamatop: Llamatop, where: str, code: int) -> None:
+    done = subprocess.run(
+        f"{' '.join([*LLAMATOP, *SCRIPTED, *TINY])} {where}",
+        shell=True,
+        cwd=llamatop.folder,
+        env=llamatop.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert llamatop("replay", "run.parquet", "--json").json["complete"]
+
+
+def test_a_terminal_that_cannot_spell_it(llamatop: Llamatop) -> None:
+    llamatop.env["PYTHONIOENCODING"] = "ascii"
+    spoken = [argument for argument in SCRIPTED if argument != "--json"]
+    done = llamatop(*spoken, "--until-ci", "0.5", *TINY)
+    assert done.code == 0, done.err
+    assert "before ? 50.0%" in done.out
+
+
 def test_verbose_tells_of_each_request_and_what_libraries_print(llamatop: Llamatop) -> None:
     done = llamatop(*SCRIPTED, "--concurrency", "2", "--verbose", *TINY)
     assert done.code == 0, done.err

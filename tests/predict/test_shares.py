@@ -6,7 +6,19 @@ from typing import NamedTuple
 import pytest
 
 from llamatop.clock import SECOND
-from llamatop.events import MachineMeasured
+from llamatop.config import RunConfig
+from llamatop.engines.scripted import Script, script
+from llamatop.events import (
+    Event,
+    LevelEnded,
+    LevelStarted,
+    MachineMeasured,
+    ModelTraced,
+    RequestFailed,
+    RequestQueued,
+)
+from llamatop.levels import level_figures
+from llamatop.replay import fold
 from llamatop.session import Level, Request, Session
 from llamatop.shares import level_held_back_by, level_mbu, level_mfu
 
@@ -57,3 +69,47 @@ def test_nothing_is_said_without_facts() -> None:
 
 def test_far_from_both_roofs_is_overhead() -> None:
     assert level_held_back_by(*made(2)) == "overhead"
+
+
+def told(config: RunConfig, bandwidth: float, flops: float, *more: Event) -> Session:
+    """A scripted run of a model that reads 1 MB and computes 2 MFLOP a token, on such a machine."""
+    traced = ModelTraced(
+        0, parameters=1_000_000, active_parameters=1_000_000, read_bytes=1_000_000, expert_bytes=0,
+        experts=0, experts_per_token=0, attention_width=0, caches=((8, None),),
+        kv_bytes_per_token=8,
+    )  # fmt: skip
+    machine = MachineMeasured(0, "scripted", "none", bandwidth, flops)
+    run = script(config, Script(step=0.1, jitter=0.0, prefill_per_token=0.0))
+    return fold([*run[:2], traced, machine, *run[2:], *more])
+
+
+CLOSED = RunConfig(engine="scripted", prompt_toks=4, gen_toks=40, requests=2)
+OPEN = RunConfig(engine="scripted", prompt_toks=4, gen_toks=40, requests=8, rate=4.0)
+
+
+@pytest.mark.parametrize(
+    ("config", "bandwidth", "flops", "cause"),
+    [
+        (CLOSED, 1.2e7, 1e9, "memory bandwidth"),  # 10 MB/s read of 12
+        (CLOSED, 1e9, 2.5e7, "arithmetic"),  # about 22 MFLOP/s of 25
+        (CLOSED, 1e9, 1e9, "overhead"),
+        (OPEN, 1.2e7, 1e9, "queueing"),  # 4 arrive a second, each takes 4 s
+    ],
+)
+def test_what_held_a_run_back_from_its_events(
+    config: RunConfig, bandwidth: float, flops: float, cause: str
+) -> None:
+    session = told(config, bandwidth, flops)
+    assert level_figures(session, session.levels[0]).held_back_by == cause
+
+
+def test_memory_that_ended_held_it_back_whatever_else_did() -> None:
+    lost = [
+        LevelStarted(10**12, 1, 1, 1),
+        RequestQueued(10**12, 1000, 1, 4, 40),
+        RequestFailed(10**12 + 1, 1000, "no memory left"),
+        LevelEnded(10**12 + 2, 1, "oom"),
+    ]
+    session = told(CLOSED, 1.2e7, 1e9, *lost)
+    assert level_held_back_by(session, session.levels[1]) == "memory capacity"
+    assert level_held_back_by(session, session.levels[0]) == "memory bandwidth"
