@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
+from textual import constants
 from textual.actions import ActionParseResult, parse
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
@@ -32,7 +35,7 @@ from llamatop.tui.changing import Changing
 from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
 from llamatop.tui.frame import Frame, nothing_runs
 from llamatop.tui.keys import Command, bindings, commands, spelled
-from llamatop.tui.leaving import on_signals, wind_down
+from llamatop.tui.leaving import HUNG_UP, let_go, on_signals, wind_down
 from llamatop.tui.meter import Meter, OwnCost
 from llamatop.tui.paint import Harmless
 from llamatop.tui.palette import Palette
@@ -165,6 +168,14 @@ class LlamatopApp(App[None]):
         if self.showing is not None:
             yield self.showing.monitor
 
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's own, made to last where terminals vanish."""
+        if sys.platform == "win32" or constants.DRIVER is not None:
+            return super().get_driver_class()
+        from llamatop.tui.terminal import LastingDriver  # noqa: PLC0415  (it needs termios)
+
+        return LastingDriver
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's filters, the last net under all text, and ASCII where nothing else is known."""
         return [*super().get_line_filters(), *self._nets]
@@ -173,7 +184,7 @@ class LlamatopApp(App[None]):
 
     def on_mount(self) -> None:
         """Draw at once; the run begins behind the first paint."""
-        on_signals(self.leave)
+        on_signals(self.leave, self.hang_up)
         if self._comparing:
             self.changing.compare(self._comparing)
         elif self.showing is None:
@@ -357,6 +368,11 @@ class LlamatopApp(App[None]):
             self.draw()
         self.run_worker(self._wind_down(code), exit_on_error=True)
 
+    def hang_up(self) -> None:
+        """The terminal is gone: leave. Told by a signal and by each thread that meets it."""
+        if not self._leaving:
+            self.leave(HUNG_UP)
+
     async def _wind_down(self, code: int) -> None:
         await wind_down(self.pump, self.live)
         self.exit(return_code=code)
@@ -369,4 +385,6 @@ def run_app(app: LlamatopApp) -> int:
     finally:
         if app.live is not None:
             app.live.close()
+        if app.return_code == HUNG_UP:
+            let_go()
     return app.return_code or 0

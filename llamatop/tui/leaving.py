@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,8 +16,11 @@ from llamatop.tui.controls import Live
 PATIENCE = 0.55
 """Seconds that leaving waits for the last events of a run."""
 
-SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """Exit codes by signal."""
+
+HUNG_UP = 129
+"""Exit code when the terminal is gone."""
 
 
 async def wind_down(pump: Pump, live: Live | None, patience: float = PATIENCE) -> None:
@@ -32,9 +37,17 @@ async def wind_down(pump: Pump, live: Live | None, patience: float = PATIENCE) -
     live.close()
 
 
-def on_signals(leave: Callable[[int], None]) -> None:
-    """Call `leave` with the exit code when a signal asks for the end."""
+def on_signals(leave: Callable[[int], None], hang_up: Callable[[], None]) -> None:
+    """Call `leave` with the exit code when a signal asks for the end, `hang_up` after SIGHUP."""
     loop = asyncio.get_running_loop()
-    for number, code in SIGNALS.items():
-        with suppress(NotImplementedError, RuntimeError, ValueError):
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        for number, code in SIGNALS.items():
             loop.add_signal_handler(number, leave, code)
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+
+
+def let_go() -> None:
+    """What is still said to a terminal that is gone goes nowhere, instead of raising OSError."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and not stream.isatty():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

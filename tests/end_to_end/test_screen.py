@@ -116,6 +116,22 @@ def test_a_signal_leaves_the_terminal_as_it_was(
     assert llamatop("replay", "run.parquet", "--json").json["complete"]
 
 
+def test_a_vanished_terminal_ends_it_in_good_order(
+    terminal: Callable[..., Terminal], llamatop: Llamatop
+) -> None:
+    one = terminal(*SCRIPTED)
+    one.until(r"\d+/200")
+    children = psutil.Process(one.child.pid).children(recursive=True)
+    one.child.ptyproc.fileobj.close()
+    one.child.closed = one.child.ptyproc.closed = True
+    end = time.monotonic() + 20
+    while one.child.isalive():
+        assert time.monotonic() < end, "it does not leave"
+    assert one.child.exitstatus == 129
+    assert not psutil.wait_procs(children, timeout=5)[1]
+    assert llamatop("replay", "run.parquet", "--json").json["complete"]
+
+
 @pytest.mark.parametrize("key", ["q", "\x03", "\x11"])
 def test_it_leaves_while_it_loads(terminal: Callable[..., Terminal], key: str) -> None:
     one = terminal("--model", "demo", "--no-save")
