@@ -261,8 +261,9 @@ class LiveRun:
         elif self._engine is not None:
             level = self._begin_level(concurrency)
             self._concurrency = concurrency
-            requests = self.config.requests_at(concurrency)
-            self._engine.tell(RunLevel(level, concurrency, requests, self._next_request))
+            requests, first = self.config.requests_at(concurrency), self._next_request
+            place, places = len(self._tried) + 1, len(self.config.concurrency)
+            self._engine.tell(RunLevel(level, concurrency, requests, first, place, places))
 
     def _begin_level(self, concurrency: int) -> int:
         """The number of a level that is about to start, whose peak is told before it does."""

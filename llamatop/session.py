@@ -104,6 +104,10 @@ class Level:
     """Measured requests that are not in `requests`: see `Session.keep` and `Session.joined`."""
     joined: int | None = None
     """When the recording joined it; None: it knows the whole level."""
+    place: int = 0
+    """Which level of the plan that ran then, from 1; 0: not known."""
+    places: int = 0
+    """How many levels that plan had."""
 
 
 @dataclass
@@ -346,6 +350,7 @@ class Session:
 
     def _start_level(self, event: LevelStarted) -> None:
         level = Level(event.level, event.concurrency, event.requests, event.time)
+        level.place, level.places = event.place, event.places
         if event.time < self.joined:
             level.joined, level.forgotten = self.joined, event.ended_before
         self.levels[event.level] = level

@@ -101,6 +101,7 @@ def test_more_at_once_is_a_new_level(run: Callable[..., Run]) -> None:
     one.live.resize(3)
     one.until(lambda: len(one.session.active) == 3)
     assert [level.concurrency for level in one.session.levels.values()] == [1, 3]
+    assert [level.place for level in one.session.levels.values()] == [1, 1], "the plan goes on"
     assert one.session.levels[0].outcome == "ok"
     one.live.stop()
     one.until(lambda: one.live.ended, 5)
@@ -123,6 +124,7 @@ def test_a_sweep_takes_over(run: Callable[..., Run]) -> None:
     levels = list(one.session.levels.values())
     assert [level.outcome for level in levels] == ["stopped", "ok", "ok"]
     assert [len(level.requests) for level in levels[1:]] == [4, 8]
+    assert [(level.place, level.places) for level in levels] == [(1, 1), (1, 2), (2, 2)]
     assert one.live.outcome == "ok"
 
 

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamatop.clock import SECOND
+from llamatop.config import RunConfig
 from llamatop.events import (
     AdmissionPaused,
     DeviceAllocated,
@@ -113,6 +114,19 @@ def test_a_refused_model_is_told():
 def test_the_place_in_a_sweep(half_way):
     assert place_of(half_way) == "level 1 of 2"
     assert place_of(fold([started(), LevelStarted(1, 0, 4, None)])) == ""
+
+
+def test_the_place_in_a_sweep_that_began_in_mid_run():
+    by_hand = LevelStarted(1, 0, 4, None, place=1, places=1)
+    planned = LevelStarted(2, 1, 2, 8, place=2, places=5)
+    assert place_of(fold([started(), by_hand])) == ""
+    assert place_of(fold([started(), by_hand, planned])) == "level 2 of 5"
+
+
+def test_the_place_in_the_sweep_of_an_old_recording():
+    first, second = LevelStarted(1, 0, 1, 4), LevelStarted(2, 1, 2, 8)
+    asked = msgspec.structs.replace(started(), config=RunConfig(concurrency=(1, 2)))
+    assert place_of(fold([asked, first, second])) == "level 2 of 2"
 
 
 def test_a_load_tells_bytes_percent_and_time_left():
