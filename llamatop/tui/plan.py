@@ -13,6 +13,8 @@ PANELS = ("throughput", "latency", "memory", "requests", "events")
 _LATENCY_WIDTH = 38
 _TWO_COLUMNS = 72
 _TALLEST_TOP = 48
+_ROOMY = 15
+"""Rows over the requests from which there are four panels, the lower ones with more to say."""
 
 
 class Box(NamedTuple):
@@ -61,7 +63,7 @@ def _panels(body: Box) -> dict[str, Box]:
 def _two_columns(top: Box) -> dict[str, Box]:
     """Throughput over memory at the left, latency over events at the right."""
     left = min(round(top.width * 0.6), top.width - _LATENCY_WIDTH)
-    first = (top.height + 1) // 2
+    first = top.height // 2 if top.height >= _ROOMY else (top.height + 1) // 2
     if top.height < 9:
         return {
             "throughput": Box(0, top.y, left, top.height),
@@ -72,7 +74,7 @@ def _two_columns(top: Box) -> dict[str, Box]:
         "memory": Box(0, top.y + first, left, top.height - first),
         "latency": Box(left, top.y, top.width - left, top.height),
     }
-    if top.height >= 15:
+    if top.height >= _ROOMY:
         panels["latency"] = Box(left, top.y, top.width - left, first)
         panels["events"] = Box(left, top.y + first, top.width - left, top.height - first)
     return panels

@@ -141,6 +141,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor; a second one opens the request."""
         event.stop()
+        self.post_message(Panel.Picked("requests", twice=False))
         self.move(event.y + self.scroll_offset.y - self._at)
         if event.chain == 2 and self.selected is not None:
             self.post_message(self.Opened(self.selected.id))
@@ -160,6 +161,14 @@ class RequestsPanel(Panel):
     def compose(self) -> ComposeResult:
         """The rows stand inside the frame."""
         yield self.table
+
+    def turn(self, steps: int) -> None:
+        """The cursor goes down or up."""
+        self.table.move(steps)
+
+    def page(self, pages: int) -> None:
+        """By so many screens of rows."""
+        self.table.page(pages)
 
     def _content(self, frame: Frame, width: int, height: int) -> Content:
         return content(frame, self.table.rows, width, height)

@@ -33,7 +33,7 @@ from llamatop.tui.views.footer import footer, keys_of
 from llamatop.tui.views.header import header
 from llamatop.tui.views.history import with_marks
 from llamatop.tui.views.latency import latency
-from llamatop.tui.views.memory import memory
+from llamatop.tui.views.memory import charted_of, memory, turned
 from llamatop.tui.views.panel import Content, axis, framed
 from llamatop.tui.views.parts import bar_line, legend, pieces
 from llamatop.tui.views.request import request_page
@@ -475,9 +475,11 @@ def test_the_predicted_peak_crosses_the_history_of_the_device(size):
 
 
 def test_the_prediction_is_told_where_its_model_runs():
-    rows = memory(framed_session(fold(on_a_gpu())), 110, 6).lines
-    assert "predicted" not in plain(rows[0])
-    assert "predicted  21.8 GB" in plain(rows[1])
+    content = memory(framed_session(fold(on_a_gpu())), 110, 6)
+    assert "predicted" not in text_of(content.lines)
+    (corner,) = content.corner
+    assert plain(corner).startswith("predicted 21.8 GB  █")
+    assert "weights" in plain(corner)
     elsewhere = [e for e in on_a_gpu() if not isinstance(e, ModelLoaded)]
     elsewhere.insert(1, loaded(device="cuda:1", device_name="another"))
     told = text_of(memory(framed_session(fold(elsewhere)), 110, 6).lines)
@@ -493,8 +495,9 @@ def test_the_prediction_is_itemised_where_there_is_room():
     assert legend.split("   ")[0] == " █ weights 16.1 GB"
     assert "context 1.31 GB" in legend
     assert "logits" not in bar + legend
-    tight = text_of(memory(framed_session(fold(on_a_gpu())), 38, 3).lines)
-    assert "weights" not in tight
+    tight = memory(framed_session(fold(on_a_gpu())), 38, 3)
+    assert "weights" not in text_of(tight.lines)
+    assert [plain(group) for group in tight.corner] == ["predicted 21.8 GB"]
 
 
 @given(
@@ -537,10 +540,47 @@ def test_many_accelerators_share_a_row_where_there_is_little_room(size):
 
 
 def test_each_accelerator_has_its_row_where_there_is_room():
-    rows = [plain(line) for line in memory(framed_session(eight_gpus()), 118, 13).lines]
+    content = memory(framed_session(eight_gpus()), 118, 13)
+    rows = [plain(line) for line in content.lines]
     assert [row[:6] for row in rows[1:9]] == [f" gpu {device}" for device in range(8)]
-    assert "predicted" in rows[4]
+    assert plain(content.corner[0]).startswith("gpu 3 predicted")
     assert "▲ heat" in rows[4]
+
+
+@pytest.mark.parametrize(
+    ("charted", "row", "label"),
+    [(0, " 8 gpus", "engine"), (1, " 8 gpus", "machine"), (2, " gpu 0", "gpu 0 used")],
+)
+def test_the_history_of_any_memory_is_drawn(charted, row, label):
+    frame = framed_session(eight_gpus(), choices=Choices(charted=charted))
+    rows = [plain(line) for line in memory(frame, 70, 6).lines]
+    assert rows[1].startswith(row)
+    assert f"{label}  " in "".join(rows[2:])
+
+
+def test_going_through_the_memories_ends_at_either_side():
+    frame = framed_session(eight_gpus())
+    names = [one.name for one in charted_of(frame.session)]
+    assert names == ["engine", "machine", *(f"gpu {device} used" for device in range(8))]
+    turned(frame, 1_000_000)
+    assert frame.choices.charted == len(names) - 1
+    turned(frame, -1)
+    assert frame.choices.charted == len(names) - 2
+    turned(frame, -1_000_000)
+    assert frame.choices.charted is None
+
+
+def test_a_figure_that_was_chosen_has_the_panel_or_the_histogram(half_way):
+    suits = text_of(latency(framed_session(half_way), 60, 12).lines)
+    assert "ITL, " in suits
+    chosen = framed_session(half_way, choices=Choices(figure=3))
+    tall = text_of(latency(chosen, 60, 12).lines)
+    assert "▸E2E" in tall
+    assert "E2E, " in tall
+    assert " TTFT" in tall
+    small = text_of(latency(chosen, 60, 7).lines)
+    assert "E2E, " in small
+    assert " TTFT" not in small
 
 
 @pytest.mark.parametrize("width", [70, 80, 120, 200])
