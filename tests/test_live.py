@@ -11,6 +11,7 @@ import pytest
 
 from llamatop.config import RunConfig
 from llamatop.engines.host import SCRIPTED_STEP
+from llamatop.events import Tick
 from llamatop.levels import level_figures
 from llamatop.live import LiveRun, warm_engine
 from llamatop.predict.memory import Foretold, Prediction
@@ -114,6 +115,16 @@ def test_resizing_a_level_that_just_ended_leaves_no_loose_end(run: Callable[...,
     one.live.resize(2)
     one.until(lambda: one.live.ended)
     assert all(level.outcome == "ok" for level in one.session.levels.values())
+
+
+def test_what_comes_after_the_end_is_neither_kept_nor_behind(run: Callable[..., Run]) -> None:
+    one = run(requests=1, gen_toks=1, prompt_toks=1)
+    one.until(lambda: one.live.ended)
+    assert one.live._probe is not None
+    one.live._probe.inbox.append([Tick(1)])
+    assert one.live.waiting
+    assert list(one.live.drain()) == []
+    assert not one.live.waiting
 
 
 def test_a_sweep_takes_over(run: Callable[..., Run]) -> None:

@@ -37,7 +37,7 @@ from llamatop.tui.views.memory import charted_of, memory, turned
 from llamatop.tui.views.panel import Content, axis, framed
 from llamatop.tui.views.parts import bar_line, legend, pieces
 from llamatop.tui.views.request import request_page
-from llamatop.tui.views.requests import chosen, columns_of, heading, row
+from llamatop.tui.views.requests import chosen, columns_of, content, heading, row
 from llamatop.tui.views.state import loss_of, place_of, progress_of, state_of
 from llamatop.tui.views.throughput import throughput
 from llamatop.tui.views.timeline import slowest
@@ -343,8 +343,16 @@ def one_with_tokens() -> Request:
 
 
 def test_text_that_was_not_kept_is_told():
-    request = one_with_tokens()
-    assert "text not recorded" in plain(row(request, 118, "text not recorded"))
+    tokens = [TokensEmitted(t * SECOND, 0, 1) for t in (1, 2, 3)]
+    session = fold([LevelStarted(0, 0, 1, 1), RequestQueued(0, 0, 0, 8, 8), *tokens])
+    replayed, live = (
+        framed_session(session, playback=playback)
+        for playback in (Playback(False, 1.0, 0, 10 * SECOND), None)
+    )
+    assert "text not recorded" in plain(content(replayed, 1, 118, 5).lines[0])
+    assert "text not recorded" not in plain(content(live, 1, 118, 5).lines[0])
+    session.requests[0].text = "words"
+    assert "text not recorded" not in plain(content(replayed, 1, 118, 5).lines[0])
 
 
 def test_a_row_of_wide_characters_keeps_its_width():
