@@ -144,6 +144,10 @@ class LevelStarted(Event, frozen=True):
     requests: int | None
     ended_before: int = 0
     """Measured requests that had ended before the recording joined the level."""
+    place: int = 0
+    """Which level of the plan that runs now, from 1; 0: an older version did not say."""
+    places: int = 0
+    """How many levels that plan has; without end where memory is to end."""
 
 
 class LevelEnded(Event, frozen=True):

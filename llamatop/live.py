@@ -133,6 +133,7 @@ class LiveRun:
     def drain(self) -> Sequence[Event]:
         """What has arrived, ending with a tick; decides what comes next on the way."""
         if self._finished:
+            self._drop_rest()
             return self._take_own()
         events = self._take_own()
         for child in (self._engine, self._probe):
@@ -261,8 +262,9 @@ class LiveRun:
         elif self._engine is not None:
             level = self._begin_level(concurrency)
             self._concurrency = concurrency
-            requests = self.config.requests_at(concurrency)
-            self._engine.tell(RunLevel(level, concurrency, requests, self._next_request))
+            requests, first = self.config.requests_at(concurrency), self._next_request
+            place, places = len(self._tried) + 1, len(self.config.concurrency)
+            self._engine.tell(RunLevel(level, concurrency, requests, first, place, places))
 
     def _begin_level(self, concurrency: int) -> int:
         """The number of a level that is about to start, whose peak is told before it does."""
@@ -322,6 +324,12 @@ class LiveRun:
     def _finish(self) -> None:
         self._finished = True
         self._own.append(RunEnded(self.clock.now(), self.outcome))
+
+    def _drop_rest(self) -> None:
+        """What the children tell after the run's last event belongs to no run."""
+        for child in (self._engine, self._probe):
+            if child is not None:
+                child.inbox.clear()
 
     def _take_own(self) -> list[Event]:
         events, self._own = self._own, []

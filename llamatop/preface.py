@@ -50,7 +50,15 @@ def _levels(session: Session) -> list[Level]:
 def _level(session: Session, level: Level) -> Iterator[Event]:
     flying = sum(request.active for request in level.requests)
     ended = level.forgotten + len(level.requests) - flying
-    yield LevelStarted(level.started, level.id, level.concurrency, level.planned, ended)
+    yield LevelStarted(
+        level.started,
+        level.id,
+        level.concurrency,
+        level.planned,
+        ended,
+        level.place,
+        level.places,
+    )
     if level.ended is not None and level.outcome is not None:
         yield LevelEnded(
             level.ended,

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import copy
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from operator import attrgetter
+from typing import Literal, TypeVar
 
 from llamatop.clock import SECOND
 from llamatop.events import (
@@ -40,6 +42,7 @@ from llamatop.events import (
     RunStarted,
     TokensEmitted,
 )
+from llamatop.thinning import due, thinned
 
 BIN = SECOND // 10
 """Width in nanoseconds of the bins in which tokens are counted for histories."""
@@ -49,6 +52,12 @@ LAST_BIN = 10_000_000
 
 KEPT_TEXT = 4096
 """Characters of a request's text that are kept: the newest."""
+
+_ENGINE_BYTES = attrgetter("engine_bytes")
+_USED_BYTES = attrgetter("used_bytes")
+_RESERVED_BYTES = attrgetter("reserved_bytes")
+
+E = TypeVar("E", bound=Event)
 
 State = Literal["queued", "prefill", "decode", "done", "failed", "cancelled"]
 
@@ -104,14 +113,18 @@ class Level:
     """Measured requests that are not in `requests`: see `Session.keep` and `Session.joined`."""
     joined: int | None = None
     """When the recording joined it; None: it knows the whole level."""
+    place: int = 0
+    """Which level of the plan that ran then, from 1; 0: not known."""
+    places: int = 0
+    """How many levels that plan had."""
 
 
 @dataclass
 class Session:
     """All that is known of a run so far.
 
-    With `keep`, only so many requests are remembered, the newest: what an endless run on a screen
-    needs, so that its memory stays flat.
+    With `keep`, only so many requests are remembered, the newest, and old samples are thinned out:
+    what an endless run on a screen needs, so that its memory stays flat.
     """
 
     keep: int | None = None
@@ -184,11 +197,11 @@ class Session:
             case RequestCancelled():
                 self._close(event.request, event.time, "cancelled")
             case HostSampled():
-                self.host.append(event)
+                self._sample(self.host, event, _ENGINE_BYTES)
             case DeviceSampled():
-                self.devices.setdefault(event.device, []).append(event)
+                self._sample(self.devices.setdefault(event.device, []), event, _USED_BYTES)
             case DeviceAllocated():
-                self.allocated.setdefault(event.device, []).append(event)
+                self._sample(self.allocated.setdefault(event.device, []), event, _RESERVED_BYTES)
             case LevelStarted():
                 self._start_level(event)
             case LevelEnded():
@@ -199,6 +212,14 @@ class Session:
                 self.paused = event.paused
             case _:
                 self._note(event)
+
+    def _sample(self, samples: list[E], event: E, amount: Callable[[E], int | None]) -> None:
+        """One more sample; with `keep`, old ones get fewer, but none of a level's peaks is lost."""
+        samples.append(event)
+        if self.keep is not None and len(samples) > 1 and due(samples[-2].time, event.time):
+            spans = ((level.started, level.ended) for level in self.levels.values())
+            edges = sorted(time for span in spans for time in span if time is not None)
+            samples[:] = thinned(samples, amount, edges)
 
     def _note(self, event: Event) -> None:
         """The facts of which only the latest counts."""
@@ -346,6 +367,7 @@ class Session:
 
     def _start_level(self, event: LevelStarted) -> None:
         level = Level(event.level, event.concurrency, event.requests, event.time)
+        level.place, level.places = event.place, event.places
         if event.time < self.joined:
             level.joined, level.forgotten = self.joined, event.ended_before
         self.levels[event.level] = level

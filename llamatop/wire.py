@@ -35,12 +35,17 @@ class Load(Command, frozen=True):
 
 
 class RunLevel(Command, frozen=True):
-    """Run one level to its end; request ids start at `first_request`."""
+    """Run one level to its end; request ids start at `first_request`.
+
+    It is number `place`, from 1, of `places` that are planned.
+    """
 
     level: int
     concurrency: int
     requests: int | None
     first_request: int
+    place: int = 0
+    places: int = 0
 
 
 class Resize(Command, frozen=True):

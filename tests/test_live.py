@@ -11,6 +11,7 @@ import pytest
 
 from llamatop.config import RunConfig
 from llamatop.engines.host import SCRIPTED_STEP
+from llamatop.events import Tick
 from llamatop.levels import level_figures
 from llamatop.live import LiveRun, warm_engine
 from llamatop.predict.memory import Foretold, Prediction
@@ -101,6 +102,7 @@ def test_more_at_once_is_a_new_level(run: Callable[..., Run]) -> None:
     one.live.resize(3)
     one.until(lambda: len(one.session.active) == 3)
     assert [level.concurrency for level in one.session.levels.values()] == [1, 3]
+    assert [level.place for level in one.session.levels.values()] == [1, 1], "the plan goes on"
     assert one.session.levels[0].outcome == "ok"
     one.live.stop()
     one.until(lambda: one.live.ended, 5)
@@ -115,6 +117,16 @@ def test_resizing_a_level_that_just_ended_leaves_no_loose_end(run: Callable[...,
     assert all(level.outcome == "ok" for level in one.session.levels.values())
 
 
+def test_what_comes_after_the_end_is_neither_kept_nor_behind(run: Callable[..., Run]) -> None:
+    one = run(requests=1, gen_toks=1, prompt_toks=1)
+    one.until(lambda: one.live.ended)
+    assert one.live._probe is not None
+    one.live._probe.inbox.append([Tick(1)])
+    assert one.live.waiting
+    assert list(one.live.drain()) == []
+    assert not one.live.waiting
+
+
 def test_a_sweep_takes_over(run: Callable[..., Run]) -> None:
     one = run(endless=True)
     one.until(lambda: one.session.token_bins)
@@ -123,6 +135,7 @@ def test_a_sweep_takes_over(run: Callable[..., Run]) -> None:
     levels = list(one.session.levels.values())
     assert [level.outcome for level in levels] == ["stopped", "ok", "ok"]
     assert [len(level.requests) for level in levels[1:]] == [4, 8]
+    assert [(level.place, level.places) for level in levels] == [(1, 1), (1, 2), (2, 2)]
     assert one.live.outcome == "ok"
 
 

@@ -22,7 +22,7 @@ from llamatop.wire import (
 
 COMMANDS: list[Command] = [
     Load(RunConfig(concurrency=(1, 2)), 5),
-    RunLevel(0, 1, None, 0),
+    RunLevel(0, 1, None, 0, 2, 3),
     Resize(1, 2),
     Pause(True),
     Cancel(3),

@@ -150,8 +150,17 @@ class LevelRun:
             give_back()
         self._peaks_known = reset_peak()
         self._engine.reset_peaks()
-        now = self._clock.now()
-        self._outbox.put(LevelStarted(now, self._level, self._concurrency, requests))
+        now, planned = self._clock.now(), self._planned
+        self._outbox.put(
+            LevelStarted(
+                now,
+                self._level,
+                self._concurrency,
+                requests,
+                place=planned.place,
+                places=planned.places,
+            )
+        )
 
     def _end(self, outcome: Outcome, error: str, work: Work | None = None) -> None:
         """Tell the end, and what there was enough of, where `work` came to its own end."""

@@ -177,7 +177,8 @@ def script_parts(config: RunConfig, behaviour: Script | None = None) -> Iterator
     first = 0
     for level, concurrency in enumerate(config.concurrency):
         requests = config.requests_at(concurrency)
-        command = RunLevel(level, concurrency, requests, first)
+        place, places = level + 1, len(config.concurrency)
+        command = RunLevel(level, concurrency, requests, first, place, places)
         LevelRun(engine, config, command, clock, outbox).run(first=level == 0)
         events = _settled(outbox.drain())
         queued = (e.request for e in events if isinstance(e, RequestQueued))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -290,14 +290,29 @@ class LlamatopApp(App[None]):
             self.tick()
 
     def on_panel_picked(self, message: Panel.Picked) -> None:
-        """A double click on a panel."""
+        """A click on a panel, or two."""
         if self.showing is not None:
-            self.showing.looking.maximise(message.panel)
+            looking = self.showing.looking
+            looking.maximise(message.panel) if message.twice else looking.focus(message.panel)
 
     def on_request_table_opened(self, message: RequestTable.Opened) -> None:
         """A double click on a row."""
         if self.showing is not None:
             self.showing.looking.open(message.request)
+
+    def action_focus_next(self) -> None:
+        """Tab: the keys for the next panel; elsewhere what it is with Textual."""
+        self._turn_focus(1, super().action_focus_next)
+
+    def action_focus_previous(self) -> None:
+        """The same backwards."""
+        self._turn_focus(-1, super().action_focus_previous)
+
+    def _turn_focus(self, direction: int, otherwise: Callable[[], None]) -> None:
+        if self.showing is not None and len(self.screen_stack) == 1:
+            self.showing.looking.focus_on(direction)
+        else:
+            otherwise()
 
     def action_export(self) -> None:
         """A picture of the screen as it is, and the charts of the run so far."""

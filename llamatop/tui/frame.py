@@ -25,6 +25,12 @@ class Choices:
     span: int | None = None
     """Index of the chart's step in `figures.STEPS`; None: what suits."""
     maximised: str | None = None
+    focus: str = "requests"
+    """The panel that the keys for moving act on."""
+    figure: int | None = None
+    """Place in `latency.ROWS` of the figure whose values are drawn; None: what suits."""
+    charted: int | None = None
+    """Place in `memory.charted_of` of the memory whose history is drawn; None: what suits."""
     told_until: int | None = None
     """Place in the log of the last story shown; None: the newest, whichever it is."""
 

@@ -95,13 +95,27 @@ COMMANDS = (
     ),
     Command("right_square_bracket", "to_bookmark(1)", "to the next bookmark", None, "replay"),
     Command("left_square_bracket", "to_bookmark(-1)", "to the previous bookmark", None, "replay"),
-    Command("up,k", "move(-1)", "up a row", ("↑ ↓", "up or down a row; also k, j and the wheel")),
+    Command(
+        "up,k",
+        "move(-1)",
+        "up a row",
+        ("↑ ↓", "up or down in the panel that has the keys; also k, j"),
+    ),
     Command("down,j", "move(1)", "down a row"),
     Command("pageup", "page(-1)", "up a screen", ("pg up dn", "up or down a screen")),
     Command("pagedown", "page(1)", "down a screen"),
     Command("home,g", "move(-1000000)", "to the first row", ("g G", "to the first or last row")),
     Command("end,G", "move(1000000)", "to the last row"),
-    Command("enter", "open", "open the selected request", ("enter", "open the selected request")),
+    Command(
+        "enter",
+        "open",
+        "open the selected request, or the panel that has the keys",
+        ("enter", "open the selected request; another panel: alone"),
+    ),
+    Command(
+        "tab", "focus_on(1)", "keys for the next panel", ("tab", "the keys for the next panel")
+    ),
+    Command("shift+tab", "focus_on(-1)", "keys for the panel before"),
     Command(
         "slash",
         "filter",
@@ -116,7 +130,7 @@ COMMANDS = (
         "1",
         "maximise('throughput')",
         "throughput alone",
-        ("1 - 5", "one panel alone; events alone scroll by these keys"),
+        ("1 - 5", "one panel alone, or all again"),
     ),
     Command("2", "maximise('latency')", "latency alone"),
     Command("3", "maximise('memory')", "memory alone"),

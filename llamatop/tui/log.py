@@ -7,6 +7,7 @@ Folded on as events come; knows nothing of how a story is worded or drawn.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,8 +50,9 @@ class Log:
         self.neighbours = Neighbours()
         self._begun = False
         self._told = 0
-        self._hosts = 0
-        self._sampled: dict[int, int] = {}
+        self._host_seen = -1
+        self._device_seen: dict[int, int] = {}
+        """Times (ns) of the newest samples that were read."""
         self._recent: dict[object, Story] = {}
         """Stories that another of their kind joins: those since the last that stands alone."""
 
@@ -71,11 +73,11 @@ class Log:
         self._told += new
         self.untold += max(new - len(session.notable), 0)
         streams: list[Sequence[Event]] = [session.notable[-new:] if new else ()]
-        streams.append(session.host[self._hosts :])
-        self._hosts = len(session.host)
+        streams.append(_since(session.host, self._host_seen))
+        self._host_seen = session.host[-1].time if session.host else -1
         for device, samples in session.devices.items():
-            streams.append(samples[self._sampled.get(device, 0) :])
-            self._sampled[device] = len(samples)
+            streams.append(_since(samples, self._device_seen.get(device, -1)))
+            self._device_seen[device] = samples[-1].time
         return list(merge(*streams, key=attrgetter("time")))
 
     def _fold(self, event: Event, session: Session) -> None:
@@ -115,6 +117,11 @@ class Log:
         over = isinstance(story.what, Episode) and story.what.seconds is not None
         story.count += over and episode.seconds is None
         story.what = episode
+
+
+def _since(samples: Sequence[Event], time: int) -> Sequence[Event]:
+    """Those after a time (ns)."""
+    return samples[bisect_right(samples, time, key=attrgetter("time")) :]
 
 
 def _serving(session: Session, time: int) -> bool:

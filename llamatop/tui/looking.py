@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from llamatop.tui.controls import Orders
-from llamatop.tui.figures import LIVE_STEP, STEPS
 from llamatop.tui.frame import ORDERS, Choices
 from llamatop.tui.monitor import Monitor
 from llamatop.tui.palette import Palette
+from llamatop.tui.panels import Panel
+from llamatop.tui.plan import PANELS
 
 
 @runtime_checkable
@@ -31,6 +32,7 @@ class Looking:
             "move": self.move,
             "page": self.page,
             "maximise": self.maximise,
+            "focus_on": self.focus_on,
             "order": self.order,
             "reverse": self.reverse,
             "zoom": self.zoom,
@@ -41,31 +43,42 @@ class Looking:
         }
 
     def move(self, rows: int) -> None:
-        """Move the cursor in the table; an open request gives way to that under the cursor.
+        """What going down means in the panel with the focus: a row, a figure, a longer time.
 
-        Where the events are alone, they scroll.
+        An open request gives way to that under the cursor.
         """
-        if self._events_alone:
-            self._monitor.events.turn(rows)
-            return
-        table = self._monitor.table
-        table.move(rows)
-        screen = self._monitor.app.screen
-        if isinstance(screen, Turns) and table.selected is not None:
-            screen.turn_to(table.selected.id)
-            self._draw()
+        self._acting.turn(rows)
+        self._follow()
 
     def page(self, pages: int) -> None:
-        """The same by screens of rows."""
-        if self._events_alone:
-            self._monitor.events.page(pages)
-        else:
-            self._monitor.table.page(pages)
+        """The same by screens."""
+        self._acting.page(pages)
+        self._follow()
 
     @property
-    def _events_alone(self) -> bool:
-        top = self._monitor.app.screen
-        return self.choices.maximised == "events" and not isinstance(top, Turns)
+    def _acting(self) -> Panel:
+        """The panel on which the keys for moving act."""
+        opened = isinstance(self._monitor.app.screen, Turns)
+        return self._monitor.panel("requests" if opened else self.choices.focus)
+
+    def _follow(self) -> None:
+        screen, selected = self._monitor.app.screen, self._monitor.table.selected
+        if isinstance(screen, Turns) and selected is not None:
+            screen.turn_to(selected.id)
+        self._draw()
+
+    def focus(self, panel: str) -> None:
+        """Give a panel the keys for moving."""
+        self.choices.focus = panel
+        self._draw()
+
+    def focus_on(self, direction: int) -> None:
+        """Give them to the next panel that is shown; of one alone, to the next one alone."""
+        alone = self.choices.maximised is not None
+        panels = list(PANELS) if alone else self._monitor.shown
+        there = panels.index(self.choices.focus) if self.choices.focus in panels else 0
+        panel = panels[(there + direction) % len(panels)]
+        self._maximise(panel) if alone else self.focus(panel)
 
     def maximise(self, panel: str) -> None:
         """One panel alone, or all again."""
@@ -74,6 +87,8 @@ class Looking:
     def _maximise(self, panel: str | None) -> None:
         self.choices.maximised = panel
         self._monitor.maximise(panel)
+        self.choices.focus = panel or self.choices.focus
+        self._monitor.keep_focus(self.choices)
         self._draw_soon()
 
     def order(self) -> None:
@@ -89,28 +104,36 @@ class Looking:
 
     def zoom(self, steps: int) -> None:
         """Histories over a longer or shorter time."""
-        at = self.choices.span if self.choices.span is not None else STEPS.index(LIVE_STEP)
-        self.choices.span = min(max(at + steps, 0), len(STEPS) - 1)
+        self._monitor.panel("throughput").turn(steps)
         self._draw()
 
     def filter(self) -> None:
         """Ask for the words of the filter."""
+        self.choices.focus = "requests" if self.choices.maximised is None else self.choices.focus
         self._monitor.ask_filter(self.choices, self._draw)
 
     def back(self) -> None:
-        """Undo one of: filter, scrolled events, maximised panel, zoom."""
-        if self.choices.query:
-            self.choices.query = ""
-        elif self.choices.told_until is not None:
-            self.choices.told_until = None
-        elif self.choices.maximised is not None:
+        """Undo one of: filter, scrolled events, what is drawn, maximised panel, zoom, focus."""
+        choices = self.choices
+        if choices.query:
+            choices.query = ""
+        elif choices.told_until is not None:
+            choices.told_until = None
+        elif choices.figure is not None or choices.charted is not None:
+            choices.figure = choices.charted = None
+        elif choices.maximised is not None:
             self._maximise(None)
+        elif choices.span is not None:
+            choices.span = None
         else:
-            self.choices.span = None
+            choices.focus = "requests"
         self._draw()
 
     def open_selected(self) -> None:
-        """The request under the cursor by itself."""
+        """The request under the cursor by itself; another panel than the table's alone."""
+        if self.choices.focus != "requests":
+            self.maximise(self.choices.focus)
+            return
         selected = self._monitor.table.selected
         if selected is not None:
             self.open(selected.id)

@@ -16,13 +16,11 @@ from llamatop.tui.footer import Footer
 from llamatop.tui.frame import Choices, Frame
 from llamatop.tui.palette import Palette
 from llamatop.tui.panels import EventsPanel, Header, Panel, Transport
-from llamatop.tui.plan import Box, plan
+from llamatop.tui.plan import PANELS, Box, plan
 from llamatop.tui.plan_layout import PlanLayout
 from llamatop.tui.table import RequestsPanel, RequestTable
+from llamatop.tui.views import history, latency, memory, throughput
 from llamatop.tui.views.footer import Key
-from llamatop.tui.views.latency import latency
-from llamatop.tui.views.memory import memory
-from llamatop.tui.views.throughput import throughput
 
 if TYPE_CHECKING:
     from llamatop.tui.filter import FilterInput
@@ -47,13 +45,16 @@ class Monitor(Widget):
         self.maximised: str | None = None
         self.requests = RequestsPanel(palette)
         self.events = EventsPanel(palette)
+        self._panels: dict[str, Panel] = {
+            "throughput": Panel(palette, 1, "Throughput", throughput.throughput, history.turned),
+            "latency": Panel(palette, 2, "Latency", latency.latency, latency.turned),
+            "memory": Panel(palette, 3, "Memory", memory.memory, memory.turned),
+            "requests": self.requests,
+            "events": self.events,
+        }
         self._parts: list[Drawn] = [
             Header(palette, id="header"),
-            Panel(palette, 1, "Throughput", throughput),
-            Panel(palette, 2, "Latency", latency),
-            Panel(palette, 3, "Memory", memory),
-            self.requests,
-            self.events,
+            *self._panels.values(),
             Transport(palette, id="transport"),
             Footer(palette, keys),
         ]
@@ -71,6 +72,21 @@ class Monitor(Widget):
     def layout(self) -> Layout:
         """By the plan, whatever the style sheet says."""
         return self._plan_layout
+
+    @property
+    def shown(self) -> list[str]:
+        """The panels for which there is room now, in the order of their numbers."""
+        boxes = self._boxes(self.size)
+        return [name for name in PANELS if name in boxes]
+
+    def keep_focus(self, choices: Choices) -> None:
+        """Keys act on what is shown."""
+        if choices.focus not in (shown := self.shown):
+            choices.focus = "requests" if "requests" in shown or not shown else shown[0]
+
+    def panel(self, name: str) -> Panel:
+        """One of the five."""
+        return self._panels[name]
 
     @property
     def table(self) -> RequestTable:
@@ -119,6 +135,7 @@ class Monitor(Widget):
         self.table.repaint(palette)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Draw again as soon as the parts have their new sizes."""
+        """Draw again as soon as the parts have their new sizes; keys act on what is shown."""
         if self._last is not None:
+            self.keep_focus(self._last.choices)
             self.call_after_refresh(self.show, self._last)

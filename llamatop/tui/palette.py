@@ -18,7 +18,7 @@ SHADES = 8
 _FLOOR = 0.34
 """How much of a chart's colour its lowest row has; the rest is background."""
 
-_DIM, _FAINT, _LINE, _CURSOR = 0.36, 0.62, 0.74, 0.86
+_DIM, _FAINT, _LINE, _FOCUS, _CURSOR = 0.36, 0.62, 0.74, 0.4, 0.86
 """How much background is in each, where a theme does not name the colour itself."""
 
 
@@ -39,6 +39,7 @@ def colours(theme: Theme) -> dict[str, Color]:
         "dim": _named(named, "dim", ink.blend(ground, _DIM)),
         "faint": _named(named, "faint", ink.blend(ground, _FAINT)),
         "line": _named(named, "line", ink.blend(ground, _LINE)),
+        "focus": _named(named, "focus", Color.parse(system["accent"]).blend(ground, _FOCUS)),
         "cursor": _named(named, "cursor", ink.blend(ground, _CURSOR)),
     }
 

@@ -19,6 +19,9 @@ from llamatop.tui.views.transport import time_at, transport
 
 View = Callable[[Frame, int, int], Content]
 
+Turn = Callable[[Frame, int], None]
+"""What the keys for moving change in a panel that has the focus, by so many steps."""
+
 _NOTCH = 3
 """Stories that one turn of the wheel moves."""
 
@@ -35,25 +38,37 @@ class Panel(Drawn):
     """A framed panel that shows a view."""
 
     class Picked(Message):
-        """A person clicked twice into a panel."""
+        """A person clicked into a panel; `twice`: to see it alone."""
 
-        def __init__(self, name: str) -> None:
+        def __init__(self, name: str, *, twice: bool) -> None:
             super().__init__()
-            self.panel = name
+            self.panel, self.twice = name, twice
 
-    def __init__(self, palette: Palette, number: int, title: str, view: View) -> None:
+    def __init__(
+        self, palette: Palette, number: int, title: str, view: View, turned: Turn | None = None
+    ) -> None:
         super().__init__(palette, id=title.lower())
-        self._number, self._title, self._view = number, title, view
+        self._number, self._title, self._view, self._turned = number, title, view, turned
 
     def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
-        """The view in its frame."""
+        """The view in its frame, which shows whether keys act on it."""
         content = self._view(frame, max(width - 2, 0), max(height - 2, 0))
-        return framed(self._number, self._title, content, width, height)
+        choices = frame.choices
+        focused = choices.focus == self.id and choices.maximised is None
+        return framed(self._number, self._title, content, width, height, focused=focused)
+
+    def turn(self, steps: int) -> None:
+        """What the keys for moving do here, down where positive."""
+        if self._turned is not None and self._frame is not None:
+            self._turned(self._frame, steps)
+
+    def page(self, pages: int) -> None:
+        """The same by screens, where there is more than one."""
+        self.turn(pages)
 
     def on_click(self, event: events.Click) -> None:
-        """A double click maximises, and restores."""
-        if event.chain == 2:
-            self.post_message(self.Picked(self.id or ""))
+        """A click gives it the keys; a double click maximises, and restores."""
+        self.post_message(self.Picked(self.id or "", twice=event.chain == 2))
 
 
 class EventsPanel(Panel):

@@ -13,6 +13,10 @@ PANELS = ("throughput", "latency", "memory", "requests", "events")
 _LATENCY_WIDTH = 38
 _TWO_COLUMNS = 72
 _TALLEST_TOP = 48
+_LOW = 16
+"""Rows of the body below which the requests get half of them, and memory gives way."""
+_ROOMY = 15
+"""Rows over the requests from which there are four panels, the lower ones with more to say."""
 
 
 class Box(NamedTuple):
@@ -52,6 +56,8 @@ def _panels(body: Box) -> dict[str, Box]:
     if body.height < 12 or body.width < 40:
         return {"requests": body}
     upper = min(max(body.height // 2 + 1, 9), _TALLEST_TOP)
+    if body.height < _LOW:
+        upper = body.height // 2
     requests = Box(0, body.y + upper, body.width, body.height - upper)
     top = Box(0, body.y, body.width, upper)
     panels = _two_columns(top) if body.width >= _TWO_COLUMNS else _one_column(top)
@@ -61,7 +67,7 @@ def _panels(body: Box) -> dict[str, Box]:
 def _two_columns(top: Box) -> dict[str, Box]:
     """Throughput over memory at the left, latency over events at the right."""
     left = min(round(top.width * 0.6), top.width - _LATENCY_WIDTH)
-    first = (top.height + 1) // 2
+    first = top.height // 2 if top.height >= _ROOMY else (top.height + 1) // 2
     if top.height < 9:
         return {
             "throughput": Box(0, top.y, left, top.height),
@@ -72,14 +78,16 @@ def _two_columns(top: Box) -> dict[str, Box]:
         "memory": Box(0, top.y + first, left, top.height - first),
         "latency": Box(left, top.y, top.width - left, top.height),
     }
-    if top.height >= 15:
+    if top.height >= _ROOMY:
         panels["latency"] = Box(left, top.y, top.width - left, first)
         panels["events"] = Box(left, top.y + first, top.width - left, top.height - first)
     return panels
 
 
 def _one_column(top: Box) -> dict[str, Box]:
-    """Throughput over memory, for narrow screens."""
+    """Throughput over memory, for narrow screens; on low ones throughput alone."""
+    if top.height < 9:
+        return {"throughput": top}
     first = (top.height + 1) // 2
     return {
         "throughput": Box(0, top.y, top.width, first),

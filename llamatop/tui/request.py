@@ -73,7 +73,7 @@ class RequestScreen(Screen[None]):
 
 _BACK = Key("esc", "back", "dismiss_screen")
 _OTHERS = Key("↑↓", "others", "move(1)")
-_ELSEWHERE = {"open", "filter", "order", "zoom(1)", "cancel"}
+_ELSEWHERE = {"open", "filter", "order", "zoom(1)", "cancel", "focus_on(1)", "move(1)"}
 
 
 def _without_open(keys: list[Key]) -> list[Key]:

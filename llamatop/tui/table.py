@@ -55,7 +55,6 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._cursor: int | None = None
         """Id of the request under the cursor; None: the first row, whichever it is."""
         self._at = 0
-        self._textless = ""
 
     @property
     def selected(self) -> Request | None:
@@ -69,7 +68,6 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def show(self, frame: Frame) -> None:
         """Draw the rows in view that changed."""
-        self._textless = "text not recorded" if frame.playback is not None else ""
         before = len(self._requests)
         self._requests = chosen(frame.session, frame.choices)
         self._follow_cursor()
@@ -111,7 +109,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         if y >= len(self._requests):
             return (), False
         width = self.scrollable_content_region.width
-        return row(self._requests[y], width, self._textless), y == self._at
+        return row(self._requests[y], width), y == self._at
 
     def render_line(self, y: int) -> Strip:
         """One row in view, painted."""
@@ -141,6 +139,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor; a second one opens the request."""
         event.stop()
+        self.post_message(Panel.Picked("requests", twice=False))
         self.move(event.y + self.scroll_offset.y - self._at)
         if event.chain == 2 and self.selected is not None:
             self.post_message(self.Opened(self.selected.id))
@@ -160,6 +159,14 @@ class RequestsPanel(Panel):
     def compose(self) -> ComposeResult:
         """The rows stand inside the frame."""
         yield self.table
+
+    def turn(self, steps: int) -> None:
+        """The cursor goes down or up."""
+        self.table.move(steps)
+
+    def page(self, pages: int) -> None:
+        """By so many screens of rows."""
+        self.table.page(pages)
 
     def _content(self, frame: Frame, width: int, height: int) -> Content:
         return content(frame, self.table.rows, width, height)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -265,6 +266,76 @@ async def test_a_double_click_maximises(run_events):
         await pilot.pause()
         await pilot.double_click("#memory", offset=(5, 3))
         assert app.showing.looking.choices.maximised == "memory"
+
+
+async def test_tab_gives_each_panel_the_keys_in_turn_and_back(run_events):
+    app = live_app(until(run_events, 9))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+
+        def focused() -> list[str]:
+            return re.findall("▸[¹²³⁴⁵]([A-Z][a-z]+)", "\n".join(screen_text(app)))
+
+        assert focused() == ["Requests"]
+        names = []
+        for _ in range(5):
+            await pilot.press("tab")
+            await pilot.pause()
+            names += focused()
+        assert names == ["Events", "Throughput", "Latency", "Memory", "Requests"]
+        await pilot.press("shift+tab")
+        await pilot.pause()
+        assert focused() == ["Memory"]
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "³Memory" in screen_text(app)[2]
+        await pilot.press("tab")
+        await pilot.pause()
+        assert "⁴Requests" in screen_text(app)[2], "of one alone, to the next one alone"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert focused() == ["Requests"]
+
+
+async def test_keys_act_in_the_panel_that_has_them(run_events):
+    app = live_app(until(run_events, 9))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        choices, table = app.showing.looking.choices, app.showing.monitor.table
+        at = table.selected.id
+        for panel, chosen, hint in (
+            ("#throughput", "span", "zoom"),
+            ("#latency", "figure", "figure"),
+            ("#memory", "charted", "history"),
+            ("#events", "told_until", "scroll"),
+        ):
+            assert getattr(choices, chosen) is None
+            await pilot.click(panel, offset=(5, 0))
+            await pilot.press("down", "down", *(["up"] if chosen == "told_until" else []))
+            await pilot.pause()
+            assert hint in screen_text(app)[-1]
+            if chosen != "told_until":
+                assert getattr(choices, chosen) is not None
+        assert table.selected.id == at, "the table keeps its row"
+        await pilot.click("#table", offset=(5, 1))
+        await pilot.press("down")
+        assert table._at == 2
+        await pilot.press("escape", "escape", "escape")
+        assert (choices.span, choices.figure, choices.charted) == (None, None, None)
+
+
+async def test_keys_go_to_the_table_where_their_panel_has_no_room(run_events):
+    app = live_app(until(run_events, 9))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("tab")
+        assert app.showing.looking.choices.focus == "events"
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert app.showing.looking.choices.focus == "requests"
+        await pilot.press("5", "5", "down")
+        assert app.showing.looking.choices.focus == "requests"
+        assert app.showing.monitor.table._at == 1
 
 
 async def test_the_cursor_moves_and_stays_on_its_request(run_events):

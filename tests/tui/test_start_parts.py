@@ -274,6 +274,41 @@ def test_options_are_picked_by_turning_and_by_their_first_letter():
     assert form.picked["engine"] == "auto"
 
 
+def test_quantising_is_picked_and_what_it_needs_is_told(monkeypatch):
+    form = Form(DEFAULTS)
+    form.at = NAMES.index("quantize")
+    form.typed("i")
+    monkeypatch.setattr("llamatop.tui.start.form.find_spec", lambda name: name)
+    assert form.problems() == {}
+    assert form.config("m").quantize == "int8"
+    assert "--quantize int8" in run_command(form.config("m"))
+    monkeypatch.setattr("llamatop.tui.start.form.find_spec", lambda name: None)
+    assert "pip install 'llamatop[quantize]'" in form.problems()["quantize"]
+    form.turn(-1)
+    assert form.problems() == {}
+
+
+def test_fields_that_do_not_go_together_are_told(monkeypatch):
+    monkeypatch.setattr("llamatop.tui.start.form.find_spec", lambda name: name)
+    form = Form(replace(DEFAULTS, offload="disk"))
+    assert form.problems() == {}
+    form.picked["engine"] = "threads"
+    assert "cannot offload" in form.problems(2048)["engine"]
+    form.picked |= {"engine": "auto", "quantize": "int4"}
+    assert "choose one" in form.problems(2048)["quantize"]
+
+
+@pytest.mark.parametrize(
+    ("how", "traced"),
+    [("int8", 9_086_705_664), ("int4", 6_027_747_328)],
+)
+def test_quantised_weights_are_about_what_the_tracer_says(how, traced):
+    llama = next(choice for choice in CHOICES if choice.model == LLAMA)
+    found = estimate(MACHINE, llama, replace(DEFAULTS, quantize=how))
+    assert found.estimated
+    assert dict(found.parts)["weights"] == pytest.approx(traced, rel=0.01)
+
+
 # Command
 
 

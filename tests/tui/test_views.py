@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamatop.clock import SECOND
+from llamatop.config import RunConfig
 from llamatop.events import (
     AdmissionPaused,
     DeviceAllocated,
@@ -32,11 +33,11 @@ from llamatop.tui.views.footer import footer, keys_of
 from llamatop.tui.views.header import header
 from llamatop.tui.views.history import with_marks
 from llamatop.tui.views.latency import latency
-from llamatop.tui.views.memory import memory
+from llamatop.tui.views.memory import charted_of, memory, turned
 from llamatop.tui.views.panel import Content, axis, framed
 from llamatop.tui.views.parts import bar_line, legend, pieces
 from llamatop.tui.views.request import request_page
-from llamatop.tui.views.requests import chosen, columns_of, heading, row
+from llamatop.tui.views.requests import chosen, columns_of, content, heading, row
 from llamatop.tui.views.state import loss_of, place_of, progress_of, state_of
 from llamatop.tui.views.throughput import throughput
 from llamatop.tui.views.timeline import slowest
@@ -113,6 +114,19 @@ def test_a_refused_model_is_told():
 def test_the_place_in_a_sweep(half_way):
     assert place_of(half_way) == "level 1 of 2"
     assert place_of(fold([started(), LevelStarted(1, 0, 4, None)])) == ""
+
+
+def test_the_place_in_a_sweep_that_began_in_mid_run():
+    by_hand = LevelStarted(1, 0, 4, None, place=1, places=1)
+    planned = LevelStarted(2, 1, 2, 8, place=2, places=5)
+    assert place_of(fold([started(), by_hand])) == ""
+    assert place_of(fold([started(), by_hand, planned])) == "level 2 of 5"
+
+
+def test_the_place_in_the_sweep_of_an_old_recording():
+    first, second = LevelStarted(1, 0, 1, 4), LevelStarted(2, 1, 2, 8)
+    asked = msgspec.structs.replace(started(), config=RunConfig(concurrency=(1, 2)))
+    assert place_of(fold([asked, first, second])) == "level 2 of 2"
 
 
 def test_a_load_tells_bytes_percent_and_time_left():
@@ -329,8 +343,16 @@ def one_with_tokens() -> Request:
 
 
 def test_text_that_was_not_kept_is_told():
-    request = one_with_tokens()
-    assert "text not recorded" in plain(row(request, 118, "text not recorded"))
+    tokens = [TokensEmitted(t * SECOND, 0, 1) for t in (1, 2, 3)]
+    session = fold([LevelStarted(0, 0, 1, 1), RequestQueued(0, 0, 0, 8, 8), *tokens])
+    replayed, live = (
+        framed_session(session, playback=playback)
+        for playback in (Playback(False, 1.0, 0, 10 * SECOND), None)
+    )
+    assert "text not recorded" in plain(content(replayed, 1, 118, 5).lines[0])
+    assert "text not recorded" not in plain(content(live, 1, 118, 5).lines[0])
+    session.requests[0].text = "words"
+    assert "text not recorded" not in plain(content(replayed, 1, 118, 5).lines[0])
 
 
 def test_a_row_of_wide_characters_keeps_its_width():
@@ -461,9 +483,11 @@ def test_the_predicted_peak_crosses_the_history_of_the_device(size):
 
 
 def test_the_prediction_is_told_where_its_model_runs():
-    rows = memory(framed_session(fold(on_a_gpu())), 110, 6).lines
-    assert "predicted" not in plain(rows[0])
-    assert "predicted  21.8 GB" in plain(rows[1])
+    content = memory(framed_session(fold(on_a_gpu())), 110, 6)
+    assert "predicted" not in text_of(content.lines)
+    (corner,) = content.corner
+    assert plain(corner).startswith("predicted 21.8 GB  █")
+    assert "weights" in plain(corner)
     elsewhere = [e for e in on_a_gpu() if not isinstance(e, ModelLoaded)]
     elsewhere.insert(1, loaded(device="cuda:1", device_name="another"))
     told = text_of(memory(framed_session(fold(elsewhere)), 110, 6).lines)
@@ -479,8 +503,9 @@ def test_the_prediction_is_itemised_where_there_is_room():
     assert legend.split("   ")[0] == " █ weights 16.1 GB"
     assert "context 1.31 GB" in legend
     assert "logits" not in bar + legend
-    tight = text_of(memory(framed_session(fold(on_a_gpu())), 38, 3).lines)
-    assert "weights" not in tight
+    tight = memory(framed_session(fold(on_a_gpu())), 38, 3)
+    assert "weights" not in text_of(tight.lines)
+    assert [plain(group) for group in tight.corner] == ["predicted 21.8 GB"]
 
 
 @given(
@@ -523,10 +548,47 @@ def test_many_accelerators_share_a_row_where_there_is_little_room(size):
 
 
 def test_each_accelerator_has_its_row_where_there_is_room():
-    rows = [plain(line) for line in memory(framed_session(eight_gpus()), 118, 13).lines]
+    content = memory(framed_session(eight_gpus()), 118, 13)
+    rows = [plain(line) for line in content.lines]
     assert [row[:6] for row in rows[1:9]] == [f" gpu {device}" for device in range(8)]
-    assert "predicted" in rows[4]
+    assert plain(content.corner[0]).startswith("gpu 3 predicted")
     assert "▲ heat" in rows[4]
+
+
+@pytest.mark.parametrize(
+    ("charted", "row", "label"),
+    [(0, " 8 gpus", "engine"), (1, " 8 gpus", "machine"), (2, " gpu 0", "gpu 0 used")],
+)
+def test_the_history_of_any_memory_is_drawn(charted, row, label):
+    frame = framed_session(eight_gpus(), choices=Choices(charted=charted))
+    rows = [plain(line) for line in memory(frame, 70, 6).lines]
+    assert rows[1].startswith(row)
+    assert f"{label}  " in "".join(rows[2:])
+
+
+def test_going_through_the_memories_ends_at_either_side():
+    frame = framed_session(eight_gpus())
+    names = [one.name for one in charted_of(frame.session)]
+    assert names == ["engine", "machine", *(f"gpu {device} used" for device in range(8))]
+    turned(frame, 1_000_000)
+    assert frame.choices.charted == len(names) - 1
+    turned(frame, -1)
+    assert frame.choices.charted == len(names) - 2
+    turned(frame, -1_000_000)
+    assert frame.choices.charted is None
+
+
+def test_a_figure_that_was_chosen_has_the_panel_or_the_histogram(half_way):
+    suits = text_of(latency(framed_session(half_way), 60, 12).lines)
+    assert "ITL, " in suits
+    chosen = framed_session(half_way, choices=Choices(figure=3))
+    tall = text_of(latency(chosen, 60, 12).lines)
+    assert "▸E2E" in tall
+    assert "E2E, " in tall
+    assert " TTFT" in tall
+    small = text_of(latency(chosen, 60, 7).lines)
+    assert "E2E, " in small
+    assert " TTFT" not in small
 
 
 @pytest.mark.parametrize("width", [70, 80, 120, 200])

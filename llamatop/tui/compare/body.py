@@ -59,7 +59,7 @@ class ComparePanel(Drawn):
     def on_click(self, event: events.Click) -> None:
         """A double click maximises, and restores."""
         if event.chain == 2:
-            self.post_message(Panel.Picked(self.id or ""))
+            self.post_message(Panel.Picked(self.id or "", twice=True))
 
 
 class CompareBody(Widget):

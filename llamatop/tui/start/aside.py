@@ -104,6 +104,9 @@ def _note(start: Start, field: Field, problems: dict[str, str]) -> tuple[str, st
     if field.name == "concurrency":
         levels = len(start.form.edits["concurrency"].text.split())
         return ("in flight" if levels < 2 else f"{levels} levels"), "dim"
+    if field.name == "quantize":
+        bits = {"int8": "8 bits a weight", "int4": "4 bits a weight"}
+        return bits.get(start.form.text(field), ""), "dim"
     return _auto_note(start, field), "dim"
 
 

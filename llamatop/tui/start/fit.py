@@ -102,9 +102,12 @@ def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     available, total = machine.memory_for(config.device)
     if config.offload != "none":
         return Fit("unknown", available=available, total=total)
-    if config.layers is None and (known := _coefficients(machine, choice, config)) is not None:
+    plain = config.layers is None and config.quantize == "none"
+    if plain and (known := _coefficients(machine, choice, config)) is not None:
         return _foretold(known, machine, config)
     weights = weights_bytes(choice, config.dtype)
+    if config.quantize != "none":
+        weights = quantized_bytes(choice, config)
     if weights is None:
         return Fit("unknown", available=available, total=total)
     parts = (
@@ -167,6 +170,27 @@ def weights_bytes(choice: Choice, dtype: str) -> int | None:
     if choice.weights_bytes is not None:
         return choice.weights_bytes
     return None if choice.parameters is None else choice.parameters * 2
+
+
+def quantized_bytes(choice: Choice, config: RunConfig) -> int | None:
+    """About the same in 8 or 4 bits; embeddings and head stay in 16 bits, or in 32."""
+    if choice.parameters is None:
+        return None
+    known = find(choice.model)
+    if known is None:
+        kept = choice.parameters // 10
+    else:
+        facts = known.architecture()
+        text = {**facts, **facts.get("text_config", {})}
+        kept = (
+            text["vocab_size"] * text["hidden_size"] * (2 - bool(text.get("tie_word_embeddings")))
+        )
+    bits = choice.parameters - kept
+    return kept * _BYTES.get(config.dtype, 2) + round(bits * _QUANTIZED[config.quantize])
+
+
+_QUANTIZED = {"int8": 1.0, "int4": 0.5 + 1 / 16}
+"""Bytes that a weight takes, its share of the scales included."""
 
 
 def kv_bytes(choice: Choice, config: RunConfig) -> int:

@@ -9,11 +9,12 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from msgspec.structs import replace
 
-from llamatop.config import DTYPES, ENGINES, RunConfig, checked
+from llamatop.config import DTYPES, ENGINES, QUANTIZE, RunConfig, checked
 from llamatop.errors import InputError
 from llamatop.lengths import parse_lengths
 from llamatop.tui.start.edit import Edit
@@ -40,6 +41,7 @@ FIELDS = (
     Field("weights", "--weights", "random: exact shapes, real speed and memory, noise as text",
           ("auto", "random")),
     Field("dtype", "--dtype", "auto: as the checkpoint", DTYPES),
+    Field("quantize", "--quantize", "weights in 8 or 4 bits, by bitsandbytes", QUANTIZE),
     Field("device", "--device", "auto: the best there is",
           ("auto", "cpu", "cuda", *(["mps"] if sys.platform == "darwin" else []))),
 )  # fmt: skip
@@ -59,6 +61,7 @@ class Form:
             "engine": str(defaults.engine),
             "weights": str(defaults.weights),
             "dtype": str(defaults.dtype),
+            "quantize": str(defaults.quantize),
             "device": defaults.device,
         }
         self.edits = {
@@ -160,12 +163,20 @@ class Form:
                     checked(replace(self.defaults, **_PARSERS[field.name](self.text(field))))
                 except InputError as error:
                     told[field.name] = str(error).partition(": ")[2]
-        if not told and context is not None:
+        return told or self._problem_of_all(context)
+
+    def _problem_of_all(self, context: int | None) -> dict[str, str]:
+        """What is wrong with fields that are right each by itself."""
+        quantize = self.picked["quantize"]
+        if quantize != "none" and find_spec("bitsandbytes") is None:
+            return {"quantize": "needs bitsandbytes: pip install 'llamatop[quantize]'"}
+        try:
             config = self.config("")
-            asked = config.prompt_toks + config.gen_toks
-            if asked > context:
-                told["output"] = f"with the prompt above {context:,} tokens"
-        return told
+        except InputError as error:
+            return {"engine" if quantize == "none" else "quantize": str(error)}
+        if context is not None and config.prompt_toks + config.gen_toks > context:
+            return {"output": f"with the prompt above {context:,} tokens"}
+        return {}
 
 
 def _levels(text: str) -> dict[str, Any]:

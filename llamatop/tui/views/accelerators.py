@@ -30,10 +30,14 @@ def share_of(used: int | None, total: int | None) -> list[Span]:
     ]
 
 
+def devices_of(session: Session) -> list[int]:
+    """The accelerators of which anything is known."""
+    return sorted(session.devices.keys() | session.allocated.keys())
+
+
 def rows_of(session: Session) -> list[list[Sequence[Span]]]:
     """A row of groups for each accelerator."""
-    known = sorted(session.devices.keys() | session.allocated.keys())
-    return [_device(session, device) for device in known]
+    return [_device(session, device) for device in devices_of(session)]
 
 
 def together(session: Session) -> list[Sequence[Span]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from llamatop.tui.frame import Frame
+from llamatop.tui.frame import Frame, Playback
 from llamatop.tui.lines import Line, Span, line_width
 
 
@@ -42,39 +42,69 @@ def footer(frame: Frame, keys: list[Key], width: int) -> tuple[Line, list[Hit]]:
 
 
 def keys_of(frame: Frame, can_act: bool) -> list[Key]:
-    """The keys that work now, most useful first."""
-    keys: list[Key] = []
-    session = frame.session
-    if frame.playback is not None:
-        keys += [
-            Key("space", "pause" if frame.playback.playing else "play", "toggle_pause"),
-            Key("←→", "seek", "seek(5)"),
-            Key(",.", "step", "step(1)"),
-            Key("+-", "speed", "more"),
-            Key("n", "next mark", "to_mark(1)"),
-            Key("w", "slowest gap", "to_gap(1)"),
-            Key("b", "bookmark", "bookmark"),
-            *([Key("[]", "bookmarks", "to_bookmark(1)")] if frame.playback.bookmarks else []),
-        ]
+    """The keys that work now, most useful first; those of the table stand in its border too."""
+    session, choices = frame.session, frame.choices
     steered = can_act and session.ended is None and session.model is not None
+    first, then = _playing(frame.playback) if frame.playback is not None else ([], [])
     if steered and frame.playback is None:
-        keys += [
-            Key("space", "go on" if session.paused else "hold", "toggle_pause"),
-            Key("+-", "concurrency", "more"),
-            Key("c", "cancel", "cancel"),
-        ]
-    maximised = frame.choices.maximised
-    if maximised == "events":
-        keys += [Key("↑↓", "scroll", "move(-1)"), Key("G", "newest", "move(1000000)")]
-    keys += [
-        Key("enter", "request", "open"),
-        Key("/", "filter", "filter"),
-        Key("o", "order", "order"),
-        Key("1-5", "restore" if maximised else "panel", f"maximise('{maximised or 'throughput'}')"),
+        first, then = _steering(session.paused)
+    alone = choices.maximised
+    table = choices.focus == "requests"
+    moving = [] if table else _moving(choices.focus, alone is not None)
+    return [
+        Key("q", "quit", "leave"),
+        Key("?", "help", "help"),
+        *first[:2],
+        *moving,
+        *first[2:],
+        Key("tab", "panel", "focus_on(1)"),
+        *then,
+        Key("1-5", "restore" if alone else "alone", f"maximise('{alone or 'throughput'}')"),
+        *(_TABLE if table else ()),
         Key("z", "zoom", "zoom(1)"),
-        *([Key("s", "sweep", "sweep"), Key("r", "recording", "record")] if steered else []),
         Key("e", "export", "export"),
         Key("m", "model", "models"),
         Key("t", "theme", "next_theme"),
     ]
-    return [Key("q", "quit", "leave"), Key("?", "help", "help"), *keys]
+
+
+_TABLE = (
+    Key("enter", "request", "open"),
+    Key("/", "filter", "filter"),
+    Key("o", "order", "order"),
+)
+
+_MOVED = {"throughput": "zoom", "latency": "figure", "memory": "history", "events": "scroll"}
+"""What the keys for moving do in a panel, in a word."""
+
+
+def _moving(panel: str, alone: bool) -> list[Key]:
+    """The keys of a panel without rows."""
+    newest = [Key("G", "newest", "move(1000000)")] if panel == "events" else []
+    opened = Key("enter", "restore" if alone else "alone", "open")
+    return [Key("↑↓", _MOVED[panel], "move(1)"), *newest, opened]
+
+
+def _playing(playback: Playback) -> tuple[list[Key], list[Key]]:
+    """Those of a replay: the first ones, and the others."""
+    bookmarks = [Key("[]", "bookmarks", "to_bookmark(1)")] if playback.bookmarks else []
+    return [
+        Key("space", "pause" if playback.playing else "play", "toggle_pause"),
+        Key("←→", "seek", "seek(5)"),
+        Key(",.", "step", "step(1)"),
+        Key("+-", "speed", "more"),
+    ], [
+        Key("n", "next mark", "to_mark(1)"),
+        Key("w", "slowest gap", "to_gap(1)"),
+        Key("b", "bookmark", "bookmark"),
+        *bookmarks,
+    ]
+
+
+def _steering(paused: bool) -> tuple[list[Key], list[Key]]:
+    """The same of a live run."""
+    return [
+        Key("space", "go on" if paused else "hold", "toggle_pause"),
+        Key("+-", "concurrency", "more"),
+        Key("c", "cancel", "cancel"),
+    ], [Key("s", "sweep", "sweep"), Key("r", "recording", "record")]

@@ -37,6 +37,13 @@ class Window:
         return (time - self.start - 1) // self.step
 
 
+def turned(frame: Frame, steps: int) -> None:
+    """Histories over a longer time, or over a shorter one where `steps` is negative."""
+    choices = frame.choices
+    at = choices.span if choices.span is not None else STEPS.index(LIVE_STEP)
+    choices.span = min(max(at + steps, 0), len(STEPS) - 1)
+
+
 def window_of(frame: Frame, width: int) -> Window:
     """What a chart of so many cells shows: the newest minute or so; a finished run as a whole."""
     session, count = frame.session, width

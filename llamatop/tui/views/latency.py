@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from llamatop.formatting import percent
@@ -28,6 +29,9 @@ Targets = tuple[tuple[str, float], ...]
 _LOW = 0.75
 """Height of the bars within a row: rows below one another must not touch."""
 
+_HISTOGRAM = 4
+"""Rows without which the histogram of a figure takes the place of the others' rows."""
+
 _ENOUGH = 5
 """Values from which their spread is worth drawing."""
 
@@ -38,18 +42,39 @@ _SMALLEST = 1e-6
 def latency(frame: Frame, width: int, height: int) -> Content:
     """What stands inside the panel."""
     targets = tuple((name.upper(), s) for name, s in frame.figures.slo.items())
-    return _content(frame.figures.latency(), targets, width, height)
+    choices = frame.choices
+    content = _content(frame.figures.latency(), targets, choices.figure, width, height)
+    return replace(content, hints=_HINTS) if choices.focus == "latency" else content
+
+
+_HINTS: tuple[tuple[Span, ...], ...] = ((("↑↓", "key"), (" figure", "dim")),)
+
+
+def turned(frame: Frame, steps: int) -> None:
+    """Choose the figure so many rows further down; above the first there is none."""
+    choices = frame.choices
+    at = -1 if choices.figure is None else choices.figure
+    at = min(max(at + steps, -1), len(ROWS) - 1)
+    choices.figure = None if at < 0 else at
 
 
 @lru_cache(maxsize=4)
-def _content(known: Latency, targets: Targets, width: int, height: int) -> Content:
+def _content(
+    known: Latency, targets: Targets, figure: int | None, width: int, height: int
+) -> Content:
     """Made once for each second's latencies, not for each frame."""
+    name = ROWS[figure] if figure is not None else None
+    alone = name is not None and height - len(ROWS) - 1 < _HISTOGRAM
     lines = [_heading(width)]
-    lines += [_row(name, known, dict(targets).get(name), width) for name in ROWS][
-        : max(height - 1, 0)
-    ]
+    lines += [
+        _row(row, known, dict(targets).get(row), width, row == name)
+        for row in ROWS
+        if row == name or not alone
+    ][: max(height - 1, 0)]
     room = height - len(lines)
-    if room >= 14 and width >= 60:
+    if name is not None:
+        lines += histogram_lines(name, known.values[name], width, room)
+    elif room >= 14 and width >= 60:
         lines += [(), *_four(known, width, room - 1)]
     elif room >= 3:
         gap: list[Line] = [()] if room >= 4 else []
@@ -92,11 +117,11 @@ def _basis(known: Latency) -> list[Span]:
     return [(percent(known.met), role), (" meet the targets  ", "dim"), *basis]
 
 
-def _row(name: str, known: Latency, target: float | None, width: int) -> Line:
+def _row(name: str, known: Latency, target: float | None, width: int, chosen: bool) -> Line:
     spread = known.spread.get(name)
     unit = latency_unit(spread.p99 if spread else None)
     numbers = (spread.p50, spread.p90, spread.p99) if spread else (None, None, None)
-    line: list[Span] = [(f" {name:<5}", "dim")]
+    line: list[Span] = [(f"{'▸' if chosen else ' '}{name:<5}", "key" if chosen else "dim")]
     line += [(f"{shown(value, unit):>9}", _role(value, target)) for value in numbers]
     line.append((f" {unit if spread else '':<2}", "dim"))
     room = width - _TABLE - 1

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
+from typing import NamedTuple
 
-from llamatop.events import DeviceSampled, HostSampled, MemoryPredicted
+from llamatop.events import DeviceSampled, Event, HostSampled, MemoryPredicted
 from llamatop.formatting import size
 from llamatop.session import Session
 from llamatop.tui.charts import ceiling, columns, highest
 from llamatop.tui.figures import sampled
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line, Span, fitting, laid_over
-from llamatop.tui.views.accelerators import rows_of, share_of, together
+from llamatop.tui.views.accelerators import devices_of, rows_of, share_of, together
 from llamatop.tui.views.history import Window, chart, labelled, time_axis, window_of
 from llamatop.tui.views.panel import Content
-from llamatop.tui.views.parts import bar_line, legend
+from llamatop.tui.views.parts import bar_line, legend, pieces
 from llamatop.tui.views.state import home_of
 
 _CORES = 32
@@ -38,35 +40,39 @@ def memory(frame: Frame, width: int, height: int) -> Content:
     predicted = _predicted(session)
     parts = predicted.parts if predicted is not None else {}
     figures = _figures(frame, width, height)
-    parted = bool(sum(parts.values())) and height - len(figures) >= _PARTED
-    if predicted is not None and not parted and figures:
-        owner = _owner(session, len(figures)) if _on_device(predicted) else 0
-        figures[owner].insert(_AFTER, _words("predicted ", _peak(predicted)))
     lines: list[Line] = [tuple(fitting(groups, width - 1, "   ")) for groups in figures]
     if not lines:
         return Content()
+    parted = bool(sum(parts.values())) and height - len(figures) >= _PARTED
     if parted:
         lines.append(bar_line("predicted", parts, width - 1))
         lines += [legend(parts, width - 1)] if height - len(lines) >= _EXPLAINED else []
+    corner = _corner(session, predicted, width) if predicted is not None and not parted else []
     room = height - len(lines)
     if room < 1:
-        return Content(lines[:height])
-    lines += _chart(session, window, width, room)
-    return Content(lines, foot=time_axis(window, width, session.ended is not None))
+        return Content(lines[:height], corner=corner)
+    lines += _chart(frame, window, width, room)
+    axis = time_axis(window, width, session.ended is not None)
+    return Content(lines, corner=corner, foot=axis)
 
 
-_AFTER = 2
-"""Groups of a row that are more important than its prediction."""
+def _corner(session: Session, predicted: MemoryPredicted, width: int) -> list[Sequence[Span]]:
+    """The prediction where it has no row of its own: its parts as a bar in the border."""
+    peak, cells = _peak(predicted), min(width - _BORDER, _LONGEST)
+    if peak is None:
+        return []
+    home = home_of(session) if len(session.devices) > 1 and _on_device(predicted) else None
+    where = f"gpu {home} " if home is not None else ""
+    told: list[Span] = [(f"{where}predicted ", "dim"), (size(peak), "text")]
+    known = cells >= _SHORTEST and sum(predicted.parts.values()) > 0
+    return [[*told, ("  ", "text"), *pieces(predicted.parts, cells)] if known else told]
+
+
+_BORDER, _SHORTEST, _LONGEST = 38, 8, 40
+"""Cells that the border holds beside the bar; of the bar itself."""
 
 _BESIDE = 4
 """Rows for all but the accelerators; where theirs do not fit beside these, they share one."""
-
-
-def _owner(session: Session, rows: int) -> int:
-    """The row of the accelerator on which the model runs, or of all of them together."""
-    known = sorted(session.devices.keys() | session.allocated.keys())
-    place = known.index(home) if (home := home_of(session)) in known else 0
-    return 1 + place if rows > 1 + len(known) else min(1, rows - 1)
 
 
 def _figures(frame: Frame, width: int, height: int) -> list[list[Sequence[Span]]]:
@@ -74,7 +80,10 @@ def _figures(frame: Frame, width: int, height: int) -> list[list[Sequence[Span]]
     session = frame.session
     devices = rows_of(session)
     if len(session.devices) > 1 and len(devices) > max(height - _BESIDE, 1):
-        devices = [together(session)]
+        charted = _charted(frame)
+        one = charted.device if charted is not None else None
+        known = devices_of(session)
+        devices = [together(session) if one is None else devices[known.index(one)]]
     rows = [_host(session, width), *devices, _cores(frame)]
     rows = [groups for groups in rows if any(groups)]
     return rows[:-1] if session.devices and len(rows) >= height > 1 else rows
@@ -94,10 +103,6 @@ def _peak(predicted: MemoryPredicted) -> int | None:
     if not _on_device(predicted):
         return predicted.host_bytes
     return sum(predicted.parts.values()) or predicted.device_bytes
-
-
-def _words(name: str, value: int | None) -> Sequence[Span]:
-    return [(name, "dim"), (f"{size(value):>8}", "text")] if value is not None else []
 
 
 def _host(session: Session, width: int) -> list[Sequence[Span]]:
@@ -137,8 +142,57 @@ def _cores(frame: Frame) -> list[Sequence[Span]]:
     return groups
 
 
-def _chart(session: Session, window: Window, width: int, height: int) -> list[Line]:
-    """What the model takes: on each accelerator that there is room for, else in the engine."""
+class Charted(NamedTuple):
+    """A memory that can be drawn over time, and of which accelerator it is."""
+
+    name: str
+    samples: Sequence[Event]
+    value: str
+    """The field of a sample that holds its bytes."""
+    device: int | None = None
+    foretold: bool = False
+    """Whether its peak is predicted."""
+
+
+def charted_of(session: Session) -> list[Charted]:
+    """All of which samples are there: the engine, the machine, each accelerator in three ways."""
+    found: list[Charted] = []
+    if session.host:
+        found += [Charted("engine", session.host, "engine_bytes", foretold=True)]
+        found += [Charted("machine", session.host, "used_bytes")]
+    for device in devices_of(session):
+        used, held = session.devices.get(device), session.allocated.get(device)
+        if used:
+            found.append(Charted(f"gpu {device} used", used, "used_bytes", device, foretold=True))
+        if held:
+            name = f"gpu {device}"
+            found.append(Charted(f"{name} allocated", held, "allocated_bytes", device))
+            found.append(Charted(f"{name} reserved", held, "reserved_bytes", device))
+    return found
+
+
+def _charted(frame: Frame) -> Charted | None:
+    """What a person has chosen to see over time."""
+    place, known = frame.choices.charted, charted_of(frame.session)
+    return known[min(place, len(known) - 1)] if place is not None and known else None
+
+
+def turned(frame: Frame, steps: int) -> None:
+    """Choose a memory so many places on; before the first stands what suits."""
+    choices, last = frame.choices, len(charted_of(frame.session)) - 1
+    at = -1 if choices.charted is None else choices.charted
+    at = min(max(at + steps, -1), last)
+    choices.charted = None if at < 0 else at
+
+
+def _chart(frame: Frame, window: Window, width: int, height: int) -> list[Line]:
+    """What was chosen; else what the model takes, on each accelerator that there is room for."""
+    session, one = frame.session, _charted(frame)
+    if one is not None:
+        told = attrgetter(one.value)
+        values = sampled(one.samples, told, session.now, window.step, window.count)
+        line = _line(session, one.device) if one.foretold else None
+        return _area(values, f"{one.name}  ", width, height, line)
     if not session.devices:
         values = sampled(session.host, _engine, session.now, window.step, window.count)
         return _area(values, "", width, height, _line(session, None))

@@ -23,22 +23,34 @@ class Content:
     hints: Sequence[Sequence[Span]] = field(default=())
 
 
-def framed(number: int, title: str, content: Content, width: int, height: int) -> list[Line]:
-    """The panel in exactly `width` by `height` cells."""
+def framed(
+    number: int, title: str, content: Content, width: int, height: int, *, focused: bool = False
+) -> list[Line]:
+    """The panel in exactly `width` by `height` cells; `focused`: keys act on it."""
     if width < 4 or height < 2:
         return [fit((), width)] * height
     inside = width - 2
+    role = "focus" if focused else "line"
     lines = list(content.lines[: height - 2])
     lines += [()] * (height - 2 - len(lines))
-    rows = [_top(number, title, content.corner, inside)]
-    rows += [(("│", "line"), *fit(line, inside), ("│", "line")) for line in lines]
-    rows.append(_bottom(content, inside))
-    return rows
+    top = _top(number, title, content.corner, inside, focused)
+    sides = [(("│", role), *fit(line, inside), ("│", role)) for line in lines]
+    bottom = _bottom(content, inside)
+    return (
+        [_in_role(top, role), *sides, _in_role(bottom, role)] if focused else [top, *sides, bottom]
+    )
 
 
-def _top(number: int, title: str, corner: Sequence[Sequence[Span]], inside: int) -> Line:
-    """`╭─ ¹title ───── corner ─╮`."""
-    start: list[Span] = [("╭─ ", "line")]
+def _in_role(line: Line, role: str) -> Line:
+    """A border in another role than that of lines."""
+    return tuple((text, role if was == "line" else was) for text, was in line)
+
+
+def _top(
+    number: int, title: str, corner: Sequence[Sequence[Span]], inside: int, focused: bool
+) -> Line:
+    """`╭─ ¹title ───── corner ─╮`; `▸` before a title that has the focus."""
+    start: list[Span] = [("╭─", "line"), ("▸", "key")] if focused else [("╭─ ", "line")]
     if number:
         start.append((_NUMBERS[number], "key"))
     start += [(title, "text.bold"), (" ", "line")]
@@ -47,7 +59,7 @@ def _top(number: int, title: str, corner: Sequence[Sequence[Span]], inside: int)
     end: list[Span] = [(" ", "line"), *spans, (" ─╮", "line")] if spans else [("─╮", "line")]
     rule = inside + 2 - line_width(start) - line_width(end)
     if rule < 0:
-        return (*fit(((start[0][0] + title, "line"),), inside + 1), ("╮", "line"))
+        return (*fit((("╭─ " + title, "line"),), inside + 1), ("╮", "line"))
     return (*start, ("─" * rule, "line"), *end)
 
 

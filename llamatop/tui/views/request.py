@@ -13,7 +13,7 @@ from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line, Span, clip, fit, fitting
 from llamatop.tui.views.latency import histogram_lines
 from llamatop.tui.views.panel import Content, framed
-from llamatop.tui.views.requests import SIGNS
+from llamatop.tui.views.requests import SIGNS, TEXTLESS
 from llamatop.tui.views.timeline import slowest, timeline
 from llamatop.tui.views.values import rate, span
 
@@ -86,9 +86,7 @@ def _words(frame: Frame, request: Request, width: int, height: int) -> Content:
         wrapped = textwrap.wrap(one_line(request.error), max(width - 2, 1))
         return Content([((f" {clip(line, width - 1)}", "bad"),) for line in wrapped[:height]])
     if not request.text:
-        known = (
-            "text not recorded" if frame.playback is not None and request.tokens else "no text yet"
-        )
+        known = TEXTLESS if frame.playback is not None and request.tokens else "no text yet"
         return Content([((f" {known}", "dim"),)])
     paragraphs = request.text.split("\n")
     wrapped = [

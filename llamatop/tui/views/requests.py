@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from llamatop.metrics import decode_rate, queue_time, ttft
 from llamatop.sanitize import one_line
@@ -11,7 +12,7 @@ from llamatop.session import Request, Session
 from llamatop.tui.charts import bar
 from llamatop.tui.figures import newest_first
 from llamatop.tui.frame import Choices, Frame
-from llamatop.tui.lines import Line, Span, centred, left, right, tail
+from llamatop.tui.lines import Line, Span, centred, clip, left, right, tail
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.values import rate, span
 
@@ -59,7 +60,23 @@ def content(frame: Frame, rows: int, width: int, height: int) -> Content:
     if choices.order != "newest":
         corner.append([(f"by {choices.order} {'↓' if choices.reverse else '↑'}", "key")])
     blank = empty(frame, width, height - 1) if not rows else []
-    return Content([heading(width), *blank], corner=corner, hints=_HINTS if rows else ())
+    names = heading(width, TEXTLESS if textless(frame) and rows else "text")
+    return Content([names, *blank], corner=corner, hints=_HINTS if rows else ())
+
+
+TEXTLESS = "text not recorded"
+
+_LOOKED_AT = 64
+"""Newest requests that tell whether text was recorded."""
+
+
+def textless(frame: Frame) -> bool:
+    """Whether a recording has tokens and kept none of their text."""
+    if frame.playback is None:
+        return False
+    newest = islice(reversed(frame.session.requests.values()), _LOOKED_AT)
+    texts = [request.text for request in newest if request.tokens]
+    return bool(texts) and not any(texts)
 
 
 _HINTS: tuple[tuple[Span, ...], ...] = (
@@ -83,15 +100,15 @@ def empty(frame: Frame, width: int, height: int) -> list[Line]:
     return centred([((why, "dim"),)], width, height)
 
 
-def heading(width: int) -> Line:
-    """The names of the columns."""
+def heading(width: int, text: str = "text") -> Line:
+    """The names of the columns; `text` of the last."""
     shape = columns_of(width)
     names = f"{'id':>6}  {'state':<11}"
     names += right("prompt", shape.prompt) if shape.prompt else ""
     names += "  " + left("progress", shape.bar + (1 if shape.bar else 0) + 9)
     names += f"{'tok/s':>9}{'TTFT':>9}"
     names += right("queue", shape.queue) if shape.queue else ""
-    return ((names, "dim"), ("  text" if shape.text >= 6 else "", "dim"))
+    return ((names, "dim"), (f"  {clip(text, shape.text - 2)}" if shape.text >= 6 else "", "dim"))
 
 
 def chosen(session: Session, choices: Choices) -> list[Request]:
@@ -126,8 +143,8 @@ _KEYS: dict[str, Callable[[Request], tuple[bool, float]]] = {
 }
 
 
-def row(request: Request, width: int, textless: str = "") -> Line:
-    """One request in exactly `width` cells; `textless` stands where text was not kept."""
+def row(request: Request, width: int) -> Line:
+    """One request in exactly `width` cells."""
     shape = columns_of(width)
     sign, role = SIGNS[request.state]
     name = "warm-up" if request.warmup else request.state
@@ -144,7 +161,7 @@ def row(request: Request, width: int, textless: str = "") -> Line:
     if shape.queue:
         spans.append((f"{span(queue_time(request)):>{shape.queue}}", "dim"))
     if shape.text >= 6:
-        spans += _text(request, shape.text, textless)
+        spans += _text(request, shape.text)
     return tuple(spans)
 
 
@@ -159,13 +176,13 @@ def _progress(request: Request, width: int) -> list[Span]:
     return [*spans, (right(told, 8), "text" if request.active else "dim")]
 
 
-def _text(request: Request, width: int, textless: str) -> list[Span]:
+def _text(request: Request, width: int) -> list[Span]:
     """The newest text while it streams, its start once it is there, or what went wrong."""
     room = width - 2
     if request.state == "failed":
         return [("  ", "text"), (left(one_line(request.error), room), "bad")]
     if not request.text:
-        return [("  ", "text"), (left(textless if request.tokens else "", room), "dim")]
+        return [(" " * width, "text")]
     if request.active:
         kept = one_line(request.text[-room:])
         return [("  ", "text"), (left(tail(kept, room).lstrip(), room), "text")]

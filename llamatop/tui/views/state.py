@@ -97,10 +97,11 @@ def place_of(session: Session) -> str:
     level = session.level
     if level is None:
         return ""
-    asked = len(session.started.config.concurrency) if session.started else 1
-    first = next(iter(session.levels)) if session.joined else 0
-    place = list(session.levels).index(level.id) + first + 1
-    return f"level {place} of {asked}" if 1 < asked >= place else ""
+    place, places = level.place, level.places
+    if not place:  # an old recording: its levels are those that were asked for
+        places = len(session.started.config.concurrency) if session.started else 1
+        place = list(session.levels).index(level.id) + 1
+    return f"level {place} of {places}" if 1 < places >= place else ""
 
 
 def progress_of(session: Session) -> tuple[float | None, str]:
