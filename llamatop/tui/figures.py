@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
@@ -161,7 +161,7 @@ def recent_latency(level: Level | None, slo: dict[str, float] | None = None) -> 
     values = {
         "TTFT": _known(ttft(r) for r in shown),
         "TPOT": _known(tpot(r) for r in shown),
-        "ITL": sorted(islice((gap for r in shown for gap in gaps(r)), RECENT_GAPS)),
+        "ITL": sorted(islice(chain.from_iterable(map(gaps, shown)), RECENT_GAPS)),
         "E2E": _known(e2e(r) for r in done),
         "queue": _known(queue_time(r) for r in shown),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llamatop.metrics import decode_rate, queue_time, ttft
 from llamatop.sanitize import one_line
@@ -39,6 +40,7 @@ class Columns:
     text: int
 
 
+@lru_cache(maxsize=4)
 def columns_of(width: int) -> Columns:
     """What a table of so many cells shows: progress always, the text in what is left."""
     fixed = 6 + 12 + 10 + 9 + 9
