@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
-from llamatop.tui.paint import Painted, Styles, changed_rows
+from llamatop.tui.paint import Painted, Row, changed_rows
 from llamatop.tui.palette import Palette
 
 
@@ -65,7 +65,7 @@ class Drawn(Widget):
         """One of them."""
         return self.render_lines(Region(0, y, self.size.width, 1))[0]
 
-    def _row(self, y: int) -> tuple[Line, Styles]:
+    def _row(self, y: int) -> Row:
         return self._rows[y] if y < len(self._rows) else (), self._palette.plain
 
     def _drawing(self, frame: Frame) -> Sequence[Line]:

@@ -18,6 +18,8 @@ from llamatop.tui.lines import Line, line_width
 Styles = Mapping[str, Style]
 """By role, on one ground."""
 
+Row = tuple[Line, Styles]
+
 
 def paint(line: Line, width: int, styles: Styles) -> list[Segment]:
     """A line as segments, of `width` cells at least."""
@@ -36,36 +38,35 @@ class Painted:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[int, tuple[Line, Styles, Strip]] = {}
+        self._rows: dict[int, Row] = {}
+        self._strips: dict[int, Strip] = {}
         self._made_for: tuple[Size, Sequence[LineFilter]] | None = None
 
-    def strips(
-        self, widget: Widget, crop: Region, row: Callable[[int], tuple[Line, Styles]]
-    ) -> list[Strip]:
-        """The rows in a part of the widget; `row` gives the line at a place, and its styles."""
+    def strips(self, widget: Widget, crop: Region, row: Callable[[int], Row]) -> list[Strip]:
+        """The rows in a part of the widget; `row` gives what stands at a place."""
         size, filters = made_for = widget.size, widget.get_line_filters()
         if made_for != self._made_for:
-            self._rows.clear()
-            self._made_for = made_for
-        strips = [self._strip(y, row(y), widget, filters) for y in crop.line_range]
+            self._rows, self._made_for = {}, made_for
+        rows = {y: row(y) for y in crop.line_range}
+        changed = {y: found for y, found in rows.items() if self._rows.get(y) != found}
+        if changed:
+            self._rows |= changed
+            _, ground = widget.background_colors
+            for y, found in changed.items():
+                self._strips[y] = _strip(found, size.width, filters, ground)
+        strips = [self._strips[y] for y in rows]
         if crop.column_span == (0, size.width):
             return strips
         return [strip.crop(*crop.column_span) for strip in strips]
 
-    def _strip(
-        self, y: int, row: tuple[Line, Styles], widget: Widget, filters: Sequence[LineFilter]
-    ) -> Strip:
-        kept = self._rows.get(y)
-        if kept is not None and kept[:2] == row:
-            return kept[2]
-        width, (_, ground) = widget.size.width, widget.background_colors
-        line, styles = row
-        segments = paint(line, width, styles)
-        for each in filters:
-            segments = each.apply(segments, ground)
-        strip = Strip(segments, max(line_width(line), width)).crop(0, width)
-        self._rows[y] = line, styles, strip
-        return strip
+
+def _strip(row: Row, width: int, filters: Sequence[LineFilter], ground: Color) -> Strip:
+    """A row of exactly `width` cells."""
+    line, styles = row
+    segments = paint(line, width, styles)
+    for each in filters:
+        segments = each.apply(segments, ground)
+    return Strip(segments, max(line_width(line), width)).crop(0, width)
 
 
 def changed_rows(old: Sequence[Line], new: Sequence[Line]) -> list[int]:

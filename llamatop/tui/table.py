@@ -12,7 +12,7 @@ from textual.strip import Strip
 from llamatop.session import Request
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
-from llamatop.tui.paint import Painted, Styles
+from llamatop.tui.paint import Painted, Row
 from llamatop.tui.palette import Palette
 from llamatop.tui.panels import Panel
 from llamatop.tui.views.panel import Content
@@ -116,14 +116,14 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Some rows in view, painted."""
-        return self._painted.strips(self, crop, self._row)
+        top = self.scroll_offset.y
+        return self._painted.strips(self, crop, lambda y: self._row(y + top))
 
     def render_line(self, y: int) -> Strip:
         """One of them."""
         return self.render_lines(Region(0, y, self.size.width, 1))[0]
 
-    def _row(self, y: int) -> tuple[Line, Styles]:
-        place = y + self.scroll_offset.y
+    def _row(self, place: int) -> Row:
         line, under_cursor = self._lines.get(place) or self._make(place)
         return line, self._palette.cursor if under_cursor else self._palette.plain
 
