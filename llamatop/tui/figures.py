@@ -292,13 +292,17 @@ class Figures:
         )
 
     def latency(self) -> Latency:
-        """Latencies of the newest level, worked out anew at most once a second."""
+        """Latencies of the newest level, worked out anew at most once a second, if any is new."""
         level = self.session.level
-        done = -1 if level is None else finished_requests(self.session, level)
-        key = (level.id if level else None, done > 0, self.session.now // SECOND)
-        if self.session.ended is not None:
-            key = (level.id if level else None, done > 0, -1)
-        return self._once("latency", key, lambda: recent_latency(level, self.slo))
+        done = 0 if level is None else finished_requests(self.session, level)
+        second = -1 if self.session.ended is not None else self.session.now // SECOND
+        of = level.id if level else None
+        return self._once("latency", (of, done > 0, second), lambda: self._latency(level, done))
+
+    def _latency(self, level: Level | None, done: int) -> Latency:
+        """While nothing has completed those in flight are shown, which change with time."""
+        key = (level.id if level else None, done, None if done else self.session.now)
+        return self._once("completed", key, lambda: recent_latency(level, self.slo))
 
     def shares(self) -> Shares:
         """How near the newest level comes to the machine, at most once a second."""
