@@ -11,10 +11,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
 from itertools import chain, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+
+import msgspec
 
 from llamatop.clock import SECOND
 from llamatop.events import Event
@@ -139,8 +140,7 @@ def _newer(samples: Sequence[E], since: int) -> Sequence[E]:
     return samples[max(bisect_left(samples, since, key=_time) - 1, 0) :]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Latency:
+class Latency(msgspec.Struct, frozen=True, eq=False):
     """Latencies of the newest requests of a level, in seconds, and the values behind them."""
 
     values: dict[str, list[float]]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from llamatop.config import DTYPES, ENGINES, RunConfig, checked
@@ -19,8 +19,7 @@ from llamatop.lengths import parse_lengths
 from llamatop.tui.start.edit import Edit
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One setting; `options` where it is picked rather than typed."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from llamatop.metrics import decode_rate, queue_time, ttft
 from llamatop.sanitize import one_line
@@ -30,8 +31,7 @@ SIGNS = {
 _STATES = list(SIGNS)
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(msgspec.Struct, frozen=True):
     """Cells for each part of a row; 0: left out."""
 
     prompt: int
