@@ -74,10 +74,12 @@ def main() -> None:
     parser.add_argument("--gen-toks", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto")
     args = parser.parse_args()
     options = ["--model", args.model, "--weights", args.weights]
     options += ["--concurrency", str(args.concurrency), "--requests", str(args.requests)]
     options += ["--gen-toks", str(args.gen_toks), "--device", args.device]
+    options += ["--dtype", args.dtype]
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         for pair in range(args.pairs):
