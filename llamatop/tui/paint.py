@@ -19,6 +19,7 @@ Styles = Mapping[str, Style]
 """By role, on one ground."""
 
 Row = tuple[Line, Styles]
+"""What stands in a row, and in which styles."""
 
 
 def paint(line: Line, width: int, styles: Styles) -> list[Segment]:
