@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -27,6 +28,10 @@ LOG_BYTES = 65_536
 _KEPT_LOG = 400
 """Characters of the log's last line that are told of a lost child."""
 
+_starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
+"""The thread that starts every child: on Linux a child begins with the priority of its thread, and
+that which draws may have lowered its own."""
+
 
 class Child:
     """One child process; its events gather in `inbox`, in order."""
@@ -35,14 +40,15 @@ class Child:
         """`call` is Python: `package.module:main(1, 2)`."""
         self.inbox: deque[list[Event]] = deque()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the child)
-        self._process = subprocess.Popen(
+        self._process = _starter.submit(
+            subprocess.Popen[bytes],
             _command(call),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             env={**os.environ, **(env or {})},
             start_new_session=True,  # the terminal's Ctrl-C is for the parent to handle
-        )
+        ).result()
         self._reader = threading.Thread(target=self._read, name="reader", daemon=True)
         self._reader.start()
 

@@ -30,6 +30,7 @@ from llamatop.events import (
     RunEnded,
     RunStarted,
     Tick,
+    TokensEmitted,
 )
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
@@ -140,7 +141,8 @@ class LiveRun:
             while child is not None and child.inbox:
                 events += child.inbox.popleft()
         for event in events:
-            self._follow(event)
+            if not isinstance(event, TokensEmitted):  # which are nearly all, and change nothing
+                self._follow(event)
         self._look_after_engine()
         self._look_after_preparation()
         events += self._take_own()

@@ -303,16 +303,18 @@ class Session:
         request.level = to
 
     def _emit(self, event: TokensEmitted) -> None:
-        request = self.active.get(event.request)
-        if request is None or event.count < 1:
+        """Called for every token of a run: it does with the fewest steps what `emit_all` does."""
+        request, count, time = self.active.get(event.request), event.count, event.time
+        if request is None or count < 1:
             return
         request.state = "decode"
-        request.tokens += event.count
-        request.times.append(event.time)
-        request.counts.append(event.count)
-        if event.text:
-            request.text = (request.text + event.text)[-KEPT_TEXT:]
-        self._count(event.time, event.count)
+        request.tokens += count
+        request.times.append(time)
+        request.counts.append(count)
+        if text := event.text:
+            request.text = (request.text + text)[-KEPT_TEXT:]
+        if time >= self.joined:
+            self.count_bin((time if time > 0 else 0) // BIN, count)
 
     def emit_all(self, id: int, times: array[int], counts: array[int], text: str | None) -> bool:
         """What applying so many `TokensEmitted` of one request does (ns, at least a token each).
@@ -330,10 +332,6 @@ class Session:
         if text:
             request.text = (request.text + text)[-KEPT_TEXT:]
         return True
-
-    def _count(self, time: int, count: int) -> None:
-        if time >= self.joined:
-            self.count_bin(max(time, 0) // BIN, count)
 
     def count_bin(self, place: int, count: int) -> None:
         """Count tokens of the run's bin at `place`."""

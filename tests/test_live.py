@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -271,3 +273,21 @@ def test_what_has_arrived_and_is_not_drained_is_counted(run: Callable[..., Run])
     assert one.pump.step() >= waiting
     one.live.close()
     assert one.live.waiting == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is a process's")
+def test_a_later_engine_has_the_priority_of_the_first_whatever_the_screen_gave_up(
+    run: Callable[..., Run],
+) -> None:
+    first = run().engine()
+
+    def step_back_and_start() -> int:
+        os.nice(5)
+        engine = warm_engine()
+        try:
+            return psutil.Process(engine.pid).nice()
+        finally:
+            engine.kill()
+
+    with ThreadPoolExecutor(1) as screen:
+        assert screen.submit(step_back_and_start).result() == first.nice()

@@ -147,10 +147,10 @@ def _max_time(args: argparse.Namespace) -> float | None:
 
 def _longest_output(prompts: str | None, usual: int) -> int:
     """Of a file, where a line that says nothing has `usual`; raises InputError if it is bad."""
-    from llamatop.prompt_file import read_prompts
-
     if prompts is None:
         return usual
+    from llamatop.prompt_file import read_prompts
+
     return max(prompt.output_tokens or usual for prompt in read_prompts(prompts))
 
 

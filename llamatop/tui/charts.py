@@ -52,10 +52,8 @@ def _level(value: float | None, top: float, steps: int) -> int:
 
 def _rows(levels: Sequence[int], height: int) -> list[str]:
     """Upright bars of so many eighths, cut into rows."""
-    floors = [8 * (height - 1 - row) for row in range(height)]
-    return [
-        "".join([EIGHTHS[min(max(level - floor, 0), 8)] for level in levels]) for floor in floors
-    ]
+    bars = [("█" * (level // 8) + EIGHTHS[level % 8]).ljust(height)[:height] for level in levels]
+    return ["".join(row) for row in zip(*bars, strict=True)][::-1] or [""] * height
 
 
 def bar(share: float | None, width: int) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
-from llamatop.tui.paint import changed_rows, paint
+from llamatop.tui.paint import Painted, Row, changed_rows
 from llamatop.tui.palette import Palette
 
 
@@ -27,6 +27,7 @@ class Drawn(Widget):
         self._frame: Frame | None = None
         self._rows: Sequence[Line] = []
         self._rows_size = (0, 0)
+        self._painted = Painted()
 
     def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
         """What to draw: `height` lines of `width` cells."""
@@ -53,13 +54,19 @@ class Drawn(Widget):
         self._palette = palette
         self.refresh()
 
-    def render_line(self, y: int) -> Strip:
-        """One row, painted."""
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some rows, painted."""
         size = (self.size.width, self.size.height)
         if size != self._rows_size and self._frame is not None:
             self._rows, self._rows_size = self._drawing(self._frame), size
-        line = self._rows[y] if y < len(self._rows) else ()
-        return paint(line, self.size.width, self._palette.plain)
+        return self._painted.strips(self, crop, self._row)
+
+    def render_line(self, y: int) -> Strip:
+        """One of them."""
+        return self.render_lines(Region(0, y, self.size.width, 1))[0]
+
+    def _row(self, y: int) -> Row:
+        return self._rows[y] if y < len(self._rows) else (), self._palette.plain
 
     def _drawing(self, frame: Frame) -> Sequence[Line]:
         width, height = self.size.width, self.size.height

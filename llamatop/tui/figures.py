@@ -11,10 +11,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+
+import msgspec
 
 from llamatop.clock import SECOND
 from llamatop.events import Event
@@ -139,8 +140,7 @@ def _newer(samples: Sequence[E], since: int) -> Sequence[E]:
     return samples[max(bisect_left(samples, since, key=_time) - 1, 0) :]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Latency:
+class Latency(msgspec.Struct, frozen=True, eq=False):
     """Latencies of the newest requests of a level, in seconds, and the values behind them."""
 
     values: dict[str, list[float]]
@@ -161,7 +161,7 @@ def recent_latency(level: Level | None, slo: dict[str, float] | None = None) -> 
     values = {
         "TTFT": _known(ttft(r) for r in shown),
         "TPOT": _known(tpot(r) for r in shown),
-        "ITL": sorted(islice((gap for r in shown for gap in gaps(r)), RECENT_GAPS)),
+        "ITL": sorted(islice(chain.from_iterable(map(gaps, shown)), RECENT_GAPS)),
         "E2E": _known(e2e(r) for r in done),
         "queue": _known(queue_time(r) for r in shown),
     }
@@ -292,13 +292,17 @@ class Figures:
         )
 
     def latency(self) -> Latency:
-        """Latencies of the newest level, worked out anew at most once a second."""
+        """Latencies of the newest level, worked out anew at most once a second, if any is new."""
         level = self.session.level
-        done = -1 if level is None else finished_requests(self.session, level)
-        key = (level.id if level else None, done > 0, self.session.now // SECOND)
-        if self.session.ended is not None:
-            key = (level.id if level else None, done > 0, -1)
-        return self._once("latency", key, lambda: recent_latency(level, self.slo))
+        done = 0 if level is None else finished_requests(self.session, level)
+        second = -1 if self.session.ended is not None else self.session.now // SECOND
+        of = level.id if level else None
+        return self._once("latency", (of, done > 0, second), lambda: self._latency(level, done))
+
+    def _latency(self, level: Level | None, done: int) -> Latency:
+        """While nothing has completed those in flight are shown, which change with time."""
+        key = (level.id if level else None, done, None if done else self.session.now)
+        return self._once("completed", key, lambda: recent_latency(level, self.slo))
 
     def shares(self) -> Shares:
         """How near the newest level comes to the machine, at most once a second."""

@@ -5,7 +5,7 @@ The choices are the only state of the screen that is not in the session.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from llamatop.session import Session
 from llamatop.tui.figures import Figures
@@ -14,8 +14,7 @@ ORDERS = ("newest", "id", "state", "progress", "tok/s", "TTFT", "queue")
 """What the request table can be sorted by."""
 
 
-@dataclass
-class Choices:
+class Choices(msgspec.Struct):
     """What the person has chosen to see."""
 
     order: str = "newest"
@@ -35,8 +34,7 @@ class Choices:
     """Place in the log of the last story shown; None: the newest, whichever it is."""
 
 
-@dataclass(frozen=True)
-class Playback:
+class Playback(msgspec.Struct, frozen=True):
     """Where a replay stands. Times in ns of the recorded run."""
 
     playing: bool
@@ -52,21 +50,19 @@ class Playback:
     """What stands here: which of the slowest gaps."""
 
 
-@dataclass(frozen=True)
-class Keeping:
+class Keeping(msgspec.Struct, frozen=True):
     """Whether the run is being recorded, and where."""
 
     name: str
     error: str | None = None
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """All that one drawing shows."""
 
     session: Session
     figures: Figures
-    choices: Choices = field(default_factory=Choices)
+    choices: Choices = msgspec.field(default_factory=Choices)
     playback: Playback | None = None
     """None: the run is live."""
     keeping: Keeping | None = None

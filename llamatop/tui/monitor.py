@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class Monitor(Widget):
     """Header, five panels, transport bar and footer."""
 
+    BLANK = True
     DEFAULT_CSS = """
     Monitor { width: 100%; height: 100%; background: $background; }
     """

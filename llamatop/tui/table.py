@@ -12,7 +12,7 @@ from textual.strip import Strip
 from llamatop.session import Request
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
-from llamatop.tui.paint import paint
+from llamatop.tui.paint import Painted, Row
 from llamatop.tui.palette import Palette
 from llamatop.tui.panels import Panel
 from llamatop.tui.views.panel import Content
@@ -55,6 +55,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._cursor: int | None = None
         """Id of the request under the cursor; None: the first row, whichever it is."""
         self._at = 0
+        self._painted = Painted()
 
     @property
     def selected(self) -> Request | None:
@@ -111,12 +112,18 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         width = self.scrollable_content_region.width
         return row(self._requests[y], width), y == self._at
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some rows in view, painted."""
+        top = self.scroll_offset.y
+        return self._painted.strips(self, crop, lambda y: self._row(y + top))
+
     def render_line(self, y: int) -> Strip:
-        """One row in view, painted."""
-        place = y + self.scroll_offset.y
+        """One of them."""
+        return self.render_lines(Region(0, y, self.size.width, 1))[0]
+
+    def _row(self, place: int) -> Row:
         line, under_cursor = self._lines.get(place) or self._make(place)
-        styles = self._palette.cursor if under_cursor else self._palette.plain
-        return paint(line, self.size.width, styles)
+        return line, self._palette.cursor if under_cursor else self._palette.plain
 
     def move(self, rows: int) -> None:
         """Move the cursor and keep it in view."""

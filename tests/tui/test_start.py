@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -344,7 +343,9 @@ def test_start_as_a_picture(snap_compare, size):
 
 def of_recordings(count: int) -> StartApp:
     """A list with so many recordings, the cursor not yet among them."""
-    return StartApp(looks(kept=[replace(KEPT[0], path=Path(f"{i}.parquet")) for i in range(count)]))
+    return StartApp(
+        looks(kept=[structs.replace(KEPT[0], path=Path(f"{i}.parquet")) for i in range(count)])
+    )
 
 
 def first_recording(app: StartApp) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from llamatop.sanitize import one_line
 
@@ -11,8 +12,7 @@ LONGEST = 300
 """Characters that a line takes; what is pasted beyond is dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(msgspec.Struct, frozen=True):
     """A text, and the place in it where the next character goes."""
 
     text: str = ""

@@ -7,9 +7,10 @@ runtime, without activations and fragmentation, and is marked as one wherever it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from llamatop.catalog import find
 from llamatop.config import RunConfig
@@ -39,8 +40,7 @@ _GROUPED = {
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
+class Gpu(msgspec.Struct, frozen=True):
     """An accelerator: its name, and bytes of its memory, None where it does not tell."""
 
     name: str
@@ -48,8 +48,7 @@ class Gpu:
     total: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """What this machine has for a run. Memory in bytes."""
 
     cpu: str
@@ -75,8 +74,7 @@ class Machine:
         return self.gpus[int(number)] if known else None
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(msgspec.Struct, frozen=True):
     """A verdict, and what it is made of. Sizes in bytes."""
 
     verdict: Verdict

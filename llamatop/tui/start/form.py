@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from llamatop.config import DTYPES, ENGINES, QUANTIZE, RunConfig, checked
@@ -20,8 +20,7 @@ from llamatop.lengths import parse_lengths
 from llamatop.tui.start.edit import Edit
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One setting; `options` where it is picked rather than typed."""
 
     name: str

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from llamatop.tui.drawn import Drawn
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
-from llamatop.tui.paint import paint
+from llamatop.tui.paint import Painted, Row
 from llamatop.tui.palette import Palette
 from llamatop.tui.start.listing import content, row_line
 from llamatop.tui.start.rows import selectable
@@ -52,6 +52,7 @@ class StartRows(ScrollView, can_focus=False):
         self._palette, self._start = palette, start
         self._drawn: dict[int, tuple[Line, bool]] = {}
         self._seen = -1
+        self._painted = Painted()
 
     def show(self) -> None:
         """Draw the rows in view that changed; follow the cursor where it moved."""
@@ -96,10 +97,18 @@ class StartRows(ScrollView, can_focus=False):
         width = self.scrollable_content_region.width
         return row_line(start, start.listing.rows[y], width, under and not start.in_form), under
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some rows in view, painted."""
+        top = self.scroll_offset.y
+        return self._painted.strips(self, crop, lambda y: self._row(y + top))
+
     def render_line(self, y: int) -> Strip:
-        """One row in view, painted."""
-        line, under = self._make(y + self.scroll_offset.y)
-        return paint(line, self.size.width, self._palette.cursor if under else self._palette.plain)
+        """One of them."""
+        return self.render_lines(Region(0, y, self.size.width, 1))[0]
+
+    def _row(self, place: int) -> Row:
+        line, under = self._drawn.get(place) or self._make(place)
+        return line, self._palette.cursor if under else self._palette.plain
 
     def on_resize(self) -> None:
         """Another width: every row is made anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from llamatop.formatting import count, size
 from llamatop.reports.models import Choice
@@ -31,8 +31,7 @@ _MARK = 2
 """Cells before a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(msgspec.Struct, frozen=True):
     """Cells for each part of a row; 0: left out."""
 
     name: int

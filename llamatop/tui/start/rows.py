@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from llamatop.reports.models import Choice
 
@@ -28,8 +29,7 @@ TYPED = "another, as typed"
 HINT = "type a Hugging Face id or a folder"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A recording, as far as its name and the end of its file tell."""
 
     path: Path
@@ -46,15 +46,13 @@ class Kept:
     """It ships with llamatop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(msgspec.Struct, frozen=True):
     """A row that cannot be chosen: the name of a group."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(msgspec.Struct, frozen=True):
     """A row that cannot be chosen: what a person might do."""
 
     text: str

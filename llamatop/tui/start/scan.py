@@ -10,10 +10,11 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from llamatop.hardware.host import host_facts, memory
 from llamatop.hardware.nvidia import open_nvml, sample
@@ -106,7 +107,7 @@ def recordings(folders: Iterable[Path] | None = None) -> list[Kept]:
     """The newest recordings in some folders, newest first; else in the usual ones, then samples."""
     if folders is None:
         samples = recordings([places()[0] / "samples"])
-        return [*recordings(places()), *(replace(kept, sample=True) for kept in samples)]
+        return [*recordings(places()), *(structs.replace(kept, sample=True) for kept in samples)]
     found: dict[Path, tuple[float, Path]] = {}
     for folder in folders:
         for file in [*folder.glob(f"*{_PARQUET}"), *folder.glob(f"*{_JOURNAL}")]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from llamatop.clock import SECOND
 from llamatop.session import BIN
@@ -17,8 +18,7 @@ from llamatop.tui.views.panel import axis
 from llamatop.tui.views.values import TIMES
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """The stretch of time that a chart shows: `count` samples of `step` ns until `end`."""
 
     step: int

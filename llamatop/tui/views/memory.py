@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -192,10 +193,10 @@ def _chart(frame: Frame, window: Window, width: int, height: int) -> list[Line]:
         told = attrgetter(one.value)
         values = sampled(one.samples, told, session.now, window.step, window.count)
         line = _line(session, one.device) if one.foretold else None
-        return _area(values, f"{one.name}  ", width, height, line)
+        return _area(tuple(values), f"{one.name}  ", width, height, line)
     if not session.devices:
         values = sampled(session.host, _engine, session.now, window.step, window.count)
-        return _area(values, "", width, height, _line(session, None))
+        return _area(tuple(values), "", width, height, _line(session, None))
     home = home_of(session)
     by_importance = sorted(session.devices, key=lambda device: (device != home, device))
     shown = sorted(by_importance[: max(height // _LOWEST, 1)])
@@ -205,7 +206,7 @@ def _chart(frame: Frame, window: Window, width: int, height: int) -> list[Line]:
         samples = session.devices[device]
         values = sampled(samples, _device_used, session.now, window.step, window.count)
         name = f"gpu {device}  " if len(session.devices) > 1 else ""
-        lines += _area(values, name, width, rows, _line(session, device))
+        lines += _area(tuple(values), name, width, rows, _line(session, device))
     return lines
 
 
@@ -219,10 +220,14 @@ def _line(session: Session, device: int | None) -> float | None:
     return _peak(predicted) if _on_device(predicted) and device == home_of(session) else None
 
 
+@lru_cache(maxsize=16)
 def _area(
-    values: Sequence[float | None], name: str, width: int, height: int, line: float | None = None
+    values: tuple[float | None, ...], name: str, width: int, height: int, line: float | None
 ) -> list[Line]:
-    """`line`: a height to draw across, which the chart is made high enough for."""
+    """The chart, made once for each step's samples, not for each frame.
+
+    `line`: a height to draw across, which the chart is made high enough for.
+    """
     top = ceiling(highest([*values, line]))
     drawn = chart(values, "memory", width, height, top)
     if line is not None and height > 1:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from llamatop.tui.lines import Line, Span, fit, fitting, line_width
 from llamatop.tui.views.values import MINUS
@@ -11,8 +12,7 @@ from llamatop.tui.views.values import MINUS
 _NUMBERS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """What a panel shows inside its frame, and in the frame itself."""
 
     lines: Sequence[Line] = ()
@@ -20,7 +20,7 @@ class Content:
     """At the right of the upper border: groups, most important first."""
     foot: Line = ()
     """In the lower border, as wide as the inside: an axis. Else hints, at the right."""
-    hints: Sequence[Sequence[Span]] = field(default=())
+    hints: Sequence[Sequence[Span]] = ()
 
 
 def framed(

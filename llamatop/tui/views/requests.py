@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
+
+import msgspec
 
 from llamatop.metrics import decode_rate, queue_time, ttft
 from llamatop.sanitize import one_line
@@ -30,8 +32,7 @@ SIGNS = {
 _STATES = list(SIGNS)
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(msgspec.Struct, frozen=True):
     """Cells for each part of a row; 0: left out."""
 
     prompt: int
@@ -40,6 +41,7 @@ class Columns:
     text: int
 
 
+@lru_cache(maxsize=4)
 def columns_of(width: int) -> Columns:
     """What a table of so many cells shows: progress always, the text in what is left."""
     fixed = 6 + 12 + 10 + 9 + 9

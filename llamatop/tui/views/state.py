@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+
+import msgspec
 
 from llamatop.clock import SECOND
 from llamatop.events import EngineLost, ModelLoading
@@ -18,8 +19,7 @@ _STAGES = {
 }
 
 
-@dataclass(frozen=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """A sign, a word, and the role in which both are painted."""
 
     sign: str

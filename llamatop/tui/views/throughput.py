@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from llamatop.formatting import percent
 from llamatop.sanitize import one_line
@@ -34,13 +35,20 @@ def throughput(frame: Frame, width: int, height: int) -> Content:
     window = window_of(frame, width)
     smooth = pace_window(session) if session.ended is None else window.step
     values = rate_samples(session, window.step, window.count, smooth)
-    top = ceiling(highest(values))
+    marks = tuple(level_marks(frame, window))
     lines: list[Line] = [tuple(fitting(_figures(frame), width - 1, "   "))]
-    drawn = chart(values, "work", width, max(height - 1, 0), top)
-    label = scale(top)
-    drawn = with_marks(drawn, level_marks(frame, window), width, len(label) + 1)
-    lines += labelled(drawn, label)
+    lines += _history(tuple(values), marks, width, max(height - 1, 0))
     return Content(lines, foot=time_axis(window, width, session.ended is not None))
+
+
+@lru_cache(maxsize=4)
+def _history(
+    values: tuple[float | None, ...], marks: tuple[tuple[int, str], ...], width: int, height: int
+) -> list[Line]:
+    """The chart, made once for each step's samples, not for each frame."""
+    top = ceiling(highest(values))
+    drawn, label = chart(values, "work", width, height, top), scale(top)
+    return labelled(with_marks(drawn, marks, width, len(label) + 1), label)
 
 
 def _figures(frame: Frame) -> list[Sequence[Span]]:
