@@ -90,7 +90,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "num_experts_per_tok": 1, "attention_chunk_size": 256, "interleave_moe_layer_step": 1,
     },
 }  # fmt: skip
-"""Narrow or shallow ones of nine kinds, 140M to 380M parameters, as their `config.json`."""
+"""Narrow or shallow ones of nine kinds, 108M to 321M parameters, as their `config.json`."""
 CONTEXT = 4096
 QUICK = ("llama, tied", "mistral, sliding", "qwen3 moe")
 
