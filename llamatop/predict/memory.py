@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from llamatop.events import Event
+from llamatop.hardware.processor import cpu_has
 from llamatop.predict.traced import STEPS, Peak, Shape, Trace
 
 MIB = 2**20
@@ -19,8 +20,8 @@ IMPORTS_BYTES = 335 * MIB
 FIRST_BYTES = 40 * MIB
 """What a first generation adds: lazily loaded code, threads, prompts."""
 KERNELS_BYTES = 48 * MIB
-"""What oneDNN keeps of kernels made for each number of rows that an expert is given, in 16 bits.
-Measured with a cache of 64 of them; the default of 1024 takes a gigabyte."""
+"""What oneDNN keeps of kernels made for each number of rows that an expert is given, in 16 bits, on
+processors for which it has any. Measured with a cache of 64; the default of 1024 takes a gigabyte."""
 KEPT = {"batch": 0.9, "threads": 0.85}
 """Of what small blocks held at most, the share that the C library holds on top of it, by engine,
 else all of it: freed caches do not fit the longer ones that follow. Measured with glibc and
@@ -118,7 +119,7 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
     if device == "cpu":
         parts["allocator"] = round(KEPT.get(engine, 1.0) * peak.heap)
         parts["runtime"] = (trace.runtime_bytes or IMPORTS_BYTES) + FIRST_BYTES
-        if trace.experts and trace.dtype != "float32":
+        if trace.experts and trace.dtype != "float32" and cpu_has("avx512bw"):
             parts["kernels"] = KERNELS_BYTES
         return Prediction(sum(parts.values()), None, parts)
     threads = peak.shape.batch if engine == "threads" else 1
