@@ -21,7 +21,7 @@ FIRST_BYTES = 40 * MIB
 """What a first generation adds: lazily loaded code, threads, prompts."""
 KERNELS_BYTES = 48 * MIB
 """What oneDNN keeps of kernels made for each number of rows that an expert is given, in 16 bits, on
-processors for which it has any. Measured with a cache of 64; the default of 1024 takes a gigabyte."""
+processors with AVX-512. Measured with a cache of 64; the default of 1024 takes a gigabyte."""
 KEPT = {"batch": 0.9, "threads": 0.85}
 """Of what small blocks held at most, the share that the C library holds on top of it, by engine,
 else all of it: freed caches do not fit the longer ones that follow. Measured with glibc and
