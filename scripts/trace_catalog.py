@@ -74,8 +74,9 @@ def grids(tracer: Tracer, trace: Trace, tokens: tuple[int, ...]) -> tuple[Grid, 
         for context in tokens:
             shape = Shape(batch, context - STEPS_BEHIND, STEPS_BEHIND + 1)
             phases = (tracer.phases(Shape(batch, context, 1))[0], tracer.phases(shape)[1])
-            for row, (whole, small) in zip(rows, phases, strict=True):
-                rest = small.peak - small_caches(trace.kinds, batch, context)
+            kept = (context, context - 1)  # a step begins with the caches of the one before
+            for row, (whole, small), tokens_kept in zip(rows, phases, kept, strict=True):
+                rest = small.peak - small_caches(trace.kinds, batch, tokens_kept)
                 row[-1].append((whole.peak - whole.cache, whole.cache, max(rest, 0)))
     prefill, decode = (
         Grid(tokens, *(tuple(tuple(p[i] for p in row) for row in phase) for i in range(3)))

@@ -7,6 +7,7 @@ are scheduled (the engines). Executes no code that comes with a model.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -30,6 +31,7 @@ from llamatop.engines.resolve import Source
 from llamatop.engines.tokenizer import load_tokenizer
 from llamatop.errors import InputError
 from llamatop.events import ModelLoaded
+from llamatop.hardware.memory import mapped_blocks
 
 SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p")
 """What is kept of a checkpoint's own way to choose tokens."""
@@ -65,9 +67,10 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
     tokenizer = load_tokenizer(source.folder)
     given = given_prompts(config, source, tokenizer)
     try:
-        model, folder = _placed(config, source, layout, place, progress)
-        if config.quantize != "none":
-            quantize.settle(model, device)
+        with mapped_blocks() if config.quantize != "none" else nullcontext():
+            model, folder = _placed(config, source, layout, place, progress)
+            if config.quantize != "none":
+                quantize.settle(model, device)
     except devices.MEMORY_ERRORS as error:
         if devices.is_memory_error(error):
             raise EngineMemoryError(f"no memory left for the weights: {error}") from error
@@ -213,16 +216,31 @@ def _facts(
         device_name=devices.name_of(place.device),
         dtype=str(place.dtype).removeprefix("torch."),
         weights="random" if source.folder is None else "trained",
-        parameters=sum(quantize.parameter_count(part) for part in model.parameters()),
+        parameters=_parameters(layout, model, place),
         weights_bytes=weight_bytes(model),
         layers=layout.layers,
         whole_layers=layout.whole_layers,
         context=source.context,
         threads=torch.get_num_threads(),
         versions=_versions(config),
-        quantization="" if config.quantize == "none" else config.quantize,
+        quantization=config.quantize if config.quantize != "none" else _method(model),
         offload="" if config.offload == "none" else config.offload,
     )
+
+
+def _parameters(layout: Layout, model: Any, place: Place) -> int:
+    """Tied weights once; a quantised checkpoint may pack several weights in one number."""
+    counted = _on_meta(layout, place) if _method(model) else model
+    counted.tie_weights()
+    return sum(quantize.parameter_count(part) for part in counted.parameters())
+
+
+def _method(model: Any) -> str:
+    """How the weights that were loaded are quantised, as their config calls it; empty: not."""
+    if getattr(model, "hf_quantizer", None) is None:
+        return ""
+    method = model.config.quantization_config.quant_method
+    return str(getattr(method, "value", method))
 
 
 def _versions(config: RunConfig) -> dict[str, str]:

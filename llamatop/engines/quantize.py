@@ -124,6 +124,18 @@ def parameter_count(parameter: Any) -> int:
     return int(parameter.numel() if state is None else torch.Size(state.shape).numel())
 
 
+def packed(model: Any) -> list[torch.Tensor]:
+    """What a quantised checkpoint stores in buffers: GPTQ's and AWQ's weights, scales and zeros."""
+    if getattr(model, "hf_quantizer", None) is None:
+        return []
+    return [
+        buffer
+        for part in model.modules()
+        for name, buffer in part.named_buffers(recurse=False)
+        if name not in part._non_persistent_buffers_set
+    ]
+
+
 def scale_bytes(module: Any) -> int:
     """Bytes of the scales that the library keeps beside a module's weight."""
     if not is_quantized(module):

@@ -112,9 +112,10 @@ def _put(module: nn.Module, name: str, real: nn.Parameter, place: Place) -> None
 
 
 def weight_bytes(model: nn.Module) -> int:
-    """Bytes of all parameters, tied ones once, and of the scales of quantised ones."""
+    """Bytes of all parameters, tied ones once, and of what quantised ones keep beside them."""
     scales = sum(quantize.scale_bytes(module) for module in model.modules())
-    return int(sum(parameter.nbytes for parameter in model.parameters())) + scales
+    packed = sum(int(tensor.nbytes) for tensor in quantize.packed(model))
+    return int(sum(parameter.nbytes for parameter in model.parameters())) + scales + packed
 
 
 def _parameters(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Parameter]]:

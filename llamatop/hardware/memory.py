@@ -8,11 +8,15 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+_MMAP_THRESHOLD = -3
+"""`M_MMAP_THRESHOLD` of glibc's malloc.h."""
+_MAPPED_FROM = 64 * 1024
 
 
 def resident_bytes(pid: int | None = None) -> int | None:
@@ -37,6 +41,29 @@ def give_back() -> None:
     """Let the C library return what it keeps of freed memory, so that a peak is a level's own."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def mapped_blocks() -> Iterator[None]:
+    """Blocks made meanwhile are mapped one by one: freed ones leave no holes between those kept.
+
+    The C library would fill such holes later with what fits none of them well. Does nothing where
+    `MALLOC_MMAP_THRESHOLD_` does not say from which size on blocks are mapped otherwise.
+    """
+    usual = os.environ.get("MALLOC_MMAP_THRESHOLD_")
+    if usual is None:
+        yield
+        return
+    _map_from(_MAPPED_FROM)
+    try:
+        yield
+    finally:
+        _map_from(int(usual))
+
+
+def _map_from(size: int) -> None:
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, size)
 
 
 def peak_bytes() -> int | None:

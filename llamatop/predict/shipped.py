@@ -59,21 +59,22 @@ class Coefficients(msgspec.Struct, frozen=True):
 
     def _peak(self, shape: Shape) -> Peak:
         batch, prompt, generated = shape
-        phases = [self._phase(self.prefill, batch, prompt)]
+        phases = [self._phase(self.prefill, batch, prompt, prompt)]
         if generated > 1:
-            phases.append(self._phase(self.decode, batch, prompt + generated - 1))
+            context = prompt + generated - 1
+            phases.append(self._phase(self.decode, batch, context, context - 1))
         total, cache = max((working + cache, cache) for working, cache, _ in phases)
         heap = max(small for _, _, small in phases)
         return Peak(shape, total, cache, 0, heap)
 
-    def _phase(self, grid: Grid, batch: int, tokens: int) -> tuple[int, int, int]:
-        """Working bytes, cache, small blocks."""
+    def _phase(self, grid: Grid, batch: int, tokens: int, kept: int) -> tuple[int, int, int]:
+        """Working bytes, cache, small blocks, where caches of `kept` tokens are there before."""
         between = _between(grid.tokens, tokens)
         working, cached, small = (
             _read(rows, batch, between, curved)
             for rows, curved in ((grid.working, True), (grid.cache, False), (grid.small, False))
         )
-        return working, cached, small + small_caches(self.trace.kinds, batch, tokens)
+        return working, cached, small + small_caches(self.trace.kinds, batch, kept)
 
 
 def small_caches(kinds: tuple[LayerKind, ...], batch: int, tokens: int) -> int:

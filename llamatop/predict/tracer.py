@@ -60,6 +60,7 @@ def trace(ask: Ask) -> Trace:
 
 def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
     """The same, and what can trace further shapes."""
+    runtime = _runtime_bytes(ask.quantize) if ask.runtime else None  # what is traced adds to it
     source = Source(ask.model, ask.architecture, None)
     layout = architecture.read(source, ask.layers)
     dtype = _dtype(ask, layout.dtype)
@@ -68,7 +69,6 @@ def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
     model.tie_weights()
     disk = _checkpoint(ask, model)
     kept = stored.made(model, ask.quantize, ask.device) if disk is None else _held(disk, ask.device)
-    runtime = _runtime_bytes(ask.quantize) if ask.runtime else None
     anatomy = Anatomy(model, layout.text)
     shown = architecture.read(source, min(anatomy.prefix, layout.layers))
     tracer = Tracer(shown, anatomy.kinds, dtype, ask.device, ask.sampling)

@@ -9,6 +9,7 @@ import torch
 from llamatop.config import RunConfig
 from llamatop.engines import models, quantize
 from llamatop.engines.loading import Loaded, load
+from llamatop.engines.random_weights import weight_bytes
 from llamatop.engines.resolve import resolve
 from llamatop.engines.torch_engines import make_engine
 from llamatop.errors import InputError
@@ -54,6 +55,30 @@ def test_a_folder_gives_the_same_as_its_weights_in_memory(
     found = load(config, resolve(config, silent), silent)
     assert found.facts.weights == "trained"
     assert torch.equal(scores(found), scores(load_tiny(tiny_folder, quantize=how)))
+
+
+@pytest.mark.parametrize("how", ["int8", "int4"])
+def test_a_checkpoint_quantised_before_says_so(tiny_folder: Path, tmp_path: Path, how: Any) -> None:
+    plain = load_tiny(tiny_folder)
+    plain.model.save_pretrained(tmp_path / "plain")
+    config = RunConfig(model=str(tmp_path / "plain"), device="cpu", quantize=how)
+    made = load(config, resolve(config, silent), silent)
+    made.model.save_pretrained(tmp_path / "less")
+    again = RunConfig(model=str(tmp_path / "less"), device="cpu")
+    found = load(again, resolve(again, silent), silent)
+    assert found.facts.quantization == "bitsandbytes"
+    assert found.facts.parameters == plain.facts.parameters
+    assert found.facts.weights_bytes == pytest.approx(made.facts.weights_bytes, rel=0.02)
+
+
+def test_what_is_packed_in_buffers_counts() -> None:
+    """As GPTQ's and AWQ's modules have it."""
+    model = torch.nn.Linear(8, 8, bias=False)
+    model.register_buffer("qweight", torch.zeros((4, 8), dtype=torch.int32))
+    model.register_buffer("rotary", torch.zeros(1000), persistent=False)
+    assert weight_bytes(model) == 8 * 8 * 4, "not a quantised checkpoint's"
+    model.hf_quantizer = object()
+    assert weight_bytes(model) == 8 * 8 * 4 + 4 * 8 * 4
 
 
 def test_bytes_by_hand() -> None:

@@ -1,5 +1,6 @@
 """Limits that a process sets itself, each in a process of its own."""
 
+import os
 import subprocess
 import sys
 
@@ -52,3 +53,42 @@ def test_no_engine_takes_what_others_need(monkeypatch: pytest.MonkeyPatch) -> No
     most = (resident_bytes() or 0) + host.memory().total
     assert huge and until_oom and small
     assert small < huge < most and small < until_oom < most
+
+
+MAPPED = """
+import ctypes
+from contextlib import nullcontext
+from llamatop.hardware.memory import mapped_blocks, resident_bytes
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+def made(size):
+    block = libc.malloc(size)
+    ctypes.memset(block, 1, size)
+    return block
+with {context}():
+    before = resident_bytes()
+    freed = []
+    for _ in range(100):
+        freed.append(made(2**20))
+        made(2**17)
+    for block in freed:
+        libc.free(block)
+    print((resident_bytes() - before) / 2**20)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_blocks_mapped_one_by_one_leave_no_holes() -> None:
+    """What is kept of 100 blocks of 1 MiB that were freed, each between two of 128 KiB."""
+
+    def kept(context: str) -> float:
+        env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2 * MIB)}
+        code = MAPPED.format(context=context)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+        )
+        return float(done.stdout)
+
+    assert kept("nullcontext") > 100
+    assert kept("mapped_blocks") < 20

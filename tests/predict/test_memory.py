@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 import transformers
@@ -213,6 +214,16 @@ def test_on_a_device_the_context_is_beside_what_torch_allocates() -> None:
     lost = round(memory.FRAGMENTS["batch"] * 100)
     assert found.peak_bytes == found.device_bytes + lost + memory.CONTEXT_BYTES
     assert found.host_bytes is None
+
+
+@pytest.mark.parametrize("flags", [set(), {"avx512bw"}], ids=["plain", "avx512"])
+def test_kernels_for_experts_are_kept_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str]
+) -> None:
+    monkeypatch.setattr(memory, "cpu_has", lambda flag: flag in flags)
+    shape = Shape(4, 8, 2)
+    experts = msgspec.structs.replace(made_trace(Peak(shape, 100, 60, 10, 50)), experts=8)
+    assert ("kernels" in memory.predict(experts, "batch", "cpu", shape).parts) == bool(flags)
 
 
 def test_threads_take_one_request_each() -> None:
