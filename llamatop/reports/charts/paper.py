@@ -131,7 +131,7 @@ class Sheet:
             spine.set_color(self.theme.muted)
         axes.set_title("", y=1)  # it has its place, as the labels have: no room is looked for
         axes.xaxis.set_label_coords(0.5, -0.30 / height)
-        axes.yaxis.set_label_coords(-0.66 / width, 0.5)
+        axes.yaxis.set_label_coords(-0.60 / width, 0.5)
         axes.grid(True, color=self.theme.grid, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(colors=self.theme.muted, labelcolor=self.theme.ink, labelsize=9.5)
