@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ def open_all(files: Sequence[str]) -> list[Run]:
     Raises InputError where one cannot be read.
     """
     gc.disable()  # a command of seconds; millions of requests' times are no garbage
+    atexit.register(gc.freeze)  # nor does the end of the process look for any
     runs = [open_run(file) for file in files]
     for run in runs:
         for notice in run.notices:

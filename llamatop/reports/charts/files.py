@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from llamatop.errors import InputError
@@ -12,6 +14,7 @@ from llamatop.reports.charts.curve import curve
 from llamatop.reports.charts.histogram import histogram
 from llamatop.reports.charts.levels import NewSheet
 from llamatop.reports.charts.paper import WIDTH, Sheet
+from llamatop.reports.charts.png import png
 from llamatop.reports.charts.theme import THEMES, Theme
 from llamatop.reports.charts.timeline import timeline
 from llamatop.reports.runs import Run, differences, facts
@@ -49,18 +52,24 @@ def write(
     size: Size = SLIDE,
 ) -> Written:
     """Draw every chart into a folder. Raises InputError where it cannot be written to."""
-    written = Written([], [])
+    files: list[Future[Path]] = []
+    left_out: list[tuple[str, str]] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for theme in themes:
-            for name, sheet in drawn(runs, THEMES[theme], size):
-                if isinstance(sheet, str):
-                    written.left_out.append((name, sheet))
-                else:
-                    written.files.extend(_save(sheet, folder, name, kinds, size))
+        with ThreadPoolExecutor(1) as aside:  # encodes and writes while the next chart is drawn
+            for theme in themes:
+                for name, sheet in drawn(runs, THEMES[theme], size):
+                    if isinstance(sheet, str):
+                        left_out.append((name, sheet))
+                        continue
+                    for kind in kinds:
+                        made = _png(sheet, size[0]) if kind == "png" else _svg(sheet)
+                        if files:
+                            files[-1].result()
+                        files.append(aside.submit(_save, folder / _file(name, theme, kind), made))
+        return Written([file.result() for file in files], list(dict.fromkeys(left_out)))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to: {error.strerror}") from None
-    return Written(written.files, list(dict.fromkeys(written.left_out)))
 
 
 def drawn(
@@ -86,16 +95,24 @@ def caption(runs: Sequence[Run]) -> list[str]:
     return [f"{len(runs)} recordings", *(fact for fact in shared if fact not in differing)]
 
 
-def _save(
-    sheet: Sheet, folder: Path, name: str, kinds: Sequence[str], size: Size
-) -> Iterator[Path]:
-    ending = "" if sheet.theme.name == "light" else f"-{sheet.theme.name}"
-    for kind in kinds:
-        path = folder / f"{name}{ending}.{kind}"
-        temporary = path.with_name(f".{path.name}.new")
-        try:
-            sheet.save(temporary, kind, size[0])
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        yield path
+def _png(sheet: Sheet, width: int) -> Callable[[], bytes]:
+    """The chart drawn in pixels; what is left to do needs no matplotlib."""
+    return partial(png, sheet.pixels(width), width / WIDTH, {"Software": "llamatop"})
+
+
+def _svg(sheet: Sheet) -> Callable[[], bytes]:
+    return sheet.svg().encode
+
+
+def _file(name: str, theme: str, kind: str) -> str:
+    return f"{name}{'' if theme == 'light' else f'-{theme}'}.{kind}"
+
+
+def _save(path: Path, made: Callable[[], bytes]) -> Path:
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_bytes(made())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

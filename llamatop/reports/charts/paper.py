@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any
+from functools import lru_cache
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from llamatop.reports.charts.fonts import FONT, families, inches
-from llamatop.reports.charts.png import png
 from llamatop.reports.charts.theme import Theme
 from llamatop.reports.charts.wrap import fitting, wrapped
 
@@ -102,7 +102,7 @@ class Sheet:
         """
         bottom = self._foot()
         top = bottom + self.room() - above
-        left, right, between = 0.82, 0.22, 0.72
+        left, right, between = 0.88, 0.22, 0.72
         width = (WIDTH - left - right - between * (columns - 1)) / columns
         height = (top - bottom - gap * (rows - 1)) / rows
         return [
@@ -129,7 +129,9 @@ class Sheet:
         for name, spine in axes.spines.items():
             spine.set_visible(name in ("left", "bottom"))
             spine.set_color(self.theme.muted)
-        axes.set_title("", y=1)  # there is none: no room is looked for
+        axes.set_title("", y=1)  # it has its place, as the labels have: no room is looked for
+        axes.xaxis.set_label_coords(0.5, -0.30 / height)
+        axes.yaxis.set_label_coords(-0.60 / width, 0.5)
         axes.grid(True, color=self.theme.grid, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(colors=self.theme.muted, labelcolor=self.theme.ink, labelsize=9.5)
@@ -144,31 +146,24 @@ class Sheet:
     def _legend_rows(self) -> int:
         return -(-len(self.entries) // self._columns()) if self.entries else 0
 
-    def save(self, file: Path, kind: str, pixels: int) -> None:
-        """Write the chart; `pixels` is the width of a PNG."""
-        if kind == "png":
-            file.write_bytes(png(self._pixels(pixels), pixels / WIDTH, {"Software": "llamatop"}))
-        else:
-            file.write_text(self.svg())
-
-    def _pixels(self, width: int) -> NDArray[np.uint8]:
-        """The chart drawn so wide, of shape (height, width, 3)."""
-        buffer = io.BytesIO()
-        self._write(buffer, "rgba", dpi=width / WIDTH)
-        return np.frombuffer(buffer.getbuffer(), np.uint8).reshape(-1, width, 4)[..., :3]
+    def pixels(self, width: int) -> NDArray[np.uint8]:
+        """The chart drawn so wide, of shape (height, width, 4): red, green, blue, opaque."""
+        self._frame()
+        self.figure.set_dpi(width / WIDTH)
+        renderer = _renderer(width, round(self.height * width / WIDTH))
+        renderer.clear()  # type: ignore[no-untyped-call]
+        with _any_letters():
+            self.figure.draw(renderer)
+        return np.array(renderer.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call]
 
     def svg(self) -> str:
         """The chart as the text of an SVG."""
+        self._frame()
         buffer = io.BytesIO()
         about = {"Date": None, "Creator": "llamatop", "Title": self.title}
-        self._write(buffer, "svg", metadata=about)
+        with _any_letters():
+            self.figure.savefig(buffer, format="svg", facecolor=self.theme.paper, metadata=about)
         return buffer.getvalue().decode().replace(f"'{FONT}'", f"'{FONT}', Verdana, sans-serif")
-
-    def _write(self, file: IO[bytes], kind: str, **options: Any) -> None:
-        self._frame()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing")
-            self.figure.savefig(file, format=kind, facecolor=self.theme.paper, **options)
 
     def _frame(self) -> None:
         """Title, legend and caption, once."""
@@ -204,3 +199,17 @@ class Sheet:
             columnspacing=1.6,
             labelspacing=0.35,
         )
+
+
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """No word about letters that no font here has: they are drawn as boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        yield
+
+
+@lru_cache(1)
+def _renderer(width: int, height: int) -> RendererAgg:
+    """What charts of one size are drawn with; it remembers how wide the texts are."""
+    return RendererAgg(width, height, width / WIDTH)  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ _UP = 2
 
 
 def png(pixels: NDArray[np.uint8], dpi: float, about: dict[str, str]) -> bytes:
-    """The file of opaque pixels, of shape (height, width, 3); `about` is written as Latin-1 text.
+    """The file of opaque pixels, of shape (height, width, 4); `about` is written as Latin-1 text.
 
     The same pixels always give the same file.
     """
@@ -36,7 +36,7 @@ def png(pixels: NDArray[np.uint8], dpi: float, about: dict[str, str]) -> bytes:
 
 def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Each row as its difference from the one above, after the number of that filter."""
-    rows = pixels.reshape(len(pixels), -1)
+    rows = pixels[..., :3].reshape(len(pixels), -1)
     made = np.empty((len(rows), rows.shape[1] + 1), np.uint8)
     made[:, 0] = _UP
     made[0, 1:] = rows[0]

@@ -151,7 +151,6 @@ def _time_axis(sheet: Sheet, panels: list[Axes], runs: Sequence[Run]) -> None:
     end = max((_end(run.session) - origin(run, alone)) / SECOND for run in runs)
     for axes in panels:
         axes.set_xlim(0, end * 1.01 if end > 0 else 1)
-        axes.yaxis.set_label_coords(-0.09, 0.5)
     since = "since the run began" if alone else "since the first level began"
     panels[-1].set_xlabel(f"seconds {since}")
     if alone:
