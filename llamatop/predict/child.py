@@ -14,6 +14,15 @@ from llamatop.errors import InputError
 from llamatop.predict.traced import Refusal
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
+_CODE = """
+import gc, sys
+gc.disable()  # what is imported stays, and looking at it takes half a second
+sys.path.append({root!r})
+from {module} import main
+gc.freeze()
+gc.enable()
+main()
+"""
 _LAST = 300
 """Characters kept of a child's last line, where it failed."""
 
@@ -33,7 +42,7 @@ def ask(module: str, question: Any, answer: type[Answer], seconds: float = 120.0
 
     Raises InputError when it refuses, fails or takes longer than `seconds`.
     """
-    code = f"import sys; sys.path.append({str(_ROOT)!r}); from {module} import main; main()"
+    code = _CODE.format(root=str(_ROOT), module=module)
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", code],

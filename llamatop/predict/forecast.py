@@ -16,27 +16,28 @@ from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.memory import Prediction
 from llamatop.predict.runtime import remember_runtime
 from llamatop.predict.traced import Ask, Shape, Trace
+from llamatop.predict.traces import remember, remembered
 
 
 def trace_model(config: RunConfig, device: str, shapes: Iterable[Shape]) -> Trace:
     """All about the model of `config`, without its weights. Raises InputError in one line."""
     source = architecture_of(config)
-    trace = ask(
-        "llamatop.predict.tracer",
-        Ask(
-            config.model,
-            source.architecture,
-            config.layers,
-            config.dtype,
-            device,
-            tuple(sorted(set(shapes))),
-            quantize=config.quantize,
-            checkpoint=config.weights != "random",
-            runtime=device == "cpu",
-            sampling=_sampling(config),
-        ),
-        Trace,
+    question = Ask(
+        config.model,
+        source.architecture,
+        config.layers,
+        config.dtype,
+        device,
+        tuple(sorted(set(shapes))),
+        quantize=config.quantize,
+        checkpoint=config.weights != "random",
+        runtime=device == "cpu",
+        sampling=_sampling(config),
     )
+    trace = remembered(question)
+    if trace is None:
+        trace = ask("llamatop.predict.tracer", question, Trace)
+        remember(question, trace)
     remember_runtime(trace.runtime_bytes)
     return trace
 

@@ -70,7 +70,7 @@ def measure_machine(device: str = "cpu", dtype: str = "bfloat16", fresh: bool = 
     if known is not None:
         return known
     answer = ask("llamatop.predict.bench", Measure(device, dtype), Measured)
-    _keep(_path(device, dtype), msgspec.json.encode(_best(answer, cached_machine(device, dtype))))
+    keep(_path(device, dtype), msgspec.json.encode(_best(answer, cached_machine(device, dtype))))
     return answer
 
 
@@ -107,7 +107,7 @@ def _path(device: str, dtype: str) -> Path:
     return cache_folder() / f"roofline-{hashlib.sha256(what.encode()).hexdigest()[:16]}.json"
 
 
-def _keep(path: Path, body: bytes) -> None:
+def keep(path: Path, body: bytes) -> None:
     """Write a file whole or not at all; a folder that cannot be written only costs time."""
     partial = path.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
