@@ -291,3 +291,26 @@ def test_a_later_engine_has_the_priority_of_the_first_whatever_the_screen_gave_u
 
     with ThreadPoolExecutor(1) as screen:
         assert screen.submit(step_back_and_start).result() == first.nice()
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("text", "boom"),
+        ("sender", "boom"),
+        ("level", "boom"),
+        ("start", "boom"),
+        ("end", "boom"),
+        ("allocated", "boom"),
+        ("garbage", "could not be read"),
+    ],
+)
+def test_an_engine_in_which_something_breaks_is_lost_and_says_why(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, part: str, reason: str
+) -> None:
+    monkeypatch.setattr("llamatop.live._ENGINE", f"tests.broken_engine:main({part!r})")
+    one = run(requests=2)
+    one.until(lambda: one.live.ended, 10)
+    assert one.live.outcome == "failed"
+    assert one.session.lost is not None and reason in one.session.lost.reason
+    assert not one.session.active

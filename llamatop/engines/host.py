@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import BinaryIO, NoReturn
@@ -49,8 +50,9 @@ MEMORY_MARGIN = 0.05
 SCRIPTED_STEP = "LLAMATOP_SCRIPTED_STEP"
 """Environment variable: seconds from token to token of the scripted engine."""
 
-EXIT_LOAD_FAILED = 70
-"""Exit code when the model could not be loaded for a reason that is not bad input."""
+EXIT_GAVE_UP = 70
+"""Exit code when the model could not be loaded for a reason that is not bad input, or a thread of
+this module broke."""
 
 
 class Host:
@@ -69,8 +71,8 @@ class Host:
 
     def start(self) -> None:
         """Begin to send and to work."""
-        self._sender.start()
-        threading.Thread(target=self._work, name="worker", daemon=True).start()
+        self._begin(self._sender.run, "sender")
+        self._begin(self._work, "worker")
 
     def obey(self, command: AnyCommand) -> None:
         """Take one command; returns at once."""
@@ -108,8 +110,6 @@ class Host:
         except InputError as refusal:
             self._outbox.put(ModelRefused(self._clock.now(), str(refusal)))
             return
-        except BaseException as problem:  # also what Rust code panics with
-            self._give_up(problem)
         self._engine = engine
         if command.config.text:
             self._outbox.detokenizer = engine.detokenizer
@@ -118,14 +118,26 @@ class Host:
         now = self._clock.now()
         self._outbox.put(msgspec.structs.replace(engine.facts, time=now, memory_limit=limit))
         if engine.allocated():
-            threading.Thread(target=self._tell_allocated, daemon=True).start()
+            self._begin(self._tell_allocated, "allocated")
+
+    def _begin(self, task: Callable[[], None], name: str) -> None:
+        """Run `task` in a thread; if it breaks the process ends, so that nobody waits for it."""
+        threading.Thread(target=self._guard, args=(task,), name=name, daemon=True).start()
+
+    def _guard(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except BaseException as problem:  # also what Rust code panics with
+            self._give_up(problem)
 
     def _give_up(self, problem: BaseException) -> NoReturn:
         """End the process; its last line tells the parent why."""
-        self._sender.close()
-        kind = "out of memory: " if isinstance(problem, EngineMemoryError) else ""
+        with suppress(BaseException):  # the reason is told, whatever else cannot be
+            self._sender.close()
+        memory_ended = isinstance(problem, EngineMemoryError | MemoryError)
+        kind = "out of memory: " if memory_ended else ""
         os.write(2, f"{kind}{type(problem).__name__}: {problem}\n".encode("utf-8", "replace"))
-        os._exit(EXIT_LOAD_FAILED)
+        os._exit(EXIT_GAVE_UP)
 
     def _run(self, command: RunLevel) -> None:
         if self._engine is None:
