@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -31,6 +32,16 @@ def _garbage() -> None:
     host.Sender.flush = lambda self: write(self._pipe, b"boom")  # type: ignore[method-assign]
 
 
+def _late() -> None:
+    run = host.Host._run
+
+    def later(self: host.Host, command: Any) -> None:
+        time.sleep(0.5)
+        run(self, command)
+
+    host.Host._run = later  # type: ignore[method-assign]
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "text": lambda: setattr(ScriptedText, "feed", _boom),
     "sender": lambda: setattr(Outbox, "_emissions", _drain_an_exit),
@@ -39,4 +50,5 @@ BROKEN: dict[str, Callable[[], None]] = {
     "end": lambda: setattr(ScriptedEngine, "device_peak", _boom),
     "allocated": lambda: setattr(ScriptedEngine, "allocated", _boom),
     "garbage": _garbage,
+    "late": _late,
 }

@@ -119,6 +119,29 @@ def test_resizing_a_level_that_just_ended_leaves_no_loose_end(run: Callable[...,
     assert all(level.outcome == "ok" for level in one.session.levels.values())
 
 
+def test_a_level_that_is_changed_before_it_has_begun_comes_to_its_end(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llamatop.live._ENGINE", "tests.broken_engine:main('late')")
+    one = run(requests=2)
+    one.until(lambda: one.live._running is not None)
+    one.live.resize(3)
+    one.until(lambda: one.live.ended, 10)
+    assert one.session.level and one.session.level.concurrency == 3
+    assert {level.outcome for level in one.session.levels.values()} == {"ok"}
+
+
+def test_a_level_that_is_stopped_before_it_has_begun_ends_by_itself(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llamatop.live._ENGINE", "tests.broken_engine:main('late')")
+    one = run(endless=True)
+    one.until(lambda: one.live._running is not None)
+    one.live.sweep((2,))
+    one.until(lambda: one.live.ended, 10)
+    assert [level.outcome for level in one.session.levels.values()] == ["stopped", "ok"]
+
+
 def test_what_comes_after_the_end_is_neither_kept_nor_behind(run: Callable[..., Run]) -> None:
     one = run(requests=1, gen_toks=1, prompt_toks=1)
     one.until(lambda: one.live.ended)

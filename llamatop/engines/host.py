@@ -61,7 +61,7 @@ class Host:
     def __init__(self, events: BinaryIO) -> None:
         self._outbox = Outbox()
         self._sender = Sender(self._outbox, events)
-        self._long: queue.SimpleQueue[Warm | Load | RunLevel] = queue.SimpleQueue()
+        self._long: queue.SimpleQueue[Warm | Load | LevelRun] = queue.SimpleQueue()
         self._clock = MonotonicClock()
         self._config = RunConfig()
         self._engine: Engine | None = None
@@ -78,8 +78,10 @@ class Host:
         """Take one command; returns at once."""
         level = self._level
         match command:
-            case Warm() | Load() | RunLevel():
+            case Warm() | Load():
                 self._long.put(command)
+            case RunLevel():
+                self._plan(command)
             case Pause(paused):
                 self._paused = paused
                 if level is not None:
@@ -99,7 +101,7 @@ class Host:
                     warm()
                 case Load():
                     self._load(command)
-                case RunLevel():
+                case LevelRun():
                     self._run(command)
 
     def _load(self, command: Load) -> None:
@@ -139,12 +141,16 @@ class Host:
         os.write(2, f"{kind}{type(problem).__name__}: {problem}\n".encode("utf-8", "replace"))
         os._exit(EXIT_GAVE_UP)
 
-    def _run(self, command: RunLevel) -> None:
+    def _plan(self, command: RunLevel) -> None:
+        """Make the level here, so that it hears what is asked of it before it begins."""
         if self._engine is None:
             return
         self._level = LevelRun(self._engine, self._config, command, self._clock, self._outbox)
         self._level.pause(self._paused)
-        self._level.run(first=not self._warmed)
+        self._long.put(self._level)
+
+    def _run(self, level: LevelRun) -> None:
+        level.run(first=not self._warmed)
         self._warmed = True
         self._sender.flush()
 
