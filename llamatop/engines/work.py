@@ -207,8 +207,12 @@ class Work:
             self._changed.notify_all()
 
     def cancel(self, request: int) -> None:
-        """Take one request back: its tokens no longer count from now."""
+        """Take one request back: its tokens no longer count from now, or it does not start."""
         with self._changed:
+            for job in [job for job in self._waiting if job.id == request]:
+                self._waiting.remove(job)
+                self._outbox.put(RequestCancelled(self._clock.now(), request))
+                self._changed.notify_all()
             if request in self._in_flight and request not in self._cancelled:
                 self._cancelled.add(request)
                 self._outbox.put(RequestCancelled(self._clock.now(), request))

@@ -180,6 +180,20 @@ def test_an_open_loop_schedules_by_arrival() -> None:
     assert admitted == [5 * SECOND, 5 * SECOND]
 
 
+def test_who_waits_in_an_open_loop_can_be_cancelled() -> None:
+    bench = Bench(concurrency=1, requests=3, arrivals=iter([0.0, 0.0, 0.0, 0.0]))
+    first = bench.work.take(wait=False)
+    assert first
+    bench.work.cancel(first.id + 1)
+    bench.work.cancel(first.id + 1)
+    bench.work.finish(first)
+    last = bench.work.take(wait=False)
+    assert last and last.id == first.id + 2
+    bench.work.finish(last)
+    assert bench.work.take() is None, "nobody waits for the one that was cancelled"
+    assert bench.told(RequestCancelled) == [RequestCancelled(0, first.id + 1)]
+
+
 def test_who_never_started_is_cancelled_at_the_end() -> None:
     bench = Bench(concurrency=1, requests=2, arrivals=iter([0.0, 0.0, 0.0]))
     assert bench.work.take(wait=False)
