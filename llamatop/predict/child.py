@@ -31,9 +31,15 @@ Answer = TypeVar("Answer")
 def ask(module: str, question: Any, answer: type[Answer], seconds: float = 120.0) -> Answer:
     """What `main()` of that module writes on stdout when it reads `question` on stdin.
 
+    The child ends with this process.
+
     Raises InputError when it refuses, fails or takes longer than `seconds`.
     """
-    code = f"import sys; sys.path.append({str(_ROOT)!r}); from {module} import main; main()"
+    code = (
+        f"import sys; sys.path.append({str(_ROOT)!r}); "
+        f"from llamatop.predict.orphan import end_with; end_with({os.getpid()}); "
+        f"from {module} import main; main()"
+    )
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", code],
