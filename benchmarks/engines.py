@@ -93,7 +93,7 @@ def serve(engine: TorchEngine, plan: Plan) -> None:
     outbox = Outbox()
     outbox.detokenizer = engine.detokenizer
     sender = Sender(outbox, Nowhere())  # type: ignore[arg-type]
-    sender.start()
+    threading.Thread(target=sender.run, daemon=True).start()
     engine.serve(Work(plan, itertools.count(), MonotonicClock(), outbox))
     sender.close()
 

@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import msgspec
+
 from llamatop.events import Event
 from llamatop.sanitize import clean, one_line
 from llamatop.wire import Command, read_events, write_command
@@ -49,6 +51,8 @@ class Child:
             env={**os.environ, **(env or {})},
             start_new_session=True,  # the terminal's Ctrl-C is for the parent to handle
         ).result()
+        self._unreadable = ""
+        """Why it was ended, where what it sent made no sense."""
         self._reader = threading.Thread(target=self._read, name="reader", daemon=True)
         self._reader.start()
 
@@ -88,6 +92,8 @@ class Child:
 
     def reason(self) -> str:
         """Why it ended, in one line: its signal and its last words, as far as there are any."""
+        if self._unreadable:
+            return self._unreadable
         code, words = self._process.poll(), self._last_line()
         if code is not None and code < 0:
             return f"killed by {_signal_name(-code)}" + (f": {words}" if words else "")
@@ -108,8 +114,12 @@ class Child:
 
     def _read(self) -> None:
         pipe = cast("BinaryIO", self._process.stdout)
-        while (events := read_events(pipe)) is not None:
-            self.inbox.append(events)
+        try:
+            while (events := read_events(pipe)) is not None:
+                self.inbox.append(events)
+        except msgspec.MsgspecError as error:
+            self._unreadable = one_line(f"what it sent could not be read: {error}")
+            self._process.kill()
 
 
 def _command(call: str) -> list[str]:

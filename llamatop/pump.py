@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from llamatop.events import Event
+from llamatop.events import Event, RequestQueued
 from llamatop.sanitize import clean_event
 from llamatop.session import Session
 
@@ -57,7 +57,10 @@ class Pump:
         self.moved = 0
         """Events moved so far."""
         self.late = 0
-        """How long (ns) the first event of the last step had been on its way."""
+        """How long (ns) the first event of the last step had been on its way.
+
+        Not a `RequestQueued`, whose time is when the request was due.
+        """
 
     @property
     def behind(self) -> int | None:
@@ -73,6 +76,8 @@ class Pump:
         if events:
             for sink in self.sinks:
                 sink.write(events)
-            self.late = max(events[-1].time - events[0].time, 0)
+            last = events[-1].time
+            sent = (event.time for event in events if not isinstance(event, RequestQueued))
+            self.late = max(last - next(sent, last), 0)
         self.moved += len(events)
         return len(events)

@@ -15,6 +15,7 @@ import msgspec
 
 from llamatop.config import RunConfig
 from llamatop.events import AnyEvent, Event
+from llamatop.sanitize import clean_event
 
 _LENGTH = struct.Struct("<I")
 
@@ -86,7 +87,11 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def write_events(pipe: BinaryIO, events: Sequence[Event]) -> None:
     """Send events as one frame; raises OSError when nobody listens."""
-    _write(pipe, _encode(events))
+    try:
+        body = _encode(events)
+    except UnicodeEncodeError:  # a lone surrogate, as in the name of a file
+        body = _encode([clean_event(event) for event in events])
+    _write(pipe, body)
 
 
 def read_events(pipe: BinaryIO) -> list[Event] | None:

@@ -119,6 +119,29 @@ def test_resizing_a_level_that_just_ended_leaves_no_loose_end(run: Callable[...,
     assert all(level.outcome == "ok" for level in one.session.levels.values())
 
 
+def test_a_level_that_is_changed_before_it_has_begun_comes_to_its_end(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llamatop.live._ENGINE", "tests.broken_engine:main('late')")
+    one = run(requests=2)
+    one.until(lambda: one.live._running is not None)
+    one.live.resize(3)
+    one.until(lambda: one.live.ended, 10)
+    assert one.session.level and one.session.level.concurrency == 3
+    assert {level.outcome for level in one.session.levels.values()} == {"ok"}
+
+
+def test_a_level_that_is_stopped_before_it_has_begun_ends_by_itself(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llamatop.live._ENGINE", "tests.broken_engine:main('late')")
+    one = run(endless=True)
+    one.until(lambda: one.live._running is not None)
+    one.live.sweep((2,))
+    one.until(lambda: one.live.ended, 10)
+    assert [level.outcome for level in one.session.levels.values()] == ["stopped", "ok"]
+
+
 def test_what_comes_after_the_end_is_neither_kept_nor_behind(run: Callable[..., Run]) -> None:
     one = run(requests=1, gen_toks=1, prompt_toks=1)
     one.until(lambda: one.live.ended)
@@ -291,3 +314,26 @@ def test_a_later_engine_has_the_priority_of_the_first_whatever_the_screen_gave_u
 
     with ThreadPoolExecutor(1) as screen:
         assert screen.submit(step_back_and_start).result() == first.nice()
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("text", "boom"),
+        ("sender", "boom"),
+        ("level", "boom"),
+        ("start", "boom"),
+        ("end", "boom"),
+        ("allocated", "boom"),
+        ("garbage", "could not be read"),
+    ],
+)
+def test_an_engine_in_which_something_breaks_is_lost_and_says_why(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, part: str, reason: str
+) -> None:
+    monkeypatch.setattr("llamatop.live._ENGINE", f"tests.broken_engine:main({part!r})")
+    one = run(requests=2)
+    one.until(lambda: one.live.ended, 10)
+    assert one.live.outcome == "failed"
+    assert one.session.lost is not None and reason in one.session.lost.reason
+    assert not one.session.active

@@ -52,3 +52,10 @@ def test_a_cut_frame_is_the_end(cut: int) -> None:
     pipe = io.BytesIO(whole.getvalue()[: size + min(cut, size - 1)])
     assert read_events(pipe) == EVENTS
     assert read_events(pipe) is None
+
+
+def test_text_that_is_no_unicode_is_sent_as_what_can_be_shown() -> None:
+    pipe = io.BytesIO()
+    write_events(pipe, [Tick(1), RequestFailed(5, 6, "no file \udcff")])
+    pipe.seek(0)
+    assert read_events(pipe) == [Tick(1), RequestFailed(5, 6, "no file \ufffd")]

@@ -60,7 +60,7 @@ def _run_parser() -> Parser:
         help="open loop: arrivals per second, --concurrency of them at once at most")  # fmt: skip
     add("--slo", metavar="T", help="targets in seconds for goodput, as ttft=0.5,tpot=0.05")
     add("--max-time", type=float, metavar="S",
-        help="seconds per level at most (none; with --until-ci 120)")  # fmt: skip
+        help="seconds per level at most (none; with --until-ci 120); --requests ends it too")  # fmt: skip
     add("--until-ci", type=float, metavar="X",
         help="end a level when half the 95 %% confidence interval of its steady throughput is at "
         "most this share of it, as 0.05 (--requests and --max-time end it too)")  # fmt: skip
@@ -109,6 +109,7 @@ def main(arguments: list[str]) -> int:
         if config.max_time != args.max_time:
             print(f"--until-ci: {config.max_time:g} s per level at most (--max-time)",
                   file=sys.stderr)  # fmt: skip
+        _tell_of_requests(config)
         return record(config, args.out, args.record_text, args.json, args.verbose)
     if args.json:
         raise InputError("--json goes with --record")
@@ -119,6 +120,13 @@ def main(arguments: list[str]) -> int:
     desk = Desk(args.out, not args.no_save, args.record_text)
     return watch(config, desk, args.model is None and args.engine != "scripted", args.theme,
                  args.verbose)  # fmt: skip
+
+
+def _tell_of_requests(config: RunConfig) -> None:
+    """Who gives a rate and a time may not think of the requests that end a level too."""
+    unasked = config.requests is None and config.until_ci is None and not config.until_oom
+    if unasked and config.rate is not None and config.max_time is not None:
+        print("--rate: 4 x concurrency requests per level at most (--requests)", file=sys.stderr)
 
 
 def _fits(config: RunConfig) -> bool:

@@ -14,7 +14,7 @@ from torch import nn
 from transformers.generation.streamers import BaseStreamer
 
 from llamatop.engines.base import Job, WorkLike
-from llamatop.engines.torch_engine import Stopped, TorchEngine, raise_if_memory
+from llamatop.engines.torch_engine import Short, Stopped, TorchEngine, raise_if_memory
 
 
 class BatchEngine(TorchEngine):
@@ -44,6 +44,8 @@ class BatchEngine(TorchEngine):
                 max_new_tokens=max(job.max_tokens for job in jobs),
                 streamer=wave,
             )
+        if wave.left:
+            raise Short
 
 
 class _Wave(BaseStreamer):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import BinaryIO, NoReturn
@@ -49,8 +50,9 @@ MEMORY_MARGIN = 0.05
 SCRIPTED_STEP = "LLAMATOP_SCRIPTED_STEP"
 """Environment variable: seconds from token to token of the scripted engine."""
 
-EXIT_LOAD_FAILED = 70
-"""Exit code when the model could not be loaded for a reason that is not bad input."""
+EXIT_GAVE_UP = 70
+"""Exit code when the model could not be loaded for a reason that is not bad input, or a thread of
+this module broke."""
 
 
 class Host:
@@ -59,7 +61,7 @@ class Host:
     def __init__(self, events: BinaryIO) -> None:
         self._outbox = Outbox()
         self._sender = Sender(self._outbox, events)
-        self._long: queue.SimpleQueue[Warm | Load | RunLevel] = queue.SimpleQueue()
+        self._long: queue.SimpleQueue[Warm | Load | LevelRun] = queue.SimpleQueue()
         self._clock = MonotonicClock()
         self._config = RunConfig()
         self._engine: Engine | None = None
@@ -69,15 +71,17 @@ class Host:
 
     def start(self) -> None:
         """Begin to send and to work."""
-        self._sender.start()
-        threading.Thread(target=self._work, name="worker", daemon=True).start()
+        self._begin(self._sender.run, "sender")
+        self._begin(self._work, "worker")
 
     def obey(self, command: AnyCommand) -> None:
         """Take one command; returns at once."""
         level = self._level
         match command:
-            case Warm() | Load() | RunLevel():
+            case Warm() | Load():
                 self._long.put(command)
+            case RunLevel():
+                self._plan(command)
             case Pause(paused):
                 self._paused = paused
                 if level is not None:
@@ -97,7 +101,7 @@ class Host:
                     warm()
                 case Load():
                     self._load(command)
-                case RunLevel():
+                case LevelRun():
                     self._run(command)
 
     def _load(self, command: Load) -> None:
@@ -108,8 +112,6 @@ class Host:
         except InputError as refusal:
             self._outbox.put(ModelRefused(self._clock.now(), str(refusal)))
             return
-        except BaseException as problem:  # also what Rust code panics with
-            self._give_up(problem)
         self._engine = engine
         if command.config.text:
             self._outbox.detokenizer = engine.detokenizer
@@ -118,21 +120,37 @@ class Host:
         now = self._clock.now()
         self._outbox.put(msgspec.structs.replace(engine.facts, time=now, memory_limit=limit))
         if engine.allocated():
-            threading.Thread(target=self._tell_allocated, daemon=True).start()
+            self._begin(self._tell_allocated, "allocated")
+
+    def _begin(self, task: Callable[[], None], name: str) -> None:
+        """Run `task` in a thread; if it breaks the process ends, so that nobody waits for it."""
+        threading.Thread(target=self._guard, args=(task,), name=name, daemon=True).start()
+
+    def _guard(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except BaseException as problem:  # also what Rust code panics with
+            self._give_up(problem)
 
     def _give_up(self, problem: BaseException) -> NoReturn:
         """End the process; its last line tells the parent why."""
-        self._sender.close()
-        kind = "out of memory: " if isinstance(problem, EngineMemoryError) else ""
+        with suppress(BaseException):  # the reason is told, whatever else cannot be
+            self._sender.close()
+        memory_ended = isinstance(problem, EngineMemoryError | MemoryError)
+        kind = "out of memory: " if memory_ended else ""
         os.write(2, f"{kind}{type(problem).__name__}: {problem}\n".encode("utf-8", "replace"))
-        os._exit(EXIT_LOAD_FAILED)
+        os._exit(EXIT_GAVE_UP)
 
-    def _run(self, command: RunLevel) -> None:
+    def _plan(self, command: RunLevel) -> None:
+        """Make the level here, so that it hears what is asked of it before it begins."""
         if self._engine is None:
             return
         self._level = LevelRun(self._engine, self._config, command, self._clock, self._outbox)
         self._level.pause(self._paused)
-        self._level.run(first=not self._warmed)
+        self._long.put(self._level)
+
+    def _run(self, level: LevelRun) -> None:
+        level.run(first=not self._warmed)
         self._warmed = True
         self._sender.flush()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from llamatop.clock import Clock
 from llamatop.config import RunConfig
@@ -43,21 +43,23 @@ class LevelRun:
         self._stopped = False
         self._peaks_known = False
         self._work: Work | None = None
+        self._begun = False
         self._over = False
         self._turn = threading.Lock()
-        """Held while one level ends and another begins."""
+        """Held while one level ends and another begins, and while work is made for one."""
 
     def run(self, first: bool) -> None:
         """Run to the end; `first` also tells what the engine takes after its first warm-up."""
-        planned = self._planned
-        self._start(planned.requests)
+        with self._turn:
+            self._begun = True
+            self._start(self._planned.requests)
         outcome: Outcome = "ok"
         error = ""
         try:
-            self._serve(self._warmup())
+            self._serve(self._warmup)
             if first:
                 self._outbox.put(EngineWarmed(self._clock.now(), resident_bytes()))
-            self._serve(self._measured())
+            self._serve(self._measured)
         except EngineMemoryError as problem:
             outcome, error = "oom", str(problem)
         except Exception as problem:  # whatever a library raises ends this level, not the run
@@ -74,11 +76,16 @@ class LevelRun:
             self._end(outcome, error, self._work if outcome == "ok" else None)
 
     def resize(self, level: int, concurrency: int) -> None:
-        """Another number of requests in flight, as a level of its own; an empty one at the end."""
+        """Another number of requests in flight, as a level of its own; an empty one at the end.
+
+        A level that has not begun yet begins as that one.
+        """
         with self._turn:
-            if not self._over:
+            if self._begun and not self._over:
                 self._end("ok", "")
             self._level, self._concurrency = level, concurrency
+            if not self._begun:
+                return
             self._start(self._left())
             if self._over:
                 self._end("ok", "")
@@ -87,9 +94,10 @@ class LevelRun:
 
     def pause(self, paused: bool) -> None:
         """Hold admission back, or let it go on."""
-        self._paused = paused
-        if self._work is not None:
-            self._work.pause(paused)
+        with self._turn:
+            self._paused = paused
+            if self._work is not None:
+                self._work.pause(paused)
 
     def cancel(self, request: int) -> None:
         """Take one request back."""
@@ -98,9 +106,10 @@ class LevelRun:
 
     def stop(self) -> None:
         """End now."""
-        self._stopped = True
-        if self._work is not None:
-            self._work.stop()
+        with self._turn:
+            self._stopped = True
+            if self._work is not None:
+                self._work.stop()
 
     def _warmup(self) -> Plan:
         return Plan(
@@ -136,12 +145,13 @@ class LevelRun:
             return self._planned.requests
         return self._work.left
 
-    def _serve(self, plan: Plan) -> None:
-        work = self._work = Work(plan, self._ids, self._clock, self._outbox)
-        if self._paused:
-            work.pause(True)
-        if self._stopped:
-            work.stop()
+    def _serve(self, plan: Callable[[], Plan]) -> None:
+        with self._turn:
+            work = self._work = Work(plan(), self._ids, self._clock, self._outbox)
+            if self._paused:
+                work.pause(True)
+            if self._stopped:
+                work.stop()
         self._engine.serve(work)
         work.drop_rest()
 

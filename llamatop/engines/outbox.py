@@ -75,18 +75,17 @@ class Outbox:
             self.detokenizer.end(event.request)
 
 
-class Sender(threading.Thread):
-    """Sends what gathers in an outbox, every `FLUSH_SECONDS`, until closed."""
+class Sender:
+    """Sends what gathers in an outbox; `run` belongs in a thread of its own."""
 
     def __init__(self, outbox: Outbox, pipe: BinaryIO) -> None:
-        super().__init__(name="sender", daemon=True)
         self._outbox = outbox
         self._pipe = pipe
         self._closing = threading.Event()
         self._writing = threading.Lock()
 
     def run(self) -> None:
-        """Send until closed or until nobody listens."""
+        """Send every `FLUSH_SECONDS`, until closed or until nobody listens."""
         while not self._closing.wait(FLUSH_SECONDS):
             try:
                 self.flush()

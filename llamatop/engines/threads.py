@@ -9,7 +9,7 @@ import torch
 from transformers.generation.streamers import BaseStreamer
 
 from llamatop.engines.base import EngineMemoryError, Job, WorkLike
-from llamatop.engines.torch_engine import Stopped, TorchEngine, raise_if_memory
+from llamatop.engines.torch_engine import Short, Stopped, TorchEngine, raise_if_memory
 
 _LOOK_SECONDS = 0.05
 """How often a raised concurrency is looked for."""
@@ -75,18 +75,21 @@ class _Workers:
 
     def _generate(self, job: Job) -> None:
         prompts = self.engine.prompts([job])
+        stream = _Stream(self, job)
         try:
             with torch.inference_mode():
                 self.engine.loaded.model.generate(
                     **prompts,
                     max_new_tokens=job.max_tokens,
-                    streamer=_Stream(self, job),
+                    streamer=stream,
                 )
         except Stopped:
             raise
         except Exception as error:
             raise_if_memory(error)
             raise
+        if stream.left:
+            raise Short
 
 
 class _Stream(BaseStreamer):  # type: ignore[misc]
@@ -96,12 +99,16 @@ class _Stream(BaseStreamer):  # type: ignore[misc]
         self._workers = workers
         self._job = job
         self._prompt_seen = False
+        self.left = job.max_tokens
+        """Tokens to come."""
 
     def put(self, value: Any) -> None:
         """`value` has the shape (1,); in the first call (1, prompt tokens)."""
         if not self._prompt_seen:
             self._prompt_seen = True
-        elif self._workers.memory_error or not self._workers.work.emit(self._job, value.tolist()):
+            return
+        self.left -= 1
+        if self._workers.memory_error or not self._workers.work.emit(self._job, value.tolist()):
             raise Stopped
 
     def end(self) -> None:

@@ -19,6 +19,13 @@ class Stopped(Exception):  # noqa: N818 - not an error
     """Leaves a `generate()` whose tokens nobody wants any more."""
 
 
+class Short(Exception):  # noqa: N818 - as above
+    """`generate()` returned, and there are tokens that it did not make."""
+
+    def __init__(self) -> None:
+        super().__init__("generation ended before its last token")
+
+
 class TorchEngine:
     """A loaded model and its memory counters; how requests are served is the subclass's."""
 

@@ -59,6 +59,7 @@ class Work:
     A slot's next request is scheduled at the instant at which the slot came free, however late
     the engine takes it: an engine that stalls cannot hide its queue. In an open loop requests
     are scheduled when they arrive, and wait while `concurrency` of them are in flight.
+    A job ends once: whatever is told of it after its end is passed over.
     """
 
     def __init__(self, plan: Plan, ids: Iterator[int], clock: Clock, outbox: Outbox) -> None:
@@ -152,10 +153,9 @@ class Work:
 
     def finish(self, job: Job, reason: str = "length") -> None:
         """All tokens of the job are out (those of a cancelled one do not count)."""
-        if job.id in self._cancelled:
-            self.drop(job)
-            return
         with self._changed:
+            if not self._wanted(job):
+                return
             now = self._clock.now()
             self._outbox.put(RequestFinished(now, job.id, reason))
             self._count(job, now)
@@ -164,10 +164,13 @@ class Work:
     def fail(self, job: Job, error: BaseException | str) -> None:
         """The job ended by an error."""
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-        now = self._clock.now()
-        self._outbox.put(RequestFailed(now, job.id, text))
-        self._count_failure(text)
-        self._release(job, now)
+        with self._changed:
+            if not self._wanted(job):
+                return
+            now = self._clock.now()
+            self._outbox.put(RequestFailed(now, job.id, text))
+            self._count_failure(text)
+            self._release(job, now)
 
     def _count_failure(self, error: str) -> None:
         """Without an end of its own, work that only fails would fail for ever."""
@@ -178,11 +181,14 @@ class Work:
 
     def drop(self, job: Job) -> None:
         """The job was taken back."""
-        now = self._clock.now()
-        self._cut_off = self._cut_off or self._stopping
-        if job.id not in self._cancelled:
-            self._outbox.put(RequestCancelled(now, job.id))
-        self._release(job, now)
+        with self._changed:
+            if job.id not in self._in_flight:
+                return
+            now = self._clock.now()
+            self._cut_off = self._cut_off or self._stopping
+            if job.id not in self._cancelled:
+                self._outbox.put(RequestCancelled(now, job.id))
+            self._release(job, now)
 
     # What the person who runs it may ask
 
@@ -207,8 +213,12 @@ class Work:
             self._changed.notify_all()
 
     def cancel(self, request: int) -> None:
-        """Take one request back: its tokens no longer count from now."""
+        """Take one request back: its tokens no longer count from now, or it does not start."""
         with self._changed:
+            for job in [job for job in self._waiting if job.id == request]:
+                self._waiting.remove(job)
+                self._outbox.put(RequestCancelled(self._clock.now(), request))
+                self._changed.notify_all()
             if request in self._in_flight and request not in self._cancelled:
                 self._cancelled.add(request)
                 self._outbox.put(RequestCancelled(self._clock.now(), request))
@@ -309,11 +319,15 @@ class Work:
         if windows.complete(now, job.max_tokens) and windows.known_to(share):
             self.enough_at, self._left = now, 0
 
+    def _wanted(self, job: Job) -> bool:
+        """Whether its end is to be told; of one that was cancelled it has been."""
+        if job.id in self._cancelled:
+            self.drop(job)
+        return job.id in self._in_flight
+
     def _release(self, job: Job, now: int) -> None:
-        with self._changed:
-            if self._in_flight.pop(job.id, None) is None:
-                return
-            self._cancelled.discard(job.id)
-            if len(self._in_flight) + len(self._free) < self._concurrency:
-                self._free.append(now)
-            self._changed.notify_all()
+        del self._in_flight[job.id]
+        self._cancelled.discard(job.id)
+        if len(self._in_flight) + len(self._free) < self._concurrency:
+            self._free.append(now)
+        self._changed.notify_all()

@@ -18,6 +18,8 @@ _CODE = """
 import gc, sys
 gc.disable()  # what is imported stays, and looking at it takes half a second
 sys.path.append({root!r})
+from llamatop.predict.orphan import end_with
+end_with({parent})
 from {module} import main
 gc.freeze()
 gc.enable()
@@ -40,9 +42,11 @@ Answer = TypeVar("Answer")
 def ask(module: str, question: Any, answer: type[Answer], seconds: float = 120.0) -> Answer:
     """What `main()` of that module writes on stdout when it reads `question` on stdin.
 
+    The child ends with this process.
+
     Raises InputError when it refuses, fails or takes longer than `seconds`.
     """
-    code = _CODE.format(root=str(_ROOT), module=module)
+    code = _CODE.format(root=str(_ROOT), parent=os.getpid(), module=module)
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", code],

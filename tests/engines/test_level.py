@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,6 +14,8 @@ from llamatop.dialects import figures
 from llamatop.engines.base import WorkLike
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
+from llamatop.engines.work import Plan
+from llamatop.events import LevelEnded, LevelStarted
 from llamatop.levels import level_figures
 from llamatop.replay import fold
 from llamatop.session import Session
@@ -35,7 +39,7 @@ class OneAtATime:
                 self._clock.time += SECOND
                 work.emit(job, [1])
                 work.finish(job)
-            elif work.left == 0:  # type: ignore[attr-defined]
+            elif work.stopping or work.left == 0:  # type: ignore[attr-defined]
                 return
             else:
                 self._clock.time += TURN
@@ -100,3 +104,77 @@ def test_arrivals_are_poissons() -> None:
     assert mean == pytest.approx(0.25, rel=0.15)
     assert deviation == pytest.approx(mean, rel=0.2)
     assert [r.scheduled for r in again.requests] == [r.scheduled for r in one.requests]
+
+
+def level_of(clock: ManualClock, outbox: Outbox, engine: object, **config: object) -> LevelRun:
+    full = RunConfig(engine="scripted", gen_toks=1, **config)  # type: ignore[arg-type]
+    return LevelRun(engine, full, RunLevel(0, 1, 2, 0), clock, outbox)  # type: ignore[arg-type]
+
+
+def test_a_change_before_a_level_has_begun_is_where_it_begins() -> None:
+    clock, outbox = ManualClock(), Outbox()
+    run = level_of(clock, outbox, OneAtATime(clock))
+    run.resize(1, 3)
+    run.run(first=False)
+    events = outbox.drain()
+    started = [(e.level, e.concurrency) for e in events if isinstance(e, LevelStarted)]
+    assert started == [(1, 3)]
+    assert [(e.level, e.outcome) for e in events if isinstance(e, LevelEnded)] == [(1, "ok")]
+    assert len(fold(events).levels[1].requests) == 2
+
+
+def test_a_stop_before_a_level_has_begun_ends_it() -> None:
+    clock, outbox = ManualClock(), Outbox()
+    run = level_of(clock, outbox, OneAtATime(clock))
+    run.stop()
+    run.run(first=False)
+    (level,) = fold(outbox.drain()).levels.values()
+    assert level.outcome == "stopped" and not level.requests
+
+
+class Interrupting(OneAtATime):
+    """Has something done by another thread at the moment when the measured work is made."""
+
+    def __init__(self, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(clock)
+        self.do: Callable[[], None] | None = None
+        self._thread = threading.Thread(target=self._do)
+        patched = LevelRun._measured
+
+        def measured(run: LevelRun) -> Plan:
+            plan = patched(run)
+            self._thread.start()
+            self._thread.join(0.2)  # it is done, or waits until the work is in its place
+            return plan
+
+        monkeypatch.setattr(LevelRun, "_measured", measured)
+
+    def _do(self) -> None:
+        assert self.do is not None
+        self.do()
+
+    def serve(self, work: WorkLike) -> None:
+        if self._thread.ident is not None:
+            self._thread.join()
+        super().serve(work)
+
+
+def test_a_change_while_the_work_is_made_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, outbox = ManualClock(), Outbox()
+    engine = Interrupting(clock, monkeypatch)
+    run = level_of(clock, outbox, engine)
+    engine.do = lambda: run.resize(1, 3)
+    run.run(first=False)
+    session = fold(outbox.drain())
+    assert [request.level for request in session.requests.values() if not request.warmup] == [1, 1]
+    assert [level.outcome for level in session.levels.values()] == ["ok", "ok"]
+
+
+def test_a_stop_while_the_work_is_made_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, outbox = ManualClock(), Outbox()
+    engine = Interrupting(clock, monkeypatch)
+    run = level_of(clock, outbox, engine)
+    engine.do = run.stop
+    run.run(first=False)
+    (level,) = fold(outbox.drain()).levels.values()
+    assert level.outcome == "stopped" and not level.requests

@@ -311,3 +311,22 @@ def test_a_generating_thread_that_dies_silently_is_noticed(
     }
     assert len(served.of(Ended)) == 6
     assert len(served.of(RequestFinished)) >= 4
+
+
+@pytest.mark.parametrize("name", ["batch", "threads"])
+def test_a_generate_that_returns_before_all_tokens_are_out_fails_its_requests(
+    make: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    engine = make(name)
+    generate = engine.loaded.model.generate
+
+    def short(*args: Any, max_new_tokens: int, **kwargs: Any) -> Any:
+        return generate(*args, max_new_tokens=max_new_tokens - 2, **kwargs)
+
+    monkeypatch.setattr(engine.loaded.model, "generate", short)
+    served = Served(engine, requests=4, concurrency=2).end(seconds=20)
+    assert served.error is None
+    assert served.tokens == dict.fromkeys(range(4), OUTPUT - 2)
+    assert len(served.of(RequestFailed)) == 4
+    assert all("ended before its last token" in event.error for event in served.of(RequestFailed))
+    assert not served.of(RequestFinished)

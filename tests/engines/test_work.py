@@ -110,6 +110,31 @@ def test_a_job_ends_once() -> None:
     assert bench.told(RequestFailed) == []
 
 
+def test_what_was_cancelled_does_not_fail_as_well() -> None:
+    bench = Bench(concurrency=1)
+    job = bench.work.take()
+    assert job
+    bench.work.cancel(job.id)
+    bench.work.fail(job, "boom")
+    assert bench.told(RequestFailed) == []
+    assert bench.work.take(wait=False), "its slot is free"
+
+
+def test_a_worker_that_comes_late_tells_no_second_end() -> None:
+    bench = Bench(concurrency=4)
+    jobs = [bench.work.take() for _ in range(4)]
+    bench.work.stop()
+    bench.work.fail_rest("out of memory")
+    finished, failed, dropped, _ = jobs
+    assert finished and failed and dropped
+    bench.work.finish(finished)
+    bench.work.fail(failed, "boom")
+    bench.work.drop(dropped)
+    events = bench.outbox.drain()
+    assert [e.error for e in events if isinstance(e, RequestFailed)] == ["out of memory"] * 4
+    assert not [e for e in events if isinstance(e, RequestCancelled | RequestFinished)]
+
+
 def test_time_runs_out() -> None:
     bench = Bench(requests=None, max_time=2.0)
     job = bench.work.take()
@@ -178,6 +203,20 @@ def test_an_open_loop_schedules_by_arrival() -> None:
     admitted = [event.time for event in events if isinstance(event, RequestAdmitted)]
     assert queued == [SECOND, 2 * SECOND, 3 * SECOND]
     assert admitted == [5 * SECOND, 5 * SECOND]
+
+
+def test_who_waits_in_an_open_loop_can_be_cancelled() -> None:
+    bench = Bench(concurrency=1, requests=3, arrivals=iter([0.0, 0.0, 0.0, 0.0]))
+    first = bench.work.take(wait=False)
+    assert first
+    bench.work.cancel(first.id + 1)
+    bench.work.cancel(first.id + 1)
+    bench.work.finish(first)
+    last = bench.work.take(wait=False)
+    assert last and last.id == first.id + 2
+    bench.work.finish(last)
+    assert bench.work.take() is None, "nobody waits for the one that was cancelled"
+    assert bench.told(RequestCancelled) == [RequestCancelled(0, first.id + 1)]
 
 
 def test_who_never_started_is_cancelled_at_the_end() -> None:
