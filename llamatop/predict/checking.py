@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from llamatop import roofline
-from llamatop.catalog import find
+from llamatop.catalog import KnownModel, find
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.hardware.host import memory as host_memory
@@ -150,13 +150,22 @@ def _is_hopeless(config: RunConfig, place: Place) -> bool:
     return (
         known is not None
         and config.layers is None
-        and known.parameters * _least_width(config) > place.available_bytes
+        and known.parameters * _least_width(config, known) > place.available_bytes
     )
 
 
-def _least_width(config: RunConfig) -> float:
-    """Bytes that a weight takes at least."""
-    return {"none": 2.0, "int8": 1.0, "int4": 0.5}[config.quantize]
+def _least_width(config: RunConfig, known: KnownModel) -> float:
+    """Bytes that a weight takes at least: as asked for, or as the checkpoint has it.
+
+    How much a quantised checkpoint takes depends on its format, and on whether it is unpacked
+    where it runs: at least 4 bits a weight, and the tracer says the rest.
+    """
+    if config.quantize != "none":
+        return {"int8": 1.0, "int4": 0.5}[config.quantize]
+    if config.weights != "random" and "quantization_config" in known.architecture():
+        return 0.5
+    dtype = known.dtype if config.dtype == "auto" else config.dtype
+    return 4.0 if dtype == "float32" else 2.0
 
 
 def _shapes(config: RunConfig, engine: str, device: str, few: bool) -> set[Shape]:

@@ -99,6 +99,21 @@ def test_the_text_is_at_most_80_columns_wide(
     assert "█ weights 16.1 GB" in told and "\033" not in told
 
 
+def test_weights_are_as_wide_as_asked_for_or_as_the_checkpoint_has_them() -> None:
+    def hopeless(available: float, **settings: str) -> bool:
+        config = msgspec.convert(
+            {"model": "meta-llama/Llama-3.1-8B-Instruct", **settings}, RunConfig
+        )
+        return checking._is_hopeless(config, Place("cpu", int(available), here=False))
+
+    assert hopeless(16e9) and not hopeless(17e9)
+    assert hopeless(31e9, dtype="float32") and not hopeless(33e9, dtype="float32")
+    assert not hopeless(9e9, quantize="int8") and not hopeless(5e9, quantize="int4")
+    packed = "openai/gpt-oss-20b"
+    assert hopeless(10e9, model=packed) and not hopeless(14e9, model=packed)
+    assert hopeless(41e9, model=packed, weights="random")
+
+
 def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     big = ["--model", "meta-llama/Llama-3.1-8B-Instruct", "--json"]
     assert check.main([*big, "--device-name", "H100 SXM"]) == 0
