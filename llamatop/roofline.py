@@ -121,6 +121,14 @@ def mfu(flops: float, seconds: float, peak_flops: float) -> float | None:
     return flops / seconds / peak_flops
 
 
+def roof_beaten(memory_share: float | None, compute_share: float | None) -> bool:
+    """Whether a run was faster than its roofs allow: they were measured too low."""
+    return max(memory_share or 0.0, compute_share or 0.0) >= 1.005  # reads as more than 100 %
+
+
+ROOF_BEATEN = "faster than the measured roofs, which are too low: llamatop roofline"
+"""What is said of such a run, and what measures them again."""
+
 NEAR = 0.6
 """A share of a roof from which on the roof itself is what holds back."""
 QUEUED = 0.25

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from llamatop.commands.parser import Parser
@@ -24,15 +25,17 @@ def main(arguments: list[str]) -> int:
     """Check the models; 3 if for any of them the smallest level does not fit."""
     args = _parser().parse_args(arguments)
     from llamatop.predict.checking import check
+    from llamatop.reports.bar import pen_for
+    from llamatop.reports.check import check_text
 
     place = _place(args)
     found = [check(_config(args, model), place) for model in args.model or ["demo"]]
     if args.json:
         print(json.dumps({"schema": SCHEMA, "models": [_object(one) for one in found]}, indent=1))
     else:
-        print("\n\n".join(text(one) for one in found))
-    fit = all(min(one.levels, key=lambda level: level.concurrency).fits for one in found)
-    return 0 if fit else EXIT_DOES_NOT_FIT
+        pen = pen_for(sys.stdout)
+        print("\n\n".join(check_text(one, pen) for one in found))
+    return 0 if all(one.may_fit for one in found) else EXIT_DOES_NOT_FIT
 
 
 def _parser() -> Parser:
@@ -109,6 +112,7 @@ def _object(one: Check) -> dict[str, Any]:
         "available_bytes": one.place.available_bytes,
         "levels": [_level(level) for level in one.levels],
         "max_concurrency": one.max_concurrency,
+        "max_concurrency_at_best": one.max_concurrency_at_best,
         "max_context": one.max_context,
         "error_band": one.band,
         "verdict": one.verdict,
@@ -121,50 +125,8 @@ def _level(level: LevelCheck) -> dict[str, Any]:
         "concurrency": level.concurrency,
         "peak_bytes": level.prediction.peak_bytes,
         "fits": level.fits,
+        "verdict": level.verdict,
         "decode_floor_tok_s": level.decode_tok_s,
         "prefill_floor_s": level.prefill_s,
         "parts": level.prediction.parts,
     }
-
-
-def text(one: Check) -> str:
-    """One model for a person to read."""
-    from llamatop.formatting import count, duration, number, size
-
-    trace, place = one.trace, one.place
-    active = trace.active_parameters
-    stored = " ".join(filter(None, (trace.quantization, trace.dtype)))
-    of_which = "" if active == trace.parameters else f", {count(active)} of them for each token"
-    lines = [
-        f"{one.config.model}: {one.verdict}",
-        f"  {count(trace.parameters)} parameters{of_which}; {size(trace.weights_bytes)} "
-        f"in {stored}; {size(trace.kv_bytes_per_token)} of cache for each token",
-        f"  {place.name or place.device}, {size(place.available_bytes)} available; "
-        f"engine {one.engine}; {one.config.prompt_toks} tokens in, {one.config.gen_toks} out",
-        f"  {'concurrency':>11} {'peak memory':>12} {'':<5} {'decode at most':>16} "
-        f"{'prefill at least':>17}",
-    ]
-    lines += [
-        f"  {level.concurrency:>11} {size(level.prediction.peak_bytes):>12} "
-        f"{'fits' if level.fits else 'no':<5} {number(level.decode_tok_s):>10} tok/s "
-        f"{duration(level.prefill_s):>17}"
-        for level in one.levels
-    ]
-    parts = max(one.levels, key=lambda level: level.concurrency).prediction.parts
-    lines.append("  " + ", ".join(f"{name} {size(part)}" for name, part in parts.items() if part))
-    lines.append(f"  at most {one.max_concurrency} requests at once"
-                 f", or {one.max_context:,} tokens of context")  # fmt: skip
-    if _is_slow_bfloat16(one):
-        lines.append("  this processor computes bfloat16 slowly;")
-        lines.append("  --dtype float32 is likely faster and takes twice the memory")
-    if one.would_fit:
-        lines.append(f"  what would fit: {'; or '.join(one.would_fit)}")
-    return "\n".join(lines)
-
-
-def _is_slow_bfloat16(one: Check) -> bool:
-    """Nobody asked for bfloat16, and the processor here does not compute it itself."""
-    from llamatop.hardware.processor import cpu_has_bfloat16
-
-    chosen = one.config.dtype == "auto" and one.trace.dtype == "bfloat16"
-    return chosen and one.place.device == "cpu" and one.place.here and not cpu_has_bfloat16()

@@ -130,15 +130,15 @@ def _tell_of_requests(config: RunConfig) -> None:
 
 
 def _fits(config: RunConfig) -> bool:
-    """Whether the smallest level should fit; the verdict is told where it does not."""
-    from llamatop.commands.check import text
+    """Whether the smallest level may fit; the verdict is told where it does not."""
     from llamatop.predict.checking import check, place_here
+    from llamatop.reports.bar import pen_for
+    from llamatop.reports.check import check_text
 
     found = check(config, place_here(config.device))
-    fits = min(found.levels, key=lambda level: level.concurrency).fits
-    if not fits:
-        print(text(found), file=sys.stderr)
-    return fits
+    if not found.may_fit:
+        print(check_text(found, pen_for(sys.stderr)), file=sys.stderr)
+    return found.may_fit
 
 
 def _endless(args: argparse.Namespace, levels: int) -> bool:

@@ -7,6 +7,12 @@ from pathlib import Path
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16", "svebf16")
 
 
+SLOW_BFLOAT16 = "the processor has no arithmetic for bfloat16"
+"""What is said of one without."""
+FASTER = "float32 is likely faster"
+"""And what to do about it."""
+
+
 def cpu_has_bfloat16() -> bool:
     """The processor multiplies bfloat16 itself: AVX512-BF16, AMX, or Arm's BF16."""
     return cpu_has(*_BF16_FLAGS)

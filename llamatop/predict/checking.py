@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from llamatop import roofline
-from llamatop.catalog import find
+from llamatop.catalog import KnownModel, find
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.hardware.host import memory as host_memory
@@ -45,9 +45,14 @@ class LevelCheck:
 
     concurrency: int
     prediction: Prediction
-    fits: bool
+    verdict: Verdict
     decode_tok_s: float | None
     prefill_s: float | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits even if the prediction is too low by the whole error band."""
+        return self.verdict == "fits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,20 @@ class Check:
     place: Place
     levels: list[LevelCheck]
     max_concurrency: int
+    """The most requests at once whose verdict is `fits`; 0: not even one's is."""
+    max_concurrency_at_best: int
+    """The most whose verdict is `tight` or better."""
     max_context: int
-    """Longest prompt and output together that fit the smallest level; 0: none does."""
+    """Longest prompt and output together with which the smallest level fits; 0: none does."""
     band: float
     verdict: Verdict
     would_fit: list[str] = field(default_factory=list)
     """What to change, where not all levels fit."""
+
+    @property
+    def may_fit(self) -> bool:
+        """Whether the smallest level may fit: its verdict is `tight` or better."""
+        return min(self.levels, key=lambda level: level.concurrency).verdict != "does not fit"
 
 
 def place_here(device: str) -> Place:
@@ -102,7 +115,16 @@ def check(config: RunConfig, place: Place) -> Check:
     def peak(requests: int) -> Prediction:
         return memory.predict(trace, engine, place.device, Shape(requests, prompt, tokens))
 
+    def most(limit: float) -> int:
+        return 0 if hopeless else largest(lambda n: peak(n).peak_bytes, limit)
+
+    def level(requests: int) -> LevelCheck:
+        prediction, shape = peak(requests), Shape(requests, prompt, tokens)
+        told = verdict(prediction.peak_bytes, place.available_bytes, width)
+        return _level(trace, roofs, shape, prediction, told)
+
     width = band(place.device, engine)
+    sure = place.available_bytes / (1 + width)
     least = peak(min(levels)).peak_bytes
     roofs = _roofs(place, trace.dtype)
     found = Check(
@@ -110,11 +132,10 @@ def check(config: RunConfig, place: Place) -> Check:
         engine=engine,
         trace=trace,
         place=place,
-        levels=[_level(trace, place, roofs, Shape(n, prompt, tokens), peak(n)) for n in levels],
-        max_concurrency=0
-        if hopeless
-        else largest(lambda n: peak(n).peak_bytes, place.available_bytes),
-        max_context=0 if hopeless else _context(config, trace, engine, place),
+        levels=[level(requests) for requests in levels],
+        max_concurrency=most(sure),
+        max_concurrency_at_best=most(place.available_bytes),
+        max_context=0 if hopeless else _context(config, trace, engine, place, sure),
         band=width,
         verdict=verdict(peak(max(levels)).peak_bytes, place.available_bytes, width),
     )
@@ -129,13 +150,22 @@ def _is_hopeless(config: RunConfig, place: Place) -> bool:
     return (
         known is not None
         and config.layers is None
-        and known.parameters * _least_width(config) > place.available_bytes
+        and known.parameters * _least_width(config, known) > place.available_bytes
     )
 
 
-def _least_width(config: RunConfig) -> float:
-    """Bytes that a weight takes at least."""
-    return {"none": 2.0, "int8": 1.0, "int4": 0.5}[config.quantize]
+def _least_width(config: RunConfig, known: KnownModel) -> float:
+    """Bytes that a weight takes at least: as asked for, or as the checkpoint has it.
+
+    How much a quantised checkpoint takes depends on its format, and on whether it is unpacked
+    where it runs: at least 4 bits a weight, and the tracer says the rest.
+    """
+    if config.quantize != "none":
+        return {"int8": 1.0, "int4": 0.5}[config.quantize]
+    if config.weights != "random" and "quantization_config" in known.architecture():
+        return 0.5
+    dtype = known.dtype if config.dtype == "auto" else config.dtype
+    return 4.0 if dtype == "float32" else 2.0
 
 
 def _shapes(config: RunConfig, engine: str, device: str, few: bool) -> set[Shape]:
@@ -151,15 +181,14 @@ def _shapes(config: RunConfig, engine: str, device: str, few: bool) -> set[Shape
 
 
 def _level(
-    trace: Trace, place: Place, roofs: Roofs | None, shape: Shape, prediction: Prediction
+    trace: Trace, roofs: Roofs | None, shape: Shape, prediction: Prediction, told: Verdict
 ) -> LevelCheck:
     requests, prompt, tokens = shape
     decode = prefill = None
     if roofs is not None:
         decode = roofline.decode_ceiling(trace, requests, prompt + tokens // 2, roofs)
         prefill = roofline.prefill_floor(trace, requests, prompt, roofs)
-    fits = prediction.peak_bytes <= place.available_bytes
-    return LevelCheck(requests, prediction, fits, decode, prefill)
+    return LevelCheck(requests, prediction, told, decode, prefill)
 
 
 def _roofs(place: Place, dtype: str) -> Roofs | None:
@@ -172,14 +201,14 @@ def _roofs(place: Place, dtype: str) -> Roofs | None:
         return None
 
 
-def _context(config: RunConfig, trace: Trace, engine: str, place: Place) -> int:
+def _context(config: RunConfig, trace: Trace, engine: str, place: Place, limit: float) -> int:
     """Longest context of the smallest level, on lines between the prompts that were traced."""
     requests = min(config.concurrency)
     shapes = [Shape(requests, config.prompt_toks, config.gen_toks)]
     shapes += [Shape(requests, prompt, 1) for prompt in _long_prompts(config, trace.context)]
     peaks = [memory.predict(trace, engine, place.device, shape).peak_bytes for shape in shapes]
     points = [(s.prompt + s.generated, float(p)) for s, p in zip(shapes, peaks, strict=True)]
-    return longest(points, place.available_bytes)
+    return longest(points, limit)
 
 
 def _long_prompts(config: RunConfig, context: int | None) -> list[int]:
@@ -210,6 +239,7 @@ def _advice(found: Check, least: int) -> list[str]:
     advice.append(f"{size(needed)} of memory")
     if (which := smallest(needed)) is not None:
         count, device = which
-        times = "one" if count == 1 else f"{count} x"
-        advice.append(f"{times} {device.name} ({size(device.memory_bytes)} each)")
+        memory_of = size(device.memory_bytes)
+        one = f"one {device.name} ({memory_of})"
+        advice.append(one if count == 1 else f"{count} x {device.name} ({memory_of} each)")
     return advice

@@ -48,9 +48,15 @@ class Measured(msgspec.Struct, frozen=True, tag=True):
         return max(self.read, self.copy, self.triad, self.matvec)
 
     @property
+    def arithmetic(self) -> float:
+        """The most FLOP/s of any kernel: a library that is slow with square matrices of a dtype may
+        be faster with one row, which is two operations for each weight that it reads."""
+        return max(self.flops, 2 * self.matvec / (4 if self.dtype == "float32" else 2))
+
+    @property
     def roofs(self) -> Roofs:
         """Memory's and arithmetic's."""
-        return Roofs(self.bandwidth, self.flops)
+        return Roofs(self.bandwidth, self.arithmetic)
 
 
 def cached_machine(device: str = "cpu", dtype: str = "bfloat16") -> Measured | None:
@@ -64,14 +70,15 @@ def cached_machine(device: str = "cpu", dtype: str = "bfloat16") -> Measured | N
 def measure_machine(device: str = "cpu", dtype: str = "bfloat16", fresh: bool = False) -> Measured:
     """What was measured before, or else (or if `fresh`) now, in about 3 s with torch's import.
 
+    Never less than what was measured before: a busy machine lowers a measurement, not a roof.
     Not while an engine runs: both would be slowed. Raises InputError if there is no such device.
     """
-    known = None if fresh else cached_machine(device, dtype)
-    if known is not None:
+    known = cached_machine(device, dtype)
+    if known is not None and not fresh:
         return known
-    answer = ask("llamatop.predict.bench", Measure(device, dtype), Measured)
-    keep(_path(device, dtype), msgspec.json.encode(_best(answer, cached_machine(device, dtype))))
-    return answer
+    best = _best(ask("llamatop.predict.bench", Measure(device, dtype), Measured), known)
+    keep(_path(device, dtype), msgspec.json.encode(best))
+    return best
 
 
 def roof_dtype(device: str, dtype: str) -> str:

@@ -52,7 +52,9 @@ def prepare(config: RunConfig, now: Callable[[], int]) -> Foretold:
     machine = cached_machine(device, roof_dtype(device, trace.dtype))
     if machine is not None:
         events.append(
-            MachineMeasured(now(), machine.device, machine.dtype, machine.bandwidth, machine.flops)
+            MachineMeasured(
+                now(), machine.device, machine.dtype, machine.bandwidth, machine.arithmetic
+            )
         )
 
     def peak(requests: int) -> Prediction | None:

@@ -9,6 +9,7 @@ from llamatop.clock import SECOND
 from llamatop.formatting import UNKNOWN, clock, duration, number, percent, size
 from llamatop.levels import LevelFigures, level_figures
 from llamatop.reports.frontier import memory_end, memory_end_line
+from llamatop.roofline import ROOF_BEATEN, roof_beaten
 from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.stats import Distribution
@@ -189,7 +190,8 @@ def _utilised(figures: LevelFigures) -> list[str]:
     if figures.mbu is None:
         return []
     held = f"; held back by {figures.held_back_by}" if figures.held_back_by else ""
-    return [_row("MBU, MFU", f"{percent(figures.mbu)}, {percent(figures.mfu)}{held}")]
+    told = [_row("MBU, MFU", f"{percent(figures.mbu)}, {percent(figures.mfu)}{held}")]
+    return [*told, _row("", ROOF_BEATEN)] if roof_beaten(figures.mbu, figures.mfu) else told
 
 
 def _memory(figures: LevelFigures) -> str:

@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from llamatop.commands import check, roofline
+from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.predict import checking, forecast
+from llamatop.predict.checking import Place
 from llamatop.predict.machine import Measured, cached_machine
+from llamatop.reports.check import check_text
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 MEASURED = Measured("a CPU", "bfloat16", 2, 40e9, 30e9, 50e9, 20e9, 1e12, "2.13")
@@ -48,6 +52,66 @@ def test_exit_3_and_what_would_fit(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert "does not fit" in told
     assert "RTX 4090" in told
+
+
+def test_the_most_at_once_is_what_the_verdict_calls_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checking, "band", lambda *_: 0.1)
+    config = RunConfig(model=MODEL, dtype="bfloat16", concurrency=(1,))
+    place = Place("cpu", 1_000_000_000, here=False)
+    found = checking.check(config, place)
+    sure, at_best = found.max_concurrency, found.max_concurrency_at_best
+    assert 1 < sure < at_best
+    monkeypatch.setattr(checking, "trace_model", lambda *_: found.trace)
+    monkeypatch.setattr(checking, "_context", lambda *_: 0)
+    beside = msgspec.structs.replace(config, concurrency=(sure, sure + 1, at_best, at_best + 1))
+    levels = checking.check(beside, place).levels
+    assert [level.verdict for level in levels] == ["fits", "tight", "tight", "does not fit"]
+    assert [level.fits for level in levels] == [True, False, False, False]
+    told = check_text(found)
+    assert f"at most {sure} requests at once, {at_best} if the estimate holds" in told
+
+
+def test_a_level_inside_the_band_is_tight_and_no_reason_to_refuse(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checking, "band", lambda *_: 1.0)
+    arguments = ["--model", MODEL, "--dtype", "bfloat16", "--device", "cpu", "--memory", "1GB"]
+    assert check.main([*arguments, "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert (model["verdict"], model["levels"][0]["fits"]) == ("tight", False)
+    assert (model["max_concurrency"], model["levels"][0]["verdict"]) == (0, "tight")
+    assert model["max_concurrency_at_best"] >= 1
+    check.main(arguments)
+    assert "at once, if the estimate holds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("memory", ["12GB", "17GB", "2TB"])
+def test_the_text_is_at_most_80_columns_wide(
+    memory: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("llamatop.reports.check.cpu_has_bfloat16", lambda: False)
+    levels = ["--concurrency", "1", "16", "4096", "--device", "cpu", "--memory", memory]
+    check.main(["--model", "meta-llama/Llama-3.1-8B-Instruct", *levels])
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    assert "█ weights 16.1 GB" in told and "\033" not in told
+
+
+def test_weights_are_as_wide_as_asked_for_or_as_the_checkpoint_has_them() -> None:
+    def hopeless(available: float, **settings: str) -> bool:
+        config = msgspec.convert(
+            {"model": "meta-llama/Llama-3.1-8B-Instruct", **settings}, RunConfig
+        )
+        return checking._is_hopeless(config, Place("cpu", int(available), here=False))
+
+    assert hopeless(16e9) and not hopeless(17e9)
+    assert hopeless(31e9, dtype="float32") and not hopeless(33e9, dtype="float32")
+    assert not hopeless(9e9, quantize="int8") and not hopeless(5e9, quantize="int4")
+    packed = "openai/gpt-oss-20b"
+    assert hopeless(10e9, model=packed) and not hopeless(14e9, model=packed)
+    assert hopeless(41e9, model=packed, weights="random")
 
 
 def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +209,7 @@ def test_slow_bfloat16_is_told_where_nobody_asked_for_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("llamatop.hardware.processor.cpu_has_bfloat16", lambda: has)
+    monkeypatch.setattr("llamatop.reports.check.cpu_has_bfloat16", lambda: has)
     model = "HuggingFaceTB/SmolLM2-1.7B-Instruct"
     check.main(["--model", model, "--device", "cpu", "--dtype", dtype])
-    assert ("computes bfloat16 slowly" in capsys.readouterr().out) == told
+    assert ("no arithmetic for bfloat16" in capsys.readouterr().out) == told

@@ -1,9 +1,14 @@
 """Floors and shares by hand."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llamatop.predict import machine
+from llamatop.predict.machine import Measured, cached_machine, measure_machine
 from llamatop.predict.traced import LayerKind, Trace
 from llamatop.roofline import (
     Roofs,
@@ -13,6 +18,7 @@ from llamatop.roofline import (
     mbu,
     mfu,
     prefill_floor,
+    roof_beaten,
     step_floor,
     step_weight_bytes,
 )
@@ -84,3 +90,29 @@ def test_more_requests_never_take_less_time_nor_give_fewer_tokens(n: int, contex
         if trace is LLAMA_8B:
             more, fewer = (decode_ceiling(trace, k, context, H100) for k in (n + 1, n))
             assert more >= fewer * (1 - 1e-9)
+
+
+MEASURED = Measured("a CPU", "bfloat16", 2, 40e9, 30e9, 50e9, 20e9, 1e12, "2.13")
+
+
+def test_a_busy_machine_lowers_no_roof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLAMATOP_CACHE", str(tmp_path))
+    busy = msgspec.structs.replace(MEASURED, triad=10e9, flops=2e12)
+    answers = iter([MEASURED, busy])
+    monkeypatch.setattr(machine, "ask", lambda *_: next(answers))
+    assert measure_machine("cpu", "bfloat16", fresh=True) == MEASURED
+    best = measure_machine("cpu", "bfloat16", fresh=True)
+    assert (best.triad, best.flops) == (50e9, 2e12)
+    assert best == measure_machine("cpu", "bfloat16") == cached_machine("cpu", "bfloat16")
+
+
+def test_the_roof_of_arithmetic_is_that_of_the_fastest_kernel() -> None:
+    slow = msgspec.structs.replace(MEASURED, flops=1e9)
+    assert slow.roofs.flops == 20e9  # two operations for each weight of two bytes
+    assert msgspec.structs.replace(slow, dtype="float32").roofs.flops == 10e9
+    assert MEASURED.roofs == Roofs(50e9, 1e12)
+
+
+def test_a_run_beats_its_roofs_where_it_reads_as_more_than_all_of_them() -> None:
+    assert roof_beaten(1.01, None) and roof_beaten(0.2, 1.3)
+    assert not roof_beaten(1.004, 0.9) and not roof_beaten(None, None)

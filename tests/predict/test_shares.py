@@ -19,6 +19,8 @@ from llamatop.events import (
 )
 from llamatop.levels import level_figures
 from llamatop.replay import fold
+from llamatop.reports.summary import table
+from llamatop.roofline import ROOF_BEATEN
 from llamatop.session import Level, Request, Session
 from llamatop.shares import level_held_back_by, level_mbu, level_mfu
 
@@ -113,3 +115,10 @@ def test_memory_that_ended_held_it_back_whatever_else_did() -> None:
     session = told(CLOSED, 1.2e7, 1e9, *lost)
     assert level_held_back_by(session, session.levels[1]) == "memory capacity"
     assert level_held_back_by(session, session.levels[0]) == "memory bandwidth"
+
+
+@pytest.mark.parametrize(("bandwidth", "beaten"), [(1.2e7, False), (1e6, True)])
+def test_a_run_that_beats_its_roofs_says_that_they_are_too_low(
+    bandwidth: float, beaten: bool
+) -> None:
+    assert (ROOF_BEATEN in table(told(CLOSED, bandwidth, 1e9))) == beaten

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from llamatop.formatting import percent
+from llamatop.roofline import roof_beaten
 from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.tui.charts import bar, ceiling, highest
@@ -81,6 +82,8 @@ def _shares(frame: Frame) -> list[Sequence[Span]]:
     ]
     if why:
         return [*groups, [(why, "dim")]]
+    if roof_beaten(mbu, mfu):
+        return [*groups, [("(the roofs are too low: llamatop roofline)", "dim")]]
     return [*groups, [("held back by ", "dim"), (held, "text")]] if held else groups
 
 
