@@ -102,7 +102,7 @@ def check(config: RunConfig, place: Place) -> Check:
     def peak(requests: int) -> Prediction:
         return memory.predict(trace, engine, place.device, Shape(requests, prompt, tokens))
 
-    width = band(place.device, engine)
+    width = band(place.device, engine, bool(trace.quantization))
     least = peak(min(levels)).peak_bytes
     roofs = _roofs(place, trace.dtype)
     found = Check(
