@@ -71,7 +71,8 @@ def _learn(session: Session) -> None:
             (figures.predicted_device_bytes, figures.device_peak_bytes),
         ):
             if said and found:
-                remember(Residual(model.device, model.engine, said, found))
+                quantized = bool(model.quantization)
+                remember(Residual(model.device, model.engine, said, found, quantized))
 
 
 def _code(live: LiveRun, session: Session) -> int:

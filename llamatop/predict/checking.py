@@ -123,7 +123,7 @@ def check(config: RunConfig, place: Place) -> Check:
         told = verdict(prediction.peak_bytes, place.available_bytes, width)
         return _level(trace, roofs, shape, prediction, told)
 
-    width = band(place.device, engine)
+    width = band(place.device, engine, bool(trace.quantization))
     sure = place.available_bytes / (1 + width)
     least = peak(min(levels)).peak_bytes
     roofs = _roofs(place, trace.dtype)

@@ -6,6 +6,7 @@ allocates there, and the device's context beside it. Pure arithmetic; measures n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
@@ -148,6 +149,20 @@ def _step(device: str, requests: int, prompt: int) -> int:
     return min(step, requests * (prompt + 1))
 
 
+def mask_places(trace: Trace, step: int, tokens: int) -> int:
+    """Places of the masks for a pool of so many tokens, one mask for each kind of attention.
+
+    Each is wide enough for a pool that holds nothing but the kind with the fewest layers. On a CPU
+    a step touches a part of each row, but by huge pages the whole is there.
+    """
+    kinds: Counter[bool] = Counter()
+    for kind in trace.kinds:
+        kinds[kind.window is None] += kind.count * kind.kv_bytes_per_token
+    fewest = min(filter(None, kinds.values()), default=1)
+    share = max(trace.kv_bytes_per_token / fewest, 1)
+    return len(kinds) * step * (round(share * tokens) + step)
+
+
 def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -> Peak:
     """A pool of pages for all, and a step that reads every page and the new tokens.
 
@@ -166,8 +181,7 @@ def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -
     heads = 2 * trace.attention_width * item / layers + trace.kv_bytes_per_token / layers / 2
     scores = step * read * trace.score_heads * (item + (8 if item < 4 else 4))
     attention = round(heads * (read + step)) + scores
-    windows = any(kind.window for kind in trace.kinds)
-    masks = (2 if windows else 1) * step * (pages * page + step) * item
+    masks = mask_places(trace, step, pages * page) * item
     working = max(traced.total - traced.cache, attention)
     chosen = max(requests * trace.score_bytes - working, 0)
     total = pool + working + masks + chosen

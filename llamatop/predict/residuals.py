@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from llamatop.predict.fit import BAND
+from llamatop.predict.fit import BAND, QUANTIZED_BAND
 from llamatop.predict.machine import cache_folder
 
 KEPT = 200
@@ -28,6 +28,8 @@ class Residual(msgspec.Struct, frozen=True):
     engine: str
     predicted: int
     measured: int
+    quantized: bool = False
+    """Its matrices were not stored in the model's dtype."""
 
     @property
     def error(self) -> float:
@@ -43,11 +45,12 @@ def remember(residual: Residual) -> None:
             file.write(msgspec.json.encode(residual) + b"\n")
 
 
-def band(device: str, engine: str) -> float:
+def band(device: str, engine: str, quantized: bool = False) -> float:
     """The share by which a prediction there may be too low: all but one in twenty were less."""
-    errors = sorted(r.error for r in recalled() if (r.device, r.engine) == (device, engine))
+    alike = (device, engine, quantized)
+    errors = sorted(r.error for r in recalled() if (r.device, r.engine, r.quantized) == alike)
     if len(errors) < ENOUGH:
-        return BAND
+        return QUANTIZED_BAND if quantized else BAND
     return max(errors[int(0.95 * (len(errors) - 1) + 0.5)], LEAST)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llamatop.errors import InputError
 from llamatop.predict import residuals
 from llamatop.predict.devices import DEVICES, NAMED, named, smallest
-from llamatop.predict.fit import BAND, largest, longest, parse_size, verdict
+from llamatop.predict.fit import BAND, QUANTIZED_BAND, largest, longest, parse_size, verdict
 from llamatop.predict.residuals import Residual
 
 sizes = st.integers(1, 2**45)
@@ -107,6 +107,11 @@ def test_the_band_is_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         residuals.remember(Residual("cpu", "batch", 1000, 1100))
     assert residuals.band("cpu", "batch") == pytest.approx(0.1)
     assert residuals.band("cpu", "threads") == BAND
+    assert residuals.band("cpu", "batch", quantized=True) == QUANTIZED_BAND
+    for _ in range(20):
+        residuals.remember(Residual("cpu", "batch", 1000, 1070, quantized=True))
+    assert residuals.band("cpu", "batch", quantized=True) == pytest.approx(0.07)
+    assert residuals.band("cpu", "batch") == pytest.approx(0.1)
     with (tmp_path / "residuals.jsonl").open("a") as file:
         file.write("{broken\n")
-    assert len(residuals.recalled()) == 40
+    assert len(residuals.recalled()) == 60

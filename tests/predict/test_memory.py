@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from llamatop.catalog import KnownModel, known_models
-from llamatop.engines import architecture
+from llamatop.engines import architecture, paging
 from llamatop.engines.devices import Place
 from llamatop.engines.loading import generation_config
 from llamatop.engines.random_weights import random_model
@@ -39,6 +39,8 @@ SLIDING = {**SMALL, "model_type": "mistral", "architectures": ["MistralForCausal
            "sliding_window": 32}  # fmt: skip
 MIXED = {**SMALL, "model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"], "head_dim": 16,
          "sliding_window": 32, "query_pre_attn_scalar": 16}  # fmt: skip
+UNEVEN = {**MIXED, "model_type": "gemma3_text", "architectures": ["Gemma3ForCausalLM"],
+          "layer_types": [*["sliding_attention"] * 5, "full_attention"]}  # fmt: skip
 MOE = {**SMALL, "model_type": "qwen3_moe", "architectures": ["Qwen3MoeForCausalLM"],
        "head_dim": 16, "num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 48,
        "decoder_sparse_step": 1}  # fmt: skip
@@ -224,6 +226,24 @@ def test_kernels_for_experts_are_kept_where_there_are_any(
     shape = Shape(4, 8, 2)
     experts = msgspec.structs.replace(made_trace(Peak(shape, 100, 60, 10, 50)), experts=8)
     assert ("kernels" in memory.predict(experts, "batch", "cpu", shape).parts) == bool(flags)
+
+
+@pytest.mark.parametrize("raw", [TIED, SLIDING, MIXED, UNEVEN], ids=lambda raw: raw["model_type"])
+def test_masks_of_continuous_batching_are_those_that_transformers_makes(
+    raw: dict[str, Any],
+) -> None:
+    layout = architecture.read(Source("real", raw, None))
+    place = Place(torch.device("cpu"), torch.float32)
+    model = random_model(layout, place, 0, lambda *_: None)
+    requests, prompt, tokens = 8, 190, 200
+    wanted = paging.settings(model, paging.Pool(requests, prompt, tokens), place.device, 0)
+    manager = model.init_continuous_batching(continuous_batching_config=wanted)
+    masks = manager._create_batch_processor().inputs_and_outputs.attention_mask
+    made = sum(mask.numel() for mask in masks.values())
+    told = trace(Ask("real", raw, None, "float32"))
+    pool = requests * (-(-tokens // memory.CPU_PAGE) + 1) + memory.SPARE_PAGES
+    said = memory.mask_places(told, wanted.max_batch_tokens, pool * memory.CPU_PAGE)
+    assert made <= said <= 1.03 * made
 
 
 def test_threads_take_one_request_each() -> None:
