@@ -31,6 +31,8 @@ CROSS: dict[str, Any] = {
 HOLLOW: dict[str, Any] = {"markerfacecolor": "none", "markersize": 9.0, "markeredgewidth": 1.5}
 """A mark around another."""
 
+NO_TARGETS = "no targets are set; --slo ttft=0.5,tpot=0.05 sets some"
+
 PERCENTILES = ("p50", "p90", "p99")
 
 
@@ -80,7 +82,7 @@ def goodput(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """Requests per second that met every target; of one run beside all that completed."""
     targets = [run.session.started.config.slo for run in runs if run.session.started]
     if not any(targets):
-        return "no targets are set; --slo ttft=0.5,tpot=0.05 sets some"
+        return NO_TARGETS
     sheet = new("Goodput vs concurrency", f"completed requests per second with {_targets(targets)}")
     if len(runs) == 1:
         lines = [
@@ -226,12 +228,12 @@ def plot_lines(
 ) -> None:
     """Draw lines from zero, their values in units of `one`, and the levels that went wrong."""
     concurrency_axis(axes, [f.concurrency for run in runs for f in run.figures])
-    highest = max((y / one for line in lines for _, y in line.points), default=0)
-    from_zero(axes, highest)
-    for line in lines:
-        axes.plot(*_scaled(line, one), **_look(line), clip_on=False)
     wrong = [(run, f) for run in runs for f in run.figures if bad(f)]
     there = known([(f.concurrency, bad_at(run)(f)) for run, f in wrong] if bad_at else [])
+    drawn = [*there, *(point for line in lines for point in line.points)]
+    from_zero(axes, max((y / one for _, y in drawn), default=0))
+    for line in lines:
+        axes.plot(*_scaled(line, one), **_look(line), clip_on=False)
     foot = sorted({f.concurrency for _, f in wrong} - {x for x, _ in there})
     look: dict[str, Any] = {**CROSS, "markersize": 10, "zorder": 5, "clip_on": False}
     if there:

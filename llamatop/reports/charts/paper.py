@@ -66,7 +66,7 @@ class Style:
         """What matplotlib draws it with, its markers of `size` points where none lies upon it."""
         return {
             "color": self.color, "linestyle": self.line, "marker": self.marker,
-            "linewidth": 1.8 + 0.9 * self.above, "markersize": size + 2.8 * self.above,
+            "linewidth": 1.8 + 0.9 * self.above, "markersize": size * (1 + 0.4 * self.above),
             "markeredgewidth": 1.2,
         }  # fmt: skip
 
