@@ -45,12 +45,14 @@ def main(arguments: list[str]) -> int:
         _page(args.html, runs)
     if args.out or not (args.html or args.terminal):
         from llamatop.reports.charts.files import write
+        from llamatop.reports.charts.levels import NO_TARGETS
 
         themes = ("light", "dark") if args.theme == "both" else (args.theme,)
         kinds = ("png", "svg") if args.format == "both" else (args.format,)
         written = write(runs, Path(args.out or "charts"), themes, kinds, size)
         for name, reason in written.left_out:
-            print(f"llamatop: no {name}: {reason}", file=sys.stderr)
+            if reason != NO_TARGETS:  # nobody asked for goodput
+                print(f"llamatop: no {name}: {reason}", file=sys.stderr)
         for path in written.files:
             print(path)
     return 0

@@ -230,6 +230,62 @@ def test_memory_of_an_accelerator() -> None:
     assert "A GPU" in facts(one)
 
 
+def test_memory_with_and_without_an_accelerator() -> None:
+    """Each run has its own; the failed level stands where its memory ended, within the axes."""
+    both = [on_a_device(events((1, 2))), sample((1, 2, 4), "host", oom=(4,))]
+    for name in ("memory-vs-concurrency", "memory-predicted-vs-measured"):
+        sheet = dict(drawn(both, LIGHT))[name]
+        assert isinstance(sheet, Sheet)
+        assert "accelerator" in sheet.subtitle and "process" in sheet.subtitle
+        (axes,) = sheet.figure.axes
+        highest = [
+            max(np.asarray(line.get_ydata(), float)) for line in axes.lines if len(line.get_xdata())
+        ]
+        assert {7.0, 16.48, 16.86} <= {round(float(value), 2) for value in highest}
+        assert max(highest) < axes.get_ylim()[1]
+
+
+def test_series_that_lie_on_one_another_are_all_seen() -> None:
+    """Every series is finer than the one beneath it, and looks like no other."""
+    met = with_targets(run((1, 4)), {"e2e": 1e3})
+    charts = dict(drawn([met], LIGHT))
+    for name in ("goodput-vs-concurrency", "latency-vs-concurrency"):
+        sheet = charts[name]
+        assert isinstance(sheet, Sheet)
+        lines = sheet.figure.axes[-1].lines
+        for below, above in itertools.pairwise(lines):
+            assert below.get_markersize() > above.get_markersize() + 2
+            assert below.get_linewidth() > above.get_linewidth()
+    looks = [Sheet(LIGHT, 5.0, "t", "s", []).style(place) for place in range(24)]
+    assert len({(look.color, look.marker) for look in looks}) == 24
+
+
+def test_high_numbers_keep_off_the_label() -> None:
+    quick = run_of(fold(stretched(events((1, 2, 4)), 1e-4)), "quick")
+    sheet = dict(drawn([quick], LIGHT))["throughput-vs-concurrency"]
+    assert isinstance(sheet, Sheet)
+    sheet.svg()
+    renderer = sheet.figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    (axes,) = sheet.figure.axes
+    assert axes.get_ylim()[1] > 100_000
+    label = axes.yaxis.label.get_window_extent(renderer)
+    ticks = [text.get_window_extent(renderer) for text in axes.get_yticklabels()]
+    assert ticks and all(label.x1 < box.x0 for box in ticks)
+
+
+def test_the_histogram_has_room_for_every_row() -> None:
+    """Also for a run whose few gaps are longer than nearly all of the other's."""
+    slow = run_of(fold(stretched(events((4,), requests=4), 100)), "slow")
+    sheet = dict(drawn([run((4,), requests=2000), slow], LIGHT))["itl-histogram"]
+    assert isinstance(sheet, Sheet)
+    for axes in sheet.figure.axes:
+        left, right = axes.get_xlim()
+        marks = [
+            float(np.asarray(line.get_xdata())[0]) for line in axes.lines if len(line.get_xdata())
+        ]
+        assert len(marks) == 2 and all(left < mark < right for mark in marks)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_times_that_cannot_be(seed: int) -> None:
     """Damaged times, backwards and negative: a chart, a comparison and a page all the same."""

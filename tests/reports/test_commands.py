@@ -130,10 +130,13 @@ def test_a_missing_recording(command: object, tmp_path: Path) -> None:
         command.main([missing, missing])  # type: ignore[attr-defined]
 
 
-def test_plot_draws_goodput_by_the_targets_given(folder: Path, tmp_path: Path) -> None:
+def test_plot_draws_goodput_by_the_targets_given(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     args = [file(folder, "a"), "--out", str(tmp_path), "--format", "png", "--size", "800x500"]
     assert plot.main(args) == 0
     assert not (tmp_path / "goodput-vs-concurrency.png").exists()
+    assert "goodput" not in capsys.readouterr().err, "nobody asked for it"
     assert plot.main([*args, "--slo", "ttft=9"]) == 0
     assert (tmp_path / "goodput-vs-concurrency.png").exists()
     with pytest.raises(InputError, match="--slo"):

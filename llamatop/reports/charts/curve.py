@@ -8,11 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from llamatop.levels import LevelFigures
 from llamatop.reports.charts.levels import NewSheet, bad
-from llamatop.reports.charts.paper import Sheet, Style
-from llamatop.reports.charts.ticks import apart, extent, from_zero, second_unit
+from llamatop.reports.charts.paper import Sheet
+from llamatop.reports.charts.ticks import apart, extent, from_zero, second_unit, short_numbers
 from llamatop.reports.knee import knee
 from llamatop.reports.runs import Run, labels
 
@@ -31,10 +32,10 @@ def curve(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     if not any(points):
         return "no request completed"
     sheet = new("Latency vs throughput", _subtitle(runs))
-    styles = [sheet.style(place) for place in range(len(runs))]
+    styles = [sheet.style(place, len(runs)) for place in range(len(runs))]
     if len(runs) > 1:
         for style, label in zip(styles, labels(runs), strict=True):
-            sheet.legend(label, **_look(style), markersize=6)
+            sheet.legend(label, **style.look())
     if any(knee(run.figures) for run in runs):
         sheet.legend("knee: the most throughput per latency", **_ring(sheet))
     (axes,) = sheet.axes()
@@ -44,13 +45,14 @@ def curve(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
         apart(axes, [y / one for line in points for _, _, y in line])
     axes.set_xlabel("output tokens per second")
     axes.set_ylabel(f"mean end-to-end latency ({unit})")
-    taken: list[Box] = []
     for run, line, style in zip(runs, points, styles, strict=True):
-        axes.plot(
-            [x for _, x, _ in line], [y / one for _, _, y in line], markersize=7, **_look(style)
-        )
+        rates, latencies = [x for _, x, _ in line], [y / one for _, _, y in line]
+        axes.plot(rates, latencies, clip_on=False, **style.look(6.5))
         _mark_knee(sheet, axes, run, one)
-        _label(sheet, axes, line, one, taken=taken, every=len(runs) == 1)
+    taken: list[Box] = []
+    covered = [at for line in points for at in _along(_places(axes, line, one))]
+    for line in points:
+        _label(sheet, axes, line, one, taken=taken, covered=covered, every=len(runs) == 1)
     return sheet
 
 
@@ -71,14 +73,11 @@ def _points(run: Run) -> list[tuple[int, float, float]]:
 
 def _scale(axes: Axes, points: list[list[tuple[int, float, float]]], one: float) -> None:
     flat = [point for line in points for point in line]
-    axes.set_xlim(0, max(x for _, x, _ in flat) * 1.1)
+    highest = max(x for _, x, _ in flat) * 1.1
+    axes.set_xlim(0, highest)
+    axes.xaxis.set_major_locator(MaxNLocator(8))
+    axes.xaxis.set_major_formatter(short_numbers(highest))
     from_zero(axes, max(y for _, _, y in flat) / one)
-
-
-def _look(style: Style) -> dict[str, Any]:
-    return {
-        "color": style.color, "linestyle": style.line, "marker": style.marker, "linewidth": 2.0,
-    }  # fmt: skip
 
 
 def _ring(sheet: Sheet) -> dict[str, Any]:
@@ -91,7 +90,7 @@ def _ring(sheet: Sheet) -> dict[str, Any]:
 def _mark_knee(sheet: Sheet, axes: Axes, run: Run, one: float) -> None:
     bend: LevelFigures | None = knee(run.figures)
     if bend is not None and bend.output_rate is not None and bend.e2e is not None:
-        axes.plot([bend.output_rate], [bend.e2e.mean / one], **_ring(sheet))
+        axes.plot([bend.output_rate], [bend.e2e.mean / one], clip_on=False, **_ring(sheet))
 
 
 def _label(
@@ -101,11 +100,11 @@ def _label(
     one: float,
     *,
     taken: list[Box],
+    covered: list[tuple[float, float]],
     every: bool,
 ) -> None:
     """Write the points' concurrency where it covers nothing, the last first; else the ends'."""
-    points = [_place(axes, x, y / one) for _, x, y in line]
-    covered = _along(points)
+    points = _places(axes, line, one)
     for (concurrency, x, y), (at_x, at_y) in zip(reversed(line), reversed(points), strict=True):
         if not every and concurrency not in (line[0][0], line[-1][0]):
             continue
@@ -120,6 +119,12 @@ def _label(
                     ha="center", va="center", fontsize=9, color=sheet.theme.ink,
                 )  # fmt: skip
                 break
+
+
+def _places(
+    axes: Axes, line: list[tuple[int, float, float]], one: float
+) -> list[tuple[float, float]]:
+    return [_place(axes, x, y / one) for _, x, y in line]
 
 
 def _place(axes: Axes, x: float, y: float) -> tuple[float, float]:

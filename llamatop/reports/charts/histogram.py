@@ -25,7 +25,9 @@ MOST = 6
 """Rows that find room: levels of one run, or runs."""
 
 WIDE = 8
-"""From this ratio of the 99.5th to the 0.5th percentile on, the axis is logarithmic."""
+"""From this ratio of the highest to the lowest value that finds room, the axis is logarithmic."""
+
+_QUANTILES = (0.005, 0.5, 0.99, 0.995)
 
 
 def histogram(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
@@ -37,12 +39,14 @@ def histogram(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     sheet = new("Time between tokens", "inter-token latencies (ITL); lines mark p50 and p99")
     sheet.legend("p50", color=sheet.theme.ink, linestyle="-", linewidth=1.6)
     sheet.legend("p99", color=sheet.theme.ink, linestyle=(0, (4, 2)), linewidth=1.6)
-    unit, one = second_unit([float(np.quantile(gaps, 0.5)) for _, gaps in parts])
-    edges, doubling = _edges([gaps / one for _, gaps in parts])
+    spreads = [np.quantile(gaps, _QUANTILES) for _, gaps in parts]
+    unit, one = second_unit([float(middle) for _, middle, _, _ in spreads])
+    edges, doubling = _edges([spread / one for spread in spreads])
     rows = sheet.axes(rows=len(parts), gap=0.24, above=0.16)
-    for axes, (label, gaps) in zip(rows, parts, strict=True):
-        _row(sheet, axes, gaps / one, edges)
-        axes.set_title(_told(label, gaps), fontsize=9, loc="left", pad=3, color=sheet.theme.ink)
+    for axes, (label, gaps), (_, middle, high, _) in zip(rows, parts, spreads, strict=True):
+        _row(sheet, axes, gaps / one, edges, (middle / one, high / one))
+        told = f"{printable(label)}: p50 {duration(float(middle))}, p99 {duration(float(high))}"
+        axes.set_title(told, fontsize=9, loc="left", pad=3, color=sheet.theme.ink)
         _scale(axes, edges, doubling)
     for axes in rows[:-1]:
         axes.tick_params(labelbottom=False)
@@ -51,15 +55,16 @@ def histogram(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     return sheet
 
 
-def _row(sheet: Sheet, axes: Axes, values: Floats, edges: Floats) -> None:
-    """One histogram with its marks."""
+def _row(
+    sheet: Sheet, axes: Axes, values: Floats, edges: Floats, marks: tuple[float, float]
+) -> None:
+    """One histogram with its median and its 99th percentile."""
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     shares = counts * 100 / len(values)
     color = sheet.theme.series[0]
     axes.stairs(shares, edges, color=color, fill=True, alpha=0.35)
     axes.stairs(shares, edges, color=color, linewidth=1.2)
-    for percent, line in ((50, "-"), (99, (0, (4, 2)))):
-        at = float(np.percentile(values, percent))
+    for at, line in zip(marks, ("-", (0, (4, 2))), strict=True):
         axes.axvline(at, color=sheet.theme.ink, linestyle=line, linewidth=1.6)
     from_zero(axes, float(shares.max()))
     axes.yaxis.set_major_locator(MaxNLocator(2))
@@ -73,11 +78,6 @@ def _scale(axes: Axes, edges: Floats, doubling: bool) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 1)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(float(edges[0]), float(edges[-1]))
-
-
-def _told(label: str, gaps: Floats) -> str:
-    low, high = np.quantile(gaps, [0.5, 0.99])
-    return f"{printable(label)}: p50 {duration(float(low))}, p99 {duration(float(high))}"
 
 
 def _of_levels(run: Run) -> list[tuple[str, Floats]]:
@@ -115,11 +115,11 @@ def gaps(level: Level) -> Floats:
     return every[every >= 0]
 
 
-def _edges(parts: list[Floats]) -> tuple[Floats, bool]:
-    """Edges of the bins, and whether they stand on a logarithmic axis."""
-    every = np.concatenate(parts)
-    low, high = np.quantile(every, [0.005, 0.995])
+def _edges(spreads: list[Floats]) -> tuple[Floats, bool]:
+    """Edges of the bins in which each row finds its place, and whether they are logarithmic."""
+    low, high = min(spread[0] for spread in spreads), max(spread[-1] for spread in spreads)
     if low > 0 and high / low > WIDE:
-        return np.geomspace(low, high, BINS + 1), True
+        pad = (high / low) ** 0.02
+        return np.geomspace(low / pad, high * pad, BINS + 1), True
     pad = (high - low) * 0.05 or max(abs(high) * 0.1, 1e-9)
     return np.linspace(max(low - pad, 0.0), high + pad, BINS + 1), False

@@ -6,20 +6,21 @@ Knows figures of levels and how to draw them; a level that ended badly is a cros
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
 
 from llamatop.formatting import duration
 from llamatop.levels import LevelFigures
-from llamatop.reports.charts.paper import Sheet, Style
+from llamatop.reports.charts.paper import FEW, Sheet, Style
 from llamatop.reports.charts.ticks import apart, concurrency_axis, from_zero, second_unit
 from llamatop.reports.runs import Run, labels
 from llamatop.reports.summary import level_summary
 from llamatop.stats import Distribution
 
 Value = Callable[[LevelFigures], float | None]
+ValueOf = Callable[[Run], Value]
 NewSheet = Callable[[str, str], Sheet]
 
 CROSS: dict[str, Any] = {
@@ -27,8 +28,10 @@ CROSS: dict[str, Any] = {
 }  # fmt: skip
 """A level that went wrong, on light and dark."""
 
-FEW = 4
-"""Runs of which several lines each can be told apart."""
+HOLLOW: dict[str, Any] = {"markerfacecolor": "none", "markersize": 9.0, "markeredgewidth": 1.5}
+"""A mark around another."""
+
+NO_TARGETS = "no targets are set; --slo ttft=0.5,tpot=0.05 sets some"
 
 PERCENTILES = ("p50", "p90", "p99")
 
@@ -69,9 +72,9 @@ def mbu(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
         runs,
         new,
         "MBU vs concurrency",
-        "share of the machine's measured memory bandwidth that decoding uses",
+        "memory bandwidth utilisation: the share of the measured bandwidth that decoding uses",
         lambda figures: level_summary(figures)["mbu"],
-        unit=lambda values: ("memory bandwidth utilisation (%)", 0.01),
+        unit=lambda values: ("MBU (%)", 0.01),
     )
 
 
@@ -79,15 +82,15 @@ def goodput(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """Requests per second that met every target; of one run beside all that completed."""
     targets = [run.session.started.config.slo for run in runs if run.session.started]
     if not any(targets):
-        return "no targets are set; --slo ttft=0.5,tpot=0.05 sets some"
+        return NO_TARGETS
     sheet = new("Goodput vs concurrency", f"completed requests per second with {_targets(targets)}")
-    lines = []
-    for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
-        name = label if len(runs) > 1 else "within the targets"
-        lines.append(line_of(run, name, sheet.style(place), lambda figures: figures.goodput))
     if len(runs) == 1:
-        every = line_of(runs[0], "all that completed", sheet.style(1), lambda f: f.request_rate)
-        lines.append(every)
+        lines = [
+            line_of(runs[0], "within the targets", sheet.style(0, 2), lambda f: f.goodput),
+            line_of(runs[0], "all that completed", sheet.style(1, 2), lambda f: f.request_rate),
+        ]
+    else:
+        lines = run_lines(sheet, runs, lambda run: lambda figures: figures.goodput)
     if not any(line.points for line in lines):
         return "not measured"
     return drawn_sheet(sheet, runs, lines, lambda values: ("requests per second", 1.0))
@@ -114,7 +117,8 @@ def latency(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     else:
         runs_legend(sheet, runs)
         for part, line in zip(parts if len(parts) > 1 else (), PERCENTILE_LINES, strict=False):
-            sheet.legend(part, color=sheet.theme.ink, linestyle=line, linewidth=2.0)
+            look = Style(sheet.theme.ink, line, "o").look()
+            sheet.legend(part, **(look | (HOLLOW if part == "p99" else {})))
     _crosses_entry(sheet, runs)
     for axes, (name, lines) in zip(sheet.axes(1, 3, above=0.2), groups.items(), strict=True):
         unit, one = second_unit([y for line in lines for _, y in line.points])
@@ -141,16 +145,25 @@ def runs_legend(sheet: Sheet, runs: Sequence[Run]) -> None:
         sheet.legend(label, color=style.color, marker=style.marker, linestyle="none", markersize=7)
 
 
+def run_lines(sheet: Sheet, runs: Sequence[Run], value: ValueOf) -> list[Line]:
+    """A line a run."""
+    return [
+        line_of(run, label, sheet.style(place, len(runs)), value(run))
+        for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True))
+    ]
+
+
 def _percentile_lines(sheet: Sheet, runs: Sequence[Run], name: str) -> list[Line]:
     """A line a percentile of each run."""
     parts = _parts(runs)
     lines = []
     for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
         for number, part in enumerate(parts):
-            look = sheet.style(number if len(runs) == 1 else place)
-            style = Style(look.color, PERCENTILE_LINES[number], look.marker)
-            value = _part(name, part)
-            lines.append(line_of(run, named(label if len(runs) > 1 else "", part), style, value))
+            alone = len(runs) == 1
+            look = sheet.style(number, len(parts)) if alone else sheet.style(place, len(runs))
+            style = replace(look, line=PERCENTILE_LINES[number])
+            line = line_of(run, part if alone else named(label, part), style, _part(name, part))
+            lines.append(replace(line, hollow=not alone and part == "p99"))
     return lines
 
 
@@ -173,10 +186,7 @@ def one_axes(
 ) -> Sheet | str:
     """One value over concurrency, a line a run; or why there is none."""
     sheet = new(title, subtitle)
-    lines = [
-        line_of(run, label, sheet.style(place), value)
-        for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True))
-    ]
+    lines = run_lines(sheet, runs, lambda run: value)
     if not any(line.points for line in lines):
         return "not measured"
     return drawn_sheet(sheet, runs, lines, unit)
@@ -189,7 +199,7 @@ def drawn_sheet(
     unit: Callable[[Sequence[float]], tuple[str, float]],
     *,
     limit: Limit | None = None,
-    bad_at: Value | None = None,
+    bad_at: ValueOf | None = None,
     legend: bool = True,
 ) -> Sheet:
     """The sheet with these lines, their legend unless it is there, and what limits them.
@@ -214,17 +224,17 @@ def drawn_sheet(
 
 
 def plot_lines(
-    axes: Axes, runs: Sequence[Run], lines: list[Line], one: float, bad_at: Value | None = None
+    axes: Axes, runs: Sequence[Run], lines: list[Line], one: float, bad_at: ValueOf | None = None
 ) -> None:
     """Draw lines from zero, their values in units of `one`, and the levels that went wrong."""
     concurrency_axis(axes, [f.concurrency for run in runs for f in run.figures])
-    highest = max((y / one for line in lines for _, y in line.points), default=0)
-    from_zero(axes, highest)
+    wrong = [(run, f) for run in runs for f in run.figures if bad(f)]
+    there = known([(f.concurrency, bad_at(run)(f)) for run, f in wrong] if bad_at else [])
+    drawn = [*there, *(point for line in lines for point in line.points)]
+    from_zero(axes, max((y / one for _, y in drawn), default=0))
     for line in lines:
         axes.plot(*_scaled(line, one), **_look(line), clip_on=False)
-    wrong = [f for run in runs for f in run.figures if bad(f)]
-    there = known([(f.concurrency, bad_at(f)) for f in wrong] if bad_at else [])
-    foot = sorted({f.concurrency for f in wrong} - {x for x, _ in there})
+    foot = sorted({f.concurrency for _, f in wrong} - {x for x, _ in there})
     look: dict[str, Any] = {**CROSS, "markersize": 10, "zorder": 5, "clip_on": False}
     if there:
         axes.plot([x for x, _ in there], [y / one for _, y in there], **look)
@@ -237,17 +247,14 @@ def _scaled(line: Line, one: float) -> tuple[list[int], list[float]]:
 
 
 def _look(line: Line) -> dict[str, Any]:
-    size = 7 if len(line.points) <= 12 else 5
-    look: dict[str, Any] = {
-        "color": line.style.color, "linestyle": line.style.line, "marker": line.style.marker,
-        "linewidth": 2.0, "markersize": size, "markeredgewidth": 1.5,
-    }  # fmt: skip
-    return look | ({"markerfacecolor": "none", "markersize": size + 5} if line.hollow else {})
+    look = line.style.look(6.5 if len(line.points) <= 12 else 5.0)
+    return look | (HOLLOW | {"markersize": look["markersize"] + 5} if line.hollow else {})
 
 
 def _entry(sheet: Sheet, line: Line) -> None:
     if line.points:
-        sheet.legend(line.label, **{**_look(line), "markersize": 9 if line.hollow else 6})
+        small = {"markersize": 9.0 if line.hollow else 6.0 + line.style.above}
+        sheet.legend(line.label, **(_look(line) | small))
 
 
 def _crosses_entry(sheet: Sheet, runs: Sequence[Run]) -> None:

@@ -46,6 +46,9 @@ MARKERS = "osD^vPXp"
 LABEL = 3.0
 """Inches that a legend's label may take."""
 
+FEW = 4
+"""Series that are told apart though they lie on one another: each is finer than those before."""
+
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 
 
@@ -56,6 +59,16 @@ class Style:
     color: str
     line: Any
     marker: str
+    above: int = 0
+    """Series that may lie upon it, and beside which it must still be seen."""
+
+    def look(self, size: float = 6.0) -> dict[str, Any]:
+        """What matplotlib draws it with, its markers of `size` points where none lies upon it."""
+        return {
+            "color": self.color, "linestyle": self.line, "marker": self.marker,
+            "linewidth": 1.8 + 0.9 * self.above, "markersize": size * (1 + 0.4 * self.above),
+            "markeredgewidth": 1.2,
+        }  # fmt: skip
 
 
 @dataclass
@@ -79,13 +92,15 @@ class Sheet:
         self._framed = False
         self._lines = wrapped(self.caption, lambda text: inches(text, 7.5), WIDTH - 0.6)
 
-    def style(self, place: int) -> Style:
-        """The look of the series with this number."""
+    def style(self, place: int, of: int = 1) -> Style:
+        """The look of the series with this number; a few that share axes are drawn nested."""
         colors = self.theme.series
+        again = place // len(colors)
         return Style(
             colors[place % len(colors)],
-            DASHES[(place + place // len(colors)) % len(DASHES)],
-            MARKERS[place % len(MARKERS)],
+            DASHES[(place + again) % len(DASHES)],
+            MARKERS[(place + again) % len(MARKERS)],
+            max(of - 1 - place, 0) if of <= FEW else 0,
         )
 
     def legend(self, label: str, **line: Any) -> None:
@@ -118,7 +133,7 @@ class Sheet:
 
     def room(self) -> float:
         """Inches between legend and caption; ask when the legend is complete."""
-        return self.height - 0.92 - 0.21 * self._legend_rows() - self._foot()
+        return self.height - 0.96 - 0.17 * self._legend_rows() - self._foot()
 
     def _foot(self) -> float:
         return 0.30 + 0.155 * len(self._lines) + 0.42
@@ -135,6 +150,7 @@ class Sheet:
         axes.grid(True, color=self.theme.grid, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(colors=self.theme.muted, labelcolor=self.theme.ink, labelsize=9.5)
+        axes.tick_params(which="minor", color=self.theme.muted)
         axes.xaxis.label.set_color(self.theme.ink)
         axes.yaxis.label.set_color(self.theme.ink)
         return axes
@@ -189,7 +205,7 @@ class Sheet:
             [handle for handle, _ in self.entries],
             [label for _, label in self.entries],
             loc="upper left",
-            bbox_to_anchor=(0.20 / WIDTH, 1 - 0.72 / self.height),
+            bbox_to_anchor=(0.25 / WIDTH, 1 - 0.72 / self.height),
             ncols=self._columns(),
             frameon=False,
             fontsize=9,

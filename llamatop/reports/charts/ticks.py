@@ -80,9 +80,17 @@ def from_zero(axes: Axes, highest: float) -> None:
     """The y axis begins at 0 and leaves room above the highest value."""
     axes.set_ylim(0, highest * 1.12 if highest > 0 else 1)
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_major_formatter(short_numbers(highest))
     axes.yaxis.set_minor_locator(NullLocator())
 
+
+def short_numbers(highest: float) -> FuncFormatter:
+    """Labels of an axis that ends there: 20,000, but 200k."""
+    letter, one = next((unit for unit in _THOUSANDS if highest >= max(unit[1], 1e5)), ("", 1.0))
+    return FuncFormatter(lambda value, _: f"{value / one:,.10g}{letter if value else ''}")
+
+
+_THOUSANDS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 _FAR = 30
 """From this ratio of the largest to the smallest value on, some would be lost at the foot."""
@@ -95,13 +103,19 @@ def apart(axes: Axes, values: Sequence[float]) -> None:
         return
     axes.set_yscale("log")
     axes.set_ylim(min(values) / 1.4, max(values) * 1.6)
-    axes.yaxis.set_major_locator(
-        LogLocator(10, (1, 2, 5) if max(values) < 1e3 * min(values) else (1,))
-    )
+    decades, (_, height) = math.log10(max(values) / min(values)), extent(axes)
+    steps = next((s for s in _STEPS if decades * len(s) * _LINE < height), _STEPS[-1])
+    axes.yaxis.set_major_locator(LogLocator(10, steps))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 1)))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_locator(NullLocator())
 
+
+_STEPS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
+"""Where a decade may have its ticks, the most first."""
+
+_LINE = 0.24
+"""Inches of height for a tick's label and the space to the next."""
 
 _BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
 _SECONDS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
