@@ -60,7 +60,8 @@ def _run_parser() -> Parser:
         help="open loop: arrivals per second, --concurrency of them at once at most")  # fmt: skip
     add("--slo", metavar="T", help="targets in seconds for goodput, as ttft=0.5,tpot=0.05")
     add("--max-time", type=float, metavar="S",
-        help="seconds per level at most (none; with --until-ci 120); --requests ends it too")  # fmt: skip
+        help="seconds per level at most (none; with --until-ci 120); "
+             "--requests ends it too")  # fmt: skip
     add("--until-ci", type=float, metavar="X",
         help="end a level when half the 95 %% confidence interval of its steady throughput is at "
         "most this share of it, as 0.05 (--requests and --max-time end it too)")  # fmt: skip
