@@ -9,6 +9,8 @@ from llamatop.formatting import size
 
 _WORDS = ("out of memory", "bad_alloc", "allocate memory", "memoryerror", "no memory left")
 """What libraries say, in lower case, when an allocation failed; an abort follows, or an error."""
+_THREADS = ("start new thread", "thread creation failed")
+"""What they say where a limit of memory leaves no room for a thread's stack."""
 
 
 def memory_loss(
@@ -20,7 +22,8 @@ def memory_loss(
     """
     aborted = reason.startswith("killed by SIGABRT")
     said = "\n".join([reason, *(printed if aborted else ())]).lower()
-    if not any(word in said for word in _WORDS):
+    words = _WORDS if config.memory is None else _WORDS + _THREADS
+    if not any(word in said for word in words):
         return None
     doing = "loading the model" if loading else "the level"
     if config.memory is not None:

@@ -33,6 +33,12 @@ def test_without_a_limit_the_engine_has_the_word() -> None:
     assert told == "out of memory: killed by SIGABRT"
 
 
+def test_no_room_for_a_thread_is_no_room_only_under_a_limit() -> None:
+    reason = "RuntimeError: can't start new thread"
+    assert memory_loss(RunConfig(memory=350_000_000), reason, [], loading=True)
+    assert memory_loss(RunConfig(), reason, [], loading=True) is None
+
+
 def test_other_ends_are_no_end_of_memory() -> None:
     config = RunConfig(memory=450_000_000)
     assert memory_loss(config, "killed by SIGSEGV", ["a warning"], loading=True) is None
