@@ -34,6 +34,7 @@ from llamatop.events import (
 )
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
+from llamatop.losses import memory_loss
 from llamatop.sweep import next_concurrency
 from llamatop.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Warm, Watch
 
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 PATIENCE = SECOND // 2
 """How long (ns) an engine that was asked to stop may take before it is ended."""
+
+LAST_LINES = 20
+"""What an engine printed last, in which the reason for its end is looked for."""
 
 SAMPLE_SECONDS = 0.5
 """How often the probe samples."""
@@ -297,9 +301,11 @@ class LiveRun:
 
     def _engine_lost(self, engine: Child) -> None:
         reason, kills = engine.reason(), oom_kills()
-        self.printed += engine.printed()
+        printed = engine.printed()
+        self.printed += printed
         offload_folder.remove(engine.pid)
-        out_of_memory = "out of memory" in reason
+        ended = memory_loss(self.config, reason, printed[-LAST_LINES:], self._running is None)
+        out_of_memory, reason = ended is not None, ended or reason
         if engine.exit_code == -9 and kills is not None and kills != self._oom_kills:
             out_of_memory = True
             reason = "out of memory: the kernel ended the engine"

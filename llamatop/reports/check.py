@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llamatop.formatting import count, duration, number, size
-from llamatop.hardware.processor import SLOW_BFLOAT16, cpu_has_bfloat16
+from llamatop.hardware.processor import FASTER, SLOW_BFLOAT16, cpu_has_bfloat16
 from llamatop.predict.checking import Check, LevelCheck
 from llamatop.predict.fit import Verdict
 from llamatop.reports.bar import Pen, bars, legend
@@ -110,7 +110,7 @@ def _slow(one: Check) -> list[str]:
         or cpu_has_bfloat16()
     ):
         return []
-    return [f"  {SLOW_BFLOAT16};", "  --dtype float32 is likely faster and takes twice the memory"]
+    return [f"  {SLOW_BFLOAT16};", f"  --dtype {FASTER} and takes twice the memory"]
 
 
 def _advice(one: Check) -> list[str]:

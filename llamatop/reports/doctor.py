@@ -20,7 +20,7 @@ from llamatop.formatting import size
 from llamatop.hardware import nvidia
 from llamatop.hardware.host import host_facts, memory
 from llamatop.hardware.memory import oom_kills, peak_bytes, reset_peak
-from llamatop.hardware.processor import cpu_has_bfloat16
+from llamatop.hardware.processor import FASTER, SLOW_BFLOAT16, cpu_has_bfloat16
 from llamatop.recording.place import default_path
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "textual", "polars", "huggingface-hub")
@@ -86,7 +86,7 @@ def _machine() -> list[Finding]:
 def _bfloat16() -> str:
     if cpu_has_bfloat16():
         return "the processor computes it itself"
-    return "the processor has no arithmetic for it; float32 is likely faster"
+    return f"{SLOW_BFLOAT16}; {FASTER}"
 
 
 def _devices() -> list[Finding]:

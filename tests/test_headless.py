@@ -1,0 +1,31 @@
+"""What a run without a screen tells on stderr."""
+
+import msgspec
+import pytest
+
+from llamatop import headless
+from llamatop.config import DtypeName, RunConfig
+from llamatop.replay import fold
+from tests.recording.runs import loaded, started
+
+
+@pytest.mark.parametrize(
+    ("has", "dtypes", "lines"),
+    [
+        (False, ("auto", "bfloat16"), 1),
+        (True, ("auto", "bfloat16"), 0),
+        (False, ("bfloat16", "bfloat16"), 0),
+        (False, ("auto", "float32"), 0),
+    ],
+)
+def test_slow_bfloat16_is_told_once_where_nobody_asked_for_it(
+    has: bool, dtypes: tuple[DtypeName, str], lines: int, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(headless, "cpu_has_bfloat16", lambda: has)
+    begun = msgspec.structs.replace(started(), config=RunConfig(dtype=dtypes[0]))
+    session = fold([begun, msgspec.structs.replace(loaded(), device="cpu", dtype=dtypes[1])])
+    progress = headless.Progress()
+    progress.show(session, [])
+    progress.show(session, [])
+    assert capsys.readouterr().err.count("float32 is likely faster") == lines
