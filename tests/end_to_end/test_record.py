@@ -51,7 +51,7 @@ def test_the_bundled_model_on_each_engine(llamatop: Llamatop, engine: str) -> No
     assert (replayed.code, replayed.out) == (0, done.out)
 
 
-@pytest.mark.parametrize("how", ["int8", "int4"])
+@pytest.mark.parametrize("how", ["int8", pytest.param("int4", marks=pytest.mark.slow)])
 def test_quantised_weights(llamatop: Llamatop, how: str) -> None:
     pytest.importorskip("bitsandbytes")
     done = llamatop("--record", "--model", "demo", "--quantize", how, "--dtype", "float32",

@@ -18,10 +18,16 @@ MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 MEASURED = Measured("a CPU", "bfloat16", 2, 40e9, 30e9, 50e9, 20e9, 1e12, "2.13")
 
 
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of this module's own: a question that two tests ask is traced once."""
+    return tmp_path_factory.mktemp("traces")
+
+
 @pytest.fixture(autouse=True)
-def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def measured(traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is measured, and nothing is left in the person's own cache."""
-    monkeypatch.setenv("LLAMATOP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LLAMATOP_CACHE", str(traces))
     monkeypatch.setattr(checking, "measure_machine", lambda *_: MEASURED)
 
 
@@ -189,7 +195,10 @@ def test_a_model_that_cannot_be_traced_is_told_in_a_line(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_roofline_measures_and_keeps(capsys: pytest.CaptureFixture[str]) -> None:
+def test_roofline_measures_and_keeps(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLAMATOP_CACHE", str(tmp_path))
     assert roofline.main(["--device", "cpu", "--dtype", "float32", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     kept = cached_machine("cpu", "float32")
