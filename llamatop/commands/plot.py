@@ -45,11 +45,12 @@ def main(arguments: list[str]) -> int:
         _page(args.html, runs)
     if args.out or not (args.html or args.terminal):
         from llamatop.reports.charts.files import write
+        from llamatop.reports.charts.forked import processes
         from llamatop.reports.charts.levels import NO_TARGETS
 
         themes = ("light", "dark") if args.theme == "both" else (args.theme,)
         kinds = ("png", "svg") if args.format == "both" else (args.format,)
-        written = write(runs, Path(args.out or "charts"), themes, kinds, size)
+        written = write(runs, Path(args.out or "charts"), themes, kinds, size, at_once=processes())
         for name, reason in written.left_out:
             if reason != NO_TARGETS:  # nobody asked for goodput
                 print(f"llamatop: no {name}: {reason}", file=sys.stderr)
@@ -76,8 +77,10 @@ def _text(runs: list[Run]) -> None:
 
 def _page(file: str, runs: list[Run]) -> None:
     from llamatop.commands.recordings import save_text
+    from llamatop.reports.charts.forked import processes
     from llamatop.reports.compare import compare
     from llamatop.reports.page import page
 
-    save_text(file, page(runs, [compare(runs[0], run) for run in runs[1:]]))
+    comparisons = [compare(runs[0], run) for run in runs[1:]]
+    save_text(file, page(runs, comparisons, processes()))
     print(file)

@@ -7,13 +7,15 @@ light or dark setting. Every text is escaped.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 
 from llamatop import __version__
 from llamatop.formatting import UNKNOWN, duration, number, size
 from llamatop.levels import LevelFigures
-from llamatop.reports.charts.files import SLIDE, drawn
+from llamatop.reports.charts.files import charts
+from llamatop.reports.charts.forked import every
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.theme import DARK, LIGHT, Theme
 from llamatop.reports.charts.wrap import printable
@@ -40,17 +42,17 @@ footer, .muted { color: var(--muted); }
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def page(runs: Sequence[Run], comparisons: Sequence[Comparison] = ()) -> str:
-    """The whole page as text."""
+def page(runs: Sequence[Run], comparisons: Sequence[Comparison] = (), at_once: int = 1) -> str:
+    """The whole page as text, its charts drawn by so many processes."""
     title = " · ".join(dict.fromkeys(printable(run.model) for run in runs))
-    charts, left_out = _charts(runs)
+    figures, left_out = _charts(runs, at_once)
     parts = [
         f"<h1>{escape(title)}</h1>",
         _setup(runs),
         *(f"<h2>{escape(run.name)}</h2>{_levels(run)}" for run in runs),
         _models(runs) if len(runs) > 1 else "",
         *(_comparison(one) for one in comparisons),
-        *charts,
+        *figures,
         f'<p class="muted">Not drawn: {escape("; ".join(left_out))}.</p>' if left_out else "",
         f"<footer>llamatop {escape(__version__)}</footer>",
     ]
@@ -77,14 +79,19 @@ def _variables(theme: Theme) -> str:
     return " ".join(f"--{name}: {color};" for name, color in _colors(theme).items())
 
 
-def _charts(runs: Sequence[Run]) -> tuple[list[str], list[str]]:
-    charts, left_out = [], []
-    for name, sheet in drawn(runs, LIGHT, SLIDE):
-        if isinstance(sheet, str):
-            left_out.append(f"{name} ({sheet})")
-        else:
-            charts.append(f"<figure>{_inline(sheet, name)}</figure>")
-    return charts, left_out
+def _charts(runs: Sequence[Run], at_once: int) -> tuple[list[str], list[str]]:
+    """The charts, and those left out with the reason."""
+    jobs = [partial(_figure, draw, name) for name, draw in charts(runs, LIGHT).items()]
+    made = every(jobs, at_once)
+    return [figure for figure, _ in made if figure], [reason for _, reason in made if reason]
+
+
+def _figure(draw: Callable[[], Sheet | str], name: str) -> tuple[str, str]:
+    """A chart, or the reason why there is none."""
+    sheet = draw()
+    if isinstance(sheet, str):
+        return "", f"{name} ({sheet})"
+    return f"<figure>{_inline(sheet, name)}</figure>", ""
 
 
 def _inline(sheet: Sheet, name: str) -> str:

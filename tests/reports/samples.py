@@ -11,6 +11,9 @@ from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
 from llamatop.events import Event, LevelEnded, LevelStarted, MemoryPredicted, RunStarted
 from llamatop.replay import fold
+from llamatop.reports.charts.files import charts
+from llamatop.reports.charts.paper import Sheet
+from llamatop.reports.charts.theme import LIGHT
 from llamatop.reports.runs import Run, run_of
 from llamatop.session import Level, Request, Session
 
@@ -28,6 +31,11 @@ def events(
 
 def run(*args: object, name: str = "run", **options: object) -> Run:
     return run_of(fold(events(*args, **options)), name)  # type: ignore[arg-type]
+
+
+def drawn(runs: Sequence[Run]) -> dict[str, Sheet | str]:
+    """Every chart by its name, or why it is not drawn."""
+    return {name: draw() for name, draw in charts(runs, LIGHT).items()}
 
 
 def stretched(of: list[Event], factor: float) -> list[Event]:

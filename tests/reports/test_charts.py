@@ -12,7 +12,7 @@ from llamatop.engines.scripted import Script
 from llamatop.errors import InputError
 from llamatop.events import DeviceAllocated, DeviceSampled, Event, LevelEnded, ModelLoaded
 from llamatop.replay import fold
-from llamatop.reports.charts.files import CHARTS, drawn, write
+from llamatop.reports.charts.files import CHARTS, write
 from llamatop.reports.charts.fonts import inches
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.theme import DARK, LIGHT
@@ -21,7 +21,7 @@ from llamatop.reports.charts.wrap import fitting, printable, wrapped
 from llamatop.reports.compare import compare
 from llamatop.reports.page import page
 from llamatop.reports.runs import Run, facts, labels, run_of, short, with_targets
-from tests.reports.samples import events, run, stretched, with_memory, with_model
+from tests.reports.samples import drawn, events, run, stretched, with_memory, with_model
 
 EVIL = "$x^2$ <b>&\x1b[31m [@click=x] \ud800\ufffe" + "W" * 300
 
@@ -61,7 +61,7 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 
 
 def sheets(runs: list[Run]) -> list[Sheet]:
-    return [sheet for _, sheet in drawn(runs, LIGHT) if isinstance(sheet, Sheet)]
+    return [sheet for sheet in drawn(runs).values() if isinstance(sheet, Sheet)]
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
@@ -120,7 +120,7 @@ def test_charts_of_nothing(tmp_path: Path) -> None:
     made = events((2,))
     for end in (0, 1, 3, 6, 12, 40, len(made) - 1):
         cut = run_of(fold(made[:end]))
-        for name, sheet in drawn([cut], LIGHT):
+        for name, sheet in drawn([cut]).items():
             assert name in CHARTS
             if isinstance(sheet, Sheet):
                 sheet.svg()
@@ -156,7 +156,7 @@ def test_goodput_is_counted_by_the_targets() -> None:
     assert [figures.goodput for figures in one.figures] == [0, 0]
     easy = with_targets(run((1, 4)), {"e2e": 1e3, "ttft": 1e3})
     assert [f.goodput for f in easy.figures] == [f.request_rate for f in easy.figures]
-    sheet = dict(drawn([easy], LIGHT))["goodput-vs-concurrency"]
+    sheet = drawn([easy])["goodput-vs-concurrency"]
     assert isinstance(sheet, Sheet)
     assert "E2E ≤ 16:40" in sheet.subtitle and "TTFT" in sheet.subtitle
     assert run((1,)).figures[0].goodput is None
@@ -167,10 +167,10 @@ def test_values_far_apart_are_all_seen() -> None:
     """On one linear scale the quick run's latencies would lie at the foot."""
     slow = run_of(fold(stretched(events((1, 2, 4)), 200)), "slow")
     for name in ("latency-vs-concurrency", "latency-vs-throughput"):
-        sheet = dict(drawn([run((1, 2, 4)), slow], LIGHT))[name]
+        sheet = drawn([run((1, 2, 4)), slow])[name]
         assert isinstance(sheet, Sheet)
         assert all(axes.get_yscale() == "log" for axes in sheet.figure.axes)
-        alone = dict(drawn([slow], LIGHT))[name]
+        alone = drawn([slow])[name]
         assert isinstance(alone, Sheet)
         assert all(axes.get_ylim()[0] == 0 for axes in alone.figure.axes)
 
@@ -223,7 +223,7 @@ def on_a_device(of: list[Event]) -> Run:
 
 def test_memory_of_an_accelerator() -> None:
     one = on_a_device(events((1, 2)))
-    sheet = dict(drawn([one], LIGHT))["memory-vs-concurrency"]
+    sheet = drawn([one])["memory-vs-concurrency"]
     assert isinstance(sheet, Sheet)
     assert "accelerator" in sheet.subtitle
     assert memory(one, 0)[1].max() == 6_500_000_000
@@ -234,7 +234,7 @@ def test_memory_with_and_without_an_accelerator() -> None:
     """Each run has its own; the failed level stands where its memory ended, within the axes."""
     both = [on_a_device(events((1, 2))), sample((1, 2, 4), "host", oom=(4,))]
     for name in ("memory-vs-concurrency", "memory-predicted-vs-measured"):
-        sheet = dict(drawn(both, LIGHT))[name]
+        sheet = drawn(both)[name]
         assert isinstance(sheet, Sheet)
         assert "accelerator" in sheet.subtitle and "process" in sheet.subtitle
         (axes,) = sheet.figure.axes
@@ -248,7 +248,7 @@ def test_memory_with_and_without_an_accelerator() -> None:
 def test_series_that_lie_on_one_another_are_all_seen() -> None:
     """Every series is finer than the one beneath it, and looks like no other."""
     met = with_targets(run((1, 4)), {"e2e": 1e3})
-    charts = dict(drawn([met], LIGHT))
+    charts = drawn([met])
     for name in ("goodput-vs-concurrency", "latency-vs-concurrency"):
         sheet = charts[name]
         assert isinstance(sheet, Sheet)
@@ -262,7 +262,7 @@ def test_series_that_lie_on_one_another_are_all_seen() -> None:
 
 def test_high_numbers_keep_off_the_label() -> None:
     quick = run_of(fold(stretched(events((1, 2, 4)), 1e-4)), "quick")
-    sheet = dict(drawn([quick], LIGHT))["throughput-vs-concurrency"]
+    sheet = drawn([quick])["throughput-vs-concurrency"]
     assert isinstance(sheet, Sheet)
     sheet.svg()
     renderer = sheet.figure.canvas.get_renderer()  # type: ignore[attr-defined]
@@ -276,7 +276,7 @@ def test_high_numbers_keep_off_the_label() -> None:
 def test_the_histogram_has_room_for_every_row() -> None:
     """Also for a run whose few gaps are longer than nearly all of the other's."""
     slow = run_of(fold(stretched(events((4,), requests=4), 100)), "slow")
-    sheet = dict(drawn([run((4,), requests=2000), slow], LIGHT))["itl-histogram"]
+    sheet = drawn([run((4,), requests=2000), slow])["itl-histogram"]
     assert isinstance(sheet, Sheet)
     for axes in sheet.figure.axes:
         left, right = axes.get_xlim()
@@ -295,7 +295,7 @@ def test_times_that_cannot_be(seed: int) -> None:
         for event in events((1, 3), behaviour=Script(fail_every=5))
     ]
     broken = run_of(fold(made))
-    for _, sheet in drawn([broken, ONE] if seed % 2 else [broken], LIGHT):
+    for sheet in drawn([broken, ONE] if seed % 2 else [broken]).values():
         if isinstance(sheet, Sheet):
             sheet.svg()
     compare(broken, ONE)

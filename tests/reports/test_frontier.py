@@ -19,15 +19,13 @@ from llamatop.events import (
 )
 from llamatop.levels import memory_ended_in
 from llamatop.replay import fold
-from llamatop.reports.charts.files import drawn
 from llamatop.reports.charts.paper import Sheet
-from llamatop.reports.charts.theme import LIGHT
 from llamatop.reports.frontier import MemoryEnd, memory_end, memory_end_line
 from llamatop.reports.runs import run_of
 from llamatop.reports.summary import summary, table
 from llamatop.session import Session
 from tests.recording.runs import loaded
-from tests.reports.samples import events, with_memory
+from tests.reports.samples import drawn, events, with_memory
 
 HOST = HostFacts("Linux", "a CPU", 2, 16_000_000_000, "3.11")
 CONFIG = RunConfig(model="demo", until_oom=True, memory=900)
@@ -95,7 +93,7 @@ def test_the_cliff_is_drawn_at_what_was_allocated() -> None:
         msgspec.structs.replace(e, memory_limit=16_800_000_000) if isinstance(e, ModelLoaded) else e
         for e in of
     ]
-    sheets = dict(drawn([run_of(fold(limited))], LIGHT))
+    sheets = drawn([run_of(fold(limited))])
     for name in ("memory-vs-concurrency", "memory-predicted-vs-measured"):
         sheet = sheets[name]
         assert isinstance(sheet, Sheet)

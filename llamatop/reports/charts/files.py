@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from llamatop.errors import InputError
 from llamatop.reports.charts import levels, memory
 from llamatop.reports.charts.curve import curve
+from llamatop.reports.charts.forked import every
 from llamatop.reports.charts.histogram import histogram
 from llamatop.reports.charts.levels import NewSheet
 from llamatop.reports.charts.paper import WIDTH, Sheet
@@ -50,39 +50,42 @@ def write(
     themes: Sequence[str] = ("light",),
     kinds: Sequence[str] = ("png", "svg"),
     size: Size = SLIDE,
+    *,
+    at_once: int = 1,
 ) -> Written:
-    """Draw every chart into a folder. Raises InputError where it cannot be written to."""
-    files: list[Future[Path]] = []
-    left_out: list[tuple[str, str]] = []
+    """Draw every chart into a folder, by so many processes.
+
+    Raises InputError where it cannot be written to.
+    """
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(1) as aside:  # encodes and writes while the next chart is drawn
-            for theme in themes:
-                for name, sheet in drawn(runs, THEMES[theme], size):
-                    if isinstance(sheet, str):
-                        left_out.append((name, sheet))
-                        continue
-                    for kind in kinds:
-                        made = _png(sheet, size[0]) if kind == "png" else _svg(sheet)
-                        if files:
-                            files[-1].result()
-                        files.append(aside.submit(_save, folder / _file(name, theme, kind), made))
-        return Written([file.result() for file in files], list(dict.fromkeys(left_out)))
+        jobs = [
+            partial(_files, draw, kinds, size[0], folder / f"{name}{_ending(theme)}")
+            for theme in themes
+            for name, draw in charts(runs, THEMES[theme], size).items()
+        ]
+        made = every(jobs, at_once)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to: {error.strerror}") from None
+    names = [*CHARTS] * len(themes)
+    left_out = [(name, one) for name, one in zip(names, made, strict=True) if isinstance(one, str)]
+    files = [path for one in made if not isinstance(one, str) for path in one]
+    return Written(files, list(dict.fromkeys(left_out)))
 
 
-def drawn(
+def charts(
     runs: Sequence[Run], theme: Theme, size: Size = SLIDE
-) -> Iterator[tuple[str, Sheet | str]]:
-    """Every chart by its name, drawn, or why it is not."""
+) -> dict[str, Callable[[], Sheet | str]]:
+    """What draws each chart, by its name, or tells why it cannot be drawn."""
     told = caption(runs)
+    for run in runs:
+        _ = run.figures  # found once, whoever draws
 
     def new(title: str, subtitle: str) -> Sheet:
         return Sheet(theme, WIDTH * size[1] / size[0], title, subtitle, told)
 
-    for name, draw in CHARTS.items():
-        yield name, draw(runs, new)
+    return {name: partial(draw, runs, new) for name, draw in CHARTS.items()}
 
 
 def caption(runs: Sequence[Run]) -> list[str]:
@@ -95,23 +98,32 @@ def caption(runs: Sequence[Run]) -> list[str]:
     return [f"{len(runs)} recordings", *(fact for fact in shared if fact not in differing)]
 
 
-def _png(sheet: Sheet, width: int) -> Callable[[], bytes]:
-    """The chart drawn in pixels; what is left to do needs no matplotlib."""
-    return partial(png, sheet.pixels(width), width / WIDTH, {"Software": "llamatop"})
+def _ending(theme: str) -> str:
+    return "" if theme == "light" else f"-{theme}"
 
 
-def _svg(sheet: Sheet) -> Callable[[], bytes]:
-    return sheet.svg().encode
+def _files(
+    draw: Callable[[], Sheet | str], kinds: Sequence[str], width: int, path: Path
+) -> list[Path] | str:
+    """The files of one chart, or why there are none."""
+    sheet = draw()
+    if isinstance(sheet, str):
+        return sheet
+    return [
+        _save(path.with_name(f"{path.name}.{kind}"), _made(sheet, kind, width)) for kind in kinds
+    ]
 
 
-def _file(name: str, theme: str, kind: str) -> str:
-    return f"{name}{'' if theme == 'light' else f'-{theme}'}.{kind}"
+def _made(sheet: Sheet, kind: str, width: int) -> bytes:
+    if kind == "svg":
+        return sheet.svg().encode()
+    return png(sheet.pixels(width), width / WIDTH, {"Software": "llamatop"})
 
 
-def _save(path: Path, made: Callable[[], bytes]) -> Path:
+def _save(path: Path, made: bytes) -> Path:
     temporary = path.with_name(f".{path.name}.new")
     try:
-        temporary.write_bytes(made())
+        temporary.write_bytes(made)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
