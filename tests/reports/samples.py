@@ -11,7 +11,7 @@ from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
 from llamatop.events import Event, LevelEnded, LevelStarted, MemoryPredicted, RunStarted
 from llamatop.replay import fold
-from llamatop.reports.charts.files import charts
+from llamatop.reports.charts.files import SLIDE, charts
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.theme import LIGHT
 from llamatop.reports.runs import Run, run_of
@@ -33,9 +33,9 @@ def run(*args: object, name: str = "run", **options: object) -> Run:
     return run_of(fold(events(*args, **options)), name)  # type: ignore[arg-type]
 
 
-def drawn(runs: Sequence[Run]) -> dict[str, Sheet | str]:
+def drawn(runs: Sequence[Run], size: tuple[int, int] = SLIDE) -> dict[str, Sheet | str]:
     """Every chart by its name, or why it is not drawn."""
-    return {name: draw() for name, draw in charts(runs, LIGHT).items()}
+    return {name: draw() for name, draw in charts(runs, LIGHT, size).items()}
 
 
 def stretched(of: list[Event], factor: float) -> list[Event]:

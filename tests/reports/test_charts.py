@@ -12,7 +12,7 @@ from llamatop.engines.scripted import Script
 from llamatop.errors import InputError
 from llamatop.events import DeviceAllocated, DeviceSampled, Event, LevelEnded, ModelLoaded
 from llamatop.replay import fold
-from llamatop.reports.charts.files import CHARTS, write
+from llamatop.reports.charts.files import CHARTS, SLIDE, write
 from llamatop.reports.charts.fonts import inches
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.theme import DARK, LIGHT
@@ -35,6 +35,7 @@ TWENTY = sample(tuple(range(1, 21)), oom=(19, 20))
 SEVERAL = [sample((1, 2, 4, 8), name) for name in ("a/model", "another", EVIL)]
 
 MANY = [sample((1, 2, 4), f"organisation/a-model-of-some-name-{i}") for i in range(11)]
+CROWD = [sample((1, 2), f"organisation/a-model-{'of-some-name-' * 4}{i}") for i in range(40)]
 
 
 def test_files_are_named_for_what_they_show(tmp_path: Path) -> None:
@@ -60,16 +61,19 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
         write([ONE], tmp_path / "file" / "charts")
 
 
-def sheets(runs: list[Run]) -> list[Sheet]:
-    return [sheet for sheet in drawn(runs).values() if isinstance(sheet, Sheet)]
+def sheets(runs: list[Run], size: tuple[int, int] = SLIDE) -> list[Sheet]:
+    return [sheet for sheet in drawn(runs, size).values() if isinstance(sheet, Sheet)]
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("size", [(1600, 1000), (1600, 720)], ids=["slide", "flat"])
 @pytest.mark.parametrize(
-    "runs", [[ONE], [TWENTY], SEVERAL, MANY], ids=["one", "twenty", "several", "many"]
+    "runs",
+    [[ONE], [TWENTY], SEVERAL, MANY, CROWD],
+    ids=["one", "twenty", "several", "many", "crowd"],
 )
-def test_nothing_overlaps_and_nothing_is_clipped(runs: list[Run]) -> None:
-    for sheet in sheets(runs):
+def test_nothing_overlaps_and_nothing_is_clipped(runs: list[Run], size: tuple[int, int]) -> None:
+    for sheet in sheets(runs, size):
         sheet.svg()
         renderer = sheet.figure.canvas.get_renderer()  # type: ignore[attr-defined]
         width, height = sheet.figure.bbox.size
@@ -301,3 +305,25 @@ def test_times_that_cannot_be(seed: int) -> None:
     compare(broken, ONE)
     compare(ONE, broken)
     page([broken], [compare(broken, broken)])
+
+
+def test_a_crowd_has_its_legend_and_what_is_left_out_is_said() -> None:
+    sheet = drawn(CROWD)["memory-vs-concurrency"]
+    assert isinstance(sheet, Sheet)
+    sheet.svg()
+    told = [text.get_text() for text in sheet.figure.legends[0].get_texts()]
+    assert len(set(told)) == len(told) < len(CROWD)
+    assert told[-1] == f"and {len(CROWD) - len(told) + 1} more"
+    gaps = drawn(CROWD)["itl-histogram"]
+    assert isinstance(gaps, Sheet) and "of the first 6 of 40 recordings" in gaps.subtitle
+    gaps = drawn([TWENTY])["itl-histogram"]
+    assert isinstance(gaps, Sheet) and "of 6 of the 20 levels" in gaps.subtitle
+    assert "recordings" not in drawn(SEVERAL)["itl-histogram"].subtitle  # type: ignore[union-attr]
+
+
+def test_a_legend_that_all_find_room_in_leaves_none_out() -> None:
+    sheet = drawn(MANY)["memory-predicted-vs-measured"]
+    assert isinstance(sheet, Sheet)
+    sheet.svg()
+    told = [text.get_text() for text in sheet.figure.legends[0].get_texts()]
+    assert told == [*labels(MANY), "measured", "predicted", "memory there is"]

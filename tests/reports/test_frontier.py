@@ -97,7 +97,7 @@ def test_the_cliff_is_drawn_at_what_was_allocated() -> None:
     for name in ("memory-vs-concurrency", "memory-predicted-vs-measured"):
         sheet = sheets[name]
         assert isinstance(sheet, Sheet)
-        assert "memory limit" in {label for _, label in sheet.entries}
+        assert "memory limit" in {entry.label for entry in sheet.entries}
         crosses = [line for line in sheet.figure.axes[0].lines if line.get_marker() == "x"]
         points = [(x, y) for line in crosses for x, y in zip(*line.get_data(), strict=True)]
         assert points == [(4, 16.86)]

@@ -20,6 +20,9 @@ from llamatop.reports.runs import Run, labels
 _LETTER, _HEIGHT = 0.085, 0.16
 """Inches of a label's letter, and of its height."""
 
+_MARGIN = 0.02
+"""Share of the x axis left of 0: a ring there covers no label of the y axis."""
+
 _MOST_PLACES = 200
 """More than lie on the longest line within a chart; a damaged time may be anywhere."""
 
@@ -35,9 +38,10 @@ def curve(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     styles = [sheet.style(place, len(runs)) for place in range(len(runs))]
     if len(runs) > 1:
         for style, label in zip(styles, labels(runs), strict=True):
-            sheet.legend(label, **style.look())
+            sheet.legend(label, series=True, **style.look())
     if any(knee(run.figures) for run in runs):
-        sheet.legend("knee: the most throughput per latency", **_ring(sheet))
+        ring = _ring(sheet) | {"markersize": 10}
+        sheet.legend("knee: the most throughput per latency", **ring)
     (axes,) = sheet.axes()
     unit, one = second_unit([y for line in points for _, _, y in line])
     _scale(axes, points, one)
@@ -74,7 +78,7 @@ def _points(run: Run) -> list[tuple[int, float, float]]:
 def _scale(axes: Axes, points: list[list[tuple[int, float, float]]], one: float) -> None:
     flat = [point for line in points for point in line]
     highest = max(x for _, x, _ in flat) * 1.1
-    axes.set_xlim(0, highest)
+    axes.set_xlim(-highest * _MARGIN, highest)
     axes.xaxis.set_major_locator(MaxNLocator(8))
     axes.xaxis.set_major_formatter(short_numbers(highest))
     from_zero(axes, max(y for _, _, y in flat) / one)
@@ -104,14 +108,14 @@ def _label(
     every: bool,
 ) -> None:
     """Write the points' concurrency where it covers nothing, the last first; else the ends'."""
-    points = _places(axes, line, one)
+    points, highest = _places(axes, line, one), extent(axes)[1] + _HEIGHT
     for (concurrency, x, y), (at_x, at_y) in zip(reversed(line), reversed(points), strict=True):
         if not every and concurrency not in (line[0][0], line[-1][0]):
             continue
         text = str(concurrency)
         for dx, dy in ((0.0, 0.24), (0.0, -0.24), (0.30, 0.0), (-0.30, 0.0)):
             box = _box(at_x + dx, at_y + dy, text)
-            outside = box[0] < 0 or box[1] < 0
+            outside = box[0] < 0 or box[1] < 0 or box[3] > highest
             if not (outside or any(_touch(box, other) for other in taken) or _covers(box, covered)):
                 taken.append(box)
                 axes.annotate(

@@ -32,11 +32,12 @@ _QUANTILES = (0.005, 0.5, 0.99, 0.995)
 
 def histogram(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """Inter-token latencies: a row a level of one run, or a row a run at the level they share."""
-    parts = _of_levels(runs[0]) if len(runs) == 1 else _of_runs(runs[:MOST])
-    parts = [(label, gaps) for label, gaps in parts if len(gaps)]
+    parts, among = _of_levels(runs[0]) if len(runs) == 1 else _of_runs(runs)
     if not parts:
         return "no request has two tokens"
-    sheet = new("Time between tokens", "inter-token latencies (ITL); lines mark p50 and p99")
+    sheet = new(
+        "Time between tokens", f"inter-token latencies (ITL){among}; lines mark p50 and p99"
+    )
     sheet.legend("p50", color=sheet.theme.ink, linestyle="-", linewidth=1.6)
     sheet.legend("p99", color=sheet.theme.ink, linestyle=(0, (4, 2)), linewidth=1.6)
     spreads = [np.quantile(gaps, _QUANTILES) for _, gaps in parts]
@@ -80,23 +81,34 @@ def _scale(axes: Axes, edges: Floats, doubling: bool) -> None:
     axes.set_xlim(float(edges[0]), float(edges[-1]))
 
 
-def _of_levels(run: Run) -> list[tuple[str, Floats]]:
-    """At most `MOST` levels with gaps, first and last among them."""
+Rows = list[tuple[str, Floats]]
+"""Each with its name and its gaps."""
+
+
+def _of_levels(run: Run) -> tuple[Rows, str]:
+    """At most `MOST` levels with gaps, first and last among them, and which they are of all."""
     found = [(f"C={level.concurrency}", gaps(level)) for level in run.session.levels.values()]
     found = [part for part in found if len(part[1])]
     places = np.unique(np.linspace(0, len(found) - 1, min(MOST, len(found))).round().astype(int))
-    return [found[place] for place in places]
+    among = f" of {MOST} of the {len(found)} levels" if len(found) > MOST else ""
+    return [found[place] for place in places], among
 
 
-def _of_runs(runs: Sequence[Run]) -> list[tuple[str, Floats]]:
-    """Each run at the highest concurrency that all of them ran, else at its own highest."""
-    shared = set.intersection(*(_with_gaps(run) for run in runs))
+def _of_runs(runs: Sequence[Run]) -> tuple[Rows, str]:
+    """The first `MOST` runs with gaps, and which they are of all.
+
+    Each at the highest concurrency that all of them ran, else at its own highest.
+    """
+    there = [(run, label) for run, label in zip(runs, labels(runs), strict=True) if _with_gaps(run)]
+    drawn = there[:MOST]
+    shared = set.intersection(*(_with_gaps(run) for run, _ in drawn)) if drawn else set()
     parts = []
-    for run, label in zip(runs, labels(runs), strict=True):
-        wanted = max(shared or _with_gaps(run), default=0)
+    for run, label in drawn:
+        wanted = max(shared or _with_gaps(run))
         levels = [level for level in run.session.levels.values() if level.concurrency == wanted]
-        parts.append((f"{label}, C={wanted}", gaps(levels[-1]) if levels else np.empty(0)))
-    return parts
+        parts.append((f"{label}, C={wanted}", gaps(levels[-1])))
+    among = f" of the first {MOST} of {len(there)} recordings" if len(there) > MOST else ""
+    return [part for part in parts if len(part[1])], among
 
 
 def _with_gaps(run: Run) -> set[int]:

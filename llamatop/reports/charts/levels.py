@@ -24,7 +24,7 @@ ValueOf = Callable[[Run], Value]
 NewSheet = Callable[[str, str], Sheet]
 
 CROSS: dict[str, Any] = {
-    "color": "#d6336c", "marker": "x", "linestyle": "none", "markeredgewidth": 2.5,
+    "color": "#e64980", "marker": "x", "linestyle": "none", "markeredgewidth": 2.5,
 }  # fmt: skip
 """A level that went wrong, on light and dark."""
 
@@ -142,7 +142,8 @@ def runs_legend(sheet: Sheet, runs: Sequence[Run]) -> None:
     """The colour and mark of every run."""
     for place, label in enumerate(labels(runs)):
         style = sheet.style(place)
-        sheet.legend(label, color=style.color, marker=style.marker, linestyle="none", markersize=7)
+        look = {"color": style.color, "marker": style.marker, "linestyle": "none", "markersize": 7}
+        sheet.legend(label, series=True, **look)
 
 
 def run_lines(sheet: Sheet, runs: Sequence[Run], value: ValueOf) -> list[Line]:
@@ -254,7 +255,7 @@ def _look(line: Line) -> dict[str, Any]:
 def _entry(sheet: Sheet, line: Line) -> None:
     if line.points:
         small = {"markersize": 9.0 if line.hollow else 6.0 + line.style.above}
-        sheet.legend(line.label, **(_look(line) | small))
+        sheet.legend(line.label, series=True, **(_look(line) | small))
 
 
 def _crosses_entry(sheet: Sheet, runs: Sequence[Run]) -> None:

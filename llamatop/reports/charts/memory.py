@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from llamatop.levels import LevelFigures
 from llamatop.reports.charts.levels import (
@@ -47,7 +48,7 @@ def predicted(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
         return "no level has a prediction"
     if len(runs) > 1:
         runs_legend(sheet, runs)
-        look = {"color": sheet.theme.ink, "linewidth": 2.0, "marker": "o"}
+        look: dict[str, Any] = {"color": sheet.theme.ink, "linewidth": 2.0, "marker": "o"}
         sheet.legend("measured", **look, markersize=6)
         sheet.legend("predicted", **look, **HOLLOW, linestyle=_DOTS)
     limit = _cliff(runs) or _there_is(runs)

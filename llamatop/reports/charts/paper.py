@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import matplotlib
@@ -24,16 +24,20 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from llamatop.reports.charts.fonts import FONT, families, inches
+from llamatop.reports.charts.legend import Entry, Legend, legend
 from llamatop.reports.charts.theme import Theme
-from llamatop.reports.charts.wrap import fitting, wrapped
+from llamatop.reports.charts.wrap import wrapped
 
 WIDTH = 8.0
 """Inches; the size in pixels only sets the resolution, so slide and page look the same."""
 
+_NAME = 10.0
+"""Points of the letters of an axis' name."""
+
 _SETTINGS: dict[str, Any] = {
     "text.parse_math": False,
     "text.usetex": False,
-    "font.size": 10.0,
+    "font.size": _NAME,
     "text.hinting": "none",
     "svg.fonttype": "none",
     "svg.hashsalt": "llamatop",
@@ -43,8 +47,8 @@ _SETTINGS: dict[str, Any] = {
 }
 
 MARKERS = "osD^vPXp"
-LABEL = 3.0
-"""Inches that a legend's label may take."""
+_HIGH = 0.25
+"""Share of the sheet's height that its legend may take."""
 
 FEW = 4
 """Series that are told apart though they lie on one another: each is finer than those before."""
@@ -81,8 +85,8 @@ class Sheet:
     title: str
     subtitle: str
     caption: Sequence[str]
-    entries: list[tuple[Line2D, str]] = field(default_factory=list)
-    """The legend."""
+    entries: list[Entry] = field(default_factory=list)
+    """Of the legend, as they were asked for."""
 
     def __post_init__(self) -> None:  # noqa: D105
         matplotlib.rcParams.update(_SETTINGS)  # type: ignore[arg-type]
@@ -103,10 +107,12 @@ class Sheet:
             max(of - 1 - place, 0) if of <= FEW else 0,
         )
 
-    def legend(self, label: str, **line: Any) -> None:
-        """Add an entry; entries stand in rows above the axes."""
-        text = fitting(label, lambda text: inches(text, 9), LABEL)
-        self.entries.append((Line2D([], [], **line), text))
+    def legend(self, label: str, *, series: bool = False, **line: Any) -> None:
+        """Add an entry; entries stand in columns above the axes.
+
+        Of `series` those that find no room are only counted.
+        """
+        self.entries.append(Entry(Line2D([], [], **line), label, series))
 
     def axes(
         self, rows: int = 1, columns: int = 1, gap: float = 0.55, above: float = 0.0
@@ -133,7 +139,7 @@ class Sheet:
 
     def room(self) -> float:
         """Inches between legend and caption; ask when the legend is complete."""
-        return self.height - 0.96 - 0.17 * self._legend_rows() - self._foot()
+        return self.height - 0.96 - self._legend.height - self._foot()
 
     def _foot(self) -> float:
         return 0.30 + 0.155 * len(self._lines) + 0.42
@@ -155,12 +161,9 @@ class Sheet:
         axes.yaxis.label.set_color(self.theme.ink)
         return axes
 
-    def _columns(self) -> int:
-        widest = max((inches(label, 9) for _, label in self.entries), default=1)
-        return max(1, min(len(self.entries), int((WIDTH - 0.3) / (widest + 0.75))))
-
-    def _legend_rows(self) -> int:
-        return -(-len(self.entries) // self._columns()) if self.entries else 0
+    @cached_property
+    def _legend(self) -> Legend:
+        return legend(self.entries, WIDTH - 0.3, _HIGH * self.height)
 
     def pixels(self, width: int) -> NDArray[np.uint8]:
         """The chart drawn so wide, of shape (height, width, 4): red, green, blue, opaque."""
@@ -191,7 +194,8 @@ class Sheet:
         for place, line in enumerate(reversed(self._lines)):
             self._text(0.30, 0.16 + 0.155 * place, line, self.theme.muted, size=7.5)
         if self.entries:
-            self._legend()
+            self._draw_legend()
+        self._fit_names()
 
     def _text(
         self, x: float, y: float, text: str, color: str, *, size: float, weight: str = "normal"
@@ -200,21 +204,29 @@ class Sheet:
             x / WIDTH, y / self.height, text, color=color, fontsize=size, fontweight=weight
         )
 
-    def _legend(self) -> None:
+    def _draw_legend(self) -> None:
         self.figure.legend(
-            [handle for handle, _ in self.entries],
-            [label for _, label in self.entries],
+            [entry.handle for entry in self._legend.entries],
+            [entry.label for entry in self._legend.entries],
             loc="upper left",
             bbox_to_anchor=(0.25 / WIDTH, 1 - 0.72 / self.height),
-            ncols=self._columns(),
+            ncols=self._legend.columns,
             frameon=False,
-            fontsize=9,
+            fontsize=self._legend.size,
             labelcolor=self.theme.ink,
             handlelength=3.0,
             borderaxespad=0.0,
             columnspacing=1.6,
             labelspacing=0.35,
         )
+
+    def _fit_names(self) -> None:
+        """The names of low axes in smaller letters, so that they end below the legend."""
+        for axes in self.figure.axes:
+            name, room = axes.yaxis.label, axes.get_position().height * self.height + 0.3
+            wide = inches(name.get_text(), _NAME)
+            if wide > room:
+                name.set_fontsize(_NAME * room / wide)
 
 
 @contextmanager

@@ -36,7 +36,8 @@ def timeline(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     styles = [sheet.style(place) for place in range(len(runs))]
     if len(runs) > 1:
         for style, label in zip(styles, labels(runs), strict=True):
-            sheet.legend(label, color=style.color, linestyle=style.line, linewidth=2.0)
+            look = {"color": style.color, "linestyle": style.line, "linewidth": 2.0}
+            sheet.legend(label, series=True, **look)
     low = sheet.room() / 3 < _LOW
     panels = sheet.axes(rows=3, gap=0.24 if low else 0.14, above=0.1 if low else 0.0)
     for axes in panels[:2]:
@@ -55,7 +56,7 @@ def _named_above(sheet: Sheet, panels: list[Axes]) -> None:
     for axes in panels:
         axes.set_title(axes.get_ylabel(), fontsize=8, loc="left", pad=2, color=sheet.theme.ink)
         axes.set_ylabel("")
-        axes.yaxis.set_major_locator(MaxNLocator(2))
+        axes.yaxis.set_major_locator(MaxNLocator(2, integer=axes is panels[1]))
 
 
 def _subtitle(runs: Sequence[Run]) -> str:
