@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=300, help="levels of a set (300)")
     parser.add_argument("--sets", type=int, default=3, help="of each kind (3)")
-    parser.add_argument("--quick", action="store_true", help="one set: ten seconds")
+    parser.add_argument("--quick", action="store_true", help="one set only: seconds")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     began = time.perf_counter()
