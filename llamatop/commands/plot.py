@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     from llamatop.commands.recordings import open_all
     from llamatop.config import parse_slo
 
-    slo = parse_slo(args.slo) if args.slo else None
+    slo = parse_slo(args.slo) if args.slo is not None else None
     runs = open_all(args.files)
     if slo is not None:
         from llamatop.reports.runs import with_targets
@@ -41,9 +41,9 @@ def main(arguments: list[str]) -> int:
         runs = [with_targets(run, slo) for run in runs]
     if args.terminal:
         _text(runs)
-    if args.html:
+    if args.html is not None:
         _page(args.html, runs)
-    if args.out or not (args.html or args.terminal):
+    if args.out or (args.html is None and not args.terminal):
         from llamatop.reports.charts.files import write
         from llamatop.reports.charts.forked import processes
         from llamatop.reports.charts.levels import NO_TARGETS

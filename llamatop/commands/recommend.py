@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     from llamatop.config import parse_slo
     from llamatop.reports.recommend import recommend
 
-    slo = parse_slo(args.slo) if args.slo else None
+    slo = parse_slo(args.slo) if args.slo is not None else None
     if args.goal == "slo" and slo is None:
         raise InputError("--goal slo: say the targets, as in --slo ttft=0.5,tpot=0.05")
     goals = [args.goal] if args.goal else ["throughput", "latency", *(["slo"] if slo else [])]

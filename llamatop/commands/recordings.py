@@ -29,6 +29,8 @@ def open_all(files: Sequence[str]) -> list[Run]:
 def save_text(file: str, text: str) -> None:
     """Write a text whole or not at all. Raises InputError where it cannot be written."""
     path = Path(file)
+    if not path.name:
+        raise InputError(f"{file!r} names no file to write")
     temporary = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

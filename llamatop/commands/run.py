@@ -193,7 +193,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
             max_time=_max_time(args),
             until_ci=args.until_ci,
             until_oom=args.until_oom,
-            slo=parse_slo(args.slo) if args.slo else {},
+            slo=parse_slo(args.slo) if args.slo is not None else {},
             prompt_toks=prompt,
             gen_toks=longest,
             prompt_lengths=prompt_lengths,

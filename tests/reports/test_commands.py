@@ -143,6 +143,18 @@ def test_plot_draws_goodput_by_the_targets_given(
         plot.main([*args, "--slo", "speed=9"])
 
 
+@pytest.mark.parametrize("command", [plot, recommend])
+def test_targets_that_are_empty_are_no_targets_forgotten(command: object, folder: Path) -> None:
+    """A script's variable that is not set must not pass for no targets at all."""
+    with pytest.raises(InputError, match="--slo"):
+        command.main([file(folder, "a"), "--slo", ""])  # type: ignore[attr-defined]
+
+
+def test_a_page_needs_a_name(folder: Path) -> None:
+    with pytest.raises(InputError, match="names no file"):
+        plot.main([file(folder, "a"), "--html", ""])
+
+
 def test_the_compare_screen_needs_a_terminal_and_few_enough_recordings(folder: Path) -> None:
     with pytest.raises(InputError, match="needs a terminal"):
         compare.main([file(folder, "a"), file(folder, "slow"), "--tui"])
