@@ -5,18 +5,23 @@ A copy has only the thread that made it, so a job may wait for no other: it uses
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pickle
+import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 MOST = 4
 """Processes that are worth their start, for some seconds of work."""
+
+_jobs: Sequence[Callable[[], Any]] = ()
+"""What a copy is there for: handed over by being copied, where the results are pickled."""
 
 
 def processes() -> int:
@@ -25,77 +30,28 @@ def processes() -> int:
 
 
 def every(jobs: Sequence[Callable[[], T]], at_once: int) -> list[T]:
-    """What each of at most 256 jobs returns, done by so many processes; raises what one raises.
+    """What each job returns, done by so many processes; raises what one raises.
 
-    A copy's results are pickled. What it fails at or does not tell is done here again: a job may
-    be done twice.
+    Where a copy dies, or there is no memory for one, all is done again here.
     """
-    turns, given = os.pipe()
-    with open(turns, "rb", buffering=0) as line:  # noqa: PTH123  (a byte a job: who reads it does it)
-        os.write(given, bytes(range(len(jobs))))
-        os.close(given)
-        told: list[dict[int, T]] = []
-        copies = _copies(jobs, line.fileno(), min(at_once, len(jobs)) - 1)
+    copies = min(at_once, len(jobs))
+    if copies > 1:
         try:
-            done = {place: jobs[place]() for place in _turns(line.fileno())}
-        finally:
-            line.read()  # nobody begins another job
-            told += map(_told, copies)
-    for results in told:
-        done |= results
-    return [done[place] if place in done else job() for place, job in enumerate(jobs)]
+            with (
+                warnings.catch_warnings(action="ignore", category=DeprecationWarning),  # threads
+                ProcessPoolExecutor(copies, get_context("fork"), _begin, (jobs,)) as pool,
+            ):
+                return list(pool.map(_do, range(len(jobs))))
+        except (OSError, BrokenProcessPool):
+            pass
+    return [job() for job in jobs]
 
 
-class _Copy(NamedTuple):
-    process: int
-    answers: int
-    """A pipe to read its results from, until it ends."""
+def _begin(jobs: Sequence[Callable[[], Any]]) -> None:
+    global _jobs  # noqa: PLW0603
+    _jobs = jobs
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is asked, and ends them
 
 
-def _copies(jobs: Sequence[Callable[[], T]], turns: int, wanted: int) -> list[_Copy]:
-    """As many as there is memory for."""
-    copies = []
-    for _ in range(wanted):
-        answers, end = os.pipe()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of threads that stay behind
-                process = os.fork()
-        except OSError:
-            os.close(answers)
-            os.close(end)
-            break
-        if process == 0:
-            _work(jobs, turns, end)
-        os.close(end)
-        copies.append(_Copy(process, answers))
-    return copies
-
-
-def _work(jobs: Sequence[Callable[[], T]], turns: int, end: int) -> None:
-    """The life of a copy: it returns to nobody, and is silent when it fails."""
-    done = {}
-    try:
-        for place in _turns(turns):
-            done[place] = jobs[place]()
-    finally:
-        try:
-            with open(end, "wb") as file:
-                pickle.dump(done, file)
-        finally:
-            os._exit(0)
-
-
-def _turns(turns: int) -> Iterator[int]:
-    while one := os.read(turns, 1):
-        yield one[0]
-
-
-def _told(copy: _Copy) -> dict[int, T]:
-    """Results by the job's place; those of a copy that died are lost."""
-    with open(copy.answers, "rb") as file:  # noqa: PTH123
-        text = file.read()
-    os.waitpid(copy.process, 0)
-    with contextlib.suppress(EOFError, pickle.UnpicklingError):
-        return dict(pickle.loads(text))
-    return {}
+def _do(place: int) -> Any:
+    return _jobs[place]()
