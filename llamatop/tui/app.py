@@ -75,6 +75,12 @@ class Commanded(Protocol):
     commands: Sequence[Command]
 
 
+class Ground(Screen[None]):
+    """What the monitor fills."""
+
+    BLANK = True
+
+
 class LlamatopApp(App[None]):
     """One screen for a live run and for a replay."""
 
@@ -162,6 +168,10 @@ class LlamatopApp(App[None]):
     def live(self) -> Live | None:
         """The run that is shown; None for a replay."""
         return self.stage.live
+
+    def get_default_screen(self) -> Screen[None]:
+        """Under the monitor nothing need be drawn."""
+        return Ground(id="_default")
 
     def compose(self) -> ComposeResult:
         """The monitor fills the screen."""
