@@ -208,6 +208,7 @@ class LlamatopApp(App[None]):
     def _begin(self) -> None:
         gc.enable()
         gc.freeze()  # what the first paint needed stays: no collection need look at it again
+        gc.set_threshold(20_000)  # a frame takes thousands of objects and gives nearly all back
         for problem in self.problems:
             self.notify(one_line(problem), severity="warning", markup=False)
         self.changing.begin()
