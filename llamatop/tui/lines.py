@@ -51,7 +51,7 @@ def shortened(text: str, width: int) -> str:
     start = clip(text, width)
     if start == text or text.startswith(start.removesuffix(ELLIPSIS) + " "):
         return start
-    words = start.rpartition(" ")[0].rstrip(" ,;:(")
+    words = start.rpartition(" ")[0].rstrip(" .,;:(")
     return words + ELLIPSIS if 2 * width_of(words) > width else start
 
 

@@ -69,10 +69,11 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def show(self, frame: Frame) -> None:
         """Draw the rows in view that changed."""
-        before = len(self._requests)
+        before, at = len(self._requests), self._at
         self._requests = chosen(frame.session, frame.choices)
         self._follow_cursor()
         self._hold(len(self._requests), before)
+        self._keep_in_view(at)
         self._refresh_changed()
 
     def _hold(self, rows: int, before: int) -> None:
@@ -106,6 +107,12 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         places = (i for i, request in enumerate(self._requests) if request.id == self._cursor)
         self._at = next(places, self._at)
         self._cursor = self._requests[self._at].id
+
+    def _keep_in_view(self, before: int) -> None:
+        """Rows that come above a cursor in view move what is seen along with it."""
+        top = self.scroll_offset.y
+        if self._at != before and top <= before < top + self.size.height:
+            self.scroll_to(y=top + self._at - before, animate=False, force=True)
 
     def _refresh_changed(self) -> None:
         """Make the rows in view anew, and redraw those that differ."""
