@@ -198,7 +198,7 @@ class RequestsPanel(Panel):
         self.table.page(pages)
 
     def _content(self, frame: Frame, width: int, height: int) -> Content:
-        return content(frame, self.table.rows, width, height)
+        return content(frame, self.table.rows, width, height, self.table.scroll_offset.y)
 
     def show(self, frame: Frame) -> None:
         """Draw rows and frame."""

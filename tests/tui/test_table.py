@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llamatop.clock import SECOND
-from tests.tui.conftest import live_app, until
+from tests.tui.conftest import live_app, screen_text, until
 
 SIZE = (120, 36)
 
@@ -44,6 +44,7 @@ async def test_rows_above_the_cursor_do_not_move_it_out_of_view(run_events):
         await pilot.pause()
         table = app.showing.monitor.table
         await pilot.press("end", "up")
+        assert f"g {table.scroll_offset.y} above" in "\n".join(screen_text(app))
         chosen, row = table.selected, table._at - table.scroll_offset.y
         before = table.rows
         app.live.events = [event for event in run_events if event.time > 12 * SECOND]
