@@ -54,7 +54,7 @@ def columns_of(width: int) -> Columns:
 
 
 def content(frame: Frame, rows: int, width: int, height: int, above: int = 0) -> Content:
-    """The frame around the table: column names, how many rows there are and how many above, keys."""
+    """The frame around the table: column names, how many rows there are and are above, keys."""
     choices = frame.choices
     corner: list[list[Span]] = [[(f"{rows:,}", "text"), (" shown", "dim")]]
     if choices.query:
