@@ -5,7 +5,7 @@ a process of its own. A refresh is a burst of output: bytes with a pause before 
 recording is read: every request that finished must have all its tokens.
 
     python benchmarks/screen.py                          # 256 requests, about 10,000 tokens/s
-    python benchmarks/screen.py --step 0.005             # about 50,000 tokens/s
+    python benchmarks/screen.py --step 0.004             # about 50,000 tokens/s
     python benchmarks/screen.py --seconds 1800           # is the memory flat?
 """
 

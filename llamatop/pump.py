@@ -52,6 +52,7 @@ class Pump:
 
     def __init__(self, source: Source, session: Session, sinks: Sequence[Sink] = ()) -> None:
         self.source = source
+        self._queued = source if isinstance(source, Queued) else None
         self.session = session
         self.sinks = list(sinks)
         self.moved = 0
@@ -65,7 +66,7 @@ class Pump:
     @property
     def behind(self) -> int | None:
         """Events that have arrived and were not moved yet; None: this source does not know."""
-        return self.source.waiting if isinstance(self.source, Queued) else None
+        return self._queued.waiting if self._queued is not None else None
 
     def step(self) -> int:
         """Move what has arrived; how many events that were."""

@@ -9,10 +9,8 @@ for it.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
@@ -24,7 +22,6 @@ from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.timer import Timer
 
 from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
@@ -37,6 +34,7 @@ from llamatop.tui.frame import Frame, nothing_runs
 from llamatop.tui.keys import Command, bindings, commands, spelled
 from llamatop.tui.leaving import HUNG_UP, let_go, on_signals, wind_down
 from llamatop.tui.meter import Meter, OwnCost
+from llamatop.tui.pace import Pace
 from llamatop.tui.paint import Harmless
 from llamatop.tui.palette import Palette
 from llamatop.tui.plain import Plain, only_ascii
@@ -49,12 +47,6 @@ if TYPE_CHECKING:
     from llamatop.tui.playback import Player
     from llamatop.tui.showing import Showing
     from llamatop.tui.table import RequestTable
-
-CPU_HZ = 1.0
-"""Redraws per second while the engine decodes on the CPU that also draws."""
-
-CPU_NICE = 10
-"""How far the screen steps back from such an engine."""
 
 
 @runtime_checkable
@@ -73,6 +65,12 @@ class Commanded(Protocol):
     """A screen with keys of its own, which it acts on itself."""
 
     commands: Sequence[Command]
+
+
+class Ground(Screen[None]):
+    """What the monitor fills."""
+
+    BLANK = True
 
 
 class LlamatopApp(App[None]):
@@ -108,9 +106,7 @@ class LlamatopApp(App[None]):
         """A line for each theme that could not be used."""
         self._nets: list[LineFilter] = [Harmless(), *([Plain()] if only_ascii() else [])]
         self._meter = meter or OwnCost()
-        self._refresh_hz = refresh_hz
-        self._hz = refresh_hz
-        self._timer: Timer | None = None
+        self._pace = Pace(refresh_hz, self.tick)
         self._leaving = False
         self._load_themes(theme)
         stage = Stage(pump, live, replay, recorder, bookmarks or Bookmarks())
@@ -163,6 +159,10 @@ class LlamatopApp(App[None]):
         """The run that is shown; None for a replay."""
         return self.stage.live
 
+    def get_default_screen(self) -> Screen[None]:
+        """Under the monitor nothing need be drawn."""
+        return Ground(id="_default")
+
     def compose(self) -> ComposeResult:
         """The monitor fills the screen."""
         if self.showing is not None:
@@ -192,12 +192,13 @@ class LlamatopApp(App[None]):
         else:
             self.showing.monitor.table.focus()
             self.draw()
-        self._pace()
+        self._pace.begin(self)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         gc.enable()
         gc.freeze()  # what the first paint needed stays: no collection need look at it again
+        gc.set_threshold(20_000)  # a frame takes thousands of objects and gives nearly all back
         for problem in self.problems:
             self.notify(one_line(problem), severity="warning", markup=False)
         self.changing.begin()
@@ -217,7 +218,7 @@ class LlamatopApp(App[None]):
         self.pump.step()
         self._meter.frame(self.draw)
         self._meter.lag(self.pump.behind, self.pump.late)
-        self._step_back()
+        self._pace.suit(self.pump.session.model if self.live is not None else None)
 
     def draw(self) -> None:
         """Draw the session as it stands."""
@@ -234,24 +235,6 @@ class LlamatopApp(App[None]):
         if self.showing is None:
             return nothing_runs(cost)
         return self.showing.frame(cost, self._leaving)
-
-    def _step_back(self) -> None:
-        """Beside an engine on the CPU, draw rarely and at lower priority."""
-        model = self.pump.session.model
-        shared = model is not None and model.device == "cpu" and model.engine != "scripted"
-        hz = min(self._refresh_hz, CPU_HZ) if shared and self.live is not None else self._refresh_hz
-        if hz == self._hz:
-            return
-        if hz < self._hz:
-            with suppress(OSError):
-                os.nice(CPU_NICE)
-        self._hz = hz
-        self._pace()
-
-    def _pace(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_interval(1 / self._hz, self.tick)
 
     def _keys(self, frame: Frame) -> list[Key]:
         return keys_of(frame, self.live is not None)

@@ -183,11 +183,12 @@ class Changing:
         """Finish a stage's recording; a run that was refused leaves none."""
         if (recorder := stage.release()) is not None:
             worth = stage.pump.session.model is not None
-            self._tell(await asyncio.to_thread(launcher.finish, recorder, worth))
+            told = await asyncio.to_thread(launcher.finish, recorder, worth)
+            self._tell(told, "recording stopped")
 
-    def _tell(self, told: str) -> None:
+    def _tell(self, told: str, title: str = "") -> None:
         if told:
-            self._app.notify(one_line(told), markup=False)
+            self._app.notify(one_line(told), title=title, markup=False)
 
     def _warn(self, told: str) -> None:
         self._app.notify(one_line(told), severity="warning", markup=False)

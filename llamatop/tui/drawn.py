@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -26,7 +26,7 @@ class Drawn(Widget):
         self._palette = palette
         self._frame: Frame | None = None
         self._rows: Sequence[Line] = []
-        self._rows_size = (0, 0)
+        self._rows_size = Size()
         self._painted = Painted()
 
     def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
@@ -36,10 +36,10 @@ class Drawn(Widget):
     def show(self, frame: Frame) -> None:
         """Draw a frame; costs nothing where nothing changed."""
         self._frame = frame
-        size = (self.size.width, self.size.height)
-        if 0 in size:
+        size = self.size
+        if not size:
             return
-        rows = self._drawing(frame)
+        rows = self._drawing(frame, size)
         if size != self._rows_size or len(rows) != len(self._rows):
             self._rows, self._rows_size = rows, size
             self.refresh()
@@ -47,7 +47,7 @@ class Drawn(Widget):
         changed = changed_rows(self._rows, rows)
         self._rows = rows
         if changed:
-            self.refresh(*(Region(0, y, size[0], 1) for y in changed))
+            self.refresh(*(Region(0, y, size.width, 1) for y in changed))
 
     def repaint(self, palette: Palette) -> None:
         """The same in other colours."""
@@ -56,9 +56,9 @@ class Drawn(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Some rows, painted."""
-        size = (self.size.width, self.size.height)
+        size = self.size
         if size != self._rows_size and self._frame is not None:
-            self._rows, self._rows_size = self._drawing(self._frame), size
+            self._rows, self._rows_size = self._drawing(self._frame, size), size
         return self._painted.strips(self, crop, self._row)
 
     def render_line(self, y: int) -> Strip:
@@ -68,7 +68,7 @@ class Drawn(Widget):
     def _row(self, y: int) -> Row:
         return self._rows[y] if y < len(self._rows) else (), self._palette.plain
 
-    def _drawing(self, frame: Frame) -> Sequence[Line]:
-        width, height = self.size.width, self.size.height
+    def _drawing(self, frame: Frame, size: Size) -> Sequence[Line]:
+        width, height = size
         rows = list(self.lines(frame, width, height))[:height]
         return rows + [()] * (height - len(rows))

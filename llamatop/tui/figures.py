@@ -11,8 +11,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from itertools import chain, islice
-from operator import attrgetter
+from itertools import accumulate, chain, islice
+from operator import attrgetter, sub
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -100,10 +100,13 @@ def rate_samples(
 
 
 def peak_rate(session: Session, since: int = 0) -> float | None:
-    """The most output tokens in one whole second of the run, from second `since` on."""
-    bins, per = session.token_bins, SECOND // BIN
-    whole = range(max(since, -(-session.joined // SECOND)), session.now // SECOND)
-    return max((float(sum(bins[i * per : (i + 1) * per])) for i in whole), default=None)
+    """The most output tokens in any second of whole bins, from bin `since` on."""
+    first, end = max(since, _first_bin(session) // BIN), session.now // BIN
+    bins = session.token_bins[first:end]
+    bins.extend([0] * (end - first - len(bins)))
+    totals = list(accumulate(bins, initial=0))
+    seconds = map(sub, totals[SECOND // BIN :], totals)
+    return max(map(float, seconds), default=None)
 
 
 def level_rate(session: Session, level: Level | None) -> float | None:
@@ -226,7 +229,7 @@ class Figures:
         self._levels: dict[int, LevelFigures] = {}
         self._memo: dict[str, tuple[object, object]] = {}
         self._peak: tuple[int, float | None] = (0, None)
-        """(whole seconds looked at, the best of them)."""
+        """(bins looked at, the best second in them)."""
         self._tokens = (0, 0)
         """(bins that change no more, the tokens in them)."""
         self._log = Log()
@@ -263,14 +266,14 @@ class Figures:
 
     def peak(self) -> float | None:
         """The best second of the run, in tokens."""
-        return self._once("peak", self.session.now // SECOND, self._new_peak)
+        return self._once("peak", self.session.now // BIN, self._new_peak)
 
     def _new_peak(self) -> float | None:
         """The best so far against the seconds since; the last few are looked at again."""
         until, best = self._peak
-        newest = peak_rate(self.session, max(until - _LATE, 0))
+        newest = peak_rate(self.session, max(until - _LATE * SECOND // BIN, 0))
         best = max((p for p in (best, newest) if p is not None), default=None)
-        self._peak = (self.session.now // SECOND, best)
+        self._peak = (self.session.now // BIN, best)
         return best
 
     def tokens(self) -> int:

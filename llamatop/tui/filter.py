@@ -10,6 +10,9 @@ from textual.widgets import Input
 
 from llamatop.tui.frame import Choices
 
+WHAT = "words that a request must hold; enter keeps them, esc drops them"
+"""What stands where nothing is typed yet."""
+
 
 class FilterInput(Input):
     """Filters while it is typed; Enter keeps it, Escape drops it."""
@@ -26,7 +29,7 @@ class FilterInput(Input):
     """
 
     def __init__(self, choices: Choices, draw: Callable[[], None], end: Callable[[], None]) -> None:
-        super().__init__(choices.query, placeholder="show requests with…", id="filter")
+        super().__init__(choices.query, placeholder=WHAT, id="filter")
         self._choices, self._draw, self._end = choices, draw, end
 
     def on_input_changed(self, message: Input.Changed) -> None:

@@ -27,7 +27,6 @@ class HelpPage(Drawn):
         self._shown = shown
         self.styles.width = WIDTH
         self.styles.height = sum(command.page is not None for command in shown) + 2
-        self.styles.max_height = "100%"
         self.styles.max_width = "100%"
 
     def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
@@ -38,18 +37,23 @@ class HelpPage(Drawn):
 
 
 class HelpScreen(ModalScreen[None]):
-    """Closed by nearly any key."""
+    """Closed by nearly any key; scrolls where the screen is lower than the page."""
 
     DEFAULT_CSS = """
-    HelpScreen { align: center middle; background: $background 60%; }
+    HelpScreen { align: center middle; background: $background 60%; scrollbar-size-vertical: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,enter,space,f1", "dismiss", show=False)
+        Binding("escape,question_mark,enter,space,f1", "dismiss", show=False),
+        Binding("down", "scroll_down", show=False),
+        Binding("up", "scroll_up", show=False),
+        Binding("pagedown", "page_down", show=False),
+        Binding("pageup", "page_up", show=False),
     ]
 
     def __init__(self, palette: Palette, shown: Sequence[Command]) -> None:
         super().__init__()
         self._page = HelpPage(palette, shown)
+        self.styles.overflow_y = "auto"  # the app's screens do not scroll otherwise
 
     def compose(self) -> ComposeResult:
         """One page."""

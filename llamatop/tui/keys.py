@@ -58,9 +58,15 @@ COMMANDS = (
     Command("space", "toggle_pause", "play or pause", ("space", "play or pause"), "replay"),
     Command("plus,equals_sign", "more", "play faster", ("+ -", "play faster or slower"), "replay"),
     Command("minus", "less", "play slower", None, "replay"),
-    Command("right", "seek(5)", "5 seconds on", ("← →", "5 seconds back or on"), "replay"),
+    Command(
+        "right",
+        "seek(5)",
+        "5 seconds on",
+        ("← →", "5 seconds back or on; with shift: 1 second"),
+        "replay",
+    ),
     Command("left", "seek(-5)", "5 seconds back", None, "replay"),
-    Command("shift+right", "seek(1)", "1 second on", ("shift", "with ← →: 1 second"), "replay"),
+    Command("shift+right", "seek(1)", "1 second on", None, "replay"),
     Command("shift+left", "seek(-1)", "1 second back", None, "replay"),
     Command(
         "full_stop",

@@ -40,11 +40,19 @@ def clip(text: str, width: int) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """As many of a text's parts (two blanks between them) as fit, else the first one's start."""
+    """As many of a text's parts (two blanks between them) as fit, else the first one's start.
+
+    The start ends with a whole word where one ends in its second half.
+    """
     parts = text.split("  ")
     while len(parts) > 1 and width_of("  ".join(parts)) > width:
         parts.pop()
-    return clip("  ".join(parts), width)
+    text = "  ".join(parts)
+    start = clip(text, width)
+    if start == text or text.startswith(start.removesuffix(ELLIPSIS) + " "):
+        return start
+    words = start.rpartition(" ")[0].rstrip(" .,;:(")
+    return words + ELLIPSIS if 2 * width_of(words) > width else start
 
 
 def tail(text: str, width: int) -> str:

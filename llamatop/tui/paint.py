@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.filter import LineFilter
+from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -35,7 +35,8 @@ class Painted:
     """The painted rows of a widget that draws each of its cells itself, kept until they change.
 
     In the place of Textual's own cache, which styles and filters every row anew for the sake of
-    borders, padding and opacity; such a widget has none.
+    borders, padding and opacity; such a widget has none. A palette has true colours only, and no
+    need for the filter that makes them.
     """
 
     def __init__(self) -> None:
@@ -53,8 +54,9 @@ class Painted:
         if changed:
             self._rows |= changed
             _, ground = widget.background_colors
+            needed = [each for each in filters if not isinstance(each, ANSIToTruecolor)]
             for y, found in changed.items():
-                self._strips[y] = _strip(found, size.width, filters, ground)
+                self._strips[y] = _strip(found, size.width, needed, ground)
         strips = [self._strips[y] for y in rows]
         if crop.column_span == (0, size.width):
             return strips

@@ -69,12 +69,27 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def show(self, frame: Frame) -> None:
         """Draw the rows in view that changed."""
-        before = len(self._requests)
+        before, at = len(self._requests), self._at
         self._requests = chosen(frame.session, frame.choices)
         self._follow_cursor()
-        if len(self._requests) != before:
-            self.virtual_size = Size(1, len(self._requests))
+        self._hold(len(self._requests), before)
+        self._keep_in_view(at)
         self._refresh_changed()
+
+    def _hold(self, rows: int, before: int) -> None:
+        """Another number of rows: Textual would lay the whole screen out anew for each.
+
+        More of them than fit move the scroll bar alone, which follows when that can be seen, and
+        when no more come.
+        """
+        if not self.show_vertical_scrollbar or rows < before:
+            self.virtual_size = Size(1, rows)
+            return
+        self.set_reactive(RequestTable.virtual_size, Size(1, rows))
+        bar = self.vertical_scrollbar
+        half_cells = 2 * self.size.height
+        if rows == before or (rows - bar.window_virtual_size) * half_cells >= rows:
+            bar.window_virtual_size = rows
 
     def repaint(self, palette: Palette) -> None:
         """The same in other colours."""
@@ -93,11 +108,17 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._at = next(places, self._at)
         self._cursor = self._requests[self._at].id
 
+    def _keep_in_view(self, before: int) -> None:
+        """Rows that come above a cursor in view move what is seen along with it."""
+        top = self.scroll_offset.y
+        if self._at != before and top <= before < top + self.size.height:
+            self.scroll_to(y=top + self._at - before, animate=False, force=True)
+
     def _refresh_changed(self) -> None:
         """Make the rows in view anew, and redraw those that differ."""
         top = self.scroll_offset.y
-        made = {y: self._make(y) for y in range(top, top + self.size.height)}
-        width = self.size.width
+        inside, width = self.scrollable_content_region.width, self.size.width
+        made = {y: self._make(y, inside) for y in range(top, top + self.size.height)}
         regions = [
             Region(0, y - top, width, 1) for y, line in made.items() if self._lines.get(y) != line
         ]
@@ -105,11 +126,10 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         if regions:
             self.refresh(*regions)
 
-    def _make(self, y: int) -> tuple[Line, bool]:
+    def _make(self, y: int, width: int) -> tuple[Line, bool]:
         """A row, and whether the cursor is on it."""
         if y >= len(self._requests):
             return (), False
-        width = self.scrollable_content_region.width
         return row(self._requests[y], width), y == self._at
 
     def render_lines(self, crop: Region) -> list[Strip]:
@@ -122,7 +142,9 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self.render_lines(Region(0, y, self.size.width, 1))[0]
 
     def _row(self, place: int) -> Row:
-        line, under_cursor = self._lines.get(place) or self._make(place)
+        line, under_cursor = self._lines.get(place) or self._make(
+            place, self.scrollable_content_region.width
+        )
         return line, self._palette.cursor if under_cursor else self._palette.plain
 
     def move(self, rows: int) -> None:
@@ -176,7 +198,7 @@ class RequestsPanel(Panel):
         self.table.page(pages)
 
     def _content(self, frame: Frame, width: int, height: int) -> Content:
-        return content(frame, self.table.rows, width, height)
+        return content(frame, self.table.rows, width, height, self.table.scroll_offset.y)
 
     def show(self, frame: Frame) -> None:
         """Draw rows and frame."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -456,6 +457,24 @@ async def test_help_lists_the_keys_and_closes(run_events):
         assert "seconds back" not in told
         await pilot.press("escape")
         assert len(app.screen_stack) == 1
+
+
+@pytest.mark.parametrize("made", [live_app, partial(replay_app, seconds=4)])
+async def test_help_has_every_key_on_24_rows_and_scrolls_on_fewer(run_events, made):
+    app = made(run_events)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("question_mark")
+        await pilot.pause()
+        told = "\n".join(screen_text(app))
+        pages = [command.page for command in commands(made is not live_app, made is live_app)]
+        assert all(page is None or page[1] in told for page in pages)
+        await pilot.resize_terminal(80, 16)
+        await pilot.pause()
+        assert "quit; the recording" not in "\n".join(screen_text(app))
+        app.screen.scroll_end(animate=False)
+        await pilot.pause()
+        assert "quit; the recording" in "\n".join(screen_text(app))
 
 
 async def test_histories_zoom(run_events):

@@ -69,6 +69,24 @@ def test_samples_end_at_whole_steps_and_know_nothing_before_the_run():
 
 def test_the_peak_is_the_best_second():
     assert peak_rate(steady(25, 4)) == 25
+    late = fold([
+        RequestQueued(0, 0, 0, 8, 10),
+        *(TokensEmitted(SECOND // 2 + i * SECOND // 10, 0, 1) for i in range(10)),
+        Tick(4 * SECOND),
+    ])  # fmt: skip
+    assert peak_rate(late) == 10, "it need not begin with a whole second"
+
+
+def test_the_rate_now_is_never_above_the_peak(run_events):
+    figures, session, seen = Figures(), Session(), 0
+    for event in run_events:
+        session.apply(event)
+        figures.look(session)
+        now, peak = figures.rate(), figures.peak()
+        if session.now >= SECOND:
+            seen += bool(now)
+            assert now <= peak
+    assert seen
 
 
 def test_the_rate_of_a_level_agrees_with_its_summary(run_events):

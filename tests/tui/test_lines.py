@@ -39,6 +39,15 @@ def test_parts_that_do_not_fit_are_dropped_from_the_end():
     assert shortened("one  two", 2) == "o…"
 
 
+def test_what_is_cut_off_ends_with_a_whole_word_where_one_is_near():
+    assert shortened("loaded by an engine (measured)", 25) == "loaded by an engine…"
+    assert shortened("loaded by an engine", 10) == "loaded by…"
+    assert shortened("out of memory. Tried", 18) == "out of memory…"
+    assert shortened("it incomprehensibly stops", 12) == "it incompre…"
+    assert shortened("日本語 日本語", 11) == "日本語…"
+    assert shortened("one two", 0) == ""
+
+
 def test_fit_fills_and_cuts():
     assert fit((("ab", "dim"),), 4) == (("ab", "dim"), ("  ", "text"))
     assert fit((("ab", "dim"), ("cd", "bad")), 3) == (("ab", "dim"), ("c", "bad"))

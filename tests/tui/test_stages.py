@@ -171,6 +171,7 @@ async def test_recording_stops_and_starts_anew_with_what_is_in_flight(
         await pilot.press("r")
         await settle(pilot, lambda: "finish" in launcher.asked)
         assert app.stage.recorder is None and app.pump.sinks == []
+        await settle(pilot, lambda: "recording stopped" in [n.title for n in app._notifications])
         app.tick()
         await settle(pilot, lambda: "not recording" in screen_text(app)[0])
         await pilot.press("r")

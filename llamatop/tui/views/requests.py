@@ -53,8 +53,8 @@ def columns_of(width: int) -> Columns:
     return Columns(prompt, bar, queue, max(text, 0))
 
 
-def content(frame: Frame, rows: int, width: int, height: int) -> Content:
-    """The frame around the table: column names, how many rows, keys."""
+def content(frame: Frame, rows: int, width: int, height: int, above: int = 0) -> Content:
+    """The frame around the table: column names, how many rows there are and are above, keys."""
     choices = frame.choices
     corner: list[list[Span]] = [[(f"{rows:,}", "text"), (" shown", "dim")]]
     if choices.query:
@@ -63,7 +63,8 @@ def content(frame: Frame, rows: int, width: int, height: int) -> Content:
         corner.append([(f"by {choices.order} {'↓' if choices.reverse else '↑'}", "key")])
     blank = empty(frame, width, height - 1) if not rows else []
     names = heading(width, TEXTLESS if textless(frame) and rows else "text")
-    return Content([names, *blank], corner=corner, hints=_HINTS if rows else ())
+    back: list[list[Span]] = [[("g", "key"), (f" {above:,} above", "dim")]] if above else []
+    return Content([names, *blank], corner=corner, hints=[*back, *_HINTS] if rows else ())
 
 
 TEXTLESS = "text not recorded"
