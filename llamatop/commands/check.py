@@ -103,6 +103,7 @@ def _object(one: Check) -> dict[str, Any]:
         "active_parameters": one.trace.active_parameters,
         "dtype": one.trace.dtype,
         "quantization": one.trace.quantization or None,
+        "quantization_note": one.trace.quantization_note or None,
         "weights_bytes": one.trace.weights_bytes,
         "stored_bytes": one.trace.stored_bytes,
         "kv_bytes_per_token": one.trace.kv_bytes_per_token,

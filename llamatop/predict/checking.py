@@ -37,6 +37,8 @@ class Place:
     name: str = ""
     roofs: Roofs | None = None
     here: bool = True
+    capability: tuple[int, int] | None = None
+    """Compute capability of a device that is not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def place_here(device: str) -> Place:
 def place_there(published: Published) -> Place:
     """A device that is not here."""
     roofs = Roofs(published.bandwidth, published.flops)
-    return Place("cuda", published.memory_bytes, published.name, roofs, here=False)
+    memory, capability = published.memory_bytes, published.capability
+    return Place("cuda", memory, published.name, roofs, here=False, capability=capability)
 
 
 def check(config: RunConfig, place: Place) -> Check:
@@ -110,7 +113,8 @@ def check(config: RunConfig, place: Place) -> Check:
     levels, prompt, tokens = list(config.concurrency), config.prompt_toks, config.gen_toks
     engine = memory.resolve_engine(config.engine, place.device)
     hopeless = _is_hopeless(config, place)
-    trace = trace_model(config, place.device, _shapes(config, engine, place.device, hopeless))
+    shapes = _shapes(config, engine, place.device, hopeless)
+    trace = trace_model(config, place.device, shapes, place.capability)
 
     def peak(requests: int) -> Prediction:
         return memory.predict(trace, engine, place.device, Shape(requests, prompt, tokens))

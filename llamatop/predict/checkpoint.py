@@ -1,15 +1,10 @@
-"""What the `quantization_config` of a checkpoint says: which matrices are quantised, and how.
-
-And whether transformers computes with them as they are, or unpacks them when they are loaded.
-"""
+"""What the `quantization_config` of a checkpoint says: which matrices are quantised, and how."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from typing import Any
 
-import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 from transformers.quantizers.quantizers_utils import should_convert_module
@@ -41,21 +36,6 @@ def read(settings: Settings, model: nn.Module, device: str) -> Stored:
         if size is not None:
             sizes[id(parameter)] = (size.weights, size.scales)
     return Stored(method, sizes)
-
-
-def unpacks(method: str, device: str) -> bool:
-    """Whether transformers turns that format to plain weights, for want of kernels or always."""
-    match method:
-        case "compressed-tensors":
-            return True  # in the first forward
-        case "fp8":
-            here = device != "cpu" and torch.cuda.is_available()
-            return not here or torch.cuda.get_device_capability() < (8, 9)
-        case "mxfp4":
-            found = all(importlib.util.find_spec(name) for name in ("kernels", "triton"))
-            return device == "cpu" or not torch.cuda.is_available() or not found
-        case _:
-            return False
 
 
 def _is_bnb(settings: Settings) -> bool:

@@ -19,8 +19,16 @@ from llamatop.predict.traced import Ask, Shape, Trace
 from llamatop.predict.traces import remember, remembered
 
 
-def trace_model(config: RunConfig, device: str, shapes: Iterable[Shape]) -> Trace:
-    """All about the model of `config`, without its weights. Raises InputError in one line."""
+def trace_model(
+    config: RunConfig,
+    device: str,
+    shapes: Iterable[Shape],
+    capability: tuple[int, int] | None = None,
+) -> Trace:
+    """All about the model of `config`, without its weights. Raises InputError in one line.
+
+    `capability` is the compute capability of a device that is not here.
+    """
     source = architecture_of(config)
     question = Ask(
         config.model,
@@ -32,6 +40,7 @@ def trace_model(config: RunConfig, device: str, shapes: Iterable[Shape]) -> Trac
         quantize=config.quantize,
         checkpoint=config.weights != "random",
         runtime=device == "cpu",
+        capability=capability,
         sampling=_sampling(config),
     )
     trace = remembered(question)

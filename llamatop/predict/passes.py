@@ -64,6 +64,10 @@ class Tracer:
         """Let the layers' matrices be computed with as that kernel does."""
         kernels.stand_in(self._layers, kernel)
 
+    def leave_experts(self) -> None:
+        """Let decoding read the chosen experts' weights where they lie."""
+        self._gathers = False
+
     def peak(self, shape: Shape) -> Peak:
         """The peaks of generating that shape."""
         phases = self.phases(shape)

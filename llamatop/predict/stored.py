@@ -24,6 +24,8 @@ class Stored:
     """As it is called; empty: all is stored as it is."""
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     """(weights, scales and zeros) by the `id` of the parameter that they stand for."""
+    note: str = ""
+    """Why it is held so, where that depends on the device."""
 
     def bytes_of(self, parameters: Iterable[Any]) -> int:
         """Of all these, each as it is stored."""

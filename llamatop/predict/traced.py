@@ -34,6 +34,8 @@ class Ask(msgspec.Struct, frozen=True):
     device: str = "cpu"
     """`cpu`, `cuda` or `mps`: where it would run; it need not be here."""
     shapes: tuple[Shape, ...] = ()
+    capability: tuple[int, int] | None = None
+    """The compute capability of an accelerator that is not here; None: it is, and torch knows."""
     quantize: QuantizeName = "none"
     checkpoint: bool = False
     """Its trained weights would be loaded: what its config says of their bits counts."""
@@ -94,6 +96,8 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     """How its matrices are stored, where not in `dtype`; empty: they are not quantised."""
     stored_bytes: int | None = None
     """Of a quantised checkpoint as it is stored; more in memory where it is unpacked."""
+    quantization_note: str = ""
+    """Why it is unpacked, or what it takes to stay as it is; empty: that is so everywhere."""
     scales_bytes: int = 0
     """Of `weights_bytes`, the scales and zeros of quantised ones."""
     score_bytes: int = 0

@@ -23,7 +23,7 @@ from llamatop.engines import architecture, devices, quantize
 from llamatop.engines.resolve import Source
 from llamatop.errors import InputError
 from llamatop.hardware.memory import resident_bytes
-from llamatop.predict import checkpoint, kernels, stored
+from llamatop.predict import checkpoint, kernels, packed, stored
 from llamatop.predict.anatomy import Anatomy
 from llamatop.predict.passes import Tracer
 from llamatop.predict.stored import Stored
@@ -68,11 +68,16 @@ def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
         model = layout.kind._from_config(layout.config, dtype=dtype)
     model.tie_weights()
     disk = _checkpoint(ask, model)
-    kept = stored.made(model, ask.quantize, ask.device) if disk is None else _held(disk, ask.device)
+    if disk is None:
+        kept = stored.made(model, ask.quantize, ask.device)
+    else:
+        kept = packed.in_memory(disk, ask.device, ask.capability)
     anatomy = Anatomy(model, layout.text)
     shown = architecture.read(source, min(anatomy.prefix, layout.layers))
     tracer = Tracer(shown, anatomy.kinds, dtype, ask.device, ask.sampling)
-    if kept.sizes:
+    if kept.method == "mxfp4":
+        tracer.leave_experts()
+    elif kept.sizes:
         tracer.quantize(kernels.of(ask.quantize, ask.device))
     found = Trace(
         dtype=str(dtype).removeprefix("torch."),
@@ -89,6 +94,7 @@ def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
         peaks=tuple(tracer.peak(shape) for shape in ask.shapes),
         score_heads=_score_heads(model, layout.text),
         quantization=kept.method,
+        quantization_note=kept.note,
         stored_bytes=None if disk is None else disk.bytes_of(model.parameters()),
         scales_bytes=kept.scales_of(model.parameters()),
         score_bytes=tracer.scores(),
@@ -113,16 +119,9 @@ def _checkpoint(ask: Ask, model: Any) -> Stored | None:
         ) from problem
 
 
-def _held(disk: Stored, device: str) -> Stored:
-    """The same in memory."""
-    if checkpoint.unpacks(disk.method, device):
-        return Stored(f"{disk.method}, unpacked")
-    return disk
-
-
 def _dtype(ask: Ask, stored: torch.dtype) -> torch.dtype:
     """As the engine would pick it; an accelerator that is not here is taken to know bfloat16."""
-    if ask.device == "cpu" or torch.cuda.is_available():
+    if ask.device == "cpu" or (ask.capability is None and torch.cuda.is_available()):
         return devices.pick_dtype(ask.dtype, stored, torch.device(ask.device))
     return devices.pick_dtype(ask.dtype, stored, torch.device("meta"))
 

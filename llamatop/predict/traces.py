@@ -22,7 +22,7 @@ from llamatop.predict.traced import Ask, Trace
 KEPT = 64
 """The latest traces; a few kB each."""
 
-_LIBRARIES = ("torch", "transformers", "bitsandbytes")
+_LIBRARIES = ("torch", "transformers", "bitsandbytes", "kernels", "triton")
 _CODE = ("predict", "engines")
 """The folders whose code makes a trace."""
 

@@ -45,6 +45,7 @@ def _model(one: Check, pen: Pen) -> list[str]:
                 f"{one.config.prompt_toks} tokens in, {one.config.gen_toks} out",
             ]
         ),
+        *([f"  {trace.quantization_note}"] if trace.quantization_note else []),
     ]
 
 

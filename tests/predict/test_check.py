@@ -128,6 +128,17 @@ def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     assert model["levels"][0]["decode_floor_tok_s"] == pytest.approx(221, rel=0.05)
 
 
+def test_a_packed_checkpoint_on_another_device(capsys: pytest.CaptureFixture[str]) -> None:
+    """13.8 GB is what the checkpoint's files take."""
+    packed = ["--model", "openai/gpt-oss-20b", "--device-name", "RTX 4090"]
+    assert check.main([*packed, "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert (model["verdict"], model["quantization"]) == ("fits", "mxfp4")
+    assert model["weights_bytes"] == pytest.approx(13.76e9, rel=0.01)
+    check.main(packed)
+    assert f"  {model['quantization_note']}\n" in capsys.readouterr().out
+
+
 LLAMA = {
     "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 64,
     "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 import transformers
@@ -10,7 +11,7 @@ from torch import nn
 from llamatop.errors import InputError
 from llamatop.predict import checkpoint, formats
 from llamatop.predict.formats import Size
-from llamatop.predict.traced import Ask
+from llamatop.predict.traced import Ask, Shape, Trace
 from llamatop.predict.tracer import trace
 
 CONFIG = {
@@ -33,11 +34,16 @@ INPUTS = 4 * 256 + 2 * 256 + 512
 """Columns of those seven."""
 OUTPUTS = 2 * 256 + 2 * 128 + 2 * 512 + 256
 """Their rows."""
+LATER = Shape(8, 4, 8)
+"""Its peak is in the last step."""
 
 
-def traced(quantization: dict[str, Any], device: str = "cpu", **changes: Any) -> Any:
-    config = {**CONFIG, "quantization_config": quantization, **changes}
-    return trace(Ask("a checkpoint", config, checkpoint=True, device=device, dtype="bfloat16"))
+def traced(
+    quantization: dict[str, Any], device: str = "cpu", capability: tuple[int, int] | None = None
+) -> Any:
+    config = {**CONFIG, "quantization_config": quantization}
+    ask = Ask("a checkpoint", config, checkpoint=True, device=device, dtype="bfloat16")
+    return trace(msgspec.structs.replace(ask, capability=capability))
 
 
 def test_a_matrix_in_each_format() -> None:
@@ -126,16 +132,14 @@ def test_compressed_tensors_are_unpacked_in_the_first_forward() -> None:
     assert found.quantization == "compressed-tensors, unpacked"
 
 
-def test_fp8_is_unpacked_without_a_gpu_that_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fp8_is_unpacked_without_a_gpu_that_knows_it() -> None:
     fp8 = {"quant_method": "fp8", "weight_block_size": [128, 128]}
     found = traced(fp8)
     assert found.weights_bytes == 2 * found.parameters
     assert found.stored_bytes == PLAIN + 2 * (LAYER + LAYER // 128**2 * 4)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
-    assert not checkpoint.unpacks("fp8", "cuda")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
-    assert checkpoint.unpacks("fp8", "cuda")
+    known, old = (traced(fp8, "cuda", (major, 0)) for major in (9, 8))
+    assert known.weights_bytes == known.stored_bytes == found.stored_bytes
+    assert old.weights_bytes == found.weights_bytes
 
 
 def test_bitsandbytes_checkpoints() -> None:
@@ -153,25 +157,41 @@ def test_bitsandbytes_checkpoints() -> None:
     assert skipped.weights_bytes == held
 
 
+MXFP4 = {
+    "model_type": "gpt_oss", "architectures": ["GptOssForCausalLM"], "hidden_size": 64,
+    "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 500, "num_local_experts": 4,
+    "num_experts_per_tok": 2, "sliding_window": 32,
+    "layer_types": ["sliding_attention", "full_attention"],
+    "quantization_config": {
+        "quant_method": "mxfp4",
+        "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router",
+                                   "model.embed_tokens", "lm_head"],
+    },
+}  # fmt: skip
+EXPERTS = 2 * 4 * (64 * 128 + 64 * 64)
+"""Weights of both layers' experts."""
+
+
 def test_experts_in_mxfp4_are_counted_as_stored_and_as_unpacked() -> None:
-    config = {
-        "model_type": "gpt_oss", "architectures": ["GptOssForCausalLM"], "hidden_size": 64,
-        "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 500, "num_local_experts": 4,
-        "num_experts_per_tok": 2, "sliding_window": 32,
-        "layer_types": ["sliding_attention", "full_attention"],
-        "quantization_config": {
-            "quant_method": "mxfp4",
-            "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router",
-                                       "model.embed_tokens", "lm_head"],
-        },
-    }  # fmt: skip
-    found = trace(Ask("small", config, checkpoint=True, dtype="bfloat16"))
-    experts = 2 * 4 * (64 * 128 + 64 * 64)
+    found = trace(Ask("small", MXFP4, checkpoint=True, dtype="bfloat16"))
     assert found.weights_bytes == 2 * found.parameters
-    assert found.stored_bytes == 2 * (found.parameters - experts) + experts // 2 + experts // 32
-    random = trace(Ask("small", config, dtype="bfloat16"))
+    assert found.stored_bytes == 2 * (found.parameters - EXPERTS) + EXPERTS // 2 + EXPERTS // 32
+    random = trace(Ask("small", MXFP4, dtype="bfloat16"))
     assert (random.quantization, random.stored_bytes) == ("", None)
+
+
+def test_packed_experts_are_read_where_they_lie() -> None:
+    def on(capability: tuple[int, int]) -> Trace:
+        ask = Ask("small", MXFP4, None, "bfloat16", "cuda", (LATER,), checkpoint=True)
+        return trace(msgspec.structs.replace(ask, capability=capability))
+
+    packed, unpacked = on((8, 9)), on((7, 0))
+    assert packed.weights_bytes == packed.stored_bytes == unpacked.stored_bytes
+    assert packed.quantization == "mxfp4" and "kernels" in packed.quantization_note
+    assert unpacked.weights_bytes == 2 * unpacked.parameters
+    gathered = LATER.batch * 2 * 2 * EXPERTS // (2 * 4)  # two of each request, in bfloat16
+    assert packed.peaks[0].total < gathered < unpacked.peaks[0].total
 
 
 def test_an_unknown_method_is_told_in_one_line() -> None:
