@@ -431,6 +431,13 @@ def test_the_footer_shows_what_works_now(half_way):
     assert "seek" in plain(footer(played, keys_of(played, False), 160)[0])
 
 
+def test_when_a_run_is_over_the_footer_leads_to_another_model(run_events, half_way):
+    over = framed_session(fold(run_events))
+    assert plain(footer(over, keys_of(over, True), 80)[0]).startswith(" q quit  ? help  m model  ")
+    for frame in (framed_session(half_way), framed_session(fold(run_events), playback=playback(3))):
+        assert " m model" not in plain(footer(frame, keys_of(frame, False), 60)[0])
+
+
 def test_the_footer_can_be_clicked_where_its_words_are(half_way):
     frame = framed_session(half_way, cost="1.0 ms   2 % cpu")
     line, hits = footer(frame, keys_of(frame, True), 100)

@@ -48,12 +48,15 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
     first, then = _playing(frame.playback) if frame.playback is not None else ([], [])
     if steered and frame.playback is None:
         first, then = _steering(session.paused)
+    over = frame.playback is None and session.ended is not None
+    another = Key("m", "model", "models")
     alone = choices.maximised
     table = choices.focus == "requests"
     moving = [] if table else _moving(choices.focus, alone is not None)
     return [
         Key("q", "quit", "leave"),
         Key("?", "help", "help"),
+        *([another] if over else []),
         *first[:2],
         *moving,
         *first[2:],
@@ -63,7 +66,7 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
         *(_TABLE if table else ()),
         Key("z", "zoom", "zoom(1)"),
         Key("e", "export", "export"),
-        Key("m", "model", "models"),
+        *([] if over else [another]),
         Key("t", "theme", "next_theme"),
     ]
 

@@ -148,7 +148,7 @@ def _trouble(frame: Frame, width: int) -> list[Span]:
     """Why it failed, in one phrase."""
     session = frame.session
     if session.refused is not None:
-        return [(clip(one_line(session.refused), width - 13), "text")]
+        return [(shortened(one_line(session.refused), width - 13), "text")]
     if session.lost is not None:
         return [(clip(one_line(loss_of(session.lost)), width), "text")]
     return []

@@ -118,11 +118,11 @@ def _why_nothing(session: Session) -> str:
 
 
 def _refused(error: str, width: int, height: int) -> list[Line]:
-    """Why there is nothing to see, and the way on."""
+    """Why there is nothing to see, and the ways on."""
     wide = max(width - 4, 1)
     words = _wrapped(one_line(error), wide)[: max(height - 2, 1)]
-    lines: list[Line] = [((words[0], "bad"),), *(((word, "text"),) for word in words[1:])]
-    return centred([*lines, (), (("q", "key"), (" leaves", "dim"))], width, height)
+    ways: Line = (("m", "key"), (" another model  ", "dim"), ("q", "key"), (" leaves", "dim"))
+    return centred([*(((line, "bad"),) for line in words), (), ways], width, height)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
