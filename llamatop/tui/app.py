@@ -82,6 +82,7 @@ class LlamatopApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     CSS = """
     Screen { overflow: hidden; }
+    ToastRack { margin-bottom: 2; }
     """
 
     def __init__(

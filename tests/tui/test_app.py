@@ -477,6 +477,17 @@ async def test_help_has_every_key_on_24_rows_and_scrolls_on_fewer(run_events, ma
         assert "quit; the recording" in "\n".join(screen_text(app))
 
 
+async def test_what_is_told_covers_no_transport_bar(run_events):
+    app = replay_app(run_events, 5)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause()
+        await pilot.press("b")
+        await pilot.pause()
+        [told], bar = app.screen.query("Toast"), app.screen.query_one("#transport")
+        assert told.region.area
+        assert not told.region.overlaps(bar.region)
+
+
 async def test_histories_zoom(run_events):
     app = live_app(until(run_events, 8))
     async with app.run_test(size=SIZE) as pilot:
