@@ -77,7 +77,7 @@ class _Widths(NamedTuple):
 
 
 def _widths(width: int) -> _Widths:
-    value, change, between, gap = (11, 12, 21, 3) if width >= _ROOMY else (8, 9, 18, 2)
+    value, change, between, gap = (11, 12, 21, 3) if width >= _ROOMY else (7, 9, 20, 2)
     room = width - (_FIGURE + 2 * value + 1 + change + between + gap + _VERDICT) - 2
     chart = min(room, _WIDEST_CHART) if room >= _LEAST_CHART else 0
     return _Widths(value, change, between, gap, chart - (chart + 1) % 2 if chart else 0)
