@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, zip_longest
 from textwrap import wrap
 
 from llamatop.formatting import size
@@ -32,11 +33,9 @@ def settings(start: Start, width: int, height: int) -> Content:
         rows = [field_line(start, field, problems, width) for field in FIELDS]
         return Content([*rows, *_told(start, problems, width, height - _FULL)])
     shown, per = places(height)
-    cells = width // per
-    lines = [
-        tuple(span for field in FIELDS[row::shown] for span in _cell(start, field, problems, cells))
-        for row in range(shown)
-    ]
+    columns = [FIELDS[first : first + shown] for first in range(0, _FULL, shown)]
+    blocks = [_column(start, fields, problems, width // per) for fields in columns]
+    lines = [tuple(chain.from_iterable(row)) for row in zip_longest(*blocks, fillvalue=())]
     return Content(lines, corner=_corner(start), hints=[_hint(start, problems)])
 
 
@@ -57,7 +56,8 @@ def field_at(x: int, y: int, width: int, height: int) -> int | None:
 def field_line(start: Start, field: Field, problems: dict[str, str], width: int) -> Line:
     """A field with its label, and what is to be said of it."""
     here = start.in_form and start.form.field is field
-    spans = [*_label(field, here), *_value(start, field, here, field.name in problems)]
+    label = _label(field, here, LABEL - 2)
+    spans = [*label, *_value(start, field, here, field.name in problems)]
     room = width - line_width(spans) - 3
     note, role = _note(start, field, problems)
     if here and not field.options:
@@ -65,13 +65,20 @@ def field_line(start: Start, field: Field, problems: dict[str, str], width: int)
     return fit((*spans, ("  ", "text"), (clip(note, max(room, 0)), role)), width)
 
 
-def _cell(start: Start, field: Field, problems: dict[str, str], width: int) -> Line:
-    here = start.in_form and start.form.field is field
-    return fit((*_label(field, here), *_value(start, field, here, field.name in problems)), width)
+def _column(
+    start: Start, fields: Sequence[Field], problems: dict[str, str], width: int
+) -> list[Line]:
+    """Fields one below the other, their values too."""
+    longest, rows = max(len(field.name) for field in fields), []
+    for field in fields:
+        here = start.in_form and start.form.field is field
+        value = _value(start, field, here, field.name in problems)
+        rows.append(fit((*_label(field, here, longest), *value), width))
+    return rows
 
 
-def _label(field: Field, here: bool) -> list[Span]:
-    return [("▸" if here else " ", "key"), (left(field.name, LABEL - 2), "key" if here else "dim")]
+def _label(field: Field, here: bool, width: int) -> list[Span]:
+    return [("▸" if here else " ", "key"), (left(field.name, width), "key" if here else "dim")]
 
 
 def _value(start: Start, field: Field, here: bool, bad: bool) -> list[Span]:
