@@ -2,30 +2,16 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+
+from tests.waiting import gone, until
 
 ASK = (
     "import sys; from llamatop.predict.child import ask; "
     "ask('tests.predict.sleeper', sys.argv[1], str)"
 )
-
-
-def until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
-
-
-def over(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
@@ -36,7 +22,7 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     try:
-        until(lambda: over(child))
+        until(lambda: gone(child))
     finally:
-        if not over(child):
+        if not gone(child):
             child.kill()

@@ -18,7 +18,7 @@ from llamatop.recording import files, journal, parquet, reader, writer
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
 from tests.recording import runs
-from tests.recording.waiting import until
+from tests.waiting import until
 
 EVENTS = runs.without_text(runs.run())
 

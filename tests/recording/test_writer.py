@@ -22,7 +22,7 @@ from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
 from llamatop.replay import fold
 from tests.recording import runs
-from tests.recording.waiting import until
+from tests.waiting import until
 
 
 def record(path: Path, events: list[Event], keep_text: bool = False) -> Recorder:

@@ -6,7 +6,10 @@ from xml.etree import ElementTree
 import msgspec
 import numpy as np
 import pytest
+from matplotlib.axis import Axis
+from matplotlib.backend_bases import RendererBase
 from matplotlib.image import imread
+from matplotlib.transforms import Bbox
 
 from llamatop.engines.scripted import Script
 from llamatop.errors import InputError
@@ -91,9 +94,20 @@ def test_nothing_overlaps_and_nothing_is_clipped(runs: list[Run], size: tuple[in
             assert not any(area.overlaps(box) for box in axes), sheet.title
             assert not any(area.overlaps(box) for box in texts[:2]), sheet.title
         for one in sheet.figure.axes:
-            seen = [t for t in one.get_xticklabels() if t.get_text() and t.get_visible()]
-            spots = sorted((t.get_window_extent(renderer) for t in seen), key=lambda b: b.x0)
+            spots = sorted(seen(one.xaxis, renderer), key=lambda box: box.x0)
             assert all(a.x1 <= b.x0 for a, b in itertools.pairwise(spots)), sheet.title
+            spots = sorted(seen(one.yaxis, renderer), key=lambda box: box.y0)
+            assert all(a.y1 <= b.y0 + 1 for a, b in itertools.pairwise(spots)), sheet.title
+        if sheet.title == "Time between tokens":
+            assert all(one.get_position().height * sheet.height >= 0.2 for one in sheet.figure.axes)
+
+
+def seen(axis: Axis, renderer: RendererBase) -> list[Bbox]:
+    """Where the labels stand of those ticks that are within the axes."""
+    low, high = sorted(axis.get_view_interval())
+    told = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    told = [label for label in told if label.get_visible() and label.get_text()]
+    return [label.get_window_extent(renderer) for label in told]
 
 
 def test_text_is_data() -> None:

@@ -22,7 +22,10 @@ Floats = NDArray[np.float64]
 
 BINS = 60
 MOST = 6
-"""Rows that find room: levels of one run, or runs."""
+"""Rows at most: levels of one run, or runs."""
+
+_LOWEST, _GAP, _ABOVE = 0.2, 0.24, 0.16
+"""Inches of the lowest row that can be read, between rows, and over the first."""
 
 WIDE = 8
 """From this ratio of the highest to the lowest value that finds room, the axis is logarithmic."""
@@ -32,18 +35,18 @@ _QUANTILES = (0.005, 0.5, 0.99, 0.995)
 
 def histogram(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """Inter-token latencies: a row a level of one run, or a row a run at the level they share."""
-    parts, among = _of_levels(runs[0]) if len(runs) == 1 else _of_runs(runs)
-    if not parts:
-        return "no request has two tokens"
-    sheet = new(
-        "Time between tokens", f"inter-token latencies (ITL){among}; lines mark p50 and p99"
-    )
+    sheet = new("Time between tokens", "")
     sheet.legend("p50", color=sheet.theme.ink, linestyle="-", linewidth=1.6)
     sheet.legend("p99", color=sheet.theme.ink, linestyle=(0, (4, 2)), linewidth=1.6)
+    most = min(int((sheet.room() - _ABOVE + _GAP) / (_LOWEST + _GAP)), MOST)
+    parts, among = _of_levels(runs[0], most) if len(runs) == 1 else _of_runs(runs, most)
+    if not parts:
+        return "no request has two tokens"
+    sheet.subtitle = f"inter-token latencies (ITL){among}; lines mark p50 and p99"
     spreads = [np.quantile(gaps, _QUANTILES) for _, gaps in parts]
     unit, one = second_unit([float(middle) for _, middle, _, _ in spreads])
     edges, doubling = _edges([spread / one for spread in spreads])
-    rows = sheet.axes(rows=len(parts), gap=0.24, above=0.16)
+    rows = sheet.axes(rows=len(parts), gap=_GAP, above=_ABOVE)
     for axes, (label, gaps), (_, middle, high, _) in zip(rows, parts, spreads, strict=True):
         _row(sheet, axes, gaps / one, edges, (middle / one, high / one))
         told = f"{printable(label)}: p50 {duration(float(middle))}, p99 {duration(float(high))}"
@@ -85,29 +88,29 @@ Rows = list[tuple[str, Floats]]
 """Each with its name and its gaps."""
 
 
-def _of_levels(run: Run) -> tuple[Rows, str]:
-    """At most `MOST` levels with gaps, first and last among them, and which they are of all."""
+def _of_levels(run: Run, most: int) -> tuple[Rows, str]:
+    """At most so many levels with gaps, first and last among them, and which they are of all."""
     found = [(f"C={level.concurrency}", gaps(level)) for level in run.session.levels.values()]
     found = [part for part in found if len(part[1])]
-    places = np.unique(np.linspace(0, len(found) - 1, min(MOST, len(found))).round().astype(int))
-    among = f" of {MOST} of the {len(found)} levels" if len(found) > MOST else ""
+    places = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int))
+    among = f" of {most} of the {len(found)} levels" if len(found) > most else ""
     return [found[place] for place in places], among
 
 
-def _of_runs(runs: Sequence[Run]) -> tuple[Rows, str]:
-    """The first `MOST` runs with gaps, and which they are of all.
+def _of_runs(runs: Sequence[Run], most: int) -> tuple[Rows, str]:
+    """The first runs with gaps, and which they are of all.
 
     Each at the highest concurrency that all of them ran, else at its own highest.
     """
     there = [(run, label) for run, label in zip(runs, labels(runs), strict=True) if _with_gaps(run)]
-    drawn = there[:MOST]
+    drawn = there[:most]
     shared = set.intersection(*(_with_gaps(run) for run, _ in drawn)) if drawn else set()
     parts = []
     for run, label in drawn:
         wanted = max(shared or _with_gaps(run))
         levels = [level for level in run.session.levels.values() if level.concurrency == wanted]
         parts.append((f"{label}, C={wanted}", gaps(levels[-1])))
-    among = f" of the first {MOST} of {len(there)} recordings" if len(there) > MOST else ""
+    among = f" of the first {most} of {len(there)} recordings" if len(there) > most else ""
     return [part for part in parts if len(part[1])], among
 
 

@@ -13,7 +13,7 @@ from llamatop.clock import SECOND
 from llamatop.metrics import rate_history
 from llamatop.reports.charts.levels import NewSheet
 from llamatop.reports.charts.paper import Sheet, Style
-from llamatop.reports.charts.ticks import byte_unit, from_zero
+from llamatop.reports.charts.ticks import byte_unit, extent, from_zero
 from llamatop.reports.runs import Run, labels
 from llamatop.session import BIN, Session
 
@@ -23,6 +23,9 @@ Trace = tuple[Floats, Floats]
 
 _LOW = 0.8
 """Inches of a row beside which its name finds no room: it stands above it."""
+
+_TWO = 0.3
+"""Inches of a row beside which two labels of its axis find room."""
 
 MOST = 600
 """Points of one line; more cannot be told apart on a slide."""
@@ -56,7 +59,8 @@ def _named_above(sheet: Sheet, panels: list[Axes]) -> None:
     for axes in panels:
         axes.set_title(axes.get_ylabel(), fontsize=8, loc="left", pad=2, color=sheet.theme.ink)
         axes.set_ylabel("")
-        axes.yaxis.set_major_locator(MaxNLocator(2, integer=axes is panels[1]))
+        one = "lower" if extent(axes)[1] < _TWO else None
+        axes.yaxis.set_major_locator(MaxNLocator(2, integer=axes is panels[1], prune=one))
 
 
 def _subtitle(runs: Sequence[Run]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import psutil
+
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
     """Return once the condition holds; AssertionError when it does not in time."""
@@ -12,3 +14,11 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)
+
+
+def gone(process: psutil.Process) -> bool:
+    """Ended, whether or not somebody has asked how."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
