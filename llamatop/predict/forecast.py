@@ -29,6 +29,7 @@ def trace_model(config: RunConfig, device: str, shapes: Iterable[Shape]) -> Trac
         config.dtype,
         device,
         tuple(sorted(set(shapes))),
+        memory.in_threads(config.engine, device),
         quantize=config.quantize,
         checkpoint=config.weights != "random",
         runtime=device == "cpu",
