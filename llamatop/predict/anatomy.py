@@ -71,6 +71,12 @@ class Anatomy:
         return int(heads * int(size) * len(self.layers))
 
     @cached_property
+    def widest(self) -> int:
+        """Rows of the matrix of a layer that has most of them; 0 if none has any."""
+        shapes = (p.shape for layer in self.layers for p in layer.parameters() if p.dim() >= 2)
+        return max((int(shape[-2]) for shape in shapes), default=0)
+
+    @cached_property
     def decoder(self) -> Any:
         """The language model without its head."""
         return self.model.get_decoder()

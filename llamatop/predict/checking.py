@@ -6,6 +6,7 @@ options nor how the answer is shown.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from llamatop import roofline
@@ -26,6 +27,8 @@ from llamatop.roofline import Roofs
 
 MANY = 256
 """A batch that is traced beside those asked for, so that all others lie on a line."""
+BETWEEN = (1, 4, 16, 64, MANY)
+"""Levels that are traced where it is not known which will come: others lie between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +122,21 @@ def check(config: RunConfig, place: Place) -> Check:
     def peak(requests: int) -> Prediction:
         return memory.predict(trace, engine, place.device, Shape(requests, prompt, tokens))
 
-    def most(limit: float) -> int:
-        return 0 if hopeless else largest(lambda n: peak(n).peak_bytes, limit)
+    def most(needed: Callable[[Prediction], float]) -> int:
+        return 0 if hopeless else largest(lambda n: needed(peak(n)), place.available_bytes)
+
+    def judged(prediction: Prediction) -> Verdict:
+        told = prediction.peak_bytes, place.available_bytes, width, prediction.most_bytes
+        return verdict(*told)
+
+    def sure(prediction: Prediction) -> float:
+        return prediction.sure_bytes(width)
 
     def level(requests: int) -> LevelCheck:
         prediction, shape = peak(requests), Shape(requests, prompt, tokens)
-        told = verdict(prediction.peak_bytes, place.available_bytes, width)
-        return _level(trace, roofs, shape, prediction, told)
+        return _level(trace, roofs, shape, prediction, judged(prediction))
 
     width = band(place.device, engine, bool(trace.quantization))
-    sure = place.available_bytes / (1 + width)
     least = peak(min(levels)).peak_bytes
     roofs = _roofs(place, trace.dtype)
     found = Check(
@@ -138,10 +146,10 @@ def check(config: RunConfig, place: Place) -> Check:
         place=place,
         levels=[level(requests) for requests in levels],
         max_concurrency=most(sure),
-        max_concurrency_at_best=most(place.available_bytes),
-        max_context=0 if hopeless else _context(config, trace, engine, place, sure),
+        max_concurrency_at_best=most(lambda prediction: prediction.peak_bytes),
+        max_context=0 if hopeless else _context(config, trace, engine, place, width),
         band=width,
-        verdict=verdict(peak(max(levels)).peak_bytes, place.available_bytes, width),
+        verdict=judged(peak(max(levels))),
     )
     if found.verdict != "fits":
         found.would_fit.extend(_advice(found, least))
@@ -177,7 +185,7 @@ def _shapes(config: RunConfig, engine: str, device: str, few: bool) -> set[Shape
     prompt, tokens = config.prompt_toks, config.gen_toks
     if few:
         return memory.shapes(engine, device, list(config.concurrency), prompt, tokens)
-    levels = [*config.concurrency, 1, MANY]
+    levels = [*config.concurrency, *(BETWEEN if engine == "threads" else (1, MANY))]
     shapes = memory.shapes(engine, device, levels, prompt, tokens)
     for long in _long_prompts(config, architecture_of(config).context):
         shapes |= memory.shapes(engine, device, [min(config.concurrency)], long, 1)
@@ -205,14 +213,14 @@ def _roofs(place: Place, dtype: str) -> Roofs | None:
         return None
 
 
-def _context(config: RunConfig, trace: Trace, engine: str, place: Place, limit: float) -> int:
+def _context(config: RunConfig, trace: Trace, engine: str, place: Place, width: float) -> int:
     """Longest context of the smallest level, on lines between the prompts that were traced."""
     requests = min(config.concurrency)
     shapes = [Shape(requests, config.prompt_toks, config.gen_toks)]
     shapes += [Shape(requests, prompt, 1) for prompt in _long_prompts(config, trace.context)]
-    peaks = [memory.predict(trace, engine, place.device, shape).peak_bytes for shape in shapes]
-    points = [(s.prompt + s.generated, float(p)) for s, p in zip(shapes, peaks, strict=True)]
-    return longest(points, limit)
+    peaks = [memory.predict(trace, engine, place.device, s).sure_bytes(width) for s in shapes]
+    points = [(s.prompt + s.generated, p) for s, p in zip(shapes, peaks, strict=True)]
+    return longest(points, place.available_bytes)
 
 
 def _long_prompts(config: RunConfig, context: int | None) -> list[int]:

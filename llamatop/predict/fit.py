@@ -25,11 +25,13 @@ _BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
 
 
-def verdict(peak_bytes: float, available_bytes: float, band: float = BAND) -> Verdict:
-    """`fits` with the whole band to spare; `tight` where only the band decides."""
+def verdict(
+    peak_bytes: float, available_bytes: float, band: float = BAND, most_bytes: float = 0
+) -> Verdict:
+    """`fits` with the whole band to spare and `most_bytes` too; `tight` where only these decide."""
     if peak_bytes > available_bytes:
         return "does not fit"
-    return "fits" if peak_bytes * (1 + band) <= available_bytes else "tight"
+    return "fits" if max(peak_bytes * (1 + band), most_bytes) <= available_bytes else "tight"
 
 
 def largest(peak: Callable[[int], float], limit: float, most: int = MAX_CONCURRENCY) -> int:

@@ -37,6 +37,7 @@ def trace_model(
         config.dtype,
         device,
         tuple(sorted(set(shapes))),
+        memory.in_threads(config.engine, device),
         quantize=config.quantize,
         checkpoint=config.weights != "random",
         runtime=device == "cpu",

@@ -11,6 +11,13 @@ from math import inf
 from typing import NamedTuple
 
 
+class Step(NamedTuple):
+    """One operation: how long it takes, in any unit, and the bytes held at its end."""
+
+    work: float
+    held: int
+
+
 @dataclass(slots=True)
 class Tally:
     """Bytes of the storages smaller than `below`: alive now, and most since `mark`."""
@@ -18,11 +25,18 @@ class Tally:
     below: float = inf
     live: int = 0
     peak: int = 0
+    path: list[Step] = field(default_factory=list)
+    """Each operation since `mark`."""
 
     def mark(self) -> int:
         """Start the peak anew; the bytes alive now."""
         self.peak = self.live
+        self.path = []
         return self.live
+
+    def step(self, work: float) -> None:
+        """An operation has ended that took so long."""
+        self.path.append(Step(work, self.live))
 
     def add(self, size: int) -> None:
         """A storage of so many bytes came to be, or (negative) is gone."""
@@ -48,6 +62,7 @@ class Held:
     before: int
     peak: int
     after: int = 0
+    path: list[Step] = field(default_factory=list)
 
     @property
     def transient(self) -> int:
@@ -62,6 +77,8 @@ class Forward:
     tally: Tally
     ahead: int = 0
     """The peak before the first layer."""
+    way: list[Step] = field(default_factory=list)
+    """The operations before the first layer."""
     parts: list[Held] = field(default_factory=list)
     """Each layer, the head that makes scores, and at last what chooses from them."""
 
@@ -71,11 +88,11 @@ class Forward:
 
     def enter(self) -> None:
         """The next part begins."""
-        peak, live = self.tally.peak, self.tally.mark()
+        peak, path, live = self.tally.peak, self.tally.path, self.tally.mark()
         if self.parts:
-            self.parts[-1].peak, self.parts[-1].after = peak, live
+            self.parts[-1].peak, self.parts[-1].after, self.parts[-1].path = peak, live, path
         else:
-            self.ahead = peak
+            self.ahead, self.way = peak, path
         self.parts.append(Held(live, live))
 
     def leave(self, given: int) -> None:
@@ -87,7 +104,16 @@ class Forward:
 
     def end(self) -> None:
         """The forward has ended."""
-        self.parts[-1].peak, self.parts[-1].after = self.tally.peak, self.tally.live
+        last = self.parts[-1]
+        last.peak, last.after, last.path = self.tally.peak, self.tally.live, self.tally.path
+
+    def path(self, shown: Sequence[int]) -> list[Step]:
+        """The way through a model whose layers are like those `shown`, with no caches before."""
+        path, live = list(self.way), self.parts[0].before
+        for part in (*(self.parts[i] for i in shown), *self.parts[-2:]):
+            path += [Step(work, live + held - part.before) for work, held in part.path]
+            live += part.after - part.before
+        return path
 
     def whole(self, shown: Sequence[int], held: Sequence[int] = ()) -> Total:
         """The peak of a model whose layers are like those `shown` here, one number for each.

@@ -72,7 +72,7 @@ def _inputs_int8(inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     half = inputs.to(torch.float16)
     large = half.abs() >= 6
     scales = half.abs().amax(dim=1).float()
-    scaled = half * scales.unsqueeze(-1)  # in 32 bits
+    scaled = _times(half, scales.unsqueeze(-1))
     rounded = torch.round(scaled)
     del scaled
     del large
@@ -81,10 +81,15 @@ def _inputs_int8(inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _scaled(whole: torch.Tensor, scales: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     factors = scales.unsqueeze(-1) * whole.new_empty((1, whole.shape[1]), dtype=torch.float32)
-    product = whole * factors
+    product = _times(whole, factors)
     del factors
     product = product * 0.5
     return product.to(dtype)
+
+
+def _times(numbers: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    """Two tensors of different dtypes: on a CPU torch first copies the one into the other's."""
+    return numbers.to(factors.dtype) * factors
 
 
 def _int8_gpu(inputs: torch.Tensor, rows: int) -> torch.Tensor:

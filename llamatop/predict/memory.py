@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from llamatop.events import Event
@@ -26,8 +26,8 @@ processors with AVX-512. Measured with a cache of 64; the default of 1024 takes 
 KEPT = {"batch": 0.9, "threads": 0.85}
 """Of what small blocks held at most, the share that the C library holds on top of it, by engine,
 else all of it: freed caches do not fit the longer ones that follow. Measured with glibc and
-`ENGINE_ENV`: SmolLM2-135M in float32 with 512 tokens, between half and all in a batch; 0.72, 0.83
-and 0.71 of what the threads hold together at 1, 4 and 8, and 1.1 with 64 tokens."""
+`ENGINE_ENV`: SmolLM2-135M in float32 with 512 tokens, between half and all in a batch, 0.81 of what
+8 threads are expected to hold together; 0.65 of a Gemma 3 slice."""
 ENGINE_ENV = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(2 * MIB),
@@ -64,11 +64,17 @@ class Prediction:
     """What torch allocates there at most, without the context."""
     parts: dict[str, int]
     """By name; they add up to `peak_bytes`."""
+    most_bytes: int = 0
+    """The peak if all threads were at theirs in one instant, where less is expected; else 0."""
 
     @property
     def peak_bytes(self) -> int:
         """What must be free where the model is to run."""
         return sum(self.parts.values())
+
+    def sure_bytes(self, band: float) -> float:
+        """What is enough even if that is too low by `band`, or all threads meet at their peak."""
+        return max(self.peak_bytes * (1 + band), self.most_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +91,17 @@ def resolve_engine(engine: str, device: str) -> str:
     return "batch" if engine == "auto" else engine
 
 
+def in_threads(engine: str, device: str) -> bool:
+    """Whether what threads hold together is traced: on a CPU, whose cores they share."""
+    return engine == "threads" and device == "cpu"
+
+
 def shapes(engine: str, device: str, levels: list[int], prompt: int, tokens: int) -> set[Shape]:
     """What has to be traced to predict these levels."""
     match resolve_engine(engine, device):
         case "threads":
-            return {Shape(1, prompt, tokens)}
+            together = levels if in_threads(engine, device) else []
+            return {Shape(level, prompt, tokens) for level in (1, *together)}
         case "continuous":
             return set(STEPS)
         case _:
@@ -100,7 +112,7 @@ def predict(trace: Trace, engine: str, device: str, shape: Shape) -> Prediction:
     """The peak of a level with `shape.batch` requests in flight."""
     match resolve_engine(engine, device):
         case "threads":
-            peak = _times(trace.at(shape._replace(batch=1)), shape.batch)
+            return _threads(trace, device, shape)
         case "continuous":
             peak = _paged(trace, device, *shape)
         case _:
@@ -108,7 +120,19 @@ def predict(trace: Trace, engine: str, device: str, shape: Shape) -> Prediction:
     return _placed(trace, resolve_engine(engine, device), device, peak)
 
 
+def _threads(trace: Trace, device: str, shape: Shape) -> Prediction:
+    """As is expected of them where that was traced, else all at their peak at once."""
+    bound = _times(trace.at(shape._replace(batch=1)), shape.batch)
+    most = _placed(trace, "threads", device, bound)
+    expected = trace.crowd(shape)
+    if expected is None:
+        return most
+    found = _placed(trace, "threads", device, expected)
+    return replace(found, most_bytes=most.peak_bytes)
+
+
 def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
+    threads = peak.shape.batch if engine == "threads" else 1
     parts = {
         "weights": trace.weights_bytes - trace.scales_bytes,
         "scales": trace.scales_bytes,
@@ -120,10 +144,12 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
     if device == "cpu":
         parts["allocator"] = round(KEPT.get(engine, 1.0) * peak.heap)
         parts["runtime"] = (trace.runtime_bytes or IMPORTS_BYTES) + FIRST_BYTES
+        kernels = (threads - 1) * trace.panel_bytes
         if trace.experts and trace.dtype != "float32" and cpu_has("avx512bw"):
-            parts["kernels"] = KERNELS_BYTES
+            kernels += KERNELS_BYTES
+        if kernels:
+            parts["kernels"] = kernels
         return Prediction(sum(parts.values()), None, parts)
-    threads = peak.shape.batch if engine == "threads" else 1
     parts["workspace"] = threads * WORKSPACE_BYTES
     allocated = sum(parts.values())
     parts["fragments"] = round(FRAGMENTS.get(engine, 0.0) * peak.total)

@@ -19,6 +19,7 @@ from transformers.initialization import no_init_weights
 from llamatop.engines.architecture import Layout
 from llamatop.predict import kernels
 from llamatop.predict.anatomy import layer_list
+from llamatop.predict.crowd import together
 from llamatop.predict.forward import Forward, Tally, Total
 from llamatop.predict.sampling import Sampling
 from llamatop.predict.storages import LiveStorages
@@ -77,15 +78,35 @@ class Tracer:
 
     def phases(self, shape: Shape) -> list[list[Total]]:
         """Of prefill, and of the last step where there is one: all blocks, and the small ones."""
+        prefill, *last = self._forwards(shape)
+        return [[forward.whole(self._shown) for forward in prefill], *last]
+
+    def _forwards(self, shape: Shape) -> Any:
+        """Prefill's forwards, and then what the last step holds, where there is one."""
         tallies = [Tally(), Tally(HEAP_BELOW)]
         self._sampling.forget()
         cache = self._cache()
         with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, *tallies):
             prefill = self._watched(tallies, cache, shape.batch, shape.prompt, shape.prompt)
-            phases = [[forward.whole(self._shown) for forward in prefill]]
-            if shape.generated > 1:
-                phases.append(self._last_step(tallies, cache, shape))
-        return phases
+            last = [self._last_step(tallies, cache, shape)] if shape.generated > 1 else []
+        return prefill, *last
+
+    def crowd(self, shape: Shape, alone: Peak) -> Peak:
+        """What `shape.batch` threads are expected to hold at once, each with a request of its own.
+
+        `alone`: the peak of one. While they decode they may all be at their peak, which is little
+        beside their caches.
+        """
+        threads = shape.batch
+        prefill, *last = self._forwards(shape._replace(batch=1))
+        paths = [forward.path(self._shown) for forward in prefill]
+        whole, small = (together(path, threads) for path in paths)
+        for everything, blocks in last:
+            whole, small = max(whole, threads * everything.peak), max(small, threads * blocks.peak)
+        cache = min(threads * alone.cache, whole)
+        share = (whole - cache) / max(threads * (alone.total - alone.cache), 1)
+        logits, sampling = (round(share * threads * n) for n in (alone.logits, alone.sampling))
+        return Peak(shape, whole, cache, logits, small, sampling)
 
     def cached(self, tokens: int) -> list[tuple[int, int | None]]:
         """(bytes per token, window) of the cache of each of the prefix's layers."""

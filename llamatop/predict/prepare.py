@@ -12,7 +12,7 @@ from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.events import Event, MachineMeasured, ModelTraced
 from llamatop.predict import memory
-from llamatop.predict.checking import MANY, place_here
+from llamatop.predict.checking import BETWEEN, place_here
 from llamatop.predict.forecast import trace_model
 from llamatop.predict.machine import cached_machine, measure_machine, roof_dtype
 from llamatop.predict.memory import Foretold, Prediction
@@ -20,8 +20,6 @@ from llamatop.predict.traced import Shape, Trace
 
 DTYPES = ("float32", "bfloat16")
 """Whose arithmetic is measured."""
-BETWEEN = (1, 4, 16, 64, MANY)
-"""Levels that are traced where it is not known which will come: others lie between them."""
 
 
 def measure_once(config: RunConfig, tell: Callable[[str], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +35,8 @@ class Ask(msgspec.Struct, frozen=True):
     device: str = "cpu"
     """`cpu`, `cuda` or `mps`: where it would run; it need not be here."""
     shapes: tuple[Shape, ...] = ()
+    crowds: bool = False
+    """Each request is in a thread of its own: of shapes with several, what those hold together."""
     capability: tuple[int, int] | None = None
     """The compute capability of an accelerator that is not here; None: it is, and torch knows."""
     quantize: QuantizeName = "none"
@@ -90,6 +93,10 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     context: int | None
     kinds: tuple[LayerKind, ...]
     peaks: tuple[Peak, ...]
+    crowds: tuple[Peak, ...] = ()
+    """Where asked for: what so many threads are expected to hold at once, each with a request."""
+    panel_bytes: int = 0
+    """Where those were asked for: kept of its matrices for each further thread that multiplies."""
     score_heads: int = 0
     """Heads of a layer whose scores attention writes out whole; 0: it fuses them."""
     quantization: str = ""
@@ -132,16 +139,26 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
         Peaks are convex in the batch, so a line between two of them is never too low. Raises
         LookupError where fewer than two batches of that prompt and output were traced.
         """
-        same = {p.shape.batch: p for p in self.peaks if p.shape[1:] == shape[1:]}
-        if shape.batch in same:
-            return same[shape.batch]
-        batches = sorted(same)
-        if len(batches) < 2:
-            raise LookupError(f"no shapes like {shape} were traced")
-        place = min(max(bisect(batches, shape.batch), 1), len(batches) - 1)
-        low, high = same[batches[place - 1]], same[batches[place]]
-        share = (shape.batch - low.shape.batch) / (high.shape.batch - low.shape.batch)
-        return _between(low, high, share, shape)
+        return _on_line(self.peaks, shape)
+
+    def crowd(self, shape: Shape) -> Peak | None:
+        """The same of threads with a request each; None where none were traced."""
+        alone = [peak for peak in self.peaks if peak.shape == shape._replace(batch=1)]
+        others = [peak for peak in self.crowds if peak.shape[1:] == shape[1:]]
+        return _on_line([*alone, *others], shape) if others else None
+
+
+def _on_line(peaks: Sequence[Peak], shape: Shape) -> Peak:
+    same = {p.shape.batch: p for p in peaks if p.shape[1:] == shape[1:]}
+    if shape.batch in same:
+        return same[shape.batch]
+    batches = sorted(same)
+    if len(batches) < 2:
+        raise LookupError(f"no shapes like {shape} were traced")
+    place = min(max(bisect(batches, shape.batch), 1), len(batches) - 1)
+    low, high = same[batches[place - 1]], same[batches[place]]
+    share = (shape.batch - low.shape.batch) / (high.shape.batch - low.shape.batch)
+    return _between(low, high, share, shape)
 
 
 def _between(low: Peak, high: Peak, share: float, shape: Shape) -> Peak:

@@ -25,9 +25,10 @@ from llamatop.errors import InputError
 from llamatop.hardware.memory import resident_bytes
 from llamatop.predict import checkpoint, kernels, packed, stored
 from llamatop.predict.anatomy import Anatomy
+from llamatop.predict.crowd import panels
 from llamatop.predict.passes import Tracer
 from llamatop.predict.stored import Stored
-from llamatop.predict.traced import Answer, Ask, LayerKind, Refusal, Trace
+from llamatop.predict.traced import Answer, Ask, LayerKind, Peak, Refusal, Trace
 
 KV_TOKENS = 16
 """Tokens of the forward that shows what a layer caches."""
@@ -79,6 +80,7 @@ def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
         tracer.leave_experts()
     elif kept.sizes:
         tracer.quantize(kernels.of(ask.quantize, ask.device))
+    alone, crowds = _peaks(tracer, ask)
     found = Trace(
         dtype=str(dtype).removeprefix("torch."),
         parameters=anatomy.parameters,
@@ -91,7 +93,9 @@ def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
         attention_width=anatomy.attention_width,
         context=source.context,
         kinds=_kinds(anatomy.kinds, tracer.cached(KV_TOKENS)),
-        peaks=tuple(tracer.peak(shape) for shape in ask.shapes),
+        peaks=alone,
+        crowds=crowds,
+        panel_bytes=_panel_bytes(anatomy, ask, dtype),
         score_heads=_score_heads(model, layout.text),
         quantization=kept.method,
         quantization_note=kept.note,
@@ -101,6 +105,23 @@ def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
         runtime_bytes=runtime,
     )
     return found, tracer
+
+
+def _peaks(tracer: Tracer, ask: Ask) -> tuple[tuple[Peak, ...], tuple[Peak, ...]]:
+    """Those of single forwards, and those of threads."""
+    if not ask.crowds:
+        return tuple(tracer.peak(shape) for shape in ask.shapes), ()
+    alone = {s: tracer.peak(s) for s in ask.shapes if s.batch == 1}
+    crowds = (tracer.crowd(s, alone[s._replace(batch=1)]) for s in ask.shapes if s.batch > 1)
+    return tuple(alone.values()), tuple(crowds)
+
+
+def _panel_bytes(anatomy: Anatomy, ask: Ask, dtype: torch.dtype) -> int:
+    """Of the widest matrix of a layer."""
+    if not ask.crowds:
+        return 0
+    tokens = max(shape.prompt for shape in ask.shapes)
+    return panels(dtype, anatomy.widest, tokens)
 
 
 def _checkpoint(ask: Ask, model: Any) -> Stored | None:
