@@ -30,7 +30,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """Remembers the first signal that asked this run to stop."""
+    """Remembers the first signal that asked this run to stop; a second one does not hurry it.
+
+    Held until the recording is whole: an impatient second Ctrl-C would leave the journal instead.
+    """
 
     def __init__(self) -> None:
         self.caught: int | None = None
@@ -50,22 +53,20 @@ class Signals:
             self.caught = number_
 
 
-def run(live: LiveRun, pump: Pump, verbose: bool = False) -> int | None:
-    """Run to the end; the signal that stopped it, or None. `verbose` tells of each request."""
+def run(live: LiveRun, pump: Pump, signals: Signals, verbose: bool = False) -> None:
+    """Run to the end, or until a signal is caught. `verbose` tells of each request."""
     progress = Progress(verbose)
-    with Signals() as signals:
-        try:
-            live.start()
-            while not live.ended:
-                if signals.caught is not None:
-                    live.stop()
-                time.sleep(STEP_SECONDS)
-                pump.step()
-                progress.show(pump.session, [sink.error for sink in pump.sinks])
-        finally:
-            live.close()
-            progress.clear()
-    return signals.caught
+    try:
+        live.start()
+        while not live.ended:
+            if signals.caught is not None:
+                live.stop()
+            time.sleep(STEP_SECONDS)
+            pump.step()
+            progress.show(pump.session, [sink.error for sink in pump.sinks])
+    finally:
+        live.close()
+        progress.clear()
 
 
 class Progress:

@@ -35,18 +35,19 @@ def record(
         raise
     live = LiveRun(config, prepare=None if config.engine == "scripted" else prepare)
     pump = Pump(live, Session(), [recorder])
-    caught = headless.run(live, pump, verbose)
-    if verbose:
-        print_log(live.printed)
-    if pump.session.refused is not None:
-        recorder.discard()
-        raise InputError(pump.session.refused)
-    recorder.close()
+    with headless.Signals() as signals:
+        headless.run(live, pump, signals, verbose)
+        if verbose:
+            print_log(live.printed)
+        if pump.session.refused is not None:
+            recorder.discard()
+            raise InputError(pump.session.refused)
+        recorder.close()
     _learn(pump.session)
     if recorder.error is not None:
         print(f"recording stopped: {recorder.error}", file=sys.stderr)
     print_summary(as_json, pump.session, path if recorder.saved else None)
-    return 128 + caught if caught is not None else _code(live, pump.session)
+    return 128 + signals.caught if signals.caught is not None else _code(live, pump.session)
 
 
 def _tell(what: str) -> None:

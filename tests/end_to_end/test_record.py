@@ -1,5 +1,6 @@
 """The main job: run, record, and read the same figures back from the recording."""
 
+import json
 import re
 import signal
 import stat
@@ -10,9 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from llamatop.commands.record import record
+from llamatop.config import RunConfig
 from llamatop.events import ModelLoaded
 from llamatop.lengths import Lengths
 from llamatop.recording.reader import open_recording
+from llamatop.recording.writer import Recorder
 from llamatop.replay import fold
 from tests.waiting import gone, until
 
@@ -125,6 +129,22 @@ def test_a_signal_finalises(llamatop: Llamatop, number: int, code: int) -> None:
     assert replayed.out == out
     assert replayed.json["complete"]
     assert replayed.json["levels"][0]["outcome"] == "stopped"
+
+
+def test_a_signal_while_it_finalises_leaves_the_recording_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    close = Recorder.close
+
+    def interrupted(recorder: Recorder) -> None:
+        signal.raise_signal(signal.SIGINT)
+        close(recorder)
+
+    monkeypatch.setattr(Recorder, "close", interrupted)
+    config = RunConfig(engine="scripted", requests=1, gen_toks=2)
+    assert record(config, str(tmp_path / "run.parquet"), keep_text=False, as_json=True) == 130
+    assert json.loads(capsys.readouterr().out)["complete"]
+    assert [file.name for file in tmp_path.iterdir()] == ["run.parquet"]
 
 
 def time_of_work(folder: Path) -> None:
