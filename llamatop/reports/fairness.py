@@ -12,6 +12,7 @@ Pair = tuple[LevelFigures, LevelFigures]
 _UNFAIR = {
     "prompt tokens": "other prompt lengths: the work is not the same",
     "tokens to generate": "other output lengths: the work is not the same",
+    "arrivals": "requests arrive in another way: latencies hold another queue",
     "processor": "another processor",
     "accelerator": "another accelerator",
     "cores": "another number of cores",

@@ -180,6 +180,7 @@ def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
         ("--engine", model.engine if model else config.engine, plain.engine),
         ("--concurrency", concurrency, None),
         *lengths_options(config),
+        ("--rate", config.rate, plain.rate),
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
         ("--quantize", config.quantize, plain.quantize),

@@ -23,7 +23,7 @@ SHORT = 40
 
 LEGEND = (
     "model", "weights", "layers", "dtype", "quantization", "offload", "device", "engine", "threads",
-    "prompt tokens", "tokens to generate", "processor", "accelerator", "cores", "seed",
+    "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
 
@@ -147,6 +147,7 @@ def _asked(session: Session) -> dict[str, str]:
         "model": one_line(config.model),
         "prompt tokens": one_line(config.prompt_spelling),
         "tokens to generate": config.gen_spelling,
+        "arrivals": "as slots are free" if config.rate is None else f"{config.rate:g} a second",
         "text decoded": "yes" if config.text else "no",
         "seed": str(config.seed),
         "llamatop": session.started.version,

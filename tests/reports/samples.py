@@ -63,13 +63,18 @@ def with_memory(of: list[Event], oom: Sequence[int] = ()) -> list[Event]:
     return result
 
 
-def with_model(of: list[Event], model: str) -> list[Event]:
+def with_config(of: list[Event], **changes: object) -> list[Event]:
+    """The same run, asked for in other words."""
     return [
-        msgspec.structs.replace(e, config=msgspec.structs.replace(e.config, model=model))
+        msgspec.structs.replace(e, config=msgspec.structs.replace(e.config, **changes))
         if isinstance(e, RunStarted)
         else e
         for e in of
     ]
+
+
+def with_model(of: list[Event], model: str) -> list[Event]:
+    return with_config(of, model=model)
 
 
 def level_of(

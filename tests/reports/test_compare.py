@@ -22,6 +22,7 @@ from tests.reports.samples import (
     run,
     session_of,
     stretched,
+    with_config,
     with_memory,
     with_model,
 )
@@ -114,6 +115,13 @@ def test_setup_and_unfairness_come_first() -> None:
     assert "only a ran concurrency 2" in text
     assert "only b ran concurrency 4" in text
     assert "\x1b" not in text
+
+
+def test_an_open_loop_is_another_set_up() -> None:
+    open_loop = run_of(fold(with_config(events((2,)), rate=2.5)), "b")
+    comparison = compare(run((2,), name="a"), open_loop)
+    assert dict(comparison.setup)["arrivals"] == ["as slots are free", "2.5 a second"]
+    assert any("requests arrive in another way" in warning for warning in comparison.warnings)
 
 
 def test_nothing_in_common() -> None:

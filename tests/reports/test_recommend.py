@@ -12,7 +12,7 @@ from llamatop.reports.model_table import model_table
 from llamatop.reports.recommend import recommend
 from llamatop.reports.runs import Run, run_of
 from llamatop.reports.text import recommendation_text
-from tests.reports.samples import events, level_of, run, session_of, with_memory
+from tests.reports.samples import events, level_of, run, session_of, with_config, with_memory
 
 
 def saturating() -> Run:
@@ -67,6 +67,13 @@ def test_the_command_runs_that_level_again() -> None:
     assert config.model == "meta-llama/Llama-3.2-1B"
     assert config.concurrency == (2,)
     assert config.engine == "scripted"
+    assert config.rate is None
+
+
+def test_the_command_of_an_open_loop_has_its_rate() -> None:
+    open_loop = run_of(fold(with_config(events((2,)), rate=2.5)))
+    found = recommend([open_loop], "throughput")
+    assert _config(_run_parser().parse_args(shlex.split(found.command)[1:])).rate == 2.5
 
 
 def test_levels_that_failed_are_never_recommended() -> None:
