@@ -14,12 +14,14 @@ from typing import BinaryIO
 
 import numpy as np
 import polars as pl
+from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
 from llamatop.blocks import EMISSION, OTHER, Block
 from llamatop.errors import InputError
 from llamatop.levels import LevelFigures, level_figures
 from llamatop.metrics import e2e, meets, queue_time, tpot, ttft
+from llamatop.recording.files import why
 from llamatop.recording.schema import table_of
 from llamatop.sanitize import clean, clean_event
 from llamatop.session import Level, Request, Session
@@ -231,10 +233,12 @@ def encoded(tables: Iterable[pl.DataFrame], form: str, file: BinaryIO) -> None:
         _array(tables, file)
         return
     for place, table in enumerate(tables):
+        rows = io.BytesIO()  # a file that fails tells Python why, and polars not
         if form == "csv":
-            table.write_csv(file, include_header=place == 0)
+            table.write_csv(rows, include_header=place == 0)
         else:
-            table.write_ndjson(file)
+            table.write_ndjson(rows)
+        file.write(rows.getbuffer())
 
 
 def _array(tables: Iterable[pl.DataFrame], file: BinaryIO) -> None:
@@ -260,5 +264,5 @@ def write(tables: Iterable[pl.DataFrame], path: Path, form: str) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    except (OSError, PolarsError) as error:
+        raise InputError(f"{path}: cannot be written: {why(error)}") from None

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import polars as pl
@@ -78,6 +79,22 @@ def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write(table, tmp_path / "file" / "levels.csv", "csv")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_why_it_cannot_be_written(tmp_path: Path, form: str) -> None:
+    (tmp_path / f".levels.{form}.new").symlink_to("/dev/full")
+    said = "cannot be written: parquet" if form == "parquet" else "No space left on device"
+    with pytest.raises(InputError, match=said):
+        write(one_table("levels", SESSION), tmp_path / f"levels.{form}", form)
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
+def test_a_reader_that_goes_away(form: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with pytest.raises(BrokenPipeError), open(writing, "wb", buffering=0) as file:  # noqa: PTH123
+        encoded(one_table("levels", SESSION), form, file)
 
 
 def test_the_summary_recomputed_from_requests() -> None:
