@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -127,10 +128,12 @@ def checked(config: RunConfig) -> RunConfig:
         _in_range("--requests", config.requests, 1, 2**31)
     if config.layers is not None:
         _in_range("--layers", config.layers, 1, 2**15)
-    if config.rate is not None and not config.rate > 0:
-        raise InputError(f"--rate {config.rate:g}: must be more than 0 requests a second")
-    if config.max_time is not None and not config.max_time > 0:
-        raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds")
+    if config.rate is not None and not 0 < config.rate < inf:
+        raise InputError(
+            f"--rate {config.rate:g}: must be more than 0 requests a second, and finite"
+        )
+    if config.max_time is not None and not 0 < config.max_time < inf:
+        raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds, and finite")
     if config.quantize != "none" and config.engine == "scripted":
         raise InputError(f"--quantize {config.quantize}: --engine scripted has no weights")
     if config.until_ci is not None:
@@ -187,6 +190,6 @@ def parse_slo(text: str) -> dict[str, float]:
             targets[name] = float(value)
         except ValueError:
             raise InputError(f"--slo {text}: {value!r} is no number of seconds") from None
-        if not 0 < targets[name] < float("inf"):
+        if not 0 < targets[name] < inf:
             raise InputError(f"--slo {text}: {name} must be more than 0 seconds, and finite")
     return targets

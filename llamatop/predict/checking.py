@@ -97,7 +97,7 @@ def place_here(device: str) -> Place:
             free = devices[0].total_bytes - (devices[0].used_bytes or 0)
             return Place("cuda", free, devices[0].name)
         if device != "auto":
-            raise InputError(f"--device {device}: no such device here; use --device-name or cpu")
+            raise InputError(f"--device {device}: no such device here; use --device cpu")
     elif device != "cpu":
         raise InputError(f"--device {device}: use auto, cpu or cuda")
     return Place("cpu", host_memory().available)

@@ -30,6 +30,8 @@ GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
         (["--prompts", "good.jsonl", "--weights", "random"], "has no tokenizer"),
         (["--requests", "0"], "--requests 0"),
         (["--max-time", "0"], "--max-time 0"),
+        (["--max-time", "inf"], "--max-time inf"),
+        (["--rate", "inf"], "--rate inf"),
         (["--until-ci", "5"], "--until-ci 5"),
         (["--until-ci", "0.1", "--until-oom"], "--until-oom"),
         (["--bogus"], "--bogus"),
