@@ -7,6 +7,7 @@ from llamatop.hardware.processor import FASTER, SLOW_BFLOAT16, cpu_has_bfloat16
 from llamatop.predict.checking import Check, LevelCheck
 from llamatop.predict.fit import Verdict
 from llamatop.reports.bar import Pen, bars, legend
+from llamatop.sanitize import one_line
 
 WIDTH = 80
 INDENT = 15
@@ -35,8 +36,9 @@ def _model(one: Check, pen: Pen) -> list[str]:
     weights = f"{size(trace.weights_bytes)} in {stored}"
     cache = f"{size(trace.kv_bytes_per_token)} of cache for each token"
     parameters = f"{count(trace.parameters)} parameters{of_which}"
+    name = one_line(one.config.model)
     return [
-        f"{pen.paint(one.config.model, 1)}: {pen.paint(one.verdict, COLOURS[one.verdict])}",
+        f"{pen.paint(name, 1)}: {pen.paint(one.verdict, COLOURS[one.verdict])}",
         *_joined([parameters, weights, cache]),
         *_joined(
             [

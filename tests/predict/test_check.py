@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from llamatop.catalog import demo_folder
 from llamatop.commands import check, roofline
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
@@ -118,6 +119,16 @@ def test_weights_are_as_wide_as_asked_for_or_as_the_checkpoint_has_them() -> Non
     packed = "openai/gpt-oss-20b"
     assert hopeless(10e9, model=packed) and not hopeless(14e9, model=packed)
     assert hopeless(41e9, model=packed, weights="random")
+
+
+def test_a_name_cannot_steer_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a\x1b]0;title\x07"
+    folder.symlink_to(demo_folder())
+    check.main(["--model", str(folder), "--device", "cpu"])
+    told = capsys.readouterr().out
+    assert "a␛]0;title␇: fits" in told and "\x1b" not in told
 
 
 def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
