@@ -15,7 +15,7 @@ from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.reports.models import Choice
 from llamatop.tui.lines import line_width
-from llamatop.tui.start.aside import field_at, places
+from llamatop.tui.start.aside import command, field_at, places
 from llamatop.tui.start.command import run_command, wrapped
 from llamatop.tui.start.edit import LONGEST, Edit
 from llamatop.tui.start.fit import RUNTIME_BYTES, Gpu, Machine, estimate, verdict
@@ -141,6 +141,9 @@ def test_a_fault_sends_the_person_to_its_field():
     assert start.in_form and start.form.field.name == "output"
     assert start.told == "output: must be between 1 and 2147483648"
     assert start.command() == []
+    start.form.at = NAMES.index("engine")
+    told = "".join(text for text, _ in command(start, 80, 3).lines[0])
+    assert told.strip() == start.told, "why there is no command, whichever field has the keys"
 
 
 def test_fits_are_asked_for_once_per_row_and_setting():

@@ -138,7 +138,13 @@ def _hint(start: Start, problems: dict[str, str]) -> list[Span]:
     """A line on the field that keys go to, or on the first that is wrong."""
     if start.in_form and start.form.field.name not in problems:
         return [(start.form.field.told, "dim")]
-    name = start.form.field.name if start.in_form else next(iter(problems), "")
+    return _problem(start, problems)
+
+
+def _problem(start: Start, problems: dict[str, str]) -> list[Span]:
+    """What is wrong with the field that keys go to, else with the first that is wrong."""
+    name = start.form.field.name if start.in_form else ""
+    name = name if name in problems else next(iter(problems), "")
     return [(f"{name}: {problems[name]}", "bad")] if name else []
 
 
@@ -189,10 +195,8 @@ def command(start: Start, width: int, height: int) -> Content:
     """The command line that does the same."""
     parts = start.command()
     if not parts:
-        hint = (
-            _hint(start, start.problems()) if start.problems() else [("nothing is chosen", "dim")]
-        )
-        return Content([((" ", "text"), *hint)])
+        why = _problem(start, start.problems()) or [("nothing is chosen", "dim")]
+        return Content([((" ", "text"), *why)])
     lines = wrapped(parts, width - 4)[:height]
     return Content(
         [
