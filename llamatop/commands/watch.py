@@ -47,7 +47,7 @@ def watch(
 def finish(desk: Desk, stage: Stage) -> None:
     """Finish what the screen left; a run that was refused leaves no recording."""
     if (recorder := stage.release()) is not None:
-        desk.finish(recorder, stage.pump.session.model is not None)
+        desk.finish(recorder, stage.worth_keeping)
 
 
 def _print_log(live: Live | None) -> None:

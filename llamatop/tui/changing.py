@@ -182,8 +182,7 @@ class Changing:
     async def _stop_recording(self, launcher: Launcher, stage: Stage) -> None:
         """Finish a stage's recording; a run that was refused leaves none."""
         if (recorder := stage.release()) is not None:
-            worth = stage.pump.session.model is not None
-            told = await asyncio.to_thread(launcher.finish, recorder, worth)
+            told = await asyncio.to_thread(launcher.finish, recorder, stage.worth_keeping)
             self._tell(told, "recording stopped")
 
     def _tell(self, told: str, title: str = "") -> None:

@@ -81,6 +81,12 @@ class Stage:
         self.pump.sinks.append(recorder)
         self.recorder = recorder
 
+    @property
+    def worth_keeping(self) -> bool:
+        """Whether its recording tells anything: of a loaded model, or how the engine was lost."""
+        session = self.pump.session
+        return session.model is not None or session.lost is not None
+
     def release(self) -> Recorder | None:
         """Record no more; what recorded until now, to be finished."""
         recorder, self.recorder = self.recorder, None
