@@ -28,6 +28,7 @@ from huggingface_hub import (
 from llamatop.catalog import find
 from llamatop.engines import weight_files
 from llamatop.engines.base import Progress
+from llamatop.engines.resolve import hub_folder
 from llamatop.errors import InputError
 
 ANSWER_SECONDS = 2.0
@@ -83,7 +84,7 @@ class _Blobs:
 
     def __init__(self, model: str, files: list[Any]) -> None:
         self._cache = Path(constants.HF_HUB_CACHE)
-        self._folder = self._cache / f"models--{model.replace('/', '--')}" / "blobs"
+        self._folder = hub_folder(model) / "blobs"
         self._names = {file.lfs.sha256 if file.lfs else file.blob_id for file in files}
         self.total = sum(file.size or 0 for file in files)
 

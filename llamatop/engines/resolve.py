@@ -62,8 +62,17 @@ def folder_here(model: str) -> Path | None:
         return demo_folder()
     if _is_path(model):
         return Path(model).expanduser()
+    if not hub_folder(model).is_dir():
+        return None
     cached: Path | None = _hub().cached_model(model)
     return cached
+
+
+def hub_folder(model: str) -> Path:
+    """Where the Hub's cache keeps all of a model, if it has any of it."""
+    from huggingface_hub import constants  # noqa: PLC0415  (a run of a local model need not)
+
+    return Path(constants.HF_HUB_CACHE, f"models--{model.replace('/', '--')}")
 
 
 def text_config(architecture: dict[str, Any]) -> dict[str, Any]:

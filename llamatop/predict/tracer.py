@@ -30,8 +30,6 @@ from llamatop.predict.passes import Tracer
 from llamatop.predict.stored import Stored
 from llamatop.predict.traced import Answer, Ask, LayerKind, Peak, Refusal, Trace
 
-KV_TOKENS = 16
-"""Tokens of the forward that shows what a layer caches."""
 _LAST = 200
 """Characters kept of what a model raised."""
 
@@ -92,7 +90,7 @@ def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
         experts_per_token=anatomy.experts_per_token,
         attention_width=anatomy.attention_width,
         context=source.context,
-        kinds=_kinds(anatomy.kinds, tracer.cached(KV_TOKENS)),
+        kinds=_kinds(anatomy.kinds, tracer.cached()),
         peaks=alone,
         crowds=crowds,
         panel_bytes=_panel_bytes(anatomy, ask, dtype),
