@@ -1,6 +1,8 @@
-"""`llamatop models`: what can be run here."""
+"""`llamatop models`: what can be run here, and whether it fits."""
 
 from __future__ import annotations
+
+from msgspec import structs
 
 from llamatop.commands.parser import Parser
 
@@ -10,7 +12,16 @@ def main(arguments: list[str]) -> int:
     parser = Parser(prog="llamatop models", description="What can be run here.")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args(arguments)
-    from llamatop.reports.models import models_json, models_table
+    from llamatop.config import RunConfig
+    from llamatop.reports.fit import estimate
+    from llamatop.reports.here import machine
+    from llamatop.reports.models import choices
+    from llamatop.reports.models_text import models_json, models_table
 
-    print(models_json() if args.json else models_table())
+    config, here = RunConfig(), machine()
+    rows = [
+        (choice, estimate(here, choice, structs.replace(config, model=choice.model)))
+        for choice in choices()
+    ]
+    print(models_json(rows) if args.json else models_table(rows, config))
     return 0

@@ -1,19 +1,17 @@
 """What can be run here: the bundled model, those in the Hugging Face cache, the built-in ones.
 
-Looks at files only; asks no network and loads nothing. Whether a model fits is said from its
-weights and caches alone, so it is marked as an estimate.
+Looks at files only; asks no network and loads nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llamatop.catalog import demo_folder, find, known_models
-from llamatop.formatting import UNKNOWN, count, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +43,6 @@ def choices() -> list[Choice]:
         if model.id not in names
     ]
     return here + known
-
-
-def models_json() -> str:
-    """All choices as one JSON object."""
-    return json.dumps({"schema": 1, "models": [asdict(choice) for choice in choices()]}, indent=1)
-
-
-def models_table() -> str:
-    """All choices for a person to read."""
-    head = f"{'model':<44} {'parameters':>10} {'weights':>9} {'context':>10}  source"
-    rows = [
-        f"{c.model:<44} {count(c.parameters):>10} {size(c.weights_bytes):>9} "
-        f"{_tokens(c.context):>10}  {_source(c)}"
-        for c in choices()
-    ]
-    return "\n".join([head, *rows])
-
-
-def _source(choice: Choice) -> str:
-    built_in = choice.source == "built-in"
-    return "built-in, with --weights random" if built_in else choice.source
-
-
-def _tokens(context: int | None) -> str:
-    return UNKNOWN if context is None else f"{context:,}"
 
 
 def _folder(model: str, source: str, folder: Path) -> Choice:

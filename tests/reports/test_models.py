@@ -1,10 +1,12 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from llamatop.catalog import demo_folder
 from llamatop.cli import main
+from llamatop.reports.fit import Machine
 from llamatop.reports.models import choices
 
 
@@ -14,7 +16,11 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_bundled_and_the_built_in_models(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bundled_and_the_built_in_models(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine("a CPU", 2, available=24_000_000_000, total=24_000_000_000)
+    monkeypatch.setattr("llamatop.reports.here.machine", lambda: machine)
     assert main(["models", "--json"]) == 0
     models = {one["model"]: one for one in json.loads(capsys.readouterr().out)["models"]}
     assert models["demo"]["source"] == "bundled"
@@ -22,8 +28,13 @@ def test_the_bundled_and_the_built_in_models(capsys: pytest.CaptureFixture[str])
     assert models["demo"]["context"] >= 2048
     llama = models["meta-llama/Llama-3.1-8B-Instruct"]
     assert (llama["parameters"], llama["weights_bytes"]) == (8_030_261_248, 16_060_522_496)
+    scout = models["meta-llama/Llama-4-Scout-17B-16E-Instruct"]
+    assert (models["demo"]["verdict"], scout["verdict"]) == ("fits", "does not fit")
+    assert scout["needed_bytes"] > 217e9 > scout["available_bytes"]
     assert main(["models"]) == 0
-    assert "--weights random" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "--weights random" in told
+    assert re.search(r"^demo .* fits +bundled$", told, re.M)
 
 
 def test_a_downloaded_model_is_found_with_its_own_figures(cache: Path) -> None:

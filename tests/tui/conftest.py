@@ -14,10 +14,10 @@ from llamatop.events import Event, HostFacts, ModelLoading, ModelRefused, RunSta
 from llamatop.predict.runtime import recalled_runtime
 from llamatop.pump import Pump
 from llamatop.replay import Replay
+from llamatop.reports.fit import _band
 from llamatop.session import Session
 from llamatop.tui.app import LlamatopApp
 from llamatop.tui.meter import NoCost
-from llamatop.tui.start.fit import _band
 
 CONFIG = RunConfig(
     model="demo", engine="scripted", concurrency=(2, 8), requests=24, gen_toks=60, prompt_toks=128

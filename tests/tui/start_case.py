@@ -11,11 +11,11 @@ from textual.app import App
 from textual.filter import LineFilter
 
 from llamatop.config import RunConfig
+from llamatop.reports.fit import Machine
 from llamatop.reports.models import Choice
 from llamatop.tui import themes
 from llamatop.tui.paint import Harmless
 from llamatop.tui.palette import Palette
-from llamatop.tui.start.fit import Machine
 from llamatop.tui.start.looks import Looks
 from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.screen import StartScreen

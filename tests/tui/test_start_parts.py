@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from llamatop.commands.run import _config, _run_parser
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
+from llamatop.reports.fit import RUNTIME_BYTES, Gpu, Machine, estimate, verdict
 from llamatop.reports.models import Choice
 from llamatop.tui.lines import line_width
 from llamatop.tui.start.aside import command, field_at, places
 from llamatop.tui.start.command import run_command, wrapped
 from llamatop.tui.start.edit import LONGEST, Edit
-from llamatop.tui.start.fit import RUNTIME_BYTES, Gpu, Machine, estimate, verdict
 from llamatop.tui.start.form import NAMES, Form
 from llamatop.tui.start.listing import columns_of, heading, row_line, typed
 from llamatop.tui.start.plan import start_plan

@@ -11,6 +11,7 @@ import pytest
 
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
+from llamatop.reports import here
 from llamatop.tui.start import scan as start_scan
 from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of
 
@@ -71,7 +72,7 @@ def test_folders_with_models_are_listed(tmp_path):
 
 
 def test_the_machine_has_cores_and_memory():
-    machine = start_scan.machine()
+    machine = here.machine()
     assert machine.cores >= 1
     assert 0 < machine.available <= machine.total
 

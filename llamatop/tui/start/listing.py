@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from llamatop.formatting import count, size
+from llamatop.reports.fit import Fit
 from llamatop.reports.models import Choice
 from llamatop.sanitize import one_line
 from llamatop.tui.compare.letters import LETTERS
 from llamatop.tui.lines import Line, Span, clip, fit, left, overlay, right, width_of
 from llamatop.tui.start.edit import Edit
-from llamatop.tui.start.fit import Fit
 from llamatop.tui.start.rows import Heading, Hint, Kept, Row
 from llamatop.tui.start.state import Start
 from llamatop.tui.views.panel import Content

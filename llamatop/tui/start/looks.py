@@ -27,9 +27,10 @@ class Found(Message):
 
 def looks() -> Looks:
     """How this machine is looked over."""
+    from llamatop.reports.here import machine  # noqa: PLC0415  (not for the first paint)
     from llamatop.tui.start import scan  # noqa: PLC0415  (not for the first paint)
 
-    found = (scan.machine, scan.models, scan.recordings)
+    found = (machine, scan.models, scan.recordings)
     return dict(zip(LOOKS, found, strict=True))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from llamatop.formatting import count, percent, size
+from llamatop.reports.fit import Fit
 from llamatop.reports.models import Choice
 from llamatop.sanitize import one_line
 from llamatop.tui.charts import bar
 from llamatop.tui.lines import Line, Span, clip, fit, left
-from llamatop.tui.start.fit import Fit
 from llamatop.tui.start.listing import SIGNS
 from llamatop.tui.start.rows import GROUPS
 from llamatop.tui.start.state import Start

@@ -16,12 +16,9 @@ from typing import Any
 
 from msgspec import structs
 
-from llamatop.hardware.host import host_facts, memory
-from llamatop.hardware.nvidia import open_nvml, sample
 from llamatop.recording.footer import MAGIC, Footer, footer_of
 from llamatop.reports.models import Choice, choices
 from llamatop.sanitize import one_line
-from llamatop.tui.start.fit import Gpu, Machine
 from llamatop.tui.start.rows import Kept
 
 FOLDERS = "LLAMATOP_MODELS"
@@ -76,24 +73,6 @@ def _config(folder: Path) -> dict[str, Any]:
         return {}
     text = config.get("text_config", config) if isinstance(config, dict) else {}
     return text if isinstance(text, dict) else {}
-
-
-def machine() -> Machine:
-    """Cores and memory that a run may have, and the accelerators."""
-    facts, now = host_facts(), memory()
-    name, cores = one_line(facts.cpu), facts.cores
-    return Machine(name, cores, now.available, now.total, _gpus())
-
-
-def _gpus() -> tuple[Gpu, ...]:
-    nvml = open_nvml()
-    return tuple(_gpu(one) for one in sample(nvml, 0)) if nvml is not None else ()
-
-
-def _gpu(one: Any) -> Gpu:
-    known = one.total_bytes is not None and one.used_bytes is not None
-    free = one.total_bytes - one.used_bytes if known else None
-    return Gpu(one_line(one.name), free, one.total_bytes)
 
 
 def places() -> list[Path]:

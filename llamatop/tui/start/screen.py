@@ -16,11 +16,11 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from llamatop.config import RunConfig
+from llamatop.reports.fit import Fits
 from llamatop.tui.frame import Frame, nothing_runs
 from llamatop.tui.keys import Command
 from llamatop.tui.palette import Palette
 from llamatop.tui.start.body import StartBody
-from llamatop.tui.start.fit import Fits
 from llamatop.tui.start.keys import COMMANDS, bindings
 from llamatop.tui.start.list import StartRows
 from llamatop.tui.start.looks import Found, Looks, look_around, looks

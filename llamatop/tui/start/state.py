@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
+from llamatop.reports.fit import Fit, Fits, Machine, estimate
 from llamatop.reports.models import Choice
 from llamatop.tui.compare.letters import MOST
 from llamatop.tui.start.command import compare_command, replay_command, run_command
 from llamatop.tui.start.cursor import Listing
 from llamatop.tui.start.edit import Edit
-from llamatop.tui.start.fit import Fit, Fits, Machine, estimate
 from llamatop.tui.start.form import NAMES, Form
 from llamatop.tui.start.rows import Item, Kept, model_name
 
