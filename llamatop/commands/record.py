@@ -46,7 +46,8 @@ def record(
     _learn(pump.session)
     if recorder.error is not None:
         print(f"recording stopped: {recorder.error}", file=sys.stderr)
-    print_summary(as_json, pump.session, path if recorder.saved else None)
+    whole = recorder.error is None or not recorder.saved
+    print_summary(as_json, pump.session, path if recorder.saved else None, whole)
     return 128 + signals.caught if signals.caught is not None else _code(live, pump.session)
 
 

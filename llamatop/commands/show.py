@@ -16,9 +16,10 @@ def print_log(lines: Sequence[str]) -> None:
         print(f"engine: {line}", file=sys.stderr)
 
 
-def print_summary(as_json: bool, session: Session, path: str | None) -> None:
-    """The summary of a session on stdout; `path` is its recording, if there is one."""
+def print_summary(as_json: bool, session: Session, path: str | None, whole: bool = True) -> None:
+    """The summary of a session on stdout; `path` is its recording, if there is one, and `whole`."""
     if as_json:
-        print(json.dumps(summary(session, path), indent=1))
+        print(json.dumps(summary(session, path, whole), indent=1))
     else:
-        print(f"{table(session)}\n\nrecording: {path or 'none'}")
+        cut = "" if whole or path is None else ", cut off"
+        print(f"{table(session)}\n\nrecording: {path or 'none'}{cut}")

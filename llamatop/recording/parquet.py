@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -97,14 +98,29 @@ def write_table(file: BinaryIO, tables: Iterable[pl.DataFrame], facts: dict[str,
     def source(*_: object) -> Iterator[pl.DataFrame]:
         return grouped(tables)
 
-    register_io_source(source, schema=COLUMNS).sink_parquet(
-        file,
-        compression="zstd",
-        compression_level=3,
-        row_group_size=ROW_GROUP,
-        metadata={**metadata, CHECKSUM: BLANK},
-    )
+    with reasons(file):
+        register_io_source(source, schema=COLUMNS).sink_parquet(
+            file,
+            compression="zstd",
+            compression_level=3,
+            row_group_size=ROW_GROUP,
+            metadata={**metadata, CHECKSUM: BLANK},
+        )
     seal(file)
+
+
+@contextmanager
+def reasons(file: BinaryIO) -> Iterator[None]:
+    """OSError with the reason where polars cannot write to `file`, which it does not tell.
+
+    What the file holds then is of no use: the same is tried again, by Python.
+    """
+    try:
+        yield
+    except PolarsError:
+        file.write(bytes(1 << 20))
+        file.flush()
+        raise
 
 
 def grouped(tables: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -22,6 +22,7 @@ from llamatop.errors import InputError
 from llamatop.levels import LevelFigures, level_figures
 from llamatop.metrics import e2e, meets, queue_time, tpot, ttft
 from llamatop.recording.files import why
+from llamatop.recording.parquet import reasons
 from llamatop.recording.schema import table_of
 from llamatop.sanitize import clean, clean_event
 from llamatop.session import Level, Request, Session
@@ -227,7 +228,8 @@ def encoded(tables: Iterable[pl.DataFrame], form: str, file: BinaryIO) -> None:
         rest = iter(tables)
         first = next(rest)
         source = register_io_source(lambda *_: chain([first], rest), schema=first.schema)
-        source.sink_parquet(file)
+        with reasons(file):
+            source.sink_parquet(file)
         return
     if form == "json":
         _array(tables, file)

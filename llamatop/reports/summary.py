@@ -19,8 +19,11 @@ SCHEMA = 1
 """Version of the JSON object."""
 
 
-def summary(session: Session, recording: str | None) -> dict[str, Any]:
-    """The JSON object of a run (`schema` 1). What was not measured is None."""
+def summary(session: Session, recording: str | None, whole: bool = True) -> dict[str, Any]:
+    """The JSON object of a run (`schema` 1). What was not measured is None.
+
+    `whole`: the recording, if there is one, holds all of the session.
+    """
     model, end = session.model, memory_end(session)
     return {
         "schema": SCHEMA,
@@ -33,7 +36,7 @@ def summary(session: Session, recording: str | None) -> dict[str, Any]:
         "offload": (model.offload or None) if model else None,
         "parameters": model.parameters if model else None,
         "recording": recording,
-        "complete": session.ended is not None,
+        "complete": session.ended is not None and whole,
         "joined_s": session.joined / SECOND if session.joined else None,
         "levels": [level_summary(figures) for figures in all_figures(session)],
         "memory_end": None if end is None else asdict(end),

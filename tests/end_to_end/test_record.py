@@ -265,6 +265,23 @@ def test_a_summary_that_goes_nowhere(llamatop: Llamatop, where: str, code: int) 
     assert llamatop("replay", "run.parquet", "--json").json["complete"]
 
 
+def test_a_recording_that_was_cut_off_says_so_in_the_summary_too(llamatop: Llamatop) -> None:
+    long = ["--concurrency", "8", "--requests", "8", "--gen-toks", "100"]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 20; exec "$@"', "sh", *LLAMATOP, *SCRIPTED, *long],
+        cwd=llamatop.folder,
+        env=llamatop.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "recording stopped: " in done.stderr
+    told, (level,) = (run := json.loads(done.stdout)), run["levels"]
+    assert (told["complete"], level["completed"]) == (False, 8)
+    assert (llamatop.folder / "run.parquet").exists() == (told["recording"] is not None)
+
+
 def test_a_terminal_that_cannot_spell_it(llamatop: Llamatop) -> None:
     llamatop.env["PYTHONIOENCODING"] = "ascii"
     spoken = [argument for argument in SCRIPTED if argument != "--json"]

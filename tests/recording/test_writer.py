@@ -296,6 +296,8 @@ def test_a_full_disk_stops_the_recording_only(
     if not recorder.saved:
         assert "`llamatop replay` recovers" in recorder.error
         assert not path.exists()
+        with pytest.raises(InputError, match=r"cannot be recovered: .*(space|full)"):
+            open_recording(path)
         moved = tmp_path / "moved"
         shutil.copytree(small_disk, moved)
         path = moved / path.name
