@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16", "svebf16")
@@ -18,6 +19,7 @@ def cpu_has_bfloat16() -> bool:
     return cpu_has(*_BF16_FLAGS)
 
 
+@cache
 def cpu_has(*flags: str) -> bool:
     """Whether the processor has any of these, as Linux names them."""
     words = cpu_lines("flags") + cpu_lines("Features")

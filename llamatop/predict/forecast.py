@@ -48,7 +48,8 @@ def trace_model(
     if trace is None:
         trace = ask("llamatop.predict.tracer", question, Trace)
         remember(question, trace)
-    remember_runtime(trace.runtime_bytes)
+    if config.quantize == "none":  # else it is with what quantises, which few engines import
+        remember_runtime(trace.runtime_bytes)
     return trace
 
 

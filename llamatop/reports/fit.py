@@ -102,7 +102,8 @@ def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
         return Fit("unknown", available=available, total=total)
     plain = config.layers is None and config.quantize == "none"
     if plain and (known := _coefficients(machine, choice, config)) is not None:
-        return _foretold(known, machine, config)
+        quantized = _is_quantized(choice.model, config.weights)
+        return _foretold(known, machine, config, quantized)
     weights = weights_bytes(choice, config.dtype)
     if config.quantize != "none":
         weights = quantized_bytes(choice, config)
@@ -127,7 +128,7 @@ def _coefficients(machine: Machine, choice: Choice, config: RunConfig) -> Coeffi
     return shipped(choice.model, dtype, device)
 
 
-def _foretold(known: Coefficients, machine: Machine, config: RunConfig) -> Fit:
+def _foretold(known: Coefficients, machine: Machine, config: RunConfig, quantized: bool) -> Fit:
     """What `check` says of the largest level."""
     from llamatop.predict import fit, memory  # noqa: PLC0415  (not for the first paint)
     from llamatop.predict.traced import Shape  # noqa: PLC0415
@@ -141,15 +142,22 @@ def _foretold(known: Coefficients, machine: Machine, config: RunConfig) -> Fit:
         sizes[_GROUPED.get(name, "activations")] += size
     found: Verdict = "unknown"
     if available is not None:
-        found = fit.verdict(told.peak_bytes, available, _band(device, engine))
+        found = fit.verdict(told.peak_bytes, available, _band(device, engine, quantized))
     return Fit(found, tuple(sizes.items()), available, total, estimated=False)
 
 
 @cache
-def _band(device: str, engine: str) -> float:
+def _is_quantized(model: str, weights: str) -> bool:
+    """Whether trained weights are a quantised checkpoint's."""
+    known = find(model) if weights != "random" else None
+    return known is not None and "quantization_config" in known.architecture()
+
+
+@cache
+def _band(device: str, engine: str, quantized: bool) -> float:
     from llamatop.predict import residuals  # noqa: PLC0415  (not for the first paint)
 
-    return residuals.band(device, engine)
+    return residuals.band(device, engine, quantized)
 
 
 def verdict(needed: int, available: int | None) -> Verdict:

@@ -10,6 +10,7 @@ from llamatop.predict import forecast, traces
 from llamatop.predict.traced import Ask, Shape, Trace
 
 SHAPES = (Shape(1, 16, 4),)
+TRACE = Trace("float32", 1, 1, 4, 4, 0, 0, 0, 0, None, (), (), runtime_bytes=5)
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +32,22 @@ def test_another_question_is_not_answered_by_it() -> None:
     assert [peak.shape for peak in known.peaks] == [Shape(2, 16, 4)]
 
 
+def test_only_what_every_engine_imports_is_kept_as_the_runtime(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[int | None] = []
+    monkeypatch.setattr(forecast, "remember_runtime", kept.append)
+    monkeypatch.setattr(forecast, "ask", lambda *_: TRACE)
+    forecast.trace_model(RunConfig(model="demo", quantize="int8"), "cpu", SHAPES)
+    assert kept == []
+    forecast.trace_model(RunConfig(model="demo"), "cpu", SHAPES)
+    assert kept == [TRACE.runtime_bytes]
+
+
 def _kept(name: str) -> tuple[Ask, Trace]:
     question = Ask(name, {})
-    trace = Trace("float32", 1, 1, 4, 4, 0, 0, 0, 0, None, (), ())
-    traces.remember(question, trace)
-    return question, trace
+    traces.remember(question, TRACE)
+    return question, TRACE
 
 
 def test_other_code_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

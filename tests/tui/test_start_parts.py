@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from llamatop.commands.run import _config, _run_parser
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
+from llamatop.predict.fit import BAND, QUANTIZED_BAND
 from llamatop.reports.fit import RUNTIME_BYTES, Gpu, Machine, estimate, verdict
 from llamatop.reports.models import Choice
 from llamatop.tui.lines import line_width
@@ -174,6 +175,15 @@ def test_a_verdict_comes_from_weights_cache_and_runtime(model, told):
     assert fit.verdict == told
     assert fit.needed == sum(dict(fit.parts).values())
     assert not fit.estimated
+
+
+def test_a_quantised_checkpoint_has_the_band_of_one(monkeypatch):
+    monkeypatch.setattr("llamatop.predict.residuals.recalled", list)
+    packed = Choice("openai/gpt-oss-20b", "downloaded", None, None, None)
+    needed = estimate(MACHINE, packed, DEFAULTS).needed
+    between = replace(MACHINE, available=round(needed * (1 + (BAND + QUANTIZED_BAND) / 2)))
+    assert estimate(between, packed, replace(DEFAULTS, weights="auto")).verdict == "tight"
+    assert estimate(between, packed, replace(DEFAULTS, weights="random")).verdict == "fits"
 
 
 def test_what_no_coefficients_ship_of_is_an_estimate():
