@@ -53,8 +53,12 @@ def clock(seconds: float) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share of 1, as `31 %`."""
-    return UNKNOWN if share is None or not math.isfinite(share) else f"{share * 100:.0f} %"
+    """A share of 1, as `31 %`; below 1 %, with one more digit."""
+    if share is None or not math.isfinite(share):
+        return UNKNOWN
+    if 0 < share < 0.0005:
+        return "<0.1 %"
+    return f"{share * 100:.1f} %" if 0 < share < 0.0095 else f"{share * 100:.0f} %"
 
 
 def _scaled(value: float | None, units: tuple[str, ...], blank: str) -> str:

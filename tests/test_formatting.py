@@ -30,6 +30,9 @@ from llamatop import formatting as f
         (f.duration(125), "2:05"),
         (f.clock(3723), "1:02:03"),
         (f.percent(0.314), "31 %"),
+        (f.percent(0.0017), "0.2 %"),
+        (f.percent(0.00001), "<0.1 %"),
+        (f.percent(0.0), "0 %"),
         (f.percent(None), "N/A"),
     ],
 )

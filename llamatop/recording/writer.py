@@ -131,6 +131,8 @@ def _new_journal(path: Path, keep_text: bool) -> Journal:
     if path.name.endswith(SUFFIX):
         raise InputError(f"{shown(path)}: names ending in {SUFFIX} are llamatop's own")
     try:
+        if path.is_dir():
+            raise InputError(f"{shown(path)} is a folder; name a file in it")
         if os.path.lexists(path):
             raise InputError(f"{shown(path)} exists already; choose another name, or remove it")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -148,9 +148,11 @@ def ended_text(ended_by: str, until_ci: float | None) -> str:
     if ended_by == "interval":
         return f"its interval, ± {until_ci or 0:.1%} or less"
     if ended_by == "time":
-        return "--max-time" + (f", before ± {until_ci:.1%}" if until_ci is not None else "")
+        return "--max-time" + (
+            f", before ± {until_ci:.1%} was sure" if until_ci is not None else ""
+        )
     if ended_by == "requests" and until_ci is not None:
-        return f"--requests, before ± {until_ci:.1%}"
+        return f"--requests, before ± {until_ci:.1%} was sure"
     return ""
 
 

@@ -117,6 +117,8 @@ def test_what_cannot_be_discarded_is_told(tmp_path: Path, monkeypatch: pytest.Mo
 def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_bytes(b"mine")
+    with pytest.raises(InputError, match="is a folder"):
+        Recorder(tmp_path)
     with pytest.raises(InputError, match="exists already"):
         Recorder(path)
     path.unlink()
