@@ -1,7 +1,8 @@
 """Counts the bytes that tensors hold while code runs, storage by storage, and their peak.
 
 Works under `FakeTensorMode`, where nothing is computed and nothing is held: the counts are those
-that the real run would reach. Knows no model. What a kernel allocates inside itself is not seen.
+that the real run would reach. Knows no model. What a kernel allocates inside itself is not seen,
+but for what is told of it here.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from torch.utils._pytree import tree_iter
 from llamatop.predict.forward import Tally
 
 _GROUPED_MM = torch.ops.aten._grouped_mm.default
+_SAFE_SOFTMAX = torch.ops.aten._safe_softmax.default
+"""Of scores that attention writes out; it looks inside itself which are masked: a byte for each."""
 _TO_PYTHON = torch.ops.aten._local_scalar_dense.default
 _PRODUCTS = {"mm": 0, "addmm": 1, "bmm": 0, "baddbmm": 1, "_grouped_mm": 0}
 """Products of matrices, and which of their arguments is the left one."""
@@ -55,8 +58,11 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[misc]
             self._count(one.untyped_storage())
         if made:
             work = sum(x.nbytes for x in (*read, *made)) + _flops(func, args, made) / FLOP_PER_BYTE
+            inside = made[0].numel() if func is _SAFE_SOFTMAX else 0
             for tally in self._tallies:
+                tally.add(inside)
                 tally.step(work)
+                tally.add(-inside)
         return result
 
     def _count(self, storage: Any) -> None:

@@ -10,7 +10,7 @@ from llamatop.engines import architecture
 from llamatop.engines.devices import Place
 from llamatop.engines.random_weights import random_model
 from llamatop.engines.resolve import Source
-from llamatop.predict.traced import Ask, Trace
+from llamatop.predict.traced import Ask, Shape, Trace
 from llamatop.predict.tracer import trace
 from llamatop.roofline import kv_bytes
 
@@ -129,3 +129,38 @@ def static(text: Any) -> Any:
 def test_a_static_cache_takes_the_same_for_a_token(name: str) -> None:
     """All at once: of so many tokens as it is made for, or as its window is wide."""
     assert held(real_cache(name, 5, 2, static)) == kv_bytes(told(name), 40)
+
+
+def test_scores_that_are_written_out_are_counted_with_their_mask() -> None:
+    """Keys and values of different sizes: no fused attention takes them on a CPU."""
+    shape, heads, tokens = Shape(2, 400, 1), 4, 400
+    raw = {**config_of("DeepseekV3ForCausalLM"), "num_hidden_layers": 1, "first_k_dense_replace": 1}
+    found = trace(Ask("latent", raw, dtype="float32", shapes=(shape,)))
+    scores = shape.batch * heads * tokens * tokens
+    assert found.at(shape).total == pytest.approx(measured(raw, shape), rel=0.02)
+    assert found.at(shape).total > scores * (4 + 4 + 1)
+
+
+def measured(raw: dict[str, Any], shape: Shape) -> int:
+    """The most that torch's allocator held in a real forward, by its profiler."""
+    layout = architecture.read(Source("real", raw, None))
+    place = Place(torch.device("cpu"), torch.float32)
+    model = random_model(layout, place, 0, lambda *_: None)
+    ids = torch.randint(3, 200, (shape.batch, shape.prompt))
+    kinds = [torch.profiler.ProfilerActivity.CPU]
+    with (
+        torch.inference_mode(),
+        torch.profiler.profile(activities=kinds, profile_memory=True) as seen,
+    ):
+        model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=1)
+    live, most = 0, 0
+    for event in sorted(memory_events(seen), key=lambda event: event.start_ns()):
+        live += event.nbytes()
+        most = max(most, live)
+    return most
+
+
+def memory_events(seen: Any) -> list[Any]:
+    """What was allocated and freed."""
+    found = seen.profiler.kineto_results.events()
+    return [event for event in found if event.name() == "[memory]"]
