@@ -175,7 +175,7 @@ def test_a_verdict_comes_from_weights_cache_and_runtime(model, told):
 
 
 def test_a_quantised_checkpoint_has_the_band_of_one(monkeypatch):
-    monkeypatch.setattr("llamatop.predict.residuals.recalled", lambda: [])
+    monkeypatch.setattr("llamatop.predict.residuals.recalled", list)
     packed = Choice("openai/gpt-oss-20b", "downloaded", None, None, None)
     needed = estimate(MACHINE, packed, DEFAULTS).needed
     between = replace(MACHINE, available=round(needed * (1 + (BAND + QUANTIZED_BAND) / 2)))
