@@ -1,7 +1,8 @@
 """The peak memory of an engine at a level, part by part, from what the tracer told of the model.
 
 On a CPU it is the resident peak of the whole engine process; on an accelerator what torch
-allocates there, and the device's context beside it. Arithmetic; of this machine it asks only what instructions a CPU has.
+allocates there, and the device's context beside it. Arithmetic; of this machine it asks only what
+instructions a CPU has.
 """
 
 from __future__ import annotations
