@@ -33,6 +33,8 @@ class HostFacts(msgspec.Struct, frozen=True):
     cores: int
     memory_bytes: int | None
     python: str
+    bfloat16: bool | None = None
+    """Whether the processor multiplies bfloat16 itself; None: not known."""
 
 
 class RunStarted(Event, frozen=True):

@@ -12,11 +12,11 @@ from types import FrameType
 
 from llamatop.clock import SECOND
 from llamatop.formatting import clock, number, size
-from llamatop.hardware.processor import FASTER, SLOW_BFLOAT16, cpu_has_bfloat16
 from llamatop.levels import level_figures
 from llamatop.live import LiveRun
 from llamatop.metrics import current_rate, tpot, ttft
 from llamatop.pump import Pump
+from llamatop.reports.slow import slow_dtype
 from llamatop.reports.summary import ended_text, headline, steady_text
 from llamatop.session import Level, Request, Session
 
@@ -85,8 +85,8 @@ class Progress:
                 self._line(f"recording stopped: {error}")
         if session.model is not None and self._is_new("model"):
             self._line(headline(session))
-            for line in slow_dtype(session):
-                self._line(line)
+            if slow := slow_dtype(session):
+                self._line(slow)
         for request in session.requests.values() if self._verbose else ():
             if not request.active and self._is_new(("request", request.id)):
                 self._line(request_line(request))
@@ -116,15 +116,6 @@ class Progress:
             sys.stderr.flush()
         except (OSError, ValueError):
             return
-
-
-def slow_dtype(session: Session) -> list[str]:
-    """A line where nobody asked for bfloat16 and the processor does not compute it itself."""
-    model, started = session.model, session.started
-    if model is None or started is None or started.config.dtype != "auto":
-        return []
-    slow = model.device == "cpu" and model.dtype == "bfloat16" and not cpu_has_bfloat16()
-    return [f"{SLOW_BFLOAT16}; --dtype {FASTER}"] if slow else []
 
 
 def request_line(request: Request) -> str:

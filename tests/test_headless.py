@@ -14,16 +14,17 @@ from tests.recording.runs import loaded, started
     [
         (False, ("auto", "bfloat16"), 1),
         (True, ("auto", "bfloat16"), 0),
+        (None, ("auto", "bfloat16"), 0),
         (False, ("bfloat16", "bfloat16"), 0),
         (False, ("auto", "float32"), 0),
     ],
 )
 def test_slow_bfloat16_is_told_once_where_nobody_asked_for_it(
-    has: bool, dtypes: tuple[DtypeName, str], lines: int, monkeypatch: pytest.MonkeyPatch,
+    has: bool | None, dtypes: tuple[DtypeName, str], lines: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(headless, "cpu_has_bfloat16", lambda: has)
-    begun = msgspec.structs.replace(started(), config=RunConfig(dtype=dtypes[0]))
+    host = msgspec.structs.replace(started().host, bfloat16=has)
+    begun = msgspec.structs.replace(started(), config=RunConfig(dtype=dtypes[0]), host=host)
     session = fold([begun, msgspec.structs.replace(loaded(), device="cpu", dtype=dtypes[1])])
     progress = headless.Progress()
     progress.show(session, [])

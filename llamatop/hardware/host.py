@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamatop.events import HostFacts
+from llamatop.hardware.processor import cpu_has_bfloat16
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -41,6 +42,7 @@ def host_facts() -> HostFacts:
         cores=usable_cores(),
         memory_bytes=memory().total,
         python=platform.python_version(),
+        bfloat16=cpu_has_bfloat16(),
     )
 
 

@@ -375,3 +375,14 @@ def test_an_end_that_was_not_looked_for_or_nothing_that_works_is_a_failure():
 def test_the_panel_is_a_pure_function(run_events, seconds):
     session = fold(until(run_events, seconds))
     assert told(frame_of(session)) == told(frame_of(session))
+
+
+@pytest.mark.parametrize(("has", "times"), [(False, 1), (True, 0), (None, 0)])
+def test_a_processor_without_bfloat16_is_told_from_the_events_alone(has, times):
+    begun = started()
+    host = msgspec.structs.replace(begun.host, bfloat16=has)
+    config = msgspec.structs.replace(begun.config, dtype="auto")
+    model = msgspec.structs.replace(MODEL, device="cpu", dtype="bfloat16")
+    begun = msgspec.structs.replace(begun, host=host, config=config)
+    lines = " ".join(told(frame_of(fold([begun, model])), width=80))
+    assert lines.count("bfloat16 is slow here: --dtype float32") == times

@@ -16,12 +16,14 @@ from llamatop.events import (
     RunStarted,
 )
 from llamatop.formatting import clock, size
+from llamatop.reports.slow import slow_dtype
 from llamatop.sanitize import one_line
 from llamatop.tui.frame import Frame
 from llamatop.tui.log import Story
 from llamatop.tui.views.state import end_of_memory, loss_of
 from llamatop.tui.views.values import TIMES, cores, rate, span
 
+SLOW_HERE = "bfloat16 is slow here: --dtype float32"
 _ENDS = {"ok": "finished", "oom": "out of memory"}
 
 _REASONS = {
@@ -50,7 +52,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             return "●", "dim", f"the recording begins at {clock(joined / SECOND)}"
         case ModelLoaded(engine=engine, engine_reason=reason):
             why = f" ({reason})" if reason else ""
-            return "◆", "work", f"loaded by the {engine} engine{why}"
+            slow = f"  {SLOW_HERE} " if slow_dtype(frame.session) else ""
+            return "◆", "work", f"loaded by the {engine} engine{slow}{why}".rstrip()
         case LevelStarted(concurrency=concurrency, requests=requests):
             asked = f"{requests:,} requests" if requests is not None else "until stopped"
             return "▸", "work", f"concurrency {concurrency}, {asked}"
