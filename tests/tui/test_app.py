@@ -107,6 +107,10 @@ async def test_replay_is_played_paused_stepped_and_sought(run_events):
         assert replay.position > 3 * SECOND
         await pilot.press("comma")
         assert replay.position < 3 * SECOND
+        await pilot.press(">")
+        assert replay.position == replay.length and app.pump.session.ended is not None
+        await pilot.press("<")
+        assert replay.position == replay.start and app.pump.session.ended is None
 
 
 async def test_replay_jumps_to_levels_and_failures(run_events):
