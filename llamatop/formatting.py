@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+
+MINUS = "\u2212"
+"""As wide as the plus."""
 
 UNKNOWN = "N/A"
 
@@ -55,6 +59,14 @@ def clock(seconds: float) -> str:
 def percent(share: float | None) -> str:
     """A share of 1, as `31 %`."""
     return UNKNOWN if share is None or not math.isfinite(share) else f"{share * 100:.0f} %"
+
+
+def minus(text: str) -> str:
+    """A text whose negative numbers have a minus sign in place of a hyphen."""
+    return _NEGATIVE.sub(MINUS, text)
+
+
+_NEGATIVE = re.compile(r"(?<![^\s(])-(?=\d)")
 
 
 def _scaled(value: float | None, units: tuple[str, ...], blank: str) -> str:
