@@ -577,6 +577,14 @@ async def test_a_signal_gives_its_exit_code(run_events):
     assert app.return_code == 143
 
 
+async def test_a_tick_that_comes_after_the_screens_are_closed_does_nothing(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+    assert not app.screen_stack
+    app.tick()
+
+
 async def test_leaving_moves_the_last_events_and_does_not_wait_for_ever(run_events):
     live = FakeLive()
     pump = Pump(live, Session())
