@@ -6,6 +6,7 @@ line, 128 + n stopped by signal n.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from llamatop.errors import InputError
+from llamatop.formatting import MINUS
 
 COMMANDS = (
     "replay",
@@ -54,14 +56,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _settle_streams() -> None:
-    """stdout and stderr that are closed take nothing; what they cannot spell becomes `?`."""
+    """stdout and stderr that are closed take nothing; what they cannot spell becomes `?`.
+
+    But a minus sign becomes a hyphen: a number without it is another number.
+    """
+    codecs.register_error("spelled", _spelled)
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (lives as long as the process)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="spelled")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """What stands for the characters that a stream's encoding does not have."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join("-" if char == MINUS else "?" for char in text), error.end
 
 
 def _dispatch(arguments: list[str]) -> int:

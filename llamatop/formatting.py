@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+
+MINUS = "\u2212"
+"""As wide as the plus."""
 
 UNKNOWN = "N/A"
 
@@ -59,6 +63,14 @@ def percent(share: float | None) -> str:
     if 0 < share < 0.0005:
         return "<0.1 %"
     return f"{share * 100:.1f} %" if 0 < share < 0.0095 else f"{share * 100:.0f} %"
+
+
+def minus(text: str) -> str:
+    """A text whose negative numbers have a minus sign in place of a hyphen."""
+    return _NEGATIVE.sub(MINUS, text)
+
+
+_NEGATIVE = re.compile(r"(?<![^\s(])-(?=\d)")
 
 
 def _scaled(value: float | None, units: tuple[str, ...], blank: str) -> str:

@@ -34,6 +34,8 @@ from llamatop import formatting as f
         (f.percent(0.00001), "<0.1 %"),
         (f.percent(0.0), "0 %"),
         (f.percent(None), "N/A"),
+        (f.minus("-47.3 % … +1.2 %, of A-3 (-5.0%)"), "\u221247.3 % … +1.2 %, of A-3 (\u22125.0%)"),
+        (f.minus("2026-11-05 --tui - 3"), "2026-11-05 --tui - 3"),
     ],
 )
 def test_examples(shown: str, expected: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
+from llamatop.formatting import minus
 
 if TYPE_CHECKING:
     from llamatop.reports.compare import Comparison
@@ -102,4 +103,4 @@ def _print(
     print("\n\n\n".join(blocks))
     for verdict in verdicts:
         told = "holds" if verdict.held else "does not hold"
-        print(f"llamatop: {verdict.gate} {told}: {verdict.reason}", file=sys.stderr)
+        print(f"llamatop: {verdict.gate} {told}: {minus(verdict.reason)}", file=sys.stderr)

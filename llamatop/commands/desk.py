@@ -81,7 +81,7 @@ class Desk:
             return ""
         recorder.close()
         self.kept.append(recorder.error or f"recording: {recorder.path}")
-        return self.kept[-1]
+        return recorder.error or str(recorder.path)
 
     def charts(self, runs: Sequence[Run], folder: Path) -> int:
         """Draw the charts of some runs into a folder; how many files."""

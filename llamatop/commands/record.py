@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from llamatop import headless
+from llamatop.commands.ending import exit_code
 from llamatop.commands.show import print_log, print_summary
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
@@ -48,7 +49,7 @@ def record(
         print(f"recording stopped: {recorder.error}", file=sys.stderr)
     whole = recorder.error is None or not recorder.saved
     print_summary(as_json, pump.session, path if recorder.saved else None, whole)
-    return 128 + signals.caught if signals.caught is not None else _code(live, pump.session)
+    return 128 + signals.caught if signals.caught is not None else exit_code(pump.session)
 
 
 def _tell(what: str) -> None:
@@ -75,10 +76,3 @@ def _learn(session: Session) -> None:
             if said and found:
                 quantized = bool(model.quantization)
                 remember(Residual(model.device, model.engine, said, found, quantized))
-
-
-def _code(live: LiveRun, session: Session) -> int:
-    if live.config.until_oom and live.outcome in ("ok", "oom"):
-        return 0  # the end of memory is what was asked for
-    failed = any(request.state == "failed" for request in session.requests.values())
-    return 1 if failed or live.outcome != "ok" else 0

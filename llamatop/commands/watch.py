@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from llamatop.commands.desk import Desk
+from llamatop.commands.ending import exit_code
 from llamatop.commands.terminal import need_terminal
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
@@ -41,7 +42,7 @@ def watch(
         raise app.changing.refusal
     if refused is not None:
         raise InputError(refused)
-    return code
+    return code or (exit_code(app.pump.session) if app.live is not None else 0)
 
 
 def finish(desk: Desk, stage: Stage) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from llamatop.dialects import TITLES, explain, figures
 from llamatop.dialects.readings import Reading
-from llamatop.formatting import duration, number
+from llamatop.formatting import duration, minus, number
 from llamatop.session import Session
 
 
 def dialect_text(session: Session, dialect: str) -> str:
     """Every level as the tool would tell it, and in words where that differs from llamatop."""
     blocks = ["\n".join(_level(reading)) for reading in figures(session, dialect)]
-    words = "\n".join(f"- {line}" for line in explain(session, dialect))
+    words = "\n".join(f"- {minus(line)}" for line in explain(session, dialect))
     return "\n\n".join([f"as {TITLES[dialect]} defines its figures", *blocks, words])
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from llamatop.clock import SECOND
-from llamatop.formatting import UNKNOWN, clock, duration, number, percent, size
+from llamatop.formatting import UNKNOWN, clock, duration, minus, number, percent, size
 from llamatop.levels import LevelFigures, level_figures
 from llamatop.reports.frontier import memory_end, memory_end_line
 from llamatop.roofline import ROOF_BEATEN, roof_beaten
@@ -185,7 +185,7 @@ def _predicted(figures: LevelFigures) -> list[str]:
     if figures.outcome == "oom":  # what was measured is not all that was needed
         return [_row("predicted peak", size(said)) for said, _ in pairs if said]
     return [
-        _row("predicted peak", f"{size(said)}, {said / found - 1:+.1%} of what was measured")
+        _row("predicted peak", minus(f"{size(said)}, {said / found - 1:+.1%} of what was measured"))
         for said, found in pairs
         if said and found
     ]

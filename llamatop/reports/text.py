@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.formatting import UNKNOWN, duration, number, size
+from llamatop.formatting import UNKNOWN, duration, minus, number, size
 from llamatop.reports.compare import MEMORY, SAME, Comparison, Difference
 from llamatop.reports.recommend import Recommendation
 from llamatop.reports.runs import short
@@ -40,7 +40,7 @@ def comparison_text(comparison: Comparison) -> str:
         parts.append(f"{title}\n{_figures(comparison.overall)}")
         if len(levels) > 1:
             parts += [_level(comparison, level) for level in sorted(levels, key=lambda c: c or 0)]
-    parts.append(f"verdict: {comparison.verdict}")
+    parts.append(f"verdict: {minus(comparison.verdict)}")
     return "\n\n".join(parts)
 
 
@@ -123,7 +123,7 @@ def percent(change: float | None) -> str:
         return "> +1000 %"
     if change >= 0.9995:
         return f"{change * 100:+.0f} %"
-    return f"{change * 100:+.1f} %" if round(change * 100, 1) else "0.0 %"
+    return minus(f"{change * 100:+.1f} %") if round(change * 100, 1) else "0.0 %"
 
 
 def recommendation_text(one: Recommendation) -> str:

@@ -211,8 +211,8 @@ class LlamatopApp(App[None]):
         self.tick()
 
     def tick(self) -> None:
-        """Move what has arrived, and draw what changed."""
-        if self._leaving:
+        """Move what has arrived, and draw what changed; nothing once the screens are closed."""
+        if self._leaving or not self.screen_stack:
             return
         if (player := self._player) is not None:
             player.settle()

@@ -175,7 +175,7 @@ class Changing:
             self._opening = False
         stage.keep(recorder)
         if stage is self.stage:
-            self._tell(f"recording from now on: {recorder.path}")
+            self._tell(str(recorder.path), "recording from now on")
         else:  # another stage was chosen meanwhile
             await self._stop_recording(launcher, stage)
 
@@ -185,7 +185,7 @@ class Changing:
             told = await asyncio.to_thread(launcher.finish, recorder, stage.worth_keeping)
             self._tell(told, "recording stopped")
 
-    def _tell(self, told: str, title: str = "") -> None:
+    def _tell(self, told: str, title: str) -> None:
         if told:
             self._app.notify(one_line(told), title=title, markup=False)
 

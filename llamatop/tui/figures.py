@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from itertools import accumulate, chain, islice
 from operator import attrgetter, sub
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -143,6 +143,9 @@ def _newer(samples: Sequence[E], since: int) -> Sequence[E]:
     return samples[max(bisect_left(samples, since, key=_time) - 1, 0) :]
 
 
+Of = Literal["done", "in flight", "unfinished"]
+
+
 class Latency(msgspec.Struct, frozen=True, eq=False):
     """Latencies of the newest requests of a level, in seconds, and the values behind them."""
 
@@ -150,17 +153,22 @@ class Latency(msgspec.Struct, frozen=True, eq=False):
     """By figure (TTFT, TPOT, ITL, E2E, queue), in ascending order."""
     spread: dict[str, Distribution | None]
     requests: int
-    complete: bool
-    """False: no request has completed yet, these are of those in flight."""
+    of: Of
+    """The requests that these are of: before one has completed those in flight, if any is."""
     met: float | None = None
     """Share of the completed requests that meet every target; None without targets."""
 
 
 def recent_latency(level: Level | None, slo: dict[str, float] | None = None) -> Latency:
-    """What the newest completed requests took, or, before there is one, those in flight."""
+    """What the newest completed requests took, or, before there is one, those in flight.
+
+    Where none is in flight either (the engine was lost), those that came to their first token.
+    """
     requests = level.requests if level is not None else []
     done = list(islice((r for r in reversed(requests) if r.state == "done"), RECENT))
-    shown = done or [r for r in requests[-RECENT:] if r.tokens]
+    begun = [r for r in requests[-RECENT:] if r.tokens] if not done else []
+    flying = [r for r in begun if r.active]
+    shown = done or flying or begun
     values = {
         "TTFT": _known(ttft(r) for r in shown),
         "TPOT": _known(tpot(r) for r in shown),
@@ -170,7 +178,8 @@ def recent_latency(level: Level | None, slo: dict[str, float] | None = None) -> 
     }
     spread = {name: distribution(numbers) for name, numbers in values.items()}
     met = sum(meets(r, slo) for r in done) / len(done) if done and slo else None
-    return Latency(values, spread, len(shown), bool(done), met)
+    of: Of = "done" if done else "in flight" if flying else "unfinished"
+    return Latency(values, spread, len(shown), of, met)
 
 
 class Shares(NamedTuple):

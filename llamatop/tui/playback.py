@@ -55,6 +55,7 @@ class Player:
             "less": lambda: self.faster(-1),
             "seek": self.skip,
             "step": self.step,
+            "to_end": self.to_end,
             "to_mark": self.to_mark,
             "bookmark": self.bookmark,
             "to_bookmark": self.to_bookmark,
@@ -103,6 +104,10 @@ class Player:
     def skip(self, seconds: float) -> None:
         """Go forwards or back."""
         self._pump.session = self._replay.seek_seconds(seconds)
+
+    def to_end(self, direction: int) -> None:
+        """Go to the recording's end, or to its start."""
+        self.seek(self._replay.length if direction > 0 else self._replay.start)
 
     def step(self, direction: int) -> None:
         """Pause, and go to the next moment at which something happened, or a tenth back."""

@@ -8,6 +8,7 @@ import pytest
 
 from llamatop.commands import compare, export, plot, recommend
 from llamatop.errors import InputError
+from llamatop.formatting import MINUS
 from llamatop.recording.writer import Recorder
 from tests.reports.samples import events, stretched, with_model
 
@@ -67,7 +68,7 @@ def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     slower = [file(folder, "a"), file(folder, "slow"), "--fail-if", "output_tok_s<-5%"]
     assert compare.main(slower) == 1
     told = capsys.readouterr()
-    assert "verdict: slower: output_tok_s -9.1 %" in told.out
+    assert f"verdict: slower: output_tok_s {MINUS}9.1 %" in told.out
     assert "output_tok_s<-5% holds" in told.err
     assert compare.main([*slower[:2], "--fail-if", "output_tok_s<-20%"]) == 0
 

@@ -107,6 +107,10 @@ async def test_replay_is_played_paused_stepped_and_sought(run_events):
         assert replay.position > 3 * SECOND
         await pilot.press("comma")
         assert replay.position < 3 * SECOND
+        await pilot.press(">")
+        assert replay.position == replay.length and app.pump.session.ended is not None
+        await pilot.press("<")
+        assert replay.position == replay.start and app.pump.session.ended is None
 
 
 async def test_replay_jumps_to_levels_and_failures(run_events):
@@ -571,6 +575,14 @@ async def test_a_signal_gives_its_exit_code(run_events):
         app.leave(143)
         await pilot.pause(0.1)
     assert app.return_code == 143
+
+
+async def test_a_tick_that_comes_after_the_screens_are_closed_does_nothing(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+    assert not app.screen_stack
+    app.tick()
 
 
 async def test_leaving_moves_the_last_events_and_does_not_wait_for_ever(run_events):

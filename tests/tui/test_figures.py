@@ -2,6 +2,7 @@ import pytest
 
 from llamatop.clock import SECOND
 from llamatop.events import (
+    EngineLost,
     HostSampled,
     LevelEnded,
     LevelStarted,
@@ -106,7 +107,7 @@ def test_latencies_are_of_completed_requests_as_in_the_summary(run_events):
     session = fold(run_events)
     level = session.levels[1]
     known, exact = recent_latency(level), level_figures(session, level)
-    assert known.complete
+    assert known.of == "done"
     assert known.requests == exact.completed
     for name in ("ttft", "tpot", "itl", "e2e"):
         shown, right = known.spread[name.upper()], getattr(exact, name)
@@ -115,10 +116,17 @@ def test_latencies_are_of_completed_requests_as_in_the_summary(run_events):
 
 def test_before_a_request_completes_those_in_flight_are_shown():
     known = recent_latency(steady(10, 2).levels[0])
-    assert not known.complete
+    assert known.of == "in flight"
     assert known.requests == 1
     assert known.spread["TTFT"] is not None
     assert known.spread["E2E"] is None
+
+
+def test_what_was_in_flight_when_the_engine_was_lost_is_so_no_more():
+    session = steady(10, 2)
+    session.apply(EngineLost(11 * SECOND, -9, "ended by SIGKILL"))
+    known = recent_latency(session.levels[0])
+    assert (known.requests, known.of) == (1, "unfinished")
 
 
 def test_an_empty_level_has_no_latency():

@@ -200,7 +200,8 @@ async def test_without_saving_a_run_can_still_be_recorded(run_events: list[Event
         assert app.stage.recorder is None
         await pilot.press("r")
         await settle(pilot, lambda: app.stage.recorder is not None)
-        assert "kept.parquet" in told(app)
+        [notice] = app._notifications
+        assert (notice.title, notice.message) == ("recording from now on", "kept.parquet")
 
 
 async def test_a_recording_that_cannot_be_opened_leaves_the_run_alone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -67,7 +68,7 @@ async def test_a_name_that_no_row_has_is_run_as_it_is():
 
 
 async def test_settings_go_into_the_run():
-    keys = ["tab", "backspace", *"1 2", "down", "ctrl+u", *"64", "tab", "backspace", "tab", *"9"]
+    keys = ["tab", *"1 2", "down", "ctrl+u", *"64", "tab", "end", "backspace", "tab", *"9"]
     app = await after(*keys, "tab", "b", "tab", "right", "down", "left", "enter")
     assert app.chosen == [
         structs.replace(
@@ -75,6 +76,21 @@ async def test_settings_go_into_the_run():
             engine="batch", weights="random", dtype="float16",
         )
     ]  # fmt: skip
+
+
+async def test_what_is_typed_into_a_field_takes_the_place_of_what_was_there():
+    app = await after("tab", "9", "tab", *"64", "down", "end", "backspace", "5", "enter")
+    assert app.chosen == [structs.replace(DEFAULTS, concurrency=(9,), prompt_toks=64, gen_toks=205)]
+
+
+async def test_a_prompt_beyond_the_context_is_told_where_it_stands_and_not_as_memory():
+    app = await after("tab", "tab", *"5000", "enter")
+    assert app.chosen == [] and start_of(app).form.field.name == "prompt"
+    [row] = [row for row in app.rows if "5000" in row]
+    assert "prompt" in row and "context is 2,048" in row
+    text = "\n".join(app.rows)
+    assert re.search(r"asked for +5,200 +of 2,048 tokens", text)
+    assert "✗ too short" in text and "✗ context" in next(r for r in app.rows if " demo " in r)
 
 
 async def test_a_bad_value_is_told_and_does_not_run():

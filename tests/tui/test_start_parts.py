@@ -268,9 +268,23 @@ def test_a_bad_value_is_told_at_its_field(field, text, told):
         form.config("m")
 
 
-def test_tokens_beyond_the_context_are_told():
-    assert edited(output="2000").problems(2048) == {"output": "with the prompt above 2,048 tokens"}
+def test_tokens_beyond_the_context_are_told_at_the_field_that_has_too_many():
+    alone = "context is 2,048 tokens"
     assert edited(output="1920").problems(2048) == {}
+    assert edited(prompt="5000").problems(2048) == {"prompt": alone}
+    assert edited(output="2048").problems(2048) == {"output": alone}
+    assert edited(prompt="5000", output="5000").problems(2048) == {"prompt": alone, "output": alone}
+    assert edited(output="2000").problems(2048) == {
+        "prompt": "with the output above 2,048 tokens",
+        "output": "with the prompt above 2,048 tokens",
+    }
+
+
+def test_a_context_that_is_too_short_is_no_want_of_memory():
+    config = replace(DEFAULTS, concurrency=(4096,), prompt_toks=5000)
+    found = estimate(MACHINE, CHOICES[0], config)
+    assert (found.verdict, found.needed) == ("too short", None)
+    assert estimate(MACHINE, CHOICES[3], config).verdict == "does not fit"
 
 
 def test_options_are_picked_by_turning_and_by_their_first_letter():
@@ -390,17 +404,38 @@ def test_a_line_is_edited_at_its_caret():
     assert edit.pressed("f5") is None
 
 
-@given(st.text(max_size=400), st.lists(st.sampled_from(["left", "backspace", "delete", "ctrl+w"])))
-def test_a_caret_never_leaves_its_line(text, keys):
+@pytest.mark.parametrize("key", ["backspace", "delete", "ctrl+u", "ctrl+k", "ctrl+w"])
+def test_what_is_selected_is_replaced_or_deleted_at_once(key):
+    selected = Edit.of("128").selected()
+    assert selected.typed("5") == Edit("5", 1)
+    assert selected.pressed(key) == Edit()
+
+
+def test_keys_that_move_end_a_selection_and_keep_its_text():
+    selected = Edit.of("128").selected()
+    assert selected.pressed("left") == selected.pressed("home") == Edit("128", 0)
+    assert selected.pressed("right") == selected.pressed("end") == Edit("128", 3)
+    assert selected.pressed("f5") is None
+
+
+@given(
+    st.text(max_size=400),
+    st.booleans(),
+    st.lists(st.sampled_from(["left", "backspace", "delete", "ctrl+w"])),
+)
+def test_a_caret_never_leaves_its_line(text, selected, keys):
     edit = Edit().typed(text)
+    edit = edit.selected() if selected else edit
     for key in keys:
         edit = edit.pressed(key)
         assert 0 <= edit.caret <= len(edit.text) <= LONGEST
 
 
-@given(st.text(max_size=30), st.integers(1, 12), st.booleans())
-def test_a_typed_line_keeps_to_its_cells(text, width, active):
-    assert line_width(typed(Edit().typed(text), width, active)) <= width
+@given(st.text(max_size=30), st.integers(1, 12), st.booleans(), st.booleans())
+def test_a_typed_line_keeps_to_its_cells(text, width, active, selected):
+    edit = Edit().typed(text)
+    shown = typed(edit.selected() if selected else edit, width, active)
+    assert line_width(shown) <= width
 
 
 # Places

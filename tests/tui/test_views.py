@@ -170,6 +170,15 @@ def test_the_header_says_why_the_engine_was_lost():
     assert "engine lost  killed (SIGKILL)" in text_of(header(framed_session(session), 120, 2))
 
 
+@pytest.mark.parametrize("width", range(30, 80))
+def test_the_level_is_told_in_full_or_not_at_all(width, run_events):
+    """Where the run stands is a group of the header's second line."""
+    line = plain(header(framed_session(fold(run_events)), width, 2)[1])
+    assert line.count("level 2 of 2") == line.count("level")
+    assert ("level" in line) == (width >= 41)
+    assert "concurrency 8" in line
+
+
 # Panels
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from llamatop.formatting import UNKNOWN
+from llamatop.formatting import MINUS, UNKNOWN
 from llamatop.tui.charts import ceiling
 from llamatop.tui.compare.header import SAME, looked_at
 from llamatop.tui.compare.judging import SIGNS, Row
@@ -123,7 +123,7 @@ def _scale(top: float, cells: int) -> str:
     """The picture's axis: its edges and no change between."""
     edge = f"{top * 100:g} %"
     half = cells // 2
-    return left(f"−{edge}", half) + "0" + right(f"+{edge}", half)  # noqa: RUF001
+    return left(f"{MINUS}{edge}", half) + "0" + right(f"+{edge}", half)
 
 
 def _interval(row: Row, cells: int, top: float) -> Line:

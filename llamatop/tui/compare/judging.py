@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llamatop.formatting import MINUS
 from llamatop.reports.runs import Run
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ SIGNS = {
     "faster": ("▲", "good"),
     "slower": ("▼", "bad"),
     "more": ("+", "warn"),
-    "less": ("−", "text"),  # noqa: RUF001  (as wide as the plus)
+    "less": (MINUS, "text"),
     "no difference shown": ("=", "dim"),
 }
 """A verdict in one cell, and its role."""

@@ -163,8 +163,10 @@ def _corner(start: Start) -> Sequence[Sequence[Span]]:
     if found is None:
         return []
     sign, role = SIGNS[found.verdict]
-    share = f"  {size(found.needed)} of {size(found.available)}" if found.needed else ""
-    return [[(f"{sign} ", role), (found.verdict, "text")], [(share.strip(), "dim")]]
+    told: list[list[Span]] = [[(f"{sign} ", role), (found.verdict, "text")]]
+    if found.needed:
+        told.append([(f"{size(found.needed)} of {size(found.available)}", "dim")])
+    return told
 
 
 def recording(kept: Kept, width: int) -> list[Line]:

@@ -17,14 +17,22 @@ class Edit(msgspec.Struct, frozen=True):
 
     text: str = ""
     caret: int = 0
+    whole: bool = False
+    """Whether all of it is selected: what is typed takes its place."""
 
     @classmethod
     def of(cls, text: str) -> Edit:
         """A text with the caret at its end."""
         return cls(text, len(text))
 
+    def selected(self) -> Edit:
+        """The same, all of it selected."""
+        return Edit(self.text, len(self.text), whole=True)
+
     def typed(self, text: str) -> Edit:
         """With more text at the caret; a pasted one as a single line."""
+        if self.whole:
+            return Edit().typed(text)
         room = max(LONGEST - len(self.text), 0)
         more = one_line(text.strip("\r\n"))[:room]
         return Edit(
@@ -34,7 +42,11 @@ class Edit(msgspec.Struct, frozen=True):
     def pressed(self, key: str) -> Edit | None:
         """After an editing key; None where the key is none."""
         act = _KEYS.get(key)
-        return act(self) if act else None
+        if act is None or not self.whole:
+            return act(self) if act else None
+        if key in _TO_START:
+            return Edit(self.text)
+        return Edit.of(self.text if key in _TO_END else "")
 
     def moved(self, characters: int) -> Edit:
         """With the caret further on, or back."""
@@ -56,6 +68,10 @@ class Edit(msgspec.Struct, frozen=True):
 
 
 _BREAKS = " /-,"
+
+_TO_START = frozenset({"left", "home", "ctrl+a"})
+_TO_END = frozenset({"right", "end", "ctrl+e"})
+"""Where keys put the caret that end a selection and keep its text."""
 
 _KEYS: dict[str, Callable[[Edit], Edit]] = {
     "backspace": lambda e: e.without(e.caret - 1, e.caret),

@@ -95,9 +95,15 @@ class Form:
         """To another field; False where there is none."""
         there = self.at + steps
         if 0 <= there < len(FIELDS):
-            self.at = there
+            self.go(there)
             return True
         return False
+
+    def go(self, at: int) -> None:
+        """To a field, its text selected: what is typed takes its place."""
+        self.at = at
+        if not self.field.options:
+            self.edits[self.field.name] = self.edits[self.field.name].selected()
 
     def typed(self, text: str) -> None:
         """Text for the field: inserted, or the option that begins with it."""
@@ -173,9 +179,19 @@ class Form:
             config = self.config("")
         except InputError as error:
             return {"engine" if quantize == "none" else "quantize": str(error)}
-        if context is not None and config.prompt_toks + config.gen_toks > context:
-            return {"output": f"with the prompt above {context:,} tokens"}
+        return too_long(config, context) if context is not None else {}
+
+
+def too_long(config: RunConfig, context: int) -> dict[str, str]:
+    """What does not fit in a context (tokens): one of prompt and output, or both together."""
+    asked = {"prompt": config.prompt_toks, "output": config.gen_toks}
+    alone = [name for name, tokens in asked.items() if tokens >= context]
+    if alone:
+        return dict.fromkeys(alone, f"context is {context:,} tokens")
+    if sum(asked.values()) <= context:
         return {}
+    above = f"above {context:,} tokens"
+    return {"prompt": f"with the output {above}", "output": f"with the prompt {above}"}
 
 
 def _levels(text: str) -> dict[str, Any]:

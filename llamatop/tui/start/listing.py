@@ -20,12 +20,13 @@ SIGNS = {
     "fits": ("●", "good"),
     "tight": ("◕", "warn"),
     "does not fit": ("✗", "bad"),
+    "too short": ("✗", "bad"),
     "unknown": ("?", "dim"),
 }
 STATES = {"stopped early": ("○", "dim"), "cut off": ("◔", "warn"), "damaged": ("✗", "bad")}
 """Of recordings that did not come to their end."""
 
-_SHORT = {"does not fit": "too big"}
+_SHORT = {"does not fit": "too big", "too short": "context"}
 _SEARCH = "type to search, or any Hugging Face id or folder"
 _MARK = 2
 """Cells before a name."""
@@ -86,6 +87,8 @@ def typed(edit: Edit, width: int, active: bool, role: str = "text") -> list[Span
     """A text that is being typed in at most `width` cells, its caret as a block."""
     if not active:
         return [(clip(edit.text, width), role)]
+    if edit.whole and edit.text:
+        return [(clip(edit.text, width), "key.badge")]
     start = max(edit.caret - max(width - 1, 0), 0)
     before, rest = edit.text[start : edit.caret], edit.text[edit.caret :]
     while before and width_of(before) > width - 1:
@@ -127,7 +130,7 @@ def row_line(start: Start, row: Row, width: int, chosen: bool) -> Line:
 
 def _model(choice: Choice, found: Fit | None, query: str, shape: Columns) -> list[Span]:
     verdict = found.verdict if found is not None else ""
-    role = "dim" if verdict == "does not fit" else "text"
+    role = "dim" if verdict in ("does not fit", "too short") else "text"
     spans: list[Span] = [(" ", "text"), *_name(choice.model, query, shape.name, role)]
     for told, cells in (
         (count(choice.parameters) if choice.parameters else NOTHING, shape.parameters),

@@ -32,7 +32,7 @@ def memory(start: Start, width: int, height: int) -> Content:
         return Content([*lines, ((" looking at this machine…", "dim"),)])
     sign, role = SIGNS[found.verdict]
     corner: list[list[Span]] = [[(f"{sign} ", role), (found.verdict, "text")]]
-    lines += _needs(start, found, width)
+    lines += _needs(start, choice, found, width)
     if found.needed is not None:
         lines += _other_levels(start, choice, height - len(lines))
     return Content(lines[:height], corner=corner)
@@ -50,8 +50,12 @@ def _kind(choice: Choice) -> str:
     return ", ".join(part for part in (told, kind) if part)
 
 
-def _needs(start: Start, found: Fit, width: int) -> list[Line]:
+def _needs(start: Start, choice: Choice, found: Fit, width: int) -> list[Line]:
     """The parts of the estimate, their sum, and the share of what is there."""
+    if found.verdict == "too short" and choice.context is not None:
+        asked = start.config.prompt_toks + start.config.gen_toks
+        told = (f"{asked:>9,}", "bad"), (f"  of {choice.context:,} tokens", "dim")
+        return [((left(" asked for", LABEL), "dim"), *told), *_there(found, width)]
     if found.needed is None:
         return [((" its size is known when it is loaded", "dim"),), *_there(found, width)]
     notes = {"KV cache": _kv_note(start)}

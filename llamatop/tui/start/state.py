@@ -143,14 +143,17 @@ class Start:
         """At a field; a second time turns what is picked."""
         if self.in_form and self.form.at == field:
             self.turn(1)
-        self.in_form, self.form.at = True, field
+        else:
+            self.in_form = True
+            self.form.go(field)
 
     def tab(self, direction: int, has_form: bool) -> None:
         """From the list to the form, through its fields, and back to the list."""
         if not has_form:
             self.in_form = False
         elif not self.in_form:
-            self.in_form, self.form.at = True, 0 if direction > 0 else len(NAMES) - 1
+            self.in_form = True
+            self.form.go(0 if direction > 0 else len(NAMES) - 1)
         elif not self.form.move(direction):
             self.in_form = False
 
@@ -224,7 +227,8 @@ class Start:
         if item is not None and not problems:
             return self.form.config(model_name(item))
         if problems:
+            if not self.in_form or self.form.field.name not in problems:
+                self.form.go(next(i for i, name in enumerate(NAMES) if name in problems))
             self.in_form = True
-            self.form.at = next(i for i, name in enumerate(NAMES) if name in problems)
             self.told = f"{self.form.field.name}: {problems[self.form.field.name]}"
         return None

@@ -117,8 +117,9 @@ def _doing(frame: Frame, width: int) -> Line:
     if answer:
         start += [("  ", "text"), (shortened(answer, max(width - 14, 0)), "text.bold")]
         return fit(start, width)
-    start += [("  ", "text"), *join([_sweep(frame), _trouble(frame, width)])]
     end = [*_flight(frame), (" ", "text")]
+    sweep = fitting(_sweep(frame), width - line_width(start) - line_width(end) - 2)
+    start += [("  ", "text"), *join([sweep, _trouble(frame, width)])]
     share, words = progress_of(session)
     failed = _failed(frame)
     free = width - line_width(start) - line_width(end) - len(words) - line_width(failed) - 4
@@ -134,14 +135,14 @@ def _doing(frame: Frame, width: int) -> Line:
     return fit(spread(start, end, width), width)
 
 
-def _sweep(frame: Frame) -> list[Span]:
-    """Concurrency, and which level of how many."""
+def _sweep(frame: Frame) -> list[list[Span]]:
+    """Concurrency; which level of how many."""
     level = frame.session.level
     if level is None:
         return []
-    spans: list[Span] = [("concurrency ", "dim"), (f"{level.concurrency}", "text.bold")]
     place = place_of(frame.session)
-    return [*spans, (f"  {place}", "dim")] if place else spans
+    at_once: list[Span] = [("concurrency ", "dim"), (f"{level.concurrency}", "text.bold")]
+    return [at_once, [(place, "dim")]] if place else [at_once]
 
 
 def _trouble(frame: Frame, width: int) -> list[Span]:

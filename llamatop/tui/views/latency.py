@@ -108,9 +108,7 @@ def _basis(known: Latency) -> list[Span]:
     """How many requests these are."""
     if not known.requests:
         return []
-    word = "done" if known.complete else "in flight"
-    if known.requests == RECENT:
-        word = "newest done"
+    word = f"newest {known.of}" if known.requests == RECENT else known.of
     basis: list[Span] = [(f"{known.requests:,}", "text"), (f" {word}", "dim")]
     if known.met is None:
         return basis

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from llamatop.formatting import MINUS
 from llamatop.tui.lines import Line, Span, fit, fitting, line_width
-from llamatop.tui.views.values import MINUS
 
 _NUMBERS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 

@@ -9,8 +9,6 @@ from llamatop.formatting import number
 TIMES = "\u00d7"
 """Before a concurrency: so many at once."""
 
-MINUS = "\u2212"
-
 NOTHING = "\u2013"
 """In place of a number that is not known yet."""
 

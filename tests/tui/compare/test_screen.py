@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from llamatop.clock import SECOND
+from llamatop.formatting import MINUS
 from llamatop.replay import fold
 from llamatop.reports.compare import compare
 from llamatop.reports.runs import run_of
@@ -43,7 +44,7 @@ async def test_a_slower_run_is_said_to_be_slower_with_its_interval():
     async with app.run_test(size=ROOMY) as pilot:
         await judged(pilot)
         rows = app.rows()
-        assert rows[1].startswith(" B slower output tok/s -20")
+        assert rows[1].startswith(f" B slower output tok/s {MINUS}20")
         row = next(row for row in rows if "│ output tok/s" in row)
         assert " … " in row and "slower" in row and "●" in row
 

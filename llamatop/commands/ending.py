@@ -1,0 +1,27 @@
+"""The exit code of a run, read from its session: one rule with the screen and without."""
+
+from __future__ import annotations
+
+from llamatop.events import EngineLost, RequestFailed
+from llamatop.session import Session
+
+_BAD = ("failed", "oom")
+
+
+def exit_code(session: Session) -> int:
+    """1 where a request failed, the engine was lost or memory ended without being asked to; else 0.
+
+    A run that a person stopped before anything failed has done what it should.
+    """
+    outcome, started = _outcome(session), session.started
+    if started is not None and started.config.until_oom:
+        return 1 if outcome == "failed" else 0  # the end of memory is what was asked for
+    failed = any(isinstance(event, EngineLost | RequestFailed) for event in session.notable)
+    return 1 if failed or outcome in _BAD else 0
+
+
+def _outcome(session: Session) -> str | None:
+    """The run's own, or the first bad one of its levels: a run that is left is `stopped`."""
+    outcomes = [session.ended.outcome if session.ended is not None else None]
+    outcomes += [level.outcome for level in session.levels.values()]
+    return next((outcome for outcome in outcomes if outcome in _BAD), outcomes[0])

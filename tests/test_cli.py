@@ -1,0 +1,23 @@
+"""What the command line does with what a terminal cannot spell."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from llamatop.cli import _settle_streams
+from llamatop.formatting import MINUS
+
+
+def test_a_number_keeps_its_sign_where_the_terminal_knows_no_minus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(sys, "stderr", None)
+    _settle_streams()
+    sys.stdout.write(f"{MINUS}47.3 % of 850 µs\n")
+    sys.stdout.flush()
+    assert written.getvalue() == b"-47.3 % of 850 ?s\n"
