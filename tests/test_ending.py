@@ -20,6 +20,7 @@ from llamatop.events import (
     RunStarted,
 )
 from llamatop.replay import fold
+from llamatop.session import Session
 
 FAILED = [RequestQueued(2, 0, 0, 8, 8), RequestFailed(3, 0, "broken")]
 CANCELLED = [RequestQueued(2, 0, 0, 8, 8), RequestCancelled(3, 0)]
@@ -69,3 +70,12 @@ def test_what_failed_is_told_whether_or_not_a_person_stopped_it(
 )
 def test_the_end_of_memory_is_no_failure_where_it_is_sought(events: list[Event], code: int) -> None:
     assert exit_code(fold(begun(until_oom=True) + events)) == code
+
+
+def test_a_failure_that_a_long_session_forgot_still_counts() -> None:
+    session = Session(keep=4)
+    levels = [LevelStarted(10 + id, id, 4, None) for id in range(1, 9)]
+    for event in [*begun(), *FAILED, *levels, *ended("ok", "ok")]:
+        session.apply(event)
+    assert not any(isinstance(event, RequestFailed) for event in session.notable)
+    assert exit_code(session) == 1

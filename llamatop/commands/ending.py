@@ -17,7 +17,8 @@ def exit_code(session: Session) -> int:
     if started is not None and started.config.until_oom:
         return 1 if outcome == "failed" else 0  # the end of memory is what was asked for
     failed = any(isinstance(event, EngineLost | RequestFailed) for event in session.notable)
-    return 1 if failed or outcome in _BAD else 0
+    forgotten = session.untold > 0  # of what was told, failures of long ago go first
+    return 1 if failed or forgotten or outcome in _BAD else 0
 
 
 def _outcome(session: Session) -> str | None:
