@@ -58,8 +58,8 @@ class WorkLike(Protocol):
         """New token ids of one job; False when it was taken back (then call `drop`)."""
         ...
 
-    def emit_step(self, jobs: list[Job], tokens: list[int]) -> None:
-        """One new token id for each job, all at this moment; those taken back are passed over."""
+    def emit_step(self, jobs: list[Job], tokens: list[int]) -> Sequence[Job]:
+        """One new token id for each job, all at this moment; those taken back, passed over."""
         ...
 
     def finish(self, job: Job, reason: str = "length") -> None:

@@ -1,6 +1,7 @@
 """Static batches: a wave of requests goes through one `generate()` and ends together.
 
-The quickest way on a CPU. A change of concurrency or a cancel takes effect with the next wave.
+The quickest way on a CPU. A change of concurrency or a cancel takes effect with the next wave,
+which comes at once where nobody waits for this one any more.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ class _Wave(BaseStreamer):  # type: ignore[misc]
         tokens = value.tolist()
         if self._rows is not None:
             tokens = [tokens[row] for row in self._rows]
-        self._work.emit_step(self.left, tokens)
+        if len(self._work.emit_step(self.left, tokens)) == len(self.left):
+            raise Stopped
         if self._step == self._next_end:
             self._finish()
 

@@ -112,9 +112,12 @@ class ScriptedEngine:
     def _advance(self, work: WorkLike, running: list[_Running]) -> None:
         now = self._clock.now()
         ready = [one for one in running if one.ready <= now]
-        work.emit_step([one.job for one in ready], [one.next() for one in ready])
+        back = work.emit_step([one.job for one in ready], [one.next() for one in ready])
         for one in ready:
-            if self._fails(one):
+            if one.job in back:
+                one.over = True
+                work.drop(one.job)
+            elif self._fails(one):
                 one.over = True
                 work.fail(one.job, "scripted failure")
             elif one.emitted == one.job.max_tokens:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from llamatop.clock import SECOND, Clock
@@ -139,17 +139,18 @@ class Work:
         self._outbox.tokens(self._clock.now(), [job.id] * len(tokens), tokens)
         return True
 
-    def emit_step(self, jobs: list[Job], tokens: list[int]) -> None:
-        """One new token for each job, at one moment."""
+    def emit_step(self, jobs: list[Job], tokens: list[int]) -> Sequence[Job]:
+        """One new token for each job, at one moment; the jobs that are no longer wanted."""
         now = self._clock.now()
         if jobs:
             self._failed = 0
-        if self._cancelled:
-            pairs = zip(jobs, tokens, strict=True)
-            wanted = [(job.id, token) for job, token in pairs if job.id not in self._cancelled]
-            self._outbox.tokens(now, [id for id, _ in wanted], [token for _, token in wanted])
-        else:
+        if not self._cancelled:
             self._outbox.tokens(now, [job.id for job in jobs], tokens)
+            return ()
+        pairs = zip(jobs, tokens, strict=True)
+        wanted = [(job.id, token) for job, token in pairs if job.id not in self._cancelled]
+        self._outbox.tokens(now, [id for id, _ in wanted], [token for _, token in wanted])
+        return [job for job in jobs if job.id in self._cancelled]
 
     def finish(self, job: Job, reason: str = "length") -> None:
         """All tokens of the job are out (those of a cancelled one do not count)."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from textual import constants
+from textual import constants, events
 from textual.actions import ActionParseResult, parse
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
@@ -22,6 +22,7 @@ from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.widgets import Input
 
 from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
@@ -31,7 +32,7 @@ from llamatop.tui import themes
 from llamatop.tui.changing import Changing
 from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
 from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.keys import Command, bindings, commands, spelled
+from llamatop.tui.keys import ORDERS, Command, bindings, commands, spelled
 from llamatop.tui.leaving import HUNG_UP, let_go, on_signals, wind_down
 from llamatop.tui.meter import Meter, OwnCost
 from llamatop.tui.pace import Pace
@@ -241,6 +242,23 @@ class LlamatopApp(App[None]):
         return keys_of(frame, self.live is not None)
 
     # Orders
+
+    async def on_event(self, event: events.Event) -> None:
+        """A key of the monitor acts at once, before the next is given to whoever has the keys.
+
+        Otherwise what is typed right behind `/` or `m` would act as keys too.
+        """
+        if isinstance(event, events.Key) and not event.is_forwarded and self._has_keys():
+            action = ORDERS.get(event.key)
+            if action is not None:
+                await self.run_action(action)
+                return
+        await super().on_event(event)
+
+    def _has_keys(self) -> bool:
+        """Whether keys are the monitor's: nothing lies over it, and no filter is typed."""
+        alone = self.showing is not None and len(self.screen_stack) == 1
+        return alone and not isinstance(self.focused, Input)
 
     async def run_action(
         self,

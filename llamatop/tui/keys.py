@@ -163,6 +163,10 @@ COMMANDS = (
 )
 
 
+ORDERS = {key: c.action for c in COMMANDS for key in c.keys.split(",")}
+"""What each key orders; where it does not work, nobody takes the order."""
+
+
 def commands(replay: bool, live: bool) -> list[Command]:
     """Those that work on a replay, on a live run, or on neither."""
     wanted = {"all", *(["replay"] if replay else []), *(["live"] if live else [])}

@@ -116,7 +116,7 @@ class Monitor(Widget):
         if self._filter is None:
             self._filter = FilterInput(choices, draw, self._end_filter)
             self.mount(self._filter)
-            self._filter.focus()
+            self.screen.set_focus(self._filter)  # at once: the next key is for it
 
     def _end_filter(self) -> None:
         if self._filter is not None:

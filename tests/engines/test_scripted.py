@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from llamatop.clock import SECOND
+from llamatop.clock import SECOND, ManualClock
 from llamatop.config import RunConfig
-from llamatop.engines.scripted import script
+from llamatop.engines.base import Job
+from llamatop.engines.scripted import ScriptedEngine, script
 from llamatop.events import RequestAdmitted, RequestFinished, RequestQueued, RunEnded
 
 
@@ -26,3 +27,31 @@ def test_a_request_of_an_idle_engine_is_admitted_when_it_arrives() -> None:
     queued = {e.request: e.time for e in events if isinstance(e, RequestQueued) and not e.warmup}
     admitted = {e.request: e.time for e in events if isinstance(e, RequestAdmitted)}
     assert all(admitted[request] == time for request, time in queued.items())
+
+
+class TakenBack:
+    """Work of one job that is taken back after three tokens."""
+
+    stopping, concurrency = False, 1
+
+    def __init__(self) -> None:
+        self.jobs = [Job(0, 8, 40)]
+        self.steps = 0
+        self.dropped: list[Job] = []
+
+    def take(self, wait: bool = True) -> Job | None:
+        return self.jobs.pop() if self.jobs else None
+
+    def emit_step(self, jobs: list[Job], tokens: list[int]) -> list[Job]:
+        self.steps += len(jobs)
+        return jobs if self.steps == 3 else []
+
+    def drop(self, job: Job) -> None:
+        self.dropped.append(job)
+
+
+def test_a_request_that_was_taken_back_frees_its_slot_at_once() -> None:
+    work = TakenBack()
+    engine = ScriptedEngine(RunConfig(engine="scripted"), ManualClock())
+    engine.serve(work)  # type: ignore[arg-type]
+    assert (work.steps, work.dropped) == (3, [Job(0, 8, 40)])

@@ -190,7 +190,10 @@ def test_stop_leaves_at_once_and_drops_what_is_in_flight(engine: TorchEngine) ->
 
 
 class OneWave:
-    """Work of one wave whose jobs want different numbers of tokens."""
+    """Work of one wave whose jobs want different numbers of tokens.
+
+    After `patience` steps nobody waits for any of them.
+    """
 
     stopping, concurrency = False, 3
 
@@ -198,13 +201,19 @@ class OneWave:
         self.waves = [[Job(id, 8, tokens) for id, tokens in enumerate(wanted)]]
         self.told: list[tuple[int, ...]] = []
         self.finished: list[int] = []
+        self.dropped: list[int] = []
+        self.patience: int | None = None
 
     def take_wave(self) -> list[Job]:
         return self.waves.pop() if self.waves else []
 
-    def emit_step(self, jobs: list[Job], tokens: list[int]) -> None:
+    def emit_step(self, jobs: list[Job], tokens: list[int]) -> list[Job]:
         assert len(jobs) == len(tokens)
         self.told.append(tuple(job.id for job in jobs))
+        return jobs if len(self.told) == self.patience else []
+
+    def drop(self, job: Job) -> None:
+        self.dropped.append(job.id)
 
     def finish(self, job: Job, reason: str = "length") -> None:
         self.finished.append(job.id)
@@ -215,6 +224,13 @@ def test_a_static_batch_goes_on_without_those_that_are_complete(make: Make) -> N
     make("batch").serve(work)  # type: ignore[arg-type]
     assert work.told == [(0, 1, 2), (0, 2), (0, 2), (0,)]
     assert work.finished == [1, 2, 0]
+
+
+def test_a_static_batch_for_which_nobody_waits_any_more_is_left(make: Make) -> None:
+    work = OneWave(40, 1, 30)
+    work.patience = 3
+    make("batch").serve(work)  # type: ignore[arg-type]
+    assert (len(work.told), work.finished, work.dropped) == (3, [1], [0, 2])
 
 
 def test_a_static_batch_is_left_in_the_middle_of_its_prefill(

@@ -82,7 +82,7 @@ def test_a_cancelled_job_no_longer_counts() -> None:
     assert job and other
     bench.work.cancel(job.id)
     assert not bench.work.emit(job, [1])
-    bench.work.emit_step([job, other], [1, 2])
+    assert bench.work.emit_step([job, other], [1, 2]) == [job]
     bench.work.finish(job)
     events = bench.outbox.drain()
     assert [e.request for e in events if isinstance(e, RequestCancelled)] == [job.id]

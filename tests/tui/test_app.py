@@ -9,6 +9,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
+from textual import events
 
 from llamatop.bookmarks import Bookmarks
 from llamatop.clock import SECOND
@@ -413,6 +414,18 @@ async def test_the_filter_is_typed_kept_and_dropped(run_events):
         assert app.showing.looking.choices.query == ""
         assert app.showing.monitor.table.rows == before
         assert app.focused is app.showing.monitor.table
+
+
+async def test_what_is_typed_right_behind_a_key_is_for_what_the_key_opened(run_events):
+    app = live_app(until(run_events, 5))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        for key in ("slash", "q", "u"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        for _ in range(20):
+            await pilot.pause()
+        assert app.return_code is None and ("stop",) not in orders(app)
+        assert app.showing.looking.choices.query == "qu"
 
 
 async def test_rows_are_sorted_and_turned_round(run_events):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from textual import events
 from textual.events import Paste
 
 from llamatop.reports.models import Choice
@@ -81,6 +82,17 @@ async def test_settings_go_into_the_run():
 async def test_what_is_typed_into_a_field_takes_the_place_of_what_was_there():
     app = await after("tab", "9", "tab", *"64", "down", "end", "backspace", "5", "enter")
     assert app.chosen == [structs.replace(DEFAULTS, concurrency=(9,), prompt_toks=64, gen_toks=205)]
+
+
+async def test_keys_that_come_all_at_once_act_in_their_order():
+    app = StartApp()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        for key in ("tab", "9", "down", "6", "4", "enter"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        for _ in range(100):
+            await pilot.pause()
+    assert app.chosen == [structs.replace(DEFAULTS, concurrency=(9,), prompt_toks=64)]
 
 
 async def test_a_prompt_beyond_the_context_is_told_where_it_stands_and_not_as_memory():

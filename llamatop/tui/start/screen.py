@@ -33,8 +33,8 @@ TWICE = 2.0
 _NEVER = float("-inf")
 _AGAIN = "esc again leaves"
 
-_MOVES = frozenset({"home", "end"})
-"""Editing keys that have an action of their own."""
+_ORDERS = {c.keys: c.action for c in COMMANDS if c.keys and not c.priority}
+"""What keys order by themselves."""
 
 
 class StartScreen(Screen[Chosen | None]):
@@ -99,16 +99,21 @@ class StartScreen(Screen[Chosen | None]):
         start.looked(message.what, message.problem)
         self._body.show()
 
-    def on_key(self, event: events.Key) -> None:
-        """Whatever is printable is typed; a key that edits a text edits it."""
+    async def on_key(self, event: events.Key) -> None:
+        """Whatever is printable is typed; a key that edits a text edits it; others are orders.
+
+        All of them here, so that they act in the order in which they were typed.
+        """
         start = self.start
-        if event.key == "question_mark" and not (start.listing.search.text or start.in_form):
+        if event.key in _ORDERS:
+            await self.run_action(_ORDERS[event.key])
+        elif event.key == "question_mark" and not (start.listing.search.text or start.in_form):
             self.action_help()
         elif event.key == "space" and not start.listing.search.text and start.mark():
             pass
         elif event.is_printable and event.character:
             start.typed(event.character)
-        elif event.key in _MOVES or not start.pressed(event.key):
+        elif not start.pressed(event.key):
             return
         event.stop()
         event.prevent_default()
