@@ -24,11 +24,12 @@ FIRST_BYTES = 40 * MIB
 KERNELS_BYTES = 48 * MIB
 """What oneDNN keeps of kernels made for each number of rows that an expert is given, in 16 bits, on
 processors with AVX-512. Measured with a cache of 64; the default of 1024 takes a gigabyte."""
-KEPT = {"batch": 0.9, "threads": 0.85}
+KEPT = {"batch": 0.6, "threads": 0.85}
 """Of what small blocks held at most, the share that the C library holds on top of it, by engine,
-else all of it: freed caches do not fit the longer ones that follow. Measured with glibc and
-`ENGINE_ENV`: SmolLM2-135M in float32 with 512 tokens, between half and all in a batch, 0.81 of what
-8 threads are expected to hold together; 0.65 of a Gemma 3 slice."""
+else all of it: blocks that a layer leaves free between the caches do not fit those of the next.
+Measured with glibc and `ENGINE_ENV`, 1 to 8 requests of 512 tokens, six architectures: 0.1 to
+0.8 in a batch, 0.5 on average, by the end of prefill, as what was freed before happens to lie.
+0.81 of what 8 threads are expected to hold together, of SmolLM2-135M in float32."""
 ENGINE_ENV = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(2 * MIB),
