@@ -127,7 +127,7 @@ def _print_fitted() -> None:
     kept = ", ".join(f"{share} ({engine})" for engine, share in memory.KEPT.items())
     print(
         f"fitted: {size(memory.FIRST_BYTES)} for a first generation; {kept}, else 1, of small "
-        f"blocks kept by glibc, on SmolLM2-135M; {size(memory.KERNELS_BYTES)} of oneDNN kernels "
+        f"blocks kept by glibc; {size(memory.KERNELS_BYTES)} of oneDNN kernels "
         "for experts in 16 bits. The rest is traced, or measured on this machine."
     )
 
