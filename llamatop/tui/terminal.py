@@ -1,6 +1,7 @@
 """A terminal that may vanish: closed window, lost connection. The app leaves, as after SIGHUP.
 
-Textual's writer ends with the first error, and whoever writes thereafter waits for it forever.
+Textual's writer ends with the first error, and whoever writes thereafter waits for it forever. And
+whoever was halted by SIGSTOP, which nobody can catch, and goes on gets a second writer and reader.
 """
 
 from __future__ import annotations
@@ -64,6 +65,19 @@ class LastingDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         if self._file is not None:
             self._file = cast("TextIOWrapper", Lasting(self._file, self._lost))
+        self._has_terminal = False
+
+    def start_application_mode(self) -> None:
+        """Take the terminal; a terminal that was not given back before a halt is taken anew."""
+        if self._has_terminal:
+            self.suspend_application_mode()
+        super().start_application_mode()
+        self._has_terminal = True
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back."""
+        super().stop_application_mode()
+        self._has_terminal = False
 
     def run_input_thread(self) -> None:
         """Read what is typed, while there is a terminal."""

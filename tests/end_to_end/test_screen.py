@@ -123,6 +123,30 @@ def test_a_signal_leaves_the_terminal_as_it_was(
     assert llamatop("replay", "run.parquet", "--json").json["complete"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP])
+def test_halted_and_gone_on_it_draws_everything_anew_and_leaves(
+    terminal: Callable[..., Terminal], llamatop: Llamatop, number: int
+) -> None:
+    one = terminal(*SCRIPTED)
+    one.until(r"\d+/200")
+    process = psutil.Process(one.child.pid)
+    for _ in range(4):
+        process.send_signal(number)
+        end = time.monotonic() + 20
+        while process.status() != psutil.STATUS_STOPPED:
+            one.read()
+            assert time.monotonic() < end, "it is not halted"
+        one.read()
+        one.screen.reset()
+        process.send_signal(signal.SIGCONT)
+        one.until(r"llamatop +demo")
+        one.until(r"\d+/200")
+    assert one.leave(lambda: one.child.send("q")) == 0
+    for sequence in LEFT_BEHIND:
+        assert sequence in one.raw[-2000:]
+    assert llamatop("replay", "run.parquet", "--json").json["complete"]
+
+
 def test_a_vanished_terminal_ends_it_in_good_order(
     terminal: Callable[..., Terminal], llamatop: Llamatop
 ) -> None:
