@@ -71,7 +71,7 @@ class LastingDriver(LinuxDriver):
         """Take the terminal; a terminal that was not given back before a halt is taken anew."""
         if self._has_terminal:
             self.suspend_application_mode()
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         self._has_terminal = True
 
     def stop_application_mode(self) -> None:
