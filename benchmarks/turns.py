@@ -5,8 +5,8 @@ on. So a ratio near 1 says more than one beside a headless run: that one folds a
 order of the turns is on, off, off, on, so that what drifts (a longer context) touches both alike.
 A rate is decode steps per second, from the engine's own times in the recording.
 
-    python benchmarks/turns.py --model HuggingFaceTB/SmolLM2-135M-Instruct --weights random \\
-        --dtype float32
+    python benchmarks/turns.py                                  # SmolLM2-135M, random, float32
+    python benchmarks/turns.py --model demo --weights auto --quads 1 --seconds 2 --runs 12
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import pexpect
 
-from llamatop.events import RunEnded, RunStarted, TokensEmitted
+from llamatop.events import RunStarted, TokensEmitted
 from llamatop.recording.reader import open_recording
 
 SIZE = (36, 120)
+WARM = 5.0
+"""Seconds before the first turn."""
+
 SETTLE = 0.5
 """Seconds after each change that belong to neither: what was missed is caught up with."""
 
 
-@dataclass(frozen=True)
-class Turn:
-    """From `start` to `end` (ns of `time.monotonic_ns`) the screen was open, or halted."""
+class Turn(NamedTuple):
+    """From when to when (ns of `time.monotonic_ns`)."""
 
-    watched: bool
     start: int
     end: int
 
@@ -52,7 +53,7 @@ def turns(child: pexpect.spawn[str], seconds: float, quads: int) -> list[Turn]:
                 child.kill(signal.SIGSTOP)
                 time.sleep(seconds)
                 child.kill(signal.SIGCONT)
-            kept.append(Turn(watched, start + int(SETTLE * 1e9), time.monotonic_ns()))
+            kept.append(Turn(start + int(SETTLE * 1e9), time.monotonic_ns()))
     return kept
 
 
@@ -67,8 +68,10 @@ def drain(child: pexpect.spawn[str], seconds: float) -> None:
 
 
 def rate(steps: list[int], turn: Turn) -> float:
-    """Decode steps per second within a turn."""
+    """Decode steps per second within a turn; ends the program where the run was over by then."""
     within = [step for step in steps if turn.start <= step <= turn.end]
+    if len(within) < 2:
+        sys.exit("the run was over before its turns: more --gen-toks, fewer --quads, or --seconds")
     return (len(within) - 1) / (within[-1] - within[0]) * 1e9
 
 
@@ -82,13 +85,12 @@ def measure(options: list[str], recording: Path, seconds: float, quads: int) -> 
         timeout=600,
     )
     child.expect("decode")
-    drain(child, 10.0)
+    drain(child, WARM)
     taken = turns(child, seconds, quads)
     child.send("q")
     child.expect(pexpect.EOF)
     events = open_recording(recording).events
     [started] = [event for event in events if isinstance(event, RunStarted)]
-    assert isinstance(events[-1], RunEnded)
     steps = sorted({e.time + started.origin for e in events if isinstance(e, TokensEmitted)})
     steps = [step for before, step in pairwise(steps) if step - before > 1e6]
     ratios = []
@@ -103,9 +105,9 @@ def measure(options: list[str], recording: Path, seconds: float, quads: int) -> 
 def main() -> None:
     """Print every four turns and the median ratio."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", default="demo")
-    parser.add_argument("--weights", default="auto")
-    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--model", default="HuggingFaceTB/SmolLM2-135M-Instruct")
+    parser.add_argument("--weights", default="random")
+    parser.add_argument("--dtype", default="float32")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--gen-toks", type=int, default=1500)
     parser.add_argument("--seconds", type=float, default=4.0, help="of a turn")

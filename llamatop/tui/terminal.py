@@ -1,12 +1,14 @@
 """A terminal that may vanish: closed window, lost connection. The app leaves, as after SIGHUP.
 
-Textual's writer ends with the first error, and whoever writes thereafter waits for it forever. And
-whoever was halted by SIGSTOP, which nobody can catch, and goes on gets a second writer and reader.
+Textual's writer ends with the first error, and whoever writes thereafter waits for it forever.
+Whoever goes on after a halt gets an empty terminal and draws on it only what changes; and after
+SIGSTOP, which nobody can catch, a second reader and writer beside those that were never ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
@@ -65,19 +67,20 @@ class LastingDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         if self._file is not None:
             self._file = cast("TextIOWrapper", Lasting(self._file, self._lost))
-        self._has_terminal = False
+        self._given_back = False
 
-    def start_application_mode(self) -> None:
-        """Take the terminal; a terminal that was not given back before a halt is taken anew."""
-        if self._has_terminal:
-            self.suspend_application_mode()
-        super().start_application_mode()  # type: ignore[no-untyped-call]
-        self._has_terminal = True
-
-    def stop_application_mode(self) -> None:
+    def suspend_application_mode(self) -> None:
         """Give the terminal back."""
-        super().stop_application_mode()
-        self._has_terminal = False
+        super().suspend_application_mode()
+        self._given_back = True
+
+    def resume_application_mode(self) -> None:
+        """Take the terminal again, and draw all of it."""
+        if not self._given_back:
+            self.suspend_application_mode()
+        super().resume_application_mode()
+        self._given_back = False
+        self._loop.call_soon_threadsafe(partial(self._app.refresh, layout=True))
 
     def run_input_thread(self) -> None:
         """Read what is typed, while there is a terminal."""

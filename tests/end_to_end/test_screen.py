@@ -139,8 +139,15 @@ def test_halted_and_gone_on_it_draws_everything_anew_and_leaves(
         one.read()
         one.screen.reset()
         process.send_signal(signal.SIGCONT)
-        one.until(r"llamatop +demo")
-        one.until(r"\d+/200")
+        for drawn in (
+            r"llamatop +demo",
+            "¹Throughput",
+            "³Memory",
+            "⁴Requests",
+            r"\d+/200",
+            "q quit",
+        ):
+            one.until(drawn)
     assert one.leave(lambda: one.child.send("q")) == 0
     for sequence in LEFT_BEHIND:
         assert sequence in one.raw[-2000:]
