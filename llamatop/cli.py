@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from llamatop.ascii import ASCII
 from llamatop.errors import InputError
-from llamatop.formatting import MINUS
 
 COMMANDS = (
     "replay",
@@ -56,10 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _settle_streams() -> None:
-    """stdout and stderr that are closed take nothing; what they cannot spell becomes `?`.
-
-    But a minus sign becomes a hyphen: a number without it is another number.
-    """
+    """stdout and stderr that are closed take nothing; what they cannot spell becomes ASCII."""
     codecs.register_error("spelled", _spelled)
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (lives as long as the process)
@@ -75,7 +72,7 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
-    return "".join("-" if char == MINUS else "?" for char in text), error.end
+    return "".join(ASCII.get(ord(char), "?") for char in text), error.end
 
 
 def _dispatch(arguments: list[str]) -> int:
