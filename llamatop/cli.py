@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 
 from llamatop.ascii import ASCII
 from llamatop.errors import InputError
@@ -39,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _dispatch(arguments)
         sys.stdout.flush()
     except InputError as error:
-        print(f"llamatop: {error}", file=sys.stderr)
+        from llamatop.sanitize import one_line  # noqa: PLC0415  (not for the first paint)
+
+        print(f"llamatop: {one_line(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -76,6 +79,15 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    _refuse_empty(arguments)
     named = bool(arguments) and arguments[0] in COMMANDS
     command = import_module(f"llamatop.commands.{arguments[0] if named else 'run'}")
     return int(command.main(arguments[1:] if named else arguments))
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """An empty value is a variable that was never set, not a wish for the default."""
+    for before, word in pairwise(["llamatop", *arguments]):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            option = word.rstrip("=") or before
+            raise InputError(f"{option}: an empty value says nothing; give one, or leave it out")
