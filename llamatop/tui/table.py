@@ -51,6 +51,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id="table")
         self._palette = palette
         self._requests: list[Request] = []
+        self._slo: dict[str, float] = {}
         self._lines: dict[int, tuple[Line, bool]] = {}
         self._cursor: int | None = None
         """Id of the request under the cursor; None: the first row, whichever it is."""
@@ -70,6 +71,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
     def show(self, frame: Frame) -> None:
         """Draw the rows in view that changed."""
         before, at = len(self._requests), self._at
+        self._slo = frame.figures.slo
         self._requests = chosen(frame.session, frame.choices)
         self._follow_cursor()
         self._hold(len(self._requests), before)
@@ -130,7 +132,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         """A row, and whether the cursor is on it."""
         if y >= len(self._requests):
             return (), False
-        return row(self._requests[y], width), y == self._at
+        return row(self._requests[y], width, self._slo), y == self._at
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Some rows in view, painted."""

@@ -23,11 +23,12 @@ from llamatop.events import (
     Tick,
     TokensEmitted,
 )
+from llamatop.metrics import decode_rate, queue_time, ttft
 from llamatop.replay import fold
 from llamatop.session import Request, Session
 from llamatop.tui.figures import Figures
 from llamatop.tui.frame import Choices, Frame, Keeping, Playback
-from llamatop.tui.lines import line_width
+from llamatop.tui.lines import join, line_width
 from llamatop.tui.views.events import events
 from llamatop.tui.views.footer import footer, keys_of
 from llamatop.tui.views.header import header
@@ -42,7 +43,7 @@ from llamatop.tui.views.state import loss_of, place_of, progress_of, state_of
 from llamatop.tui.views.throughput import throughput
 from llamatop.tui.views.timeline import slowest
 from llamatop.tui.views.transport import time_at, transport
-from llamatop.tui.views.values import NOTHING, TIMES, scale
+from llamatop.tui.views.values import NOTHING, TIMES, rate, scale, span
 from tests.tui.conftest import GATED, loading_events, refused_events, started, until
 
 WIDTHS = (0, 1, 3, 10, 24, 38, 46, 70, 118, 198, 498)
@@ -343,6 +344,58 @@ def test_a_filter_looks_at_state_id_text_and_error(half_way):
     assert failed
     assert all("fail" in f"{r.state} {r.error} {r.text}".lower() for r in failed)
     assert chosen(half_way, Choices(query="no such words")) == []
+
+
+def test_a_filter_looks_at_the_state_that_is_shown(half_way):
+    warm = chosen(half_way, Choices(query="warm-up"))
+    assert warm and all(request.warmup for request in warm)
+    assert not any(request.warmup for request in chosen(half_way, Choices(query="done")))
+
+
+def test_a_filtered_table_tells_of_how_many_it_shows(half_way):
+    everything = chosen(half_way, Choices())
+    frame = framed_session(half_way, choices=Choices(query="warm"))
+    assert f"2 of {len(everything)} shown" in plain(join(content(frame, 2, 118, 9).corner))
+
+
+@pytest.mark.parametrize("width", range(31, 130))
+def test_no_figure_of_a_row_is_cut(width, half_way):
+    request = next(r for r in half_way.requests.values() if r.state == "done")
+    line = row(request, width)
+    assert line_width(line) <= width
+    told = plain(line)
+    rest = told.split(f"{request.tokens}/{request.max_tokens}")[1].split()
+    figures = [rate(decode_rate(request)), *span(ttft(request)).split()]
+    shown = rest[: 3 if width >= 48 else 1 if width >= 39 else 0]
+    assert shown == figures[: len(shown)]
+    assert bool(rest) == (width >= 39)
+
+
+@pytest.mark.parametrize("width", range(40, 130))
+def test_rows_beside_their_scroll_bar_have_the_columns_of_the_heading(width, half_way):
+    frame = framed_session(half_way)
+    request = next(r for r in half_way.requests.values() if r.state == "done")
+    names = plain(content(frame, 1, width, 9).lines[0]).split()
+    told = plain(row(request, width - 1))
+    assert ("tok/s" in names) == (rate(decode_rate(request)) in told.split())
+    assert ("queue" in names) == (f"{span(queue_time(request)):>9}" in told)
+
+
+def test_a_text_that_goes_on_ends_with_an_ellipsis():
+    request = one_with_tokens()
+    request.ended, request.text = 5, "\n\n\n" + "words " * 60
+    assert plain(row(request, 118)).rstrip().endswith("…")
+
+
+def test_a_row_that_misses_its_target_is_a_warning(half_way):
+    request = next(r for r in half_way.requests.values() if r.state == "done" and not r.warmup)
+    warm = next(r for r in half_way.requests.values() if r.warmup)
+    late = {text.strip() for text, role in row(request, 118, {"ttft": 1e-6}) if role == "warn"}
+    assert late == {span(ttft(request))}
+    late = {text.strip() for text, role in row(request, 118, {"tpot": 1e-6}) if role == "warn"}
+    assert late == {rate(decode_rate(request))}
+    for line in (row(request, 118, {"ttft": 99.0}), row(warm, 118, {"ttft": 1e-6})):
+        assert "warn" not in {role for _, role in line}
 
 
 def one_with_tokens() -> Request:
