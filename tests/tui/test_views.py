@@ -18,6 +18,7 @@ from llamatop.events import (
     ModelLoaded,
     ModelTraced,
     RequestAdmitted,
+    RequestFinished,
     RequestQueued,
     RunEnded,
     Tick,
@@ -88,6 +89,18 @@ def half_way(run_events):
 # State
 
 
+def one_of_two() -> list[object]:
+    """Two requests, of which one has completed."""
+    queued = [RequestQueued(3, i, 0, 8, 8) for i in (0, 1)]
+    return [*queued, RequestFinished(4, 0, "length")]
+
+
+def turned_up(*, warmup: bool) -> list[object]:
+    """A level before whose first request another is in flight."""
+    first = LevelStarted(2, 0, 4, None), RequestQueued(3, 0, 0, 8, 8, warmup)
+    return [*first, LevelStarted(4, 1, 5, None)]
+
+
 @pytest.mark.parametrize(
     ("more", "word"),
     [
@@ -95,7 +108,10 @@ def half_way(run_events):
         ([loaded()], "getting ready"),
         ([loaded(), LevelStarted(2, 0, 4, 8)], "warm-up"),
         ([loaded(), LevelStarted(2, 0, 4, 8), RequestQueued(3, 0, 0, 8, 8)], "running"),
-        ([loaded(), LevelStarted(2, 0, 4, 1), RequestQueued(3, 0, 0, 8, 8)], "draining"),
+        ([loaded(), LevelStarted(2, 0, 4, 1), RequestQueued(3, 0, 0, 8, 8)], "running"),
+        ([loaded(), LevelStarted(2, 0, 4, 2), *one_of_two()], "draining"),
+        ([loaded(), *turned_up(warmup=False)], "draining"),
+        ([loaded(), *turned_up(warmup=True)], "warm-up"),
         ([loaded(), LevelStarted(2, 0, 4, 8), AdmissionPaused(3, True)], "paused"),
         ([loaded(), EngineLost(3, -9, "killed")], "engine lost"),
         ([loaded(), EngineLost(3, -9, "killed"), RunEnded(4, "oom")], "out of memory"),
@@ -772,6 +788,16 @@ def test_the_header_states_where_memory_ended():
     line = header(framed_session(session), 80, 2)[1]
     assert plain(line).strip().startswith("✓ finished  4 at once work, 8 do not")
     assert not [role for _, role in line if role.startswith("bad")]
+
+
+@pytest.mark.parametrize("width", range(36, 130))
+def test_what_is_in_flight_never_touches_what_stands_before_it(width):
+    crowd = [RequestQueued(1, i, 0, 8, 8) for i in range(256)]
+    admitted = [RequestAdmitted(2, i, 0) for i in range(256)]
+    session = fold([started(), loaded(), LevelStarted(SECOND, 0, 256, None), *crowd, *admitted])
+    session.levels[0].requests[0].state = "failed"
+    line = plain(header(framed_session(session), width, 2)[1])
+    assert line.endswith("  256 in flight ")
 
 
 @pytest.mark.parametrize("width", [80, 120])
