@@ -30,6 +30,7 @@ from llamatop.session import Request, Session
 from llamatop.tui.figures import Figures
 from llamatop.tui.frame import Choices, Frame, Keeping, Playback
 from llamatop.tui.lines import join, line_width
+from llamatop.tui.plan import PANELS
 from llamatop.tui.views.events import events
 from llamatop.tui.views.footer import footer, keys_of
 from llamatop.tui.views.header import header
@@ -523,6 +524,23 @@ def test_the_footer_can_be_clicked_where_its_words_are(half_way):
     told = plain(line)
     assert told.endswith("2 % cpu ")
     assert [told[hit.start : hit.end] for hit in hits][:2] == ["q quit", "? help"]
+
+
+def test_on_a_narrow_screen_keys_come_before_the_cost(half_way):
+    frame = framed_session(half_way, cost=" 1.0 ms   2 % cpu   0 behind")
+    told = {width: plain(footer(frame, keys_of(frame, True), width)[0]) for width in (40, 80, 120)}
+    assert told[120].endswith("  1.0 ms   2 % cpu   0 behind ")
+    assert told[80].endswith("  tab panel        2 % cpu ")
+    assert told[40].startswith(" q quit  ? help ") and told[40].endswith("  2 % cpu ")
+    late = msgspec.structs.replace(frame, cost=" 1.0 ms   2 % cpu 900 behind, 2.5 s late")
+    assert "2.5 s late" in plain(footer(late, keys_of(late, True), 80)[0])
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_alone_says_how_all_come_back(panel, half_way):
+    choices = Choices(maximised=panel, focus=panel)
+    frame = framed_session(half_way, choices=choices)
+    assert plain(footer(frame, keys_of(frame, True), 80)[0]).count(" restore ") == 1
 
 
 def test_what_misses_its_target_is_a_warning(run_events):

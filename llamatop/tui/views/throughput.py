@@ -56,14 +56,14 @@ def _figures(frame: Frame) -> list[Sequence[Span]]:
     """The row of figures, most important first, each at its own place."""
     figures = frame.figures
     peak, average = rate(figures.peak()), rate(figures.average())
-    cells = max(len(peak), 6)
+    cells = max(len(peak), 5)
     ended = frame.session.ended is not None
     first = [(f" {average if ended else rate(figures.rate()):>{cells}}", "work.bold")]
     return [
         [*first, (" tok/s", "dim")],
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
-        [("tokens ", "dim"), (f"{figures.tokens():>{cells},}", "text")],
+        [("tokens ", "dim"), (f"{figures.tokens():>7,}", "text")],
         *_shares(frame),
     ]
 
