@@ -233,6 +233,25 @@ def test_throughput_shows_figures_and_marks_levels(half_way, run_events):
     assert f"╷{TIMES}8" in text_of(throughput(framed_session(fold(run_events)), 70, 8).lines)
 
 
+@pytest.mark.parametrize("width", [40, 70, 118])
+def test_now_peak_and_level_average_are_told_at_any_width(width, half_way):
+    told = plain(throughput(framed_session(half_way), width, 8).lines[0])
+    assert [word for word in ("tok/s", "peak", "level") if word in told] == [
+        "tok/s",
+        "peak",
+        "level",
+    ]
+    assert "goodput" not in told
+
+
+def test_with_targets_goodput_is_told(half_way):
+    config = msgspec.structs.replace(half_way.started.config, slo={"ttft": 99.0})
+    half_way.started = msgspec.structs.replace(half_way.started, config=config)
+    frame = framed_session(half_way)
+    told = plain(throughput(frame, 70, 8).lines[0])
+    assert f"goodput {rate(frame.figures.goodput()):>5} req/s" in told
+
+
 def test_a_finished_run_is_shown_as_a_whole(run_events):
     session = fold(run_events)
     content = throughput(framed_session(session), 70, 8)

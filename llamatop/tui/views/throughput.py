@@ -63,9 +63,18 @@ def _figures(frame: Frame) -> list[Sequence[Span]]:
         [*first, (" tok/s", "dim")],
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
+        _goodput(frame),
         [("tokens ", "dim"), (f"{figures.tokens():>7,}", "text")],
         *_shares(frame),
     ]
+
+
+def _goodput(frame: Frame) -> list[Span]:
+    """Requests per second that keep the targets, where there are any."""
+    if not frame.figures.slo:
+        return []
+    told = rate(frame.figures.goodput())
+    return [("goodput ", "dim"), (f"{told:>5}", "text"), (" req/s", "dim")]
 
 
 def _shares(frame: Frame) -> list[Sequence[Span]]:
