@@ -278,6 +278,14 @@ def test_latency_keeps_its_places(half_way):
     assert {plain(line)[6:33].count(" ") < 27 for line in full[1:6]} == {True}
 
 
+def test_a_chart_of_nothing_has_no_scale():
+    facts = [started(), loaded(), HostSampled(SECOND, 1, 1, 1), Tick(3 * SECOND)]
+    frame = framed_session(fold(facts))
+    for view in (memory, throughput):
+        rows = [plain(line).strip() for line in view(frame, 70, 8).lines]
+        assert not {row.split("╌")[0] for row in rows} & {"1", "1 B"}
+
+
 def test_memory_shows_each_accelerator_and_what_it_does_not_tell():
     told = [
         HostSampled(SECOND, 10_000_000_000, 1, 16_000_000_000, (50.0, 100.0), 2_000_000_000, 99.0),

@@ -47,9 +47,10 @@ def _history(
     values: tuple[float | None, ...], marks: tuple[tuple[int, str], ...], width: int, height: int
 ) -> list[Line]:
     """The chart, made once for each step's samples, not for each frame."""
-    top = ceiling(highest(values))
-    drawn, label = chart(values, "work", width, height, top), scale(top)
-    return labelled(with_marks(drawn, marks, width, len(label) + 1), label)
+    most = highest(values)
+    top = ceiling(most)
+    drawn, label = chart(values, "work", width, height, top), scale(top) if most > 0 else ""
+    return labelled(with_marks(drawn, marks, width, len(label) + bool(label)), label)
 
 
 def _figures(frame: Frame) -> list[Sequence[Span]]:
