@@ -15,7 +15,7 @@ COMMANDS = (
         ("enter", "run the model, replay the recording, compare the marked"),
     ),
     Command("", "", "search", ("a-z", "search; or type any Hugging Face id or folder")),
-    Command("escape", "back", "back", ("esc", "to the list, clear the search; twice: leave")),
+    Command("escape", "back", "back", ("esc", "to the list, clear the search; back, or twice: leave")),
     Command(
         "ctrl+t", "mark", "mark", ("space", "mark a recording, to compare it; ctrl t in a search")
     ),
@@ -43,6 +43,10 @@ def bindings() -> list[Binding]:
         for c in COMMANDS
         if c.keys
     ]
+
+
+BACK = Key("esc", "back", "screen.back")
+"""To what is shown behind the start screen."""
 
 
 def footer_keys(in_form: bool, searching: bool, replay: bool, marked: int = 0) -> list[Key]:
