@@ -34,6 +34,7 @@ class RequestTable(Rows, can_focus=True, inherit_bindings=False):
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette, id="table")
         self._requests: list[Request] = []
+        self._slo: dict[str, float] = {}
         self._cursor: int | None = None
         """Id of the request under the cursor; None: the first row, whichever it is."""
         self._at = 0
@@ -51,6 +52,7 @@ class RequestTable(Rows, can_focus=True, inherit_bindings=False):
     def show(self, frame: Frame) -> None:
         """Draw the rows in view that changed."""
         before, at = len(self._requests), self._at
+        self._slo = frame.figures.slo
         self._requests = chosen(frame.session, frame.choices)
         self._follow_cursor()
         self._hold(len(self._requests), before)
@@ -94,7 +96,7 @@ class RequestTable(Rows, can_focus=True, inherit_bindings=False):
         """A row, and whether the cursor is on it."""
         if y >= len(self._requests):
             return (), False
-        return row(self._requests[y], width), y == self._at
+        return row(self._requests[y], width, self._slo), y == self._at
 
     def move(self, rows: int) -> None:
         """Move the cursor and keep it in view."""

@@ -9,7 +9,8 @@ COMMANDS = (
     Command("enter", "run", "run it",
             ("enter", "run the model, replay the recording, compare the marked")),
     Command("", "", "search", ("a-z", "search; or type any Hugging Face id or folder")),
-    Command("escape", "back", "back", ("esc", "to the list, clear the search; twice: leave")),
+    Command("escape", "back", "back",
+            ("esc", "to the list, clear the search; back, or twice: leave")),
     Command("ctrl+t", "mark", "mark",
             ("space", "mark a recording, to compare it; ctrl t in a search")),
     Command("tab", "tab(1)", "next", ("tab", "on to the settings and through them; shift: back")),
@@ -27,6 +28,10 @@ COMMANDS = (
     Command("f1", "help", "help", ("f1", "this page; ? too while nothing is searched for")),
     Command("ctrl+q,ctrl+c", "leave", "leave", ("ctrl q", "leave"), priority=True),
 )  # fmt: skip
+
+
+BACK = Key("esc", "back", "screen.back")
+"""To what is shown behind the start screen."""
 
 
 def footer_keys(in_form: bool, searching: bool, replay: bool, marked: int = 0) -> list[Key]:
