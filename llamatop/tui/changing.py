@@ -146,6 +146,8 @@ class Changing:
         if isinstance(chosen, RunConfig):
             self._defaults = chosen
         await wind_down(old.pump, old.live)
+        if old.live is not None:
+            launcher.ended(old.pump.session)
         self.stage = stage
         await self._show(stage)
         self._begin()

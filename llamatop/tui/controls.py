@@ -11,6 +11,7 @@ from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
 from llamatop.events import Event
 from llamatop.pump import Pump, Sink, Source
+from llamatop.session import Session
 
 if TYPE_CHECKING:
     from llamatop.replay import Replay
@@ -122,6 +123,10 @@ class Launcher(Protocol):
 
         What is not worth keeping is removed.
         """
+        ...
+
+    def ended(self, session: Session) -> None:
+        """A run is over and no longer shown: how it went makes the exit code."""
         ...
 
     def charts(self, runs: Sequence[Run], folder: Path) -> int:

@@ -80,6 +80,9 @@ class FakeLauncher:
         self.asked.append("finish")
         return "kept"
 
+    def ended(self, session: Session) -> None:
+        self.asked.append(("ended", session))
+
     def charts(self, runs: Sequence[Run], folder: Path) -> int:
         self.drawn = [run.name for run in runs]
         (folder / "chart.png").write_bytes(b"")
@@ -122,10 +125,11 @@ async def test_another_run_ends_the_one_before_and_keeps_it(run_events: list[Eve
         await pilot.press("m")
         await settle(pilot, lambda: isinstance(app.screen, StartScreen))
         assert ("stop",) not in first.orders, "what runs goes on while a person chooses"
+        first_session = app.pump.session
         app.screen.dismiss(Path("other.parquet"))
         await settle(pilot, lambda: app.showing.player is not None and "finish" in launcher.asked)
         assert ("stop",) in first.orders and ("close",) in first.orders
-        assert launcher.asked == [Path("other.parquet"), "finish"]
+        assert launcher.asked == [Path("other.parquet"), ("ended", first_session), "finish"]
 
 
 async def test_leaving_the_choice_goes_back_to_the_run(run_events: list[Event]) -> None:
