@@ -21,7 +21,7 @@ from llamatop.tui.palette import Palette
 
 if TYPE_CHECKING:
     from llamatop.reports.runs import Run
-    from llamatop.tui.start.state import Chosen
+    from llamatop.tui.start.state import Chosen, Start
 
 
 class Changing:
@@ -53,6 +53,8 @@ class Changing:
         """Whether runs are compared in front of what is shown."""
         self._opening = False
         """Whether a recording is being opened."""
+        self._asked: Start | None = None
+        """The start screen as it was left the last time."""
         self.orders: Orders = {"models": self.choose, "record": self.turn_recording}
 
     @property
@@ -84,10 +86,14 @@ class Changing:
 
     def choose(self) -> None:
         """Choose what to run or replay; what runs goes on meanwhile."""
+        self._choose()
+
+    def _choose(self, again: Start | None = None) -> None:
         from llamatop.tui.start.screen import StartScreen  # noqa: PLC0415  (where it is needed)
 
         if self._launcher is not None and not isinstance(self._app.screen, StartScreen):
-            screen = StartScreen(Palette(self._app.current_theme), self._defaults)
+            screen = StartScreen(Palette(self._app.current_theme), self._defaults, again=again)
+            self._asked = screen.start
             self._app.push_screen(screen, self._chosen)
 
     def compare(self, runs: Sequence[Run]) -> None:
@@ -115,8 +121,7 @@ class Changing:
         try:
             runs = await asyncio.to_thread(self._launcher.runs, paths)
         except InputError as refusal:
-            self._warn(str(refusal))
-            self.choose()
+            self._refuse(refusal)
         else:
             self.compare(runs)
 
@@ -138,8 +143,7 @@ class Changing:
         try:
             stage = await asyncio.to_thread(_made, launcher, chosen)
         except InputError as refusal:
-            self._warn(str(refusal))
-            self.choose()
+            self._refuse(refusal)
             if self.idle:
                 launcher.warm()
             return
@@ -152,6 +156,11 @@ class Changing:
         await self._show(stage)
         self._begin()
         await self._stop_recording(launcher, old)
+
+    def _refuse(self, refusal: InputError) -> None:
+        """Say why what was chosen cannot be, and let the person go on where they were."""
+        self._warn(str(refusal))
+        self._choose(self._asked)
 
     def turn_recording(self) -> None:
         """Stop the recording and keep it; where there is none, begin one."""

@@ -234,11 +234,16 @@ async def test_what_cannot_be_recorded_is_chosen_anew(run_events: list[Event]) -
         await pilot.press("m")
         await settle(pilot, lambda: isinstance(app.screen, StartScreen))
         before = app.screen
+        await pilot.press(*"no/such", "tab", "8")
         before.dismiss(RunConfig(model="demo"))
         await settle(
             pilot, lambda: isinstance(app.screen, StartScreen) and app.screen is not before
         )
         assert "not a folder" in told(app)
+        await settle(pilot, lambda: not app.screen.start.looking)
+        assert app.screen.start.listing.search.text == "no/such", "what was typed is still there"
+        assert app.screen.start.form.edits["concurrency"].text == "8"
+        assert app.screen.start.in_form
         assert app.live is first and ("stop",) not in first.orders, "what ran goes on"
         launcher.unwritable = None
         app.screen.dismiss(RunConfig(model="demo"))

@@ -51,11 +51,13 @@ class StartScreen(Screen[Chosen | None]):
         palette: Palette,
         start_defaults: RunConfig,
         *,
+        again: Start | None = None,
         fits: Fits | None = None,
         looks: Callable[[], Looks] = looks,
     ) -> None:
+        """With `again` as a person has left it, where what they chose could not be."""
         super().__init__()
-        self.start = Start(start_defaults, fits)
+        self.start = again or Start(start_defaults, fits)
         self.commands: Sequence[Command] = [command for command in COMMANDS if command.keys]
         """For the palette."""
         self._looks = looks
