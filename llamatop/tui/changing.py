@@ -140,6 +140,8 @@ class Changing:
         launcher, old = self._launcher, self.stage
         if launcher is None:
             return
+        if old.records(chosen):  # it is whole only when its run has ended
+            await self._end(launcher, old)
         try:
             stage = await asyncio.to_thread(_made, launcher, chosen)
         except InputError as refusal:
@@ -156,6 +158,11 @@ class Changing:
         await self._show(stage)
         self._begin()
         await self._stop_recording(launcher, old)
+
+    async def _end(self, launcher: Launcher, stage: Stage) -> None:
+        """End a run that is still shown, and finish its recording."""
+        await wind_down(stage.pump, stage.live)
+        await self._stop_recording(launcher, stage)
 
     def _refuse(self, refusal: InputError) -> None:
         """Say why what was chosen cannot be, and let the person go on where they were."""

@@ -82,6 +82,11 @@ class Stage:
         self.pump.sinks.append(recorder)
         self.recorder = recorder
 
+    def records(self, chosen: object) -> bool:
+        """Whether what was chosen is the recording that is made of it."""
+        kept = self.recorder.path.absolute() if self.recorder is not None else None
+        return isinstance(chosen, Path) and chosen.absolute() == kept
+
     @property
     def worth_keeping(self) -> bool:
         """Whether its recording tells anything: of a loaded model, or how the engine was lost."""

@@ -251,6 +251,22 @@ async def test_what_cannot_be_recorded_is_chosen_anew(run_events: list[Event]) -
     assert app.return_code != 2
 
 
+async def test_the_recording_of_what_is_shown_is_finished_before_it_is_replayed(
+    run_events: list[Event],
+) -> None:
+    launcher, first = FakeLauncher(until(run_events, 5)), FakeLive(until(run_events, 5))
+    app = app_of(launcher, first)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: app.stage.recorder)
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        app.screen.dismiss(FakeRecorder.path.absolute())
+        await settle(pilot, lambda: app.stage.replay is not None)
+        assert ("close",) in first.orders
+        finished = launcher.asked.index("finish")
+        assert finished < launcher.asked.index(FakeRecorder.path.absolute())
+
+
 async def test_what_was_asked_for_and_cannot_be_recorded_ends_the_app() -> None:
     launcher = FakeLauncher([])
     launcher.unwritable = InputError("run.parquet: cannot be recorded to")

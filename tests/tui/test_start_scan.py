@@ -40,13 +40,26 @@ def test_the_newest_recording_comes_first_and_damaged_ones_are_listed(recorded):
     (folder / "empty.parquet").write_bytes(b"")
     (folder / "2026-11-06-140312-qwen.parquet.journal").write_bytes(b"SQLite")
     (folder / "nowhere.parquet").symlink_to(folder / "gone")
+    (folder / "folder.parquet").mkdir()
+    os.mkfifo(folder / "pipe.parquet")
     for age, name in enumerate(("2026-11-06-140312-qwen.parquet.journal", recorded.name)):
         os.utime(folder / name, (2e9 - age, 2e9 - age))
     kept = start_scan.recordings([folder, folder / "missing"])
     assert [k.state for k in kept][:1] == ["cut off"]
     assert (kept[0].model, kept[0].path.name) == ("qwen", "2026-11-06-140312-qwen.parquet")
-    assert kept[1].path == recorded
-    assert {k.model: k.state for k in kept[2:]} == {"broken [x]␛": "damaged", "empty": "damaged"}
+    assert [k.started for k in kept] == sorted((k.started for k in kept), reverse=True)
+    assert {k.model: k.state for k in kept[1:]} == {
+        "broken [x]␛": "damaged",
+        "empty": "damaged",
+        "demo": "complete",
+    }
+
+
+def test_a_recording_that_is_being_made_says_so(tmp_path: Path) -> None:
+    recorder = Recorder(str(tmp_path / "now.parquet"), keep_text=False)
+    (kept,) = start_scan.recordings([tmp_path])
+    recorder.discard()
+    assert (kept.state, kept.path) == ("being recorded", recorder.path)
 
 
 def test_a_journal_beside_its_recording_is_listed_once(recorded):

@@ -24,7 +24,12 @@ SIGNS = {
     "cannot load": ("✗", "bad"),
     "unknown": ("?", "dim"),
 }
-STATES = {"stopped early": ("○", "dim"), "cut off": ("◔", "warn"), "damaged": ("✗", "bad")}
+STATES = {
+    "being recorded": ("●", "bad"),
+    "stopped early": ("○", "dim"),
+    "cut off": ("◔", "warn"),
+    "damaged": ("✗", "bad"),
+}
 """Of recordings that did not come to their end."""
 
 _SHORT = {"does not fit": "too big", "too short": "context", "cannot load": "broken"}

@@ -120,11 +120,13 @@ def recordings(folders: Iterable[Path] | None = None) -> list[Kept]:
     for folder in folders:
         for file in [*folder.glob(f"*{_PARQUET}"), *folder.glob(f"*{_JOURNAL}")]:
             try:
-                found.setdefault(_recording(file), (file.stat().st_mtime, file))
-            except OSError:  # removed meanwhile, or a link to nowhere
+                if file.is_file():  # not a folder, nor a pipe, of which reading would never end
+                    found.setdefault(_recording(file), (file.stat().st_mtime, file))
+            except OSError:  # removed meanwhile, or a link in a circle
                 continue
     newest = sorted(found.values(), reverse=True)[:NEWEST]
-    return [_kept(file, modified) for modified, file in newest]
+    kept = [_kept(file, modified) for modified, file in newest]
+    return sorted(kept, key=lambda one: one.started, reverse=True)
 
 
 def _recording(file: Path) -> Path:
@@ -137,7 +139,9 @@ def _kept(file: Path, modified: float) -> Kept:
     named = _NAME.fullmatch(path.name.removesuffix(_PARQUET))
     name, when = one_line(named[1] if named else path.stem), datetime.fromtimestamp(modified)
     if file != path:
-        return Kept(path, name, when, size, state="cut off")
+        from llamatop.recording.journal import is_held  # noqa: PLC0415  (not for the first paint)
+
+        return Kept(path, name, when, size, state="being recorded" if is_held(file) else "cut off")
     try:
         footer = read_footer(file)
     except (OSError, ValueError):
