@@ -92,7 +92,8 @@ class Changing:
         from llamatop.tui.start.screen import StartScreen  # noqa: PLC0415  (where it is needed)
 
         if self._launcher is not None and not isinstance(self._app.screen, StartScreen):
-            screen = StartScreen(Palette(self._app.current_theme), self._defaults, again=again)
+            palette = Palette(self._app.current_theme)
+            screen = StartScreen(palette, self._defaults, again=again, over=not self.idle)
             self._asked = screen.start
             self._app.push_screen(screen, self._chosen)
 
@@ -110,7 +111,7 @@ class Changing:
         if leave:
             await self._app.run_action("leave")
             return
-        self.choose()
+        self._choose(self._asked)  # with its marks
         if self.idle and self._launcher is not None:
             self._launcher.warm()
 

@@ -267,6 +267,35 @@ async def test_the_recording_of_what_is_shown_is_finished_before_it_is_replayed(
         assert finished < launcher.asked.index(FakeRecorder.path.absolute())
 
 
+async def test_escape_goes_back_to_what_is_shown(run_events: list[Event]) -> None:
+    live = FakeLive(until(run_events, 5))
+    app = app_of(FakeLauncher([]), live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        await pilot.press("x")
+        assert "esc clear search" in screen_text(app)[-1]
+        await pilot.press("escape")
+        assert "esc back" in screen_text(app)[-1] and "leave" not in screen_text(app)[-1]
+        await pilot.press("escape")
+        await settle(pilot, lambda: len(app.screen_stack) == 1)
+        assert app.is_running and ("stop",) not in live.orders
+
+
+async def test_from_a_comparison_the_list_is_as_it_was_left(run_events: list[Event]) -> None:
+    launcher = FakeLauncher(run_events)
+    app = app_of(launcher)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        first, paths = app.screen, [Path("one.parquet"), Path("two.parquet")]
+        first.start.marked += paths
+        first.dismiss(tuple(paths))
+        await settle(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await pilot.press("escape")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        assert app.screen is not first and app.screen.start.marked == paths
+
+
 async def test_what_was_asked_for_and_cannot_be_recorded_ends_the_app() -> None:
     launcher = FakeLauncher([])
     launcher.unwritable = InputError("run.parquet: cannot be recorded to")

@@ -71,7 +71,7 @@ class StartBody(Widget):
     def _keys(self, frame: Frame) -> list[Key]:
         start = self._start
         searching = bool(start.listing.search.text)
-        return footer_keys(start.in_form, searching, self._replay, len(start.marked))
+        return footer_keys(start.in_form, searching, self._replay, len(start.marked), start.over)
 
     def compose(self) -> ComposeResult:
         """All parts; the plan decides which are seen."""

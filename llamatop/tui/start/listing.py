@@ -114,7 +114,7 @@ def heading(width: int) -> Line:
         ("needs", shape.needs),
     ):
         names += right(name, cells) if cells else ""
-    return ((names + left("  fit", shape.fit), "dim"),)
+    return ((names + left("  fit" if shape.fit > 4 else " fit", shape.fit), "dim"),)
 
 
 def row_line(start: Start, row: Row, width: int, chosen: bool) -> Line:

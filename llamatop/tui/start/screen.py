@@ -52,12 +52,15 @@ class StartScreen(Screen[Chosen | None]):
         start_defaults: RunConfig,
         *,
         again: Start | None = None,
+        over: bool = False,
         fits: Fits | None = None,
         looks: Callable[[], Looks] = looks,
     ) -> None:
-        """With `again` as a person has left it, where what they chose could not be."""
+        """With `again` as a person has left it, where what they chose could not be; `over`
+        something to which Escape goes back."""
         super().__init__()
         self.start = again or Start(start_defaults, fits)
+        self.start.over = over
         self.commands: Sequence[Command] = [command for command in COMMANDS if command.keys]
         """For the palette."""
         self._looks = looks
@@ -188,10 +191,10 @@ class StartScreen(Screen[Chosen | None]):
         self._body.show()
 
     def action_back(self) -> None:
-        """To the list; then clear the search; then, twice, leave."""
+        """To the list; then clear the search; then back to what is shown, or, twice, leave."""
         if self.start.back():
             self._escaped = _NEVER
-        elif time.monotonic() - self._escaped < TWICE:
+        elif self.start.over or time.monotonic() - self._escaped < TWICE:
             self.action_leave()
         else:
             self._escaped = time.monotonic()

@@ -36,6 +36,8 @@ class Start:
         """Recordings to compare, the baseline first."""
         self.in_form = False
         """Whether keys go to the form rather than to the list."""
+        self.over = False
+        """Whether this is chosen over something that is shown, to go back to."""
         self.machine: Machine | None = None
         self.looking = set(LOOKS)
         """What is not known yet."""
