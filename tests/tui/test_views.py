@@ -256,6 +256,8 @@ def test_a_finished_run_is_shown_as_a_whole(run_events):
     session = fold(run_events)
     content = throughput(framed_session(session), 70, 8)
     assert "end" in plain(content.foot)
+    assert f" tok/s {TIMES}8   peak" in plain(content.lines[0]), "whose average it is"
+    assert plain(join(latency(framed_session(session), 60, 8).corner)).endswith(f"{TIMES}8")
     assert plain(content.lines[-1]).startswith((" ", "█", "▁", "▂", "▃", "▄", "▅", "▆", "▇"))
     assert plain(content.lines[-1]).strip("█ ▁▂▃▄▅▆▇╎") == ""
 

@@ -15,7 +15,9 @@ COMMANDS = (
         ("enter", "run the model, replay the recording, compare the marked"),
     ),
     Command("", "", "search", ("a-z", "search; or type any Hugging Face id or folder")),
-    Command("escape", "back", "back", ("esc", "to the list, clear the search; back, or twice: leave")),
+    Command(
+        "escape", "back", "back", ("esc", "to the list, clear the search; back, or twice: leave")
+    ),
     Command(
         "ctrl+t", "mark", "mark", ("space", "mark a recording, to compare it; ctrl t in a search")
     ),

@@ -198,5 +198,5 @@ def _flight(frame: Frame) -> list[Span]:
         return []
     waiting = sum(1 for request in session.active.values() if request.state == "queued")
     flying = len(session.active) - waiting
-    spans: list[Span] = [(f"  {flying:>3}", "text"), (" in flight", "dim")]
+    spans: list[Span] = [(f"  {flying}", "text"), (" in flight", "dim")]
     return [*spans, (f"  {waiting:>3}", "warn"), (" queued", "dim")] if waiting else spans
