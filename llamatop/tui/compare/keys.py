@@ -1,8 +1,6 @@
-"""The keys of the compare screen: bindings, help and footer are made from this one table."""
+"""The keys of the compare screen, and those that its footer names."""
 
 from __future__ import annotations
-
-from textual.binding import Binding
 
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.keys import Command
@@ -10,21 +8,13 @@ from llamatop.tui.views.footer import Key
 
 COMMANDS = (
     Command("space", "toggle_pause", "play or pause", ("space", "play all together, or pause")),
-    Command(
-        "right",
-        "skip(5)",
-        "on",
-        ("← →", "back or on by 5 s, a twentieth at most; shift: a fifth of it"),
-    ),
+    Command("right", "skip(5)", "on",
+            ("← →", "back or on by 5 s, a twentieth at most; shift: a fifth of it")),
     Command("left", "skip(-5)", "back"),
     Command("shift+right", "skip(1)", "on a little"),
     Command("shift+left", "skip(-1)", "back a little"),
-    Command(
-        "home,less_than_sign",
-        "ends(-1)",
-        "to the start",
-        ("< >", "to the start, the end; also home, end"),
-    ),
+    Command("home,less_than_sign", "ends(-1)", "to the start",
+            ("< >", "to the start, the end; also home, end")),
     Command("end,greater_than_sign", "ends(1)", "to the end"),
     Command("plus,equals_sign", "faster(1)", "play faster", ("+ -", "play faster or slower")),
     Command("minus", "faster(-1)", "play slower"),
@@ -47,17 +37,7 @@ COMMANDS = (
     Command("m", "close", "the list", ("m", "back to the list of models and recordings")),
     Command("question_mark,f1", "help", "all keys", ("?", "this page")),
     Command("q", "leave", "quit", ("q", "quit")),
-)
-
-
-def bindings() -> list[Binding]:
-    """Textual's bindings."""
-    return [Binding(c.keys, c.action, c.told, show=False) for c in COMMANDS]
-
-
-def bound() -> frozenset[str]:
-    """Every key that has a meaning here."""
-    return frozenset(key for command in COMMANDS for key in command.keys.split(","))
+)  # fmt: skip
 
 
 def footer_keys(comparing: Comparing) -> list[Key]:

@@ -18,10 +18,10 @@ from textual.screen import Screen
 from llamatop.config import RunConfig
 from llamatop.reports.fit import Fits
 from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.keys import Command
+from llamatop.tui.keys import Command, bindings, orders
 from llamatop.tui.palette import Palette
 from llamatop.tui.start.body import StartBody
-from llamatop.tui.start.keys import COMMANDS, bindings
+from llamatop.tui.start.keys import COMMANDS
 from llamatop.tui.start.list import StartRows
 from llamatop.tui.start.looks import Found, Looks, look_around, looks
 from llamatop.tui.start.panels import StartSettings
@@ -33,7 +33,7 @@ TWICE = 2.0
 _NEVER = float("-inf")
 _AGAIN = "esc again leaves"
 
-_ORDERS = {c.keys: c.action for c in COMMANDS if c.keys and not c.priority}
+_ORDERS = orders(command for command in COMMANDS if not command.priority)
 """What keys order by themselves."""
 
 
@@ -44,7 +44,7 @@ class StartScreen(Screen[Chosen | None]):
     StartScreen { background: $background; overflow: hidden; }
     """
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(COMMANDS)
 
     def __init__(
         self,
