@@ -174,6 +174,14 @@ def test_the_header_names_model_weights_engine_and_device():
         assert word in first
 
 
+def test_on_a_narrow_screen_an_id_makes_room_for_the_engine():
+    session = fold([started("HuggingFaceTB/SmolLM2-135M-Instruct"), loaded()])
+    frame = framed_session(session, keeping=Keeping("a.parquet"))
+    wide, narrow = (plain(header(frame, width, 2)[0]) for width in (160, 80))
+    assert "HuggingFaceTB/SmolLM2-135M-Instruct" in wide and "a processor" in wide
+    assert " SmolLM2-135M-Instruct " in narrow and "batch engine" in narrow
+
+
 def test_the_header_shows_whether_it_is_kept():
     session = Session()
     assert "not recording" in text_of(header(framed_session(session), 120, 2))
@@ -258,6 +266,8 @@ def test_a_finished_run_is_shown_as_a_whole(run_events):
     session = fold(run_events)
     content = throughput(framed_session(session), 70, 8)
     assert "end" in plain(content.foot)
+    assert f" tok/s {TIMES}8   peak" in plain(content.lines[0]), "whose average it is"
+    assert plain(join(latency(framed_session(session), 60, 8).corner)).endswith(f"{TIMES}8")
     assert plain(content.lines[-1]).startswith((" ", "█", "▁", "▂", "▃", "▄", "▅", "▆", "▇"))
     assert plain(content.lines[-1]).strip("█ ▁▂▃▄▅▆▇╎") == ""
 
@@ -484,6 +494,15 @@ def test_a_request_s_page_fits_into_any_size(width, height, half_way):
         lines = request_page(frame, id, width, height)
         assert len(lines) <= height
         assert all(line_width(line) == width for line in lines)
+
+
+def test_a_low_timeline_still_shows_the_run_s_throughput_and_its_phases():
+    request = one_with_tokens()
+    session = fold([LevelStarted(0, 0, 1, 1), RequestQueued(0, 0, 0, 8, 8), Tick(4 * SECOND)])
+    session.requests[0] = request
+    page = text_of(request_page(framed_session(session), 0, 60, 14))
+    assert "tok/s, all requests" in page
+    assert "▒ prefill" in page and "━ decode" in page
 
 
 def test_the_slowest_gaps_are_found():

@@ -41,7 +41,11 @@ def _what(frame: Frame, width: int) -> Line:
     end = [*_light(frame, width), ("  ", "text"), (_elapsed(frame), "text.bold"), (" ", "text")]
     room = width - line_width(end) - 2
     start: list[Span] = [(" ", "text"), ("llamatop", "work.bold"), ("  ", "text")]
-    start += fitting(_facts(frame), room - line_width(start), "  ")
+    room -= line_width(start)
+    facts = _facts(frame)
+    if line_width(join(facts)) > room:
+        facts = [_briefly(fact) for fact in facts[:1]] + facts[1:]
+    start += fitting(facts, room, "  ")
     return spread(start, end, width)
 
 
@@ -81,6 +85,11 @@ def _threads(threads: int | None) -> str:
 def _short(model: str) -> str:
     """A folder by its last name; an id as it is."""
     return model.rstrip("/").rpartition("/")[2] if model.startswith(("/", ".", "~")) else model
+
+
+def _briefly(name: list[Span]) -> list[Span]:
+    """An id without whose it is, where there is no room for all."""
+    return [(text.rpartition("/")[2], role) for text, role in name]
 
 
 def _words(text: str) -> list[Span]:

@@ -17,6 +17,7 @@ from llamatop.tui.views.history import (
     chart,
     labelled,
     level_marks,
+    level_name,
     time_axis,
     window_of,
     with_marks,
@@ -58,10 +59,10 @@ def _figures(frame: Frame) -> list[Sequence[Span]]:
     figures = frame.figures
     peak, average = rate(figures.peak()), rate(figures.average())
     cells = max(len(peak), 5)
-    ended = frame.session.ended is not None
+    ended, which = frame.session.ended is not None, level_name(frame)
     first = [(f" {average if ended else rate(figures.rate()):>{cells}}", "work.bold")]
     return [
-        [*first, (" tok/s", "dim")],
+        [*first, (" tok/s", "dim"), *([(f" {which}", "dim")] if which else [])],
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
         _goodput(frame),
