@@ -38,7 +38,7 @@ from llamatop.tui.meter import Meter, OwnCost
 from llamatop.tui.pace import Pace
 from llamatop.tui.paint import Harmless
 from llamatop.tui.palette import Palette
-from llamatop.tui.plain import Plain, only_ascii
+from llamatop.tui.plain import for_poor_terminals
 from llamatop.tui.views.footer import Key, keys_of
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class LlamatopApp(App[None]):
         self._comparing = comparing
         self.problems: list[str] = []
         """A line for each theme that could not be used."""
-        self._nets: list[LineFilter] = [Harmless(), *([Plain()] if only_ascii() else [])]
+        self._nets = [Harmless(), *for_poor_terminals(self.console.color_system)]
         self._meter = meter or OwnCost()
         self._pace = Pace(refresh_hz, self.tick)
         self._leaving = False
@@ -182,7 +182,7 @@ class LlamatopApp(App[None]):
         return LastingDriver
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's filters, the last net under all text, and ASCII where nothing else is known."""
+        """Textual's filters, the last net under all text, and what a poor terminal needs."""
         return [*super().get_line_filters(), *self._nets]
 
     # Frames
