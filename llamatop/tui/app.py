@@ -87,6 +87,17 @@ class LlamatopApp(App[None]):
     CSS = """
     Screen { overflow: hidden; }
     ToastRack { margin-bottom: 2; }
+    SearchIcon { display: none; }
+    CommandPalette > Vertical {
+        width: 72; max-width: 100%; margin-top: 2; background: $background;
+    }
+    CommandPalette #--input, CommandPalette #--input.--list-visible { border: round $accent 60%; }
+    CommandPalette CommandInput { border: none; height: 1; padding: 0 1; }
+    CommandPalette CommandList, CommandPalette CommandList:focus {
+        border: round $accent 60%; background: $background; padding: 0; max-height: 75vh;
+    }
+    CommandPalette CommandList > .option-list--option { padding: 0 1; text-style: none; }
+    CommandPalette CommandList > .option-list--option-highlighted { background: $accent 20%; }
     """
 
     def __init__(

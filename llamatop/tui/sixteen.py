@@ -36,6 +36,9 @@ _COLOURED = 35
 _SATURATED = 0.25
 """The same as a share of its most, for dark ones; greys of themes are often bluish."""
 
+_EMPHASIS = 30
+"""Of 765: what sets a row under the cursor apart from the ground; less, a screen under a page."""
+
 
 @lru_cache(maxsize=512)
 def sixteen(colour: Rgb) -> Rgb:
@@ -50,6 +53,10 @@ def sixteen(colour: Rgb) -> Rgb:
 
 def _distance(one: Rgb, other: Rgb) -> int:
     return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
+
+
+def _apart(one: Rgb, other: Rgb) -> int:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
 class Sixteen(LineFilter):
@@ -72,7 +79,7 @@ def _style(style: Style, ground: Rgb) -> Style:
     if ink is None or paper is None:
         return style
     under = sixteen(paper)
-    if paper not in (ground, ink) and under in _GREYS:
+    if paper != ink and under in _GREYS and _apart(paper, ground) > _EMPHASIS:
         return _on(style, _BLACK, _SILVER)
     return _on(style, sixteen(ink), under)
 

@@ -63,6 +63,18 @@ def test_the_row_under_the_cursor_is_reversed(name):
         assert shown(styles[role], ground) == ((0, 0, 0), (170, 170, 170))
 
 
+async def test_the_screen_under_a_page_is_not_reversed(run_events, monkeypatch):
+    monkeypatch.delenv("COLORTERM")
+    monkeypatch.setenv("TERM", "xterm")
+    app = live_app(until(run_events, 9))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        rows = app.screen._compositor.render_full_update().strips
+        first = [s.style.bgcolor for strip in rows[0] for s in strip if s.style]
+    assert {tuple(color.get_truecolor()) for color in first if color} == {(0, 0, 0)}
+
+
 async def test_only_the_sixteen_reach_a_terminal_that_knows_no_more(run_events, monkeypatch):
     monkeypatch.delenv("COLORTERM")
     monkeypatch.setenv("TERM", "xterm")
