@@ -62,7 +62,9 @@ def _facts(frame: Frame) -> list[list[Span]]:
     if model.layers and model.whole_layers and model.layers < model.whole_layers:
         weights += f", slice {model.layers}/{model.whole_layers} layers"
     size = count(model.parameters) if model.parameters else ""
-    device = "" if model.device == "none" else f"{model.device} {one_line(model.device_name)}"
+    named = one_line(model.device_name)
+    named = named.removeprefix("NVIDIA ") if model.device.startswith("cuda") else named
+    device = "" if model.device == "none" else f"{model.device} {named}"
     dtype = "" if model.dtype == "none" else model.dtype
     return [
         name,
