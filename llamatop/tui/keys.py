@@ -80,12 +80,14 @@ COMMANDS = (
     Command("comma", "step(-1)", "pause, and a tenth of a second back", None, "replay"),
     Command(
         "n",
-        "to_mark(1)",
-        "to the next level or failure",
-        ("n N", "to the next or previous level or failure"),
+        "to_level(1)",
+        "to the next level",
+        ("n N f F", "to the next or previous level, or failure"),
         "replay",
     ),
-    Command("N", "to_mark(-1)", "to the previous level or failure", None, "replay"),
+    Command("N", "to_level(-1)", "to the previous level", None, "replay"),
+    Command("f", "to_failure(1)", "to the next failure", None, "replay"),
+    Command("F", "to_failure(-1)", "to the previous failure", None, "replay"),
     Command(
         "w",
         "to_gap(1)",

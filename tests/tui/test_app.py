@@ -13,7 +13,7 @@ from textual import events
 
 from llamatop.bookmarks import Bookmarks
 from llamatop.clock import SECOND
-from llamatop.events import Tick
+from llamatop.events import LevelStarted, RequestFailed, RequestQueued, Tick
 from llamatop.gaps import slowest_gaps
 from llamatop.pump import Pump
 from llamatop.session import Session
@@ -25,7 +25,15 @@ from llamatop.tui.request import RequestScreen
 from llamatop.tui.steering import next_concurrency
 from llamatop.tui.views.transport import track
 from llamatop.tui.views.values import span
-from tests.tui.conftest import FakeLive, live_app, loading_events, replay_app, screen_text, until
+from tests.tui.conftest import (
+    FakeLive,
+    live_app,
+    loading_events,
+    replay_app,
+    screen_text,
+    started,
+    until,
+)
 
 SIZE = (120, 36)
 
@@ -114,17 +122,65 @@ async def test_replay_is_played_paused_stepped_and_sought(run_events):
         assert replay.position == replay.start and app.pump.session.ended is None
 
 
-async def test_replay_jumps_to_levels_and_failures(run_events):
+async def test_replay_jumps_to_levels(run_events):
+    levels = [event.time for event in run_events if isinstance(event, LevelStarted)]
     app = replay_app(run_events, 4)
+    replay = app.pump.source
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.press("n")
-        first = app.pump.session
-        assert any(request.state == "failed" for request in first.requests.values())
-        await pilot.press("n", "n", "n", "n", "n", "n", "n")
-        assert app.pump.source.position == app.pump.source.length
-        await pilot.press(*["N"] * 9)
-        assert app.pump.source.position == 0
+        assert replay.position == levels[1]
+        await pilot.press("n")
+        assert replay.position == replay.length
+        await pilot.press("N", "N", "N")
+        assert replay.position == replay.start
+
+
+async def test_replay_jumps_to_failures_and_stays_at_the_last(run_events):
+    failed = [event.time for event in run_events if isinstance(event, RequestFailed)]
+    app = replay_app(run_events, 0)
+    replay = app.pump.source
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("f")
+        assert replay.position == failed[0]
+        assert any(r.state == "failed" for r in app.pump.session.requests.values())
+        await pilot.press(*["f"] * (len(failed) + 1))
+        assert replay.position == failed[-1]
+        await pilot.press(*["F"] * len(failed))
+        assert replay.position == failed[0]
+
+
+async def test_one_press_passes_the_failures_of_a_whole_batch():
+    ids = range(200)
+    events = [
+        started(),
+        LevelStarted(SECOND, 0, 200, 200),
+        *(RequestQueued(2 * SECOND, i, 0, 8, 8) for i in ids),
+        *(RequestFailed(3 * SECOND + i, i, "out of memory") for i in ids),
+        LevelStarted(4 * SECOND, 1, 100, 100),
+        Tick(9 * SECOND),
+    ]
+    app = replay_app(events, 0)
+    replay = app.pump.source
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("f", "f")
+        assert replay.position == 3 * SECOND
+        await pilot.press("n")
+        assert replay.position == 4 * SECOND
+        await pilot.press("F")
+        assert replay.position == 3 * SECOND, "paused, a mark just passed is the previous one"
+
+
+async def test_where_nothing_failed_the_key_says_so():
+    events = [started(), LevelStarted(SECOND, 0, 2, 2), Tick(9 * SECOND)]
+    app = replay_app(events, 2)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("f")
+        assert [told.message for told in app._notifications] == ["no request failed"]
+        assert app.pump.source.position == 2 * SECOND
 
 
 async def test_bookmarks_are_set_gone_to_kept_and_taken_away(run_events, tmp_path):
