@@ -73,11 +73,11 @@ COMMANDS = (
     Command(
         "full_stop",
         "step(1)",
-        "pause, and on to the next event",
-        (", .", "pause, and a tenth of a second back, or on to the next event"),
+        "pause, and on by a token, or whatever else happened",
+        (", .", "pause, and back or on by a token, or whatever else happened"),
         "replay",
     ),
-    Command("comma", "step(-1)", "pause, and a tenth of a second back", None, "replay"),
+    Command("comma", "step(-1)", "pause, and back by as much", None, "replay"),
     Command(
         "n",
         "to_level(1)",

@@ -23,7 +23,7 @@ _AFTER = 2 * SECOND
 
 
 class Player:
-    """Turns wishes into seeks; `tell` shows a person (title, line)."""
+    """Turns wishes into seeks; `tell` shows a person (title, line), `look_at` a request."""
 
     def __init__(
         self,
@@ -31,11 +31,13 @@ class Player:
         replay: Replay,
         bookmarks: Bookmarks,
         tell: Callable[[str, str], None],
+        look_at: Callable[[int], None] = lambda request: None,
     ) -> None:
         self._pump = pump
         self._replay = replay
         self._bookmarks = bookmarks
         self._tell = tell
+        self._look_at = look_at
         self._gaps: list[Gap] | None = None
         """The slowest first; None: not looked for yet."""
         self._looking: threading.Thread | None = None
@@ -111,12 +113,9 @@ class Player:
         self.seek(self._replay.length if direction > 0 else self._replay.start)
 
     def step(self, direction: int) -> None:
-        """Pause, and go to the next moment at which something happened, or a tenth back."""
+        """Pause, and go to the next or previous token, or whatever else happened."""
         self._replay.pause(True)
-        if direction > 0:
-            self._pump.session = self._replay.step()
-        else:
-            self.skip(-0.1)
+        self._pump.session = self._replay.step(direction)
 
     def to_level(self, direction: int) -> None:
         """Go to the beginning of the next or previous level; without one, to an end."""
@@ -132,6 +131,10 @@ class Player:
         there = self._next(times, direction)
         if there is not None:
             self.seek(there)
+            requests = reversed(self._pump.session.requests.values())
+            for request in (r.id for r in requests if r.state == "failed" and r.ended == there):
+                self._look_at(request)
+                break
         elif not times:
             self._tell("failure", "no request failed")
 
@@ -174,12 +177,16 @@ class Player:
         steps, self._gaps_on = self._gaps_on, 0
         if self._gaps:
             self._gap = min(max(self._gap + steps, 0), len(self._gaps) - 1)
-            self.seek(self._gaps[self._gap].start)
+            gap = self._gaps[self._gap]
+            self.seek(gap.start)
+            self._look_at(gap.request)
         else:
             self._tell("slowest gap", "no request that completed has two tokens")
 
     def _note(self) -> str:
-        """Which gap stands here, and how long it is."""
+        """Which gap stands here, and how long it is; or that the run had not ended yet."""
+        if self._replay.ended and self._pump.session.ended is None:
+            return "ends in mid-run"
         if self._gaps is None or self._gap < 0:
             return "looking for gaps…" if self._gaps_on else ""
         gap = self._gaps[self._gap]

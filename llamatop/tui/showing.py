@@ -45,7 +45,7 @@ class Showing:
         if replay is not None:
             from llamatop.tui.playback import Player  # noqa: PLC0415  (a live run has none)
 
-            self.player = Player(pump, replay, stage.bookmarks, tell)
+            self.player = Player(pump, replay, stage.bookmarks, tell, self.looking.look_at)
             self.acting = self.player.orders
         elif live is not None:
             table = self.monitor.table

@@ -21,6 +21,7 @@ from llamatop.tui.app import LlamatopApp
 from llamatop.tui.keys import COMMANDS, bindings, commands
 from llamatop.tui.leaving import wind_down
 from llamatop.tui.meter import OwnCost
+from llamatop.tui.panels import Transport
 from llamatop.tui.request import RequestScreen
 from llamatop.tui.steering import next_concurrency
 from llamatop.tui.views.transport import track
@@ -757,3 +758,77 @@ def test_a_step_tells_how_late_its_oldest_event_came():
     assert pump.late == 3 * SECOND
     pump.step()
     assert pump.late == 3 * SECOND, "a step without events says nothing new"
+
+
+async def comes_to(pilot, position: int) -> None:
+    """Wait until what is looked for in a thread was found and gone to."""
+    for _ in range(1000):
+        pilot.app.tick()
+        if pilot.app.pump.source.position == position:
+            return
+        await pilot.pause(0.01)
+    raise AssertionError("it never came there")
+
+
+async def test_an_open_request_of_a_replay_has_the_transport_bar(run_events):
+    app = replay_app(run_events, 9)
+    replay = app.pump.source
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RequestScreen)
+        assert "0:09.000" in screen_text(app)[-2]
+        start, cells = track(app.showing.player.playback, SIZE[0])
+        await pilot.click(offset=(start + cells - 1, SIZE[1] - 2))
+        assert replay.position == replay.length
+        await pilot.press("<")
+        assert "0:00.000" in screen_text(app)[-2]
+
+
+async def test_an_open_request_of_a_live_run_has_none(run_events):
+    app = live_app(until(run_events, 9))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RequestScreen)
+        assert not app.screen.query(Transport)
+
+
+async def test_a_gap_and_a_failure_bring_their_request_under_the_cursor(run_events):
+    app = replay_app(run_events, 0)
+    size = (80, 24)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press("f", "f")
+        selected = app.showing.monitor.table.selected
+        assert selected is not None and selected.state == "failed"
+        assert selected.ended == app.pump.source.position
+        await pilot.press("W")
+        slow = slowest_gaps(run_events)[0]
+        await comes_to(pilot, slow.start)
+        assert app.showing.monitor.table.selected.id == slow.request
+        await pilot.pause()
+        assert f" {slow.request}  ●" in "\n".join(screen_text(app)), "it is in view"
+
+
+async def test_with_a_request_open_a_gap_opens_that_which_has_it(run_events):
+    app = replay_app(run_events, 9)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("enter", "w")
+        slow = slowest_gaps(run_events)[0]
+        await comes_to(pilot, slow.start)
+        await pilot.pause()
+        assert f"request {slow.request} " in screen_text(app)[0]
+
+
+async def test_the_end_of_a_recording_that_was_cut_off_says_so(run_events):
+    for last, told in ((-1, False), (-2, True)):
+        events = [event for event in run_events if not isinstance(event, Tick)]
+        events = events[: len(events) + last + 1]
+        app = replay_app(events, 0)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await pilot.press(">")
+            assert ("ends in mid-run" in screen_text(app)[-2]) == told
