@@ -28,7 +28,7 @@ from llamatop.formatting import size
 from llamatop.levels import level_figures
 from llamatop.live import LiveRun
 from llamatop.predict import memory
-from llamatop.predict.forecast import predict_levels
+from llamatop.predict.forecast import forecast
 from llamatop.predict.memory import Prediction
 from llamatop.pump import Pump
 from llamatop.session import Session
@@ -114,7 +114,7 @@ def main() -> None:
             print(f"{done}/{len(runs)} {time.monotonic() - begun:.0f} s", file=sys.stderr)
             config = _config(args, run)
             try:
-                errors += _rows(config, predict_levels(config), measured(config))
+                errors += _rows(config, forecast(config)[1], measured(config))
             except InputError as refusal:
                 print(f"{_name(config):<38} {config.engine}: {refusal}", flush=True)
         print(f"{time.monotonic() - begun:.0f} s", file=sys.stderr)

@@ -13,9 +13,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 
+from llamatop.ascii import ASCII
 from llamatop.errors import InputError
-from llamatop.formatting import MINUS
 
 COMMANDS = (
     "replay",
@@ -39,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _dispatch(arguments)
         sys.stdout.flush()
     except InputError as error:
-        print(f"llamatop: {error}", file=sys.stderr)
+        from llamatop.sanitize import one_line  # noqa: PLC0415  (not for the first paint)
+
+        print(f"llamatop: {one_line(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -56,10 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _settle_streams() -> None:
-    """stdout and stderr that are closed take nothing; what they cannot spell becomes `?`.
-
-    But a minus sign becomes a hyphen: a number without it is another number.
-    """
+    """stdout and stderr that are closed take nothing; what they cannot spell becomes ASCII."""
     codecs.register_error("spelled", _spelled)
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (lives as long as the process)
@@ -75,10 +75,19 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
-    return "".join("-" if char == MINUS else "?" for char in text), error.end
+    return "".join(ASCII.get(ord(char), "?") for char in text), error.end
 
 
 def _dispatch(arguments: list[str]) -> int:
+    _refuse_empty(arguments)
     named = bool(arguments) and arguments[0] in COMMANDS
     command = import_module(f"llamatop.commands.{arguments[0] if named else 'run'}")
     return int(command.main(arguments[1:] if named else arguments))
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """An empty value is a variable that was never set, not a wish for the default."""
+    for before, word in pairwise(["llamatop", *arguments]):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            option = word.rstrip("=") or before
+            raise InputError(f"{option}: an empty value says nothing; give one, or leave it out")

@@ -35,11 +35,6 @@ class Lengths(msgspec.Struct, frozen=True):
         """No draw is longer."""
         return self._bounds()[1]
 
-    @property
-    def shortest(self) -> int:
-        """No draw is shorter; at least 1."""
-        return self._bounds()[0]
-
     def draw(self, seed: int, what: str, place: int) -> int:
         """The length of `what` of the request at that place of its level."""
         rng = random.Random(f"{seed} {what} {place}")

@@ -11,13 +11,13 @@ from llamatop.cli import _settle_streams
 from llamatop.formatting import MINUS
 
 
-def test_a_number_keeps_its_sign_where_the_terminal_knows_no_minus(
+def test_a_number_keeps_its_sign_and_unit_where_the_terminal_knows_no_more_than_ascii(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
     monkeypatch.setattr(sys, "stderr", None)
     _settle_streams()
-    sys.stdout.write(f"{MINUS}47.3 % of 850 µs\n")
+    sys.stdout.write(f"{MINUS}47.3 % of 850 µs ± 1 ∞\n")
     sys.stdout.flush()
-    assert written.getvalue() == b"-47.3 % of 850 ?s\n"
+    assert written.getvalue() == b"-47.3 % of 850 us ~ 1 ?\n"

@@ -80,7 +80,7 @@ class Desk:
             recorder.discard()
             return ""
         recorder.close()
-        self.kept.append(recorder.error or f"recording: {recorder.path}")
+        self.kept.append(recorder.error or f"recording: {one_line(str(recorder.path))}")
         return recorder.error or str(recorder.path)
 
     def charts(self, runs: Sequence[Run], folder: Path) -> int:

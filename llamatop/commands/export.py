@@ -27,6 +27,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _export(file: str, form: str, names: list[str], out: str | None) -> int:
+    from llamatop.recording.files import shown
     from llamatop.recording.reader import Opened
     from llamatop.reports.export import encoded, events_table, one_table, write
 
@@ -42,5 +43,5 @@ def _export(file: str, form: str, names: list[str], out: str | None) -> int:
         else:
             path = Path(out or ".") / f"{Path(file).stem}-{name}.{form}"
             write(table, path, form)
-            print(path)
+            print(shown(path))
     return 0

@@ -44,6 +44,7 @@ def main(arguments: list[str]) -> int:
     if args.html is not None:
         _page(args.html, runs)
     if args.out or (args.html is None and not args.terminal):
+        from llamatop.recording.files import shown
         from llamatop.reports.charts.files import write
         from llamatop.reports.charts.forked import processes
         from llamatop.reports.charts.levels import NO_TARGETS
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
             if reason != NO_TARGETS:  # nobody asked for goodput
                 print(f"llamatop: no {name}: {reason}", file=sys.stderr)
         for path in written.files:
-            print(path)
+            print(shown(path))
     return 0
 
 
@@ -77,10 +78,11 @@ def _text(runs: list[Run]) -> None:
 
 def _page(file: str, runs: list[Run]) -> None:
     from llamatop.commands.recordings import save_text
+    from llamatop.recording.files import shown
     from llamatop.reports.charts.forked import processes
     from llamatop.reports.compare import compare
     from llamatop.reports.page import page
 
     comparisons = [compare(runs[0], run) for run in runs[1:]]
     save_text(file, page(runs, comparisons, processes()))
-    print(file)
+    print(shown(Path(file)))

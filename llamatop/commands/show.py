@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from llamatop.reports.summary import summary, table
+from llamatop.sanitize import one_line
 from llamatop.session import Session
 
 
@@ -22,4 +23,4 @@ def print_summary(as_json: bool, session: Session, path: str | None, whole: bool
         print(json.dumps(summary(session, path, whole), indent=1))
     else:
         cut = "" if whole or path is None else ", cut off"
-        print(f"{table(session)}\n\nrecording: {path or 'none'}{cut}")
+        print(f"{table(session)}\n\nrecording: {one_line(path or 'none')}{cut}")

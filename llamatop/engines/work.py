@@ -87,8 +87,6 @@ class Work:
         self._deadline = None if plan.max_time is None else start + int(plan.max_time * SECOND)
         self._paused = False
         self._stopping = False
-        self.stopped = False
-        """Whether a person stopped it (rather than its time or its requests running out)."""
         self.gave_up = ""
         """Why it ended by itself: nothing but failures."""
         self._failed = 0
@@ -227,7 +225,7 @@ class Work:
     def stop(self) -> None:
         """End now: engines drop what is in flight, waiting takers get None."""
         with self._changed:
-            self._stopping = self.stopped = True
+            self._stopping = True
             self._changed.notify_all()
 
     @property

@@ -14,16 +14,23 @@ FASTER = "float32 is likely faster"
 """And what to do about it."""
 
 
-def cpu_has_bfloat16() -> bool:
-    """The processor multiplies bfloat16 itself: AVX512-BF16, AMX, or Arm's BF16."""
-    return cpu_has(*_BF16_FLAGS)
+def cpu_has_bfloat16() -> bool | None:
+    """The processor multiplies bfloat16 itself: AVX512-BF16, AMX, or Arm's BF16.
+
+    None where the system does not say, as macOS and Windows.
+    """
+    return cpu_has(*_BF16_FLAGS) if _cpu_flags() else None
+
+
+def cpu_has(*flags: str) -> bool:
+    """Whether the processor is known to have any of these, as Linux names them."""
+    return not _cpu_flags().isdisjoint(flags)
 
 
 @cache
-def cpu_has(*flags: str) -> bool:
-    """Whether the processor has any of these, as Linux names them."""
+def _cpu_flags() -> frozenset[str]:
     words = cpu_lines("flags") + cpu_lines("Features")
-    return not set(flags).isdisjoint(words[0].split()) if words else False
+    return frozenset(words[0].split()) if words else frozenset()
 
 
 def cpu_lines(key: str) -> list[str]:

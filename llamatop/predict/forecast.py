@@ -69,11 +69,6 @@ def _sampling(config: RunConfig) -> dict[str, Any]:
         return {}  # the engine says what is wrong with it
 
 
-def predict_levels(config: RunConfig, device: str = "cpu") -> list[Prediction]:
-    """The peak of each level of a run; see `forecast`."""
-    return forecast(config, device)[1]
-
-
 def forecast(config: RunConfig, device: str = "cpu") -> tuple[Trace, list[Prediction]]:
     """All about the model, and the peak of each level of a run: 3 s, a child process of 0.4 GB.
 

@@ -110,7 +110,7 @@ def _slow(one: Check) -> list[str]:
         not (chosen and one.may_fit)
         or one.place.device != "cpu"
         or not one.place.here
-        or cpu_has_bfloat16()
+        or cpu_has_bfloat16() is not False
     ):
         return []
     return [f"  {SLOW_BFLOAT16};", f"  --dtype {FASTER} and takes twice the memory"]

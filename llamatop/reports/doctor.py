@@ -84,7 +84,10 @@ def _machine() -> list[Finding]:
 
 
 def _bfloat16() -> str:
-    if cpu_has_bfloat16():
+    known = cpu_has_bfloat16()
+    if known is None:
+        return "N/A: this system does not say whether the processor computes it"
+    if known:
         return "the processor computes it itself"
     return f"{SLOW_BFLOAT16}; {FASTER}"
 

@@ -28,7 +28,6 @@ from llamatop.sanitize import clean, clean_event
 from llamatop.session import Level, Request, Session
 from llamatop.steady import Steady
 
-TABLES = ("events", "requests", "levels")
 FORMATS = ("csv", "json", "jsonl", "parquet")
 
 COLUMNS: dict[str, dict[str, str]] = {

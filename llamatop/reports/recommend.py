@@ -18,8 +18,6 @@ from llamatop.reports.knee import knee, usable
 from llamatop.reports.runs import Run
 from llamatop.session import Request
 
-GOALS = ("throughput", "latency", "slo")
-
 CLOSE = 0.02
 """Levels within 2 % of the best are as good; the one that costs less is taken."""
 

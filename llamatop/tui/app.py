@@ -32,7 +32,7 @@ from llamatop.tui import themes
 from llamatop.tui.changing import Changing
 from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
 from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.keys import ORDERS, Command, bindings, commands, spelled
+from llamatop.tui.keys import COMMANDS, Command, bindings, commands, orders, spelled
 from llamatop.tui.leaving import HUNG_UP, let_go, on_signals, wind_down
 from llamatop.tui.meter import Meter, OwnCost
 from llamatop.tui.pace import Pace
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from llamatop.tui.playback import Player
     from llamatop.tui.showing import Showing
     from llamatop.tui.table import RequestTable
+
+
+_ORDERS = orders(COMMANDS)
 
 
 @runtime_checkable
@@ -80,7 +83,7 @@ class LlamatopApp(App[None]):
     TITLE = "llamatop"
     ENABLE_COMMAND_PALETTE = True
     ALLOW_SELECT = False
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(COMMANDS)
     CSS = """
     Screen { overflow: hidden; }
     ToastRack { margin-bottom: 2; }
@@ -249,7 +252,7 @@ class LlamatopApp(App[None]):
         Otherwise what is typed right behind `/` or `m` would act as keys too.
         """
         if isinstance(event, events.Key) and not event.is_forwarded and self._has_keys():
-            action = ORDERS.get(event.key)
+            action = _ORDERS.get(event.key)
             if action is not None:
                 await self.run_action(action)
                 return

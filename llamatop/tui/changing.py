@@ -87,7 +87,8 @@ class Changing:
         from llamatop.tui.start.screen import StartScreen  # noqa: PLC0415  (where it is needed)
 
         if self._launcher is not None and not isinstance(self._app.screen, StartScreen):
-            screen = StartScreen(Palette(self._app.current_theme), self._defaults)
+            palette = Palette(self._app.current_theme)
+            screen = StartScreen(palette, self._defaults, behind=not self.idle)
             self._app.push_screen(screen, self._chosen)
 
     def compare(self, runs: Sequence[Run]) -> None:

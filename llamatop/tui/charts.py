@@ -57,10 +57,11 @@ def _rows(levels: Sequence[int], height: int) -> list[str]:
 
 
 def bar(share: float | None, width: int) -> tuple[str, str]:
-    """A lying bar in two parts: what is done and what is left, to half a cell."""
+    """A lying bar in two parts: what is done and what is left, to half a cell; full at 1 alone."""
     if share is None or not math.isfinite(share):
         return "", "─" * width
     halves = round(min(max(share, 0.0), 1.0) * 2 * width)
+    halves = min(halves, 2 * width - 1) if share < 1 else halves
     done = "━" * (halves // 2) + "╸" * (halves % 2)
     return done, "─" * (width - len(done))
 

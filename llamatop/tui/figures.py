@@ -110,15 +110,30 @@ def peak_rate(session: Session, since: int = 0) -> float | None:
 
 
 def level_rate(session: Session, level: Level | None) -> float | None:
-    """Output tokens per second of a level, from its first measured request until now or its end."""
+    """Output tokens per second of a level, from its first measured request until now or its end.
+
+    None within its first second: it would be far above the peak, which is that of a whole one.
+    """
     if level is None or not level.requests:
         return None
     start = level.started if level.forgotten else level.requests[0].scheduled
     start = start if level.joined is None else level.joined
     end = session.now if level.ended is None else level.ended
-    if end - start < BIN:
+    if end - start < (SECOND if level.ended is None else BIN):
         return None
     return tokens_between(session, start, end) * SECOND / (end - start)
+
+
+def level_goodput(level: Level | None, slo: dict[str, float], now: int) -> float | None:
+    """Requests per second that kept every target, of those remembered of a level that runs.
+
+    None without targets, and before one has completed.
+    """
+    done = [r for r in level.requests if r.state == "done"] if level is not None and slo else []
+    if level is None or not done:
+        return None
+    start = level.requests[0].scheduled if level.joined is None else level.joined
+    return sum(meets(request, slo) for request in done) * SECOND / max(now - start, BIN)
 
 
 def sampled(
@@ -306,6 +321,14 @@ class Figures:
             return self.level(level).output_rate
         key = (level.id if level else None, self._moment(BIN))
         return self._once("average", key, lambda: level_rate(self.session, level))
+
+    def goodput(self) -> float | None:
+        """Requests per second of the newest level that kept every target; exact at its end."""
+        session, level = self.session, self.session.level
+        if level is not None and level.ended is not None:
+            return self.level(level).goodput
+        key = (level.id if level else None, session.now // SECOND)
+        return self._once("goodput", key, lambda: level_goodput(level, self.slo, session.now))
 
     def latency(self) -> Latency:
         """Latencies of the newest level, worked out once a second while time passes."""

@@ -9,34 +9,8 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
+from llamatop.ascii import ASCII
 from llamatop.tui.lines import width_of
-
-_SIGNS = {
-    "-": "─╴╌⊘\u2013\u2212",
-    "|": "│┃╎╷❚",
-    "+": "╭╮╰╯╋",
-    "#": "█▇▆■",
-    "=": "▅▄━╸▓",
-    "_": "▃▂▁",
-    ":": "░",
-    "%": "▒",
-    "*": "●◆",
-    "o": "○◔◕◌",
-    ">": "▸▶→",
-    "<": "←",
-    "^": "↑▲△",
-    "v": "▼↓✓▽",
-    " ": "°",
-    "x": "✗\u00d7",
-    "~": "…",
-    ".": "·",
-    "u": "µ",
-    "'": "\u2018\u2019",
-    '"': "\u201c\u201d",
-}
-_TABLE = {ord(sign): plain for plain, signs in _SIGNS.items() for sign in signs} | {
-    ord(sign): str(digit) for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")
-}
 
 
 def only_ascii(env: Mapping[str, str] = os.environ) -> bool:
@@ -61,7 +35,7 @@ class Plain(LineFilter):
 
 def plain(text: str) -> str:
     """A text in ASCII, as wide as before."""
-    text = text.translate(_TABLE)
+    text = text.translate(ASCII)
     if text.isascii():
         return text
     return "".join(char if char.isascii() else "?" * width_of(char) for char in text)

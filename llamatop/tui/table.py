@@ -6,38 +6,22 @@ from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from llamatop.session import Request
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
-from llamatop.tui.paint import Painted, Row
 from llamatop.tui.palette import Palette
 from llamatop.tui.panels import Panel
+from llamatop.tui.rows import Rows
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.requests import chosen, content, row
 
 
-class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
+class RequestTable(Rows, can_focus=True, inherit_bindings=False):
     """The rows, with a cursor that stays on its request."""
 
     DEFAULT_CSS = """
-    RequestTable {
-        height: 1fr;
-        margin: 2 1 1 1;
-        background: $background;
-        scrollbar-size-vertical: 1;
-        scrollbar-gutter: stable;
-        scrollbar-size-horizontal: 0;
-        overflow-x: hidden;
-        scrollbar-color: $foreground 30%;
-        scrollbar-color-hover: $foreground 50%;
-        scrollbar-color-active: $accent;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
-    }
+    RequestTable { margin: 2 1 1 1; scrollbar-gutter: stable; }
     """
 
     class Opened(Message):
@@ -48,16 +32,14 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.request = request
 
     def __init__(self, palette: Palette) -> None:
-        super().__init__(id="table")
-        self._palette = palette
+        super().__init__(palette, id="table")
         self._requests: list[Request] = []
-        self._lines: dict[int, tuple[Line, bool]] = {}
+        self._slo: dict[str, float] = {}
         self._cursor: int | None = None
         """Id of the request under the cursor; None: the first row, whichever it is."""
         self._at = 0
         self._sought = False
         """Whether the cursor was put on a request that may be out of view."""
-        self._painted = Painted()
 
     @property
     def selected(self) -> Request | None:
@@ -72,6 +54,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
     def show(self, frame: Frame) -> None:
         """Draw the rows in view that changed."""
         before, at = len(self._requests), self._at
+        self._slo = frame.figures.slo
         self._requests = chosen(frame.session, frame.choices)
         self._follow_cursor()
         self._hold(len(self._requests), before)
@@ -80,7 +63,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to_region(Region(0, self._at, 1, 1), animate=False, force=True)
         else:
             self._keep_in_view(at)
-        self._refresh_changed()
+        self.refresh_changed()
 
     def _hold(self, rows: int, before: int) -> None:
         """Another number of rows: Textual would lay the whole screen out anew for each.
@@ -96,11 +79,6 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         half_cells = 2 * self.size.height
         if rows == before or (rows - bar.window_virtual_size) * half_cells >= rows:
             bar.window_virtual_size = rows
-
-    def repaint(self, palette: Palette) -> None:
-        """The same in other colours."""
-        self._palette = palette
-        self.refresh()
 
     def _follow_cursor(self) -> None:
         """Find the cursor's request again; where it is gone the cursor keeps its place."""
@@ -120,38 +98,11 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         if self._at != before and top <= before < top + self.size.height:
             self.scroll_to(y=top + self._at - before, animate=False, force=True)
 
-    def _refresh_changed(self) -> None:
-        """Make the rows in view anew, and redraw those that differ."""
-        top = self.scroll_offset.y
-        inside, width = self.scrollable_content_region.width, self.size.width
-        made = {y: self._make(y, inside) for y in range(top, top + self.size.height)}
-        regions = [
-            Region(0, y - top, width, 1) for y, line in made.items() if self._lines.get(y) != line
-        ]
-        self._lines = made
-        if regions:
-            self.refresh(*regions)
-
-    def _make(self, y: int, width: int) -> tuple[Line, bool]:
+    def make(self, y: int, width: int) -> tuple[Line, bool]:
         """A row, and whether the cursor is on it."""
         if y >= len(self._requests):
             return (), False
-        return row(self._requests[y], width), y == self._at
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Some rows in view, painted."""
-        top = self.scroll_offset.y
-        return self._painted.strips(self, crop, lambda y: self._row(y + top))
-
-    def render_line(self, y: int) -> Strip:
-        """One of them."""
-        return self.render_lines(Region(0, y, self.size.width, 1))[0]
-
-    def _row(self, place: int) -> Row:
-        line, under_cursor = self._lines.get(place) or self._make(
-            place, self.scrollable_content_region.width
-        )
-        return line, self._palette.cursor if under_cursor else self._palette.plain
+        return row(self._requests[y], width, self._slo), y == self._at
 
     def select(self, request: int) -> None:
         """Put the cursor on a request, from the next frame on; where it is not shown, nowhere."""
@@ -164,7 +115,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._at = min(max(self._at + rows, 0), len(self._requests) - 1)
         self._cursor = self._requests[self._at].id if self._at else None
         self.scroll_to_region(Region(0, self._at, 1, 1), animate=False, force=True)
-        self._refresh_changed()
+        self.refresh_changed()
 
     def page(self, pages: int) -> None:
         """Move by so many screens of rows."""
@@ -172,7 +123,7 @@ class RequestTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Another width: every row is made anew."""
-        self._lines.clear()
+        self.forget()
         self.virtual_size = Size(1, len(self._requests))
 
     def on_click(self, event: events.Click) -> None:

@@ -76,6 +76,52 @@ def test_bad_settings(llamatop: Llamatop, arguments: list[str], said: str) -> No
     assert not list((llamatop.folder / "out").glob("*"))
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--record", "--out", ""],
+        ["--record", "--model="],
+        ["--memory", "", "--record"],
+        ["plot", "run.parquet", "--out", ""],
+        ["plot", "run.parquet", "--html="],
+        ["export", "run.parquet", "--format", "csv", "--out", ""],
+        ["check", "--device-name", ""],
+        ["replay", ""],
+        [""],
+    ],
+)
+def test_an_empty_value_is_not_taken_for_the_default(
+    llamatop: Llamatop, arguments: list[str]
+) -> None:
+    done = llamatop(*arguments)
+    assert done.code == 2 and not done.out
+    assert done.err.count("\n") == 1 and "an empty value" in done.err, done.err
+    assert not list(llamatop.folder.iterdir())
+
+
+def test_names_of_files_give_a_terminal_no_orders(llamatop: Llamatop) -> None:
+    name = "\x1b]0;owned\x07\x9b31m.parquet"
+    folder = "\x1b[31m"
+    done = [
+        llamatop("--record", "--engine", "scripted", "--requests", "1", "--out", name),
+        llamatop("--record", "--engine", "scripted", "--out", name),
+        llamatop("plot", name, "--out", folder, "--format", "svg"),
+        llamatop("plot", name, "--html", f"{folder}.html"),
+        llamatop("plot", name, "--html", f"{name}/x.html"),
+        llamatop("plot", name, "--out", f"{name}/x"),
+        llamatop("export", name, "--format", "csv"),
+        llamatop("export", name, "--format", "csv", "--out", f"{name}/x"),
+        llamatop("compare", name, name),
+        llamatop("recommend", name, name),
+        llamatop("replay", f"{name}?"),
+        llamatop(f"--{folder}"),
+    ]
+    assert [one.code for one in done] == [0, 2, 0, 0, 2, 2, 0, 2, 0, 0, 2, 2]
+    for one in done:
+        assert not {"\x1b", "\x07", "\x9b"} & set(one.out + one.err)
+        assert one.code == 0 or one.err.count("\n") == 1, one.err
+
+
 def test_the_screen_needs_a_terminal(llamatop: Llamatop) -> None:
     done = llamatop("--model", "demo")
     assert done.code == 2 and "--record" in done.err

@@ -231,10 +231,15 @@ def test_roofline_measures_and_keeps(
 
 @pytest.mark.parametrize(
     ("has", "dtype", "told"),
-    [(False, "auto", True), (True, "auto", False), (False, "bfloat16", False)],
+    [
+        (False, "auto", True),
+        (True, "auto", False),
+        (None, "auto", False),
+        (False, "bfloat16", False),
+    ],
 )
 def test_slow_bfloat16_is_told_where_nobody_asked_for_it(
-    has: bool,
+    has: bool | None,
     dtype: str,
     told: bool,
     monkeypatch: pytest.MonkeyPatch,

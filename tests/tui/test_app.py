@@ -18,11 +18,13 @@ from llamatop.gaps import slowest_gaps
 from llamatop.pump import Pump
 from llamatop.session import Session
 from llamatop.tui.app import LlamatopApp
-from llamatop.tui.keys import COMMANDS, bindings, commands
+from llamatop.tui.compare.keys import COMMANDS as COMPARE
+from llamatop.tui.keys import bindings, commands
 from llamatop.tui.leaving import wind_down
 from llamatop.tui.meter import OwnCost
 from llamatop.tui.panels import Transport
 from llamatop.tui.request import RequestScreen
+from llamatop.tui.start.keys import COMMANDS as START
 from llamatop.tui.steering import next_concurrency
 from llamatop.tui.views.transport import track
 from llamatop.tui.views.values import span
@@ -606,13 +608,15 @@ async def test_a_key_in_the_footer_can_be_clicked(run_events):
     assert ("pause", True) in orders(app)
 
 
-def test_every_key_has_one_meaning_in_each_kind_of_run():
-    for kind in (commands(True, False), commands(False, True)):
-        keys = [key for command in kind for key in command.keys.split(",")]
-        assert len(keys) == len(set(keys))
-    assert {key for command in COMMANDS for key in command.keys.split(",")} == {
-        key for binding in bindings() for key in binding.key.split(",")
-    }
+@pytest.mark.parametrize(
+    "shown",
+    [commands(True, False), commands(False, True), START, COMPARE],
+    ids=["replay", "live", "start", "compare"],
+)
+def test_every_key_has_one_meaning(shown):
+    keys = [key for command in shown for key in command.keys.split(",") if key]
+    assert len(keys) == len(set(keys))
+    assert set(keys) == {key for made in bindings(shown) for key in made.key.split(",")}
 
 
 # Leaving

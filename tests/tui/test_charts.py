@@ -35,6 +35,7 @@ def test_a_ceiling_is_the_next_round_number(value, top):
 
 def test_a_bar_goes_by_halves_of_cells():
     assert bar(0.5, 5) == ("━━╸", "──")
+    assert bar(0.999, 5) == ("━━━━╸", "")
     assert bar(2.0, 3) == ("━━━", "")
     assert bar(-1.0, 3) == ("", "───")
 

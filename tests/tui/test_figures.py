@@ -1,4 +1,6 @@
 import pytest
+from msgspec.structs import replace
+from pytest import approx
 
 from llamatop.clock import SECOND
 from llamatop.events import (
@@ -19,6 +21,7 @@ from llamatop.session import Session
 from llamatop.tui.figures import (
     Figures,
     finished_requests,
+    level_goodput,
     level_rate,
     newest_first,
     pace_window,
@@ -171,6 +174,27 @@ def test_the_average_is_exact_once_the_level_has_ended():
     figures = Figures()
     figures.look(fold(events))
     assert figures.average() == pytest.approx(2.0)
+
+
+def test_a_level_has_no_average_within_its_first_second():
+    for seconds, known in ((0.9, False), (1.0, True), (3.0, True)):
+        session = steady(20, 4)
+        session.now = int(seconds * SECOND)
+        assert (level_rate(session, session.level) is not None) == known
+
+
+def test_goodput_counts_what_kept_its_targets(run_events):
+    early, whole = fold(until(run_events, 6)), fold(run_events)
+    done = [r for r in early.level.requests if r.state == "done"]
+    passed = (early.now - early.level.requests[0].scheduled) / SECOND
+    assert level_goodput(early.level, {"ttft": 99.0}, early.now) == approx(len(done) / passed)
+    assert level_goodput(early.level, {"ttft": 0.001}, early.now) == 0
+    assert level_goodput(early.level, {}, early.now) is None
+    figures = Figures()
+    config = replace(whole.started.config, slo={"ttft": 99.0})
+    whole.started = replace(whole.started, config=config)
+    figures.look(whole)
+    assert figures.goodput() == level_figures(whole, whole.level).goodput > 0
 
 
 def test_targets_tell_how_many_meet_them(run_events):

@@ -303,6 +303,12 @@ async def test_events_scroll_in_a_replay_and_survive_a_seek(run_events):
         assert "finished" not in "\n".join(screen_text(app))
 
 
+def test_a_level_that_ended_before_its_first_request_has_no_figures():
+    events = [started(), MODEL, LevelStarted(SECOND, 0, 5, None), LevelEnded(2 * SECOND, 0, "ok")]
+    rows = told(frame_of(fold(events)))
+    assert rows[-1].endswith("· \N{MULTIPLICATION SIGN}5  ended before its first request")
+
+
 # What only samples show
 
 

@@ -128,6 +128,24 @@ async def test_another_run_ends_the_one_before_and_keeps_it(run_events: list[Eve
         assert launcher.asked == [Path("other.parquet"), "finish"]
 
 
+async def test_escape_leads_back_to_the_run_and_ctrl_q_leaves_it(run_events: list[Event]) -> None:
+    live = FakeLive(until(run_events, 5))
+    app = app_of(FakeLauncher([]), live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for keys in (["escape"], ["x", "escape", "escape"]):
+            await pilot.press("m")
+            await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+            assert "esc back" in screen_text(app)[-1]
+            await pilot.press(*keys)
+            await settle(pilot, lambda: not isinstance(app.screen, StartScreen))
+        assert app.live is live and ("stop",) not in live.orders
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        await pilot.press("ctrl+q")
+        await settle(pilot, lambda: not app.is_running or ("stop",) in live.orders)
+    assert ("stop",) in live.orders and app.return_code == 0
+
+
 async def test_leaving_the_choice_goes_back_to_the_run(run_events: list[Event]) -> None:
     live = FakeLive(until(run_events, 5))
     app = app_of(FakeLauncher([]), live)

@@ -19,17 +19,19 @@ from llamatop.events import (
     ModelTraced,
     RequestAdmitted,
     RequestFailed,
+    RequestFinished,
     RequestQueued,
     RunEnded,
     Tick,
     TokensEmitted,
 )
-from llamatop.metrics import gaps
+from llamatop.metrics import decode_rate, gaps, queue_time, ttft
 from llamatop.replay import fold
 from llamatop.session import Request, Session
 from llamatop.tui.figures import Figures
 from llamatop.tui.frame import Choices, Frame, Keeping, Playback
-from llamatop.tui.lines import line_width
+from llamatop.tui.lines import join, line_width
+from llamatop.tui.plan import PANELS
 from llamatop.tui.views.events import events
 from llamatop.tui.views.footer import footer, keys_of
 from llamatop.tui.views.header import header
@@ -44,7 +46,7 @@ from llamatop.tui.views.state import loss_of, place_of, progress_of, state_of
 from llamatop.tui.views.throughput import throughput
 from llamatop.tui.views.timeline import slowest
 from llamatop.tui.views.transport import time_at, track, transport
-from llamatop.tui.views.values import NOTHING, TIMES, scale
+from llamatop.tui.views.values import NOTHING, TIMES, rate, scale, span
 from tests.tui.conftest import GATED, loading_events, refused_events, started, until
 
 WIDTHS = (0, 1, 3, 10, 24, 38, 46, 70, 118, 198, 498)
@@ -89,6 +91,18 @@ def half_way(run_events):
 # State
 
 
+def one_of_two() -> list[object]:
+    """Two requests, of which one has completed."""
+    queued = [RequestQueued(3, i, 0, 8, 8) for i in (0, 1)]
+    return [*queued, RequestFinished(4, 0, "length")]
+
+
+def turned_up(*, warmup: bool) -> list[object]:
+    """A level before whose first request another is in flight."""
+    first = LevelStarted(2, 0, 4, None), RequestQueued(3, 0, 0, 8, 8, warmup)
+    return [*first, LevelStarted(4, 1, 5, None)]
+
+
 @pytest.mark.parametrize(
     ("more", "word"),
     [
@@ -96,7 +110,10 @@ def half_way(run_events):
         ([loaded()], "getting ready"),
         ([loaded(), LevelStarted(2, 0, 4, 8)], "warm-up"),
         ([loaded(), LevelStarted(2, 0, 4, 8), RequestQueued(3, 0, 0, 8, 8)], "running"),
-        ([loaded(), LevelStarted(2, 0, 4, 1), RequestQueued(3, 0, 0, 8, 8)], "draining"),
+        ([loaded(), LevelStarted(2, 0, 4, 1), RequestQueued(3, 0, 0, 8, 8)], "running"),
+        ([loaded(), LevelStarted(2, 0, 4, 2), *one_of_two()], "draining"),
+        ([loaded(), *turned_up(warmup=False)], "draining"),
+        ([loaded(), *turned_up(warmup=True)], "warm-up"),
         ([loaded(), LevelStarted(2, 0, 4, 8), AdmissionPaused(3, True)], "paused"),
         ([loaded(), EngineLost(3, -9, "killed")], "engine lost"),
         ([loaded(), EngineLost(3, -9, "killed"), RunEnded(4, "oom")], "out of memory"),
@@ -217,6 +234,25 @@ def test_throughput_shows_figures_and_marks_levels(half_way, run_events):
     assert f"╷{TIMES}8" in text_of(throughput(framed_session(fold(run_events)), 70, 8).lines)
 
 
+@pytest.mark.parametrize("width", [40, 70, 118])
+def test_now_peak_and_level_average_are_told_at_any_width(width, half_way):
+    told = plain(throughput(framed_session(half_way), width, 8).lines[0])
+    assert [word for word in ("tok/s", "peak", "level") if word in told] == [
+        "tok/s",
+        "peak",
+        "level",
+    ]
+    assert "goodput" not in told
+
+
+def test_with_targets_goodput_is_told(half_way):
+    config = msgspec.structs.replace(half_way.started.config, slo={"ttft": 99.0})
+    half_way.started = msgspec.structs.replace(half_way.started, config=config)
+    frame = framed_session(half_way)
+    told = plain(throughput(frame, 70, 8).lines[0])
+    assert f"goodput {rate(frame.figures.goodput()):>5} req/s" in told
+
+
 def test_a_finished_run_is_shown_as_a_whole(run_events):
     session = fold(run_events)
     content = throughput(framed_session(session), 70, 8)
@@ -241,6 +277,14 @@ def test_latency_keeps_its_places(half_way):
         assert len(plain(before)) <= len(plain(after))
         assert plain(before)[:6] == plain(after)[:6]
     assert {plain(line)[6:33].count(" ") < 27 for line in full[1:6]} == {True}
+
+
+def test_a_chart_of_nothing_has_no_scale():
+    facts = [started(), loaded(), HostSampled(SECOND, 1, 1, 1), Tick(3 * SECOND)]
+    frame = framed_session(fold(facts))
+    for view in (memory, throughput):
+        rows = [plain(line).strip() for line in view(frame, 70, 8).lines]
+        assert not {row.split("╌")[0] for row in rows} & {"1", "1 B"}
 
 
 def test_memory_shows_each_accelerator_and_what_it_does_not_tell():
@@ -345,6 +389,58 @@ def test_a_filter_looks_at_state_id_text_and_error(half_way):
     assert failed
     assert all("fail" in f"{r.state} {r.error} {r.text}".lower() for r in failed)
     assert chosen(half_way, Choices(query="no such words")) == []
+
+
+def test_a_filter_looks_at_the_state_that_is_shown(half_way):
+    warm = chosen(half_way, Choices(query="warm-up"))
+    assert warm and all(request.warmup for request in warm)
+    assert not any(request.warmup for request in chosen(half_way, Choices(query="done")))
+
+
+def test_a_filtered_table_tells_of_how_many_it_shows(half_way):
+    everything = chosen(half_way, Choices())
+    frame = framed_session(half_way, choices=Choices(query="warm"))
+    assert f"2 of {len(everything)} shown" in plain(join(content(frame, 2, 118, 9).corner))
+
+
+@pytest.mark.parametrize("width", range(31, 130))
+def test_no_figure_of_a_row_is_cut(width, half_way):
+    request = next(r for r in half_way.requests.values() if r.state == "done")
+    line = row(request, width)
+    assert line_width(line) <= width
+    told = plain(line)
+    rest = told.split(f"{request.tokens}/{request.max_tokens}")[1].split()
+    figures = [rate(decode_rate(request)), *span(ttft(request)).split()]
+    shown = rest[: 3 if width >= 48 else 1 if width >= 39 else 0]
+    assert shown == figures[: len(shown)]
+    assert bool(rest) == (width >= 39)
+
+
+@pytest.mark.parametrize("width", range(40, 130))
+def test_rows_beside_their_scroll_bar_have_the_columns_of_the_heading(width, half_way):
+    frame = framed_session(half_way)
+    request = next(r for r in half_way.requests.values() if r.state == "done")
+    names = plain(content(frame, 1, width, 9).lines[0]).split()
+    told = plain(row(request, width - 1))
+    assert ("tok/s" in names) == (rate(decode_rate(request)) in told.split())
+    assert ("queue" in names) == (f"{span(queue_time(request)):>9}" in told)
+
+
+def test_a_text_that_goes_on_ends_with_an_ellipsis():
+    request = one_with_tokens()
+    request.ended, request.text = 5, "\n\n\n" + "words " * 60
+    assert plain(row(request, 118)).rstrip().endswith("…")
+
+
+def test_a_row_that_misses_its_target_is_a_warning(half_way):
+    request = next(r for r in half_way.requests.values() if r.state == "done" and not r.warmup)
+    warm = next(r for r in half_way.requests.values() if r.warmup)
+    late = {text.strip() for text, role in row(request, 118, {"ttft": 1e-6}) if role == "warn"}
+    assert late == {span(ttft(request))}
+    late = {text.strip() for text, role in row(request, 118, {"tpot": 1e-6}) if role == "warn"}
+    assert late == {rate(decode_rate(request))}
+    for line in (row(request, 118, {"ttft": 99.0}), row(warm, 118, {"ttft": 1e-6})):
+        assert "warn" not in {role for _, role in line}
 
 
 def one_with_tokens() -> Request:
@@ -514,6 +610,23 @@ def test_the_footer_can_be_clicked_where_its_words_are(half_way):
     told = plain(line)
     assert told.endswith("2 % cpu ")
     assert [told[hit.start : hit.end] for hit in hits][:2] == ["q quit", "? help"]
+
+
+def test_on_a_narrow_screen_keys_come_before_the_cost(half_way):
+    frame = framed_session(half_way, cost=" 1.0 ms   2 % cpu   0 behind")
+    told = {width: plain(footer(frame, keys_of(frame, True), width)[0]) for width in (40, 80, 120)}
+    assert told[120].endswith("  1.0 ms   2 % cpu   0 behind ")
+    assert told[80].endswith("  tab panel        2 % cpu ")
+    assert told[40].startswith(" q quit  ? help ") and told[40].endswith("  2 % cpu ")
+    late = msgspec.structs.replace(frame, cost=" 1.0 ms   2 % cpu 900 behind, 2.5 s late")
+    assert "2.5 s late" in plain(footer(late, keys_of(late, True), 80)[0])
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_alone_says_how_all_come_back(panel, half_way):
+    choices = Choices(maximised=panel, focus=panel)
+    frame = framed_session(half_way, choices=choices)
+    assert plain(footer(frame, keys_of(frame, True), 80)[0]).count(" restore ") == 1
 
 
 def test_what_misses_its_target_is_a_warning(run_events):
@@ -779,6 +892,16 @@ def test_the_header_states_where_memory_ended():
     line = header(framed_session(session), 80, 2)[1]
     assert plain(line).strip().startswith("✓ finished  4 at once work, 8 do not")
     assert not [role for _, role in line if role.startswith("bad")]
+
+
+@pytest.mark.parametrize("width", range(36, 130))
+def test_what_is_in_flight_never_touches_what_stands_before_it(width):
+    crowd = [RequestQueued(1, i, 0, 8, 8) for i in range(256)]
+    admitted = [RequestAdmitted(2, i, 0) for i in range(256)]
+    session = fold([started(), loaded(), LevelStarted(SECOND, 0, 256, None), *crowd, *admitted])
+    session.levels[0].requests[0].state = "failed"
+    line = plain(header(framed_session(session), width, 2)[1])
+    assert line.endswith("  256 in flight ")
 
 
 @pytest.mark.parametrize("width", [80, 120])

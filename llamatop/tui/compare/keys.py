@@ -1,8 +1,6 @@
-"""The keys of the compare screen: bindings, help and footer are made from this one table."""
+"""The keys of the compare screen, and those that its footer names."""
 
 from __future__ import annotations
-
-from textual.binding import Binding
 
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.keys import Command
@@ -10,40 +8,23 @@ from llamatop.tui.views.footer import Key
 
 COMMANDS = (
     Command("space", "toggle_pause", "play or pause", ("space", "play all together, or pause")),
-    Command(
-        "right",
-        "skip(5)",
-        "on",
-        ("← →", "back or on by 5 s, a twentieth at most; shift: a fifth of it"),
-    ),
+    Command("right", "skip(5)", "on",
+            ("← →", "back or on by 5 s, a twentieth at most; shift: a fifth of it")),
     Command("left", "skip(-5)", "back"),
     Command("shift+right", "skip(1)", "on a little"),
     Command("shift+left", "skip(-1)", "back a little"),
-    Command(
-        "home,less_than_sign",
-        "ends(-1)",
-        "to the start",
-        ("< >", "to the start, the end; also home, end"),
-    ),
+    Command("home,less_than_sign", "ends(-1)", "to the start",
+            ("< >", "to the start, the end; also home, end")),
     Command("end,greater_than_sign", "ends(1)", "to the end"),
     Command("plus,equals_sign", "faster(1)", "play faster", ("+ -", "play faster or slower")),
     Command("minus", "faster(-1)", "play slower"),
-    Command(
-        "n",
-        "to_level(1)",
-        "to the next level",
-        ("n N f F", "to the next or previous level, or failure"),
-    ),
+    Command("n", "to_level(1)", "to the next level",
+            ("n N f F", "to the next or previous level, or failure")),
     Command("N", "to_level(-1)", "to the previous level"),
     Command("f", "to_failure(1)", "to the next failure"),
     Command("F", "to_failure(-1)", "to the previous failure"),
-    Command(
-        "l",
-        "level(1)",
-        "look at the next level",
-        ("l L", "the next or previous level, or all of them"),
-    ),
-    Command("L", "level(-1)", "look at the previous level"),
+    Command("l", "level(1)", "next level", ("l L", "the next or previous level, or all of them")),
+    Command("L", "level(-1)", "previous level"),
     Command("tab", "other(1)", "next run", ("tab", "one run against A in full, the next, or all")),
     Command("shift+tab", "other(-1)", "previous run"),
     Command("up,k", "scroll(-1)", "up a row", ("↑ ↓", "up or down a row; also k and j")),
@@ -59,17 +40,7 @@ COMMANDS = (
     Command("m", "close", "the list", ("m", "back to the list of models and recordings")),
     Command("question_mark,f1", "help", "all keys", ("?", "this page")),
     Command("q", "leave", "quit", ("q", "quit")),
-)
-
-
-def bindings() -> list[Binding]:
-    """Textual's bindings."""
-    return [Binding(c.keys, c.action, c.told, show=False) for c in COMMANDS]
-
-
-def bound() -> frozenset[str]:
-    """Every key that has a meaning here."""
-    return frozenset(key for command in COMMANDS for key in command.keys.split(","))
+)  # fmt: skip
 
 
 def footer_keys(comparing: Comparing) -> list[Key]:

@@ -24,18 +24,18 @@ from llamatop.sanitize import one_line
 from llamatop.session import Session
 from llamatop.tui.compare.body import CompareBody
 from llamatop.tui.compare.judging import Judged, judge
-from llamatop.tui.compare.keys import COMMANDS, bindings, bound
+from llamatop.tui.compare.keys import COMMANDS
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.controls import Launcher
 from llamatop.tui.figures import Figures
 from llamatop.tui.frame import Frame
-from llamatop.tui.keys import Command
+from llamatop.tui.keys import Command, bindings, orders
 from llamatop.tui.palette import Palette
 from llamatop.tui.panels import Panel, Transport
 
 Judge = Callable[[Run, Run], Judged]
 
-_BOUND = bound()
+_BOUND = orders(COMMANDS)
 _ELSEWHERE = frozenset({"ctrl+q", "ctrl+c", "ctrl+p"})
 """The app's own keys that work here too."""
 
@@ -55,7 +55,7 @@ class CompareScreen(Screen[bool]):
     CompareScreen { background: $background; overflow: hidden; }
     """
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(COMMANDS)
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from llamatop.tui.plan import Box
 from llamatop.tui.plan_layout import PlanLayout
 from llamatop.tui.start.aside import command
 from llamatop.tui.start.command import wrapped
-from llamatop.tui.start.keys import footer_keys
+from llamatop.tui.start.keys import BACK, footer_keys
 from llamatop.tui.start.list import StartList
 from llamatop.tui.start.memory import memory
 from llamatop.tui.start.panels import StartHeader, StartPanel, StartSettings
@@ -33,9 +33,11 @@ class StartBody(Widget):
     StartBody { width: 100%; height: 100%; background: $background; }
     """
 
-    def __init__(self, palette: Palette, start: Start) -> None:
+    def __init__(self, palette: Palette, start: Start, *, behind: bool = False) -> None:
         super().__init__(id="start")
         self._start = start
+        self._behind = behind
+        """Whether Escape leads back to what is shown behind this screen."""
         self._last = nothing_runs()
         self._replay = False
         self._told = 1
@@ -71,7 +73,10 @@ class StartBody(Widget):
     def _keys(self, frame: Frame) -> list[Key]:
         start = self._start
         searching = bool(start.listing.search.text)
-        return footer_keys(start.in_form, searching, self._replay, len(start.marked))
+        keys = footer_keys(start.in_form, searching, self._replay, len(start.marked))
+        if self._behind and not any(key.key == "esc" for key in keys):
+            keys.insert(1, BACK)
+        return keys
 
     def compose(self) -> ComposeResult:
         """All parts; the plan decides which are seen."""

@@ -9,9 +9,6 @@ from llamatop.config import RunConfig, lengths_options
 from llamatop.sanitize import one_line
 from llamatop.tui.lines import width_of
 
-ALWAYS = ("--concurrency", "--prompt-toks", "--gen-toks")
-"""Told even where they are what llamatop would do anyway."""
-
 
 def run_command(config: RunConfig) -> list[str]:
     """`llamatop` and its options, each with its values, as the screen's run needs them."""

@@ -1,24 +1,18 @@
-"""The keys of the start screen: bindings, help and footer are made from this one table."""
+"""The keys of the start screen, and those that its footer names."""
 
 from __future__ import annotations
-
-from textual.binding import Binding
 
 from llamatop.tui.keys import Command
 from llamatop.tui.views.footer import Key
 
 COMMANDS = (
-    Command(
-        "enter",
-        "run",
-        "run it",
-        ("enter", "run the model, replay the recording, compare the marked"),
-    ),
+    Command("enter", "run", "run it",
+            ("enter", "run the model, replay the recording, compare the marked")),
     Command("", "", "search", ("a-z", "search; or type any Hugging Face id or folder")),
-    Command("escape", "back", "back", ("esc", "to the list, clear the search; twice: leave")),
-    Command(
-        "ctrl+t", "mark", "mark", ("space", "mark a recording, to compare it; ctrl t in a search")
-    ),
+    Command("escape", "back", "back",
+            ("esc", "to the list, clear the search; back, or twice: leave")),
+    Command("ctrl+t", "mark", "mark",
+            ("space", "mark a recording, to compare it; ctrl t in a search")),
     Command("tab", "tab(1)", "next", ("tab", "on to the settings and through them; shift: back")),
     Command("shift+tab", "tab(-1)", "previous"),
     Command("up", "move(-1)", "up", ("↑ ↓", "choose a row, or a setting")),
@@ -33,16 +27,11 @@ COMMANDS = (
     Command("", "", "clear", ("ctrl u", "clear what stands before the caret; ctrl w: a word")),
     Command("f1", "help", "help", ("f1", "this page; ? too while nothing is searched for")),
     Command("ctrl+q,ctrl+c", "leave", "leave", ("ctrl q", "leave"), priority=True),
-)
+)  # fmt: skip
 
 
-def bindings() -> list[Binding]:
-    """Textual's bindings of those that have a key."""
-    return [
-        Binding(c.keys, c.action, c.told, show=False, priority=c.priority)
-        for c in COMMANDS
-        if c.keys
-    ]
+BACK = Key("esc", "back", "screen.back")
+"""To what is shown behind the start screen."""
 
 
 def footer_keys(in_form: bool, searching: bool, replay: bool, marked: int = 0) -> list[Key]:

@@ -18,10 +18,10 @@ from textual.screen import Screen
 from llamatop.config import RunConfig
 from llamatop.reports.fit import Fits
 from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.keys import Command
+from llamatop.tui.keys import Command, bindings, orders
 from llamatop.tui.palette import Palette
 from llamatop.tui.start.body import StartBody
-from llamatop.tui.start.keys import COMMANDS, bindings
+from llamatop.tui.start.keys import COMMANDS
 from llamatop.tui.start.list import StartRows
 from llamatop.tui.start.looks import Found, Looks, look_around, looks
 from llamatop.tui.start.panels import StartSettings
@@ -33,7 +33,7 @@ TWICE = 2.0
 _NEVER = float("-inf")
 _AGAIN = "esc again leaves"
 
-_ORDERS = {c.keys: c.action for c in COMMANDS if c.keys and not c.priority}
+_ORDERS = orders(command for command in COMMANDS if not command.priority)
 """What keys order by themselves."""
 
 
@@ -44,7 +44,7 @@ class StartScreen(Screen[Chosen | None]):
     StartScreen { background: $background; overflow: hidden; }
     """
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(COMMANDS)
 
     def __init__(
         self,
@@ -53,14 +53,17 @@ class StartScreen(Screen[Chosen | None]):
         *,
         fits: Fits | None = None,
         looks: Callable[[], Looks] = looks,
+        behind: bool = False,
     ) -> None:
+        """`behind`: what is shown goes on behind this screen, and Escape leads back to it."""
         super().__init__()
+        self._behind = behind
         self.start = Start(start_defaults, fits)
         self.commands: Sequence[Command] = [command for command in COMMANDS if command.keys]
         """For the palette."""
         self._looks = looks
         self._palette = palette
-        self._body = StartBody(palette, self.start)
+        self._body = StartBody(palette, self.start, behind=behind)
         self._escaped = _NEVER
 
     def compose(self) -> ComposeResult:
@@ -185,12 +188,14 @@ class StartScreen(Screen[Chosen | None]):
             self.dismiss(chosen)
         self._body.show()
 
-    def action_back(self) -> None:
-        """To the list; then clear the search; then, twice, leave."""
+    async def action_back(self) -> None:
+        """To the list; then clear the search; then back to what is behind, or, twice, leave."""
         if self.start.back():
             self._escaped = _NEVER
+        elif self._behind:
+            self.dismiss(None)
         elif time.monotonic() - self._escaped < TWICE:
-            self.action_leave()
+            await self.action_leave()
         else:
             self._escaped = time.monotonic()
             self.start.told = _AGAIN
@@ -202,9 +207,12 @@ class StartScreen(Screen[Chosen | None]):
             self.start.told = ""
         self._body.show()
 
-    def action_leave(self) -> None:
-        """Choose nothing."""
-        self.dismiss(None)
+    async def action_leave(self) -> None:
+        """Choose nothing, and leave what is behind too."""
+        if self._behind:
+            await self.app.run_action("leave")
+        else:
+            self.dismiss(None)
 
     def action_help(self) -> None:
         """All keys."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from llamatop.tui.frame import Frame, Playback
@@ -26,7 +27,8 @@ class Hit(NamedTuple):
 
 def footer(frame: Frame, keys: list[Key], width: int) -> tuple[Line, list[Hit]]:
     """The line, and where it can be clicked; keys that do not fit are left out from the right."""
-    end: list[Span] = [(f"{frame.cost} ", "dim")] if frame.cost else []
+    cost = _cost(frame, width)
+    end: list[Span] = [(f"{cost} ", "dim")] if cost else []
     room = width - line_width(end)
     line: list[Span] = [(" ", "text")]
     hits: list[Hit] = []
@@ -41,6 +43,20 @@ def footer(frame: Frame, keys: list[Key], width: int) -> tuple[Line, list[Hit]]:
     return (*line, (" " * max(room - at, 0), "text"), *end), hits
 
 
+def _cost(frame: Frame, width: int) -> str:
+    """In full where there is room or something is late; else the share of a core alone."""
+    share = _SHARE.search(frame.cost)
+    if share is None or width >= _WIDE or "late" in frame.cost:
+        return frame.cost
+    return share.group()
+
+
+_WIDE = 96
+"""Cells from which keys leave room for the whole cost."""
+
+_SHARE = re.compile(r"[ \d]{3} % cpu")
+
+
 def keys_of(frame: Frame, can_act: bool) -> list[Key]:
     """The keys that work now, most useful first; those of the table stand in its border too."""
     session, choices = frame.session, frame.choices
@@ -52,7 +68,9 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
     another = Key("m", "model", "models")
     alone = choices.maximised
     table = choices.focus == "requests"
-    moving = [] if table else _moving(choices.focus, alone is not None)
+    moving = _moving(choices.focus, alone is not None) if not table else []
+    if table and alone:
+        moving = [Key("4", "restore", "maximise('requests')")]
     return [
         Key("q", "quit", "leave"),
         Key("?", "help", "help"),
@@ -62,7 +80,7 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
         *first[2:],
         Key("tab", "panel", "focus_on(1)"),
         *then,
-        Key("1-5", "restore" if alone else "alone", f"maximise('{alone or 'throughput'}')"),
+        *([] if alone else [Key("1-5", "alone", "maximise('throughput')")]),
         *(_TABLE if table else ()),
         Key("z", "zoom", "zoom(1)"),
         Key("e", "export", "export"),
@@ -85,7 +103,7 @@ def _moving(panel: str, alone: bool) -> list[Key]:
     """The keys of a panel without rows."""
     newest = [Key("G", "newest", "move(1000000)")] if panel == "events" else []
     opened = Key("enter", "restore" if alone else "alone", "open")
-    return [Key("↑↓", _MOVED[panel], "move(1)"), *newest, opened]
+    return [Key("↑↓", _MOVED[panel], "move(1)"), opened, *newest]
 
 
 def _playing(playback: Playback) -> tuple[list[Key], list[Key]]:

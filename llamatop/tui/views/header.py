@@ -192,11 +192,11 @@ def _warnings(frame: Frame) -> list[str]:
 
 
 def _flight(frame: Frame) -> list[Span]:
-    """Requests in flight and waiting."""
+    """Requests in flight and waiting, apart from what stands before them."""
     session = frame.session
     if session.model is None or session.refused is not None or session.ended is not None:
         return []
     waiting = sum(1 for request in session.active.values() if request.state == "queued")
     flying = len(session.active) - waiting
-    spans: list[Span] = [(f"{flying:>3}", "text"), (" in flight", "dim")]
+    spans: list[Span] = [(f"  {flying}", "text"), (" in flight", "dim")]
     return [*spans, (f"  {waiting:>3}", "warn"), (" queued", "dim")] if waiting else spans

@@ -233,7 +233,8 @@ def _area(
     if line is not None and height > 1:
         row = min(max(height - 1 - int(line / top * height), 0), height - 1)
         drawn[row] = _dashed(drawn[row])
-    return labelled(drawn, name + size(top)) if height > 1 else drawn
+    told = name + size(top) if highest([*values, line]) > 0 else name
+    return labelled(drawn, told) if height > 1 else drawn
 
 
 def _dashed(line: Line) -> Line:

@@ -13,7 +13,7 @@ from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line, Span, clip, fit, fitting
 from llamatop.tui.views.latency import histogram_lines
 from llamatop.tui.views.panel import Content, framed
-from llamatop.tui.views.requests import SIGNS, TEXTLESS
+from llamatop.tui.views.requests import SIGNS, TEXTLESS, missed, state_name
 from llamatop.tui.views.timeline import slowest, timeline
 from llamatop.tui.views.values import rate, span
 
@@ -28,7 +28,7 @@ def request_page(frame: Frame, id: int, width: int, height: int) -> list[Line]:
         return [fit(((f" request {id} {why}", "dim"),), width)][:height]
     upper = max(min(height * 11 // 20, 16), 8)
     lower = max(height - upper - 1, 0)
-    lines = [_title(request, width)]
+    lines = [_title(frame, request, width)]
     lines += framed(0, "Timeline", timeline(frame, request, width - 2, upper - 2), width, upper)
     gap_cells = max(width * 2 // 5, 0)
     left = framed(0, "Gaps", _gaps(request, gap_cells - 2, lower - 2), gap_cells, lower)
@@ -37,22 +37,29 @@ def request_page(frame: Frame, id: int, width: int, height: int) -> list[Line]:
     return [*lines, *((*a, *b) for a, b in zip(left, right, strict=True))][:height]
 
 
-def _title(request: Request, width: int) -> Line:
-    """Its figures in one line."""
+def _title(frame: Frame, request: Request, width: int) -> Line:
+    """Its figures in one line; what misses its target is a warning."""
+    slo = frame.figures.slo
     sign, role = SIGNS[request.state]
     told = f"{request.tokens}/{request.max_tokens}"
     groups: list[list[Span]] = [
         [(f" request {request.id}", "text.bold")],
-        [(f"{sign} ", role), ("warm-up" if request.warmup else request.state, "text")],
+        [(f"{sign} ", role), (state_name(request), "text")],
         [(told, "text.bold"), (f"  {request.prompt_tokens:,} in", "dim")],
         [(f"{rate(decode_rate(request)):>7}", "work.bold"), (" tok/s", "dim")],
         *(
-            [(f"{name} ", "dim"), (f"{span(value):>7}", "text")]
-            for name, value in (
-                ("TTFT", ttft(request)),
-                ("TPOT", tpot(request)),
-                ("E2E", e2e(request)),
-                ("queue", queue_time(request)),
+            [
+                (f"{name} ", "dim"),
+                (
+                    f"{span(value):>7}",
+                    "warn" if missed(request, value, slo.get(target)) else "text",
+                ),
+            ]
+            for name, target, value in (
+                ("TTFT", "ttft", ttft(request)),
+                ("TPOT", "tpot", tpot(request)),
+                ("E2E", "e2e", e2e(request)),
+                ("queue", "queue", queue_time(request)),
             )
         ),
     ]

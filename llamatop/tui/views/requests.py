@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
 
 import msgspec
 
-from llamatop.metrics import decode_rate, queue_time, ttft
+from llamatop.metrics import decode_rate, queue_time, tpot, ttft
 from llamatop.sanitize import one_line
 from llamatop.session import Request, Session
 from llamatop.tui.charts import bar
@@ -37,6 +37,8 @@ class Columns(msgspec.Struct, frozen=True):
 
     prompt: int
     bar: int
+    rate: int
+    ttft: int
     queue: int
     text: int
 
@@ -44,13 +46,14 @@ class Columns(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=4)
 def columns_of(width: int) -> Columns:
     """What a table of so many cells shows: progress always, the text in what is left."""
-    fixed = 6 + 12 + 10 + 9 + 9
-    rest = width - fixed - 2
+    fixed = 6 + 13 + 11
+    rate = 9 if width >= fixed + 9 else 0
+    ttft = 9 if width >= fixed + 18 else 0
     bar = min(max((width - 60) // 5, 0), 24)
     prompt = 8 if width >= 104 else 0
     queue = 9 if width >= 96 else 0
-    text = rest - (bar + 1 if bar else 0) - prompt - queue
-    return Columns(prompt, bar, queue, max(text, 0))
+    text = width - fixed - rate - ttft - (bar + 1 if bar else 0) - prompt - queue
+    return Columns(prompt, bar, rate, ttft, queue, max(text, 0) if ttft else 0)
 
 
 def content(frame: Frame, rows: int, width: int, height: int, above: int = 0) -> Content:
@@ -58,13 +61,20 @@ def content(frame: Frame, rows: int, width: int, height: int, above: int = 0) ->
     choices = frame.choices
     corner: list[list[Span]] = [[(f"{rows:,}", "text"), (" shown", "dim")]]
     if choices.query:
+        corner[0].insert(1, (f" of {_all(frame.session):,}", "dim"))
         corner.insert(0, [("/", "key"), (one_line(choices.query), "text")])
     if choices.order != "newest":
         corner.append([(f"by {choices.order} {'↓' if choices.reverse else '↑'}", "key")])
     blank = empty(frame, width, height - 1) if not rows else []
-    names = heading(width, TEXTLESS if textless(frame) and rows else "text")
+    names = heading(width - 1, TEXTLESS if textless(frame) and rows else "text")
     back: list[list[Span]] = [[("g", "key"), (f" {above:,} above", "dim")]] if above else []
     return Content([names, *blank], corner=corner, hints=[*back, *_HINTS] if rows else ())
+
+
+def _all(session: Session) -> int:
+    """The requests that the table shows without a filter."""
+    flying = len(session.active)
+    return flying + min(len(session.requests) - flying, KEPT)
 
 
 TEXTLESS = "text not recorded"
@@ -109,7 +119,7 @@ def heading(width: int, text: str = "text") -> Line:
     names = f"{'id':>6}  {'state':<11}"
     names += right("prompt", shape.prompt) if shape.prompt else ""
     names += "  " + left("progress", shape.bar + (1 if shape.bar else 0) + 9)
-    names += f"{'tok/s':>9}{'TTFT':>9}"
+    names += right("tok/s", shape.rate) + right("TTFT", shape.ttft)
     names += right("queue", shape.queue) if shape.queue else ""
     return ((names, "dim"), (f"  {clip(text, shape.text - 2)}" if shape.text >= 6 else "", "dim"))
 
@@ -126,8 +136,8 @@ def chosen(session: Session, choices: Choices) -> list[Request]:
 
 
 def matches(request: Request, wanted: str) -> bool:
-    """Whether a request's id, state, error or text holds the words (in lower case)."""
-    told = f"{request.id} {request.state} {request.error}".casefold()
+    """Whether a request's id, state as shown, error or text holds the words (in lower case)."""
+    told = f"{request.id} {state_name(request)} {request.error}".casefold()
     return wanted in told or wanted in request.text.casefold()
 
 
@@ -146,26 +156,42 @@ _KEYS: dict[str, Callable[[Request], tuple[bool, float]]] = {
 }
 
 
-def row(request: Request, width: int) -> Line:
-    """One request in exactly `width` cells."""
+def state_name(request: Request) -> str:
+    """Its state in a word: warm-up is told as such, in every state."""
+    return "warm-up" if request.warmup else request.state
+
+
+def row(request: Request, width: int, slo: Mapping[str, float] | None = None) -> Line:
+    """One request in `width` cells; what misses its target (seconds, by figure) is a warning."""
     shape = columns_of(width)
     sign, role = SIGNS[request.state]
-    name = "warm-up" if request.warmup else request.state
     spans: list[Span] = [
         (f"{request.id:>6}  ", "text" if request.active else "dim"),
         (f"{sign} ", role),
-        (f"{name:<9}", "text" if request.active else "dim"),
+        (f"{state_name(request):<9}", "text" if request.active else "dim"),
     ]
     if shape.prompt:
         spans.append((f"{request.prompt_tokens:>{shape.prompt},}", "dim"))
     spans += _progress(request, shape.bar)
+    slo = slo or {}
     figure = "text" if request.active else "dim"
-    spans.append((f"{rate(decode_rate(request)):>9}{span(ttft(request)):>9}", figure))
+    if shape.rate:
+        late = missed(request, tpot(request), slo.get("tpot"))
+        told = f"{rate(decode_rate(request)):>{shape.rate}}"
+        spans.append((told, "warn" if late else figure))
+    if shape.ttft:
+        late = missed(request, ttft(request), slo.get("ttft"))
+        spans.append((f"{span(ttft(request)):>{shape.ttft}}", "warn" if late else figure))
     if shape.queue:
         spans.append((f"{span(queue_time(request)):>{shape.queue}}", "dim"))
     if shape.text >= 6:
         spans += _text(request, shape.text)
     return tuple(spans)
+
+
+def missed(request: Request, value: float | None, target: float | None) -> bool:
+    """Whether a figure (seconds) of a measured request is beyond its target."""
+    return value is not None and target is not None and value > target and not request.warmup
 
 
 def _progress(request: Request, width: int) -> list[Span]:
@@ -189,4 +215,5 @@ def _text(request: Request, width: int) -> list[Span]:
     if request.active:
         kept = one_line(request.text[-room:])
         return [("  ", "text"), (left(tail(kept, room).lstrip(), room), "text")]
-    return [("  ", "text"), (left(one_line(request.text[: room + 2]).lstrip(), room), "dim")]
+    start = request.text[: 2 * room].lstrip()
+    return [("  ", "text"), (left(one_line(start), room), "dim")]

@@ -85,9 +85,12 @@ def _ended(session: Session) -> State:
 
 
 def _running(session: Session, level: Level) -> tuple[str, str]:
+    """Whether a level warms up, runs, or only completes what is in flight: of it, or before it."""
     if not level.requests:
-        return "◔", "warm-up"
-    if level.planned is not None and len(level.requests) >= level.planned:
+        earlier = any(not request.warmup for request in session.active.values())
+        return ("◕", "draining") if earlier else ("◔", "warm-up")
+    issued = level.planned is not None and len(level.requests) >= level.planned
+    if issued and finished_requests(session, level):
         return "◕", "draining"
     return "●", "running"
 

@@ -47,25 +47,35 @@ def _history(
     values: tuple[float | None, ...], marks: tuple[tuple[int, str], ...], width: int, height: int
 ) -> list[Line]:
     """The chart, made once for each step's samples, not for each frame."""
-    top = ceiling(highest(values))
-    drawn, label = chart(values, "work", width, height, top), scale(top)
-    return labelled(with_marks(drawn, marks, width, len(label) + 1), label)
+    most = highest(values)
+    top = ceiling(most)
+    drawn, label = chart(values, "work", width, height, top), scale(top) if most > 0 else ""
+    return labelled(with_marks(drawn, marks, width, len(label) + bool(label)), label)
 
 
 def _figures(frame: Frame) -> list[Sequence[Span]]:
     """The row of figures, most important first, each at its own place."""
     figures = frame.figures
     peak, average = rate(figures.peak()), rate(figures.average())
-    cells = max(len(peak), 6)
+    cells = max(len(peak), 5)
     ended = frame.session.ended is not None
     first = [(f" {average if ended else rate(figures.rate()):>{cells}}", "work.bold")]
     return [
         [*first, (" tok/s", "dim")],
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
-        [("tokens ", "dim"), (f"{figures.tokens():>{cells},}", "text")],
+        _goodput(frame),
+        [("tokens ", "dim"), (f"{figures.tokens():>7,}", "text")],
         *_shares(frame),
     ]
+
+
+def _goodput(frame: Frame) -> list[Span]:
+    """Requests per second that keep the targets, where there are any."""
+    if not frame.figures.slo:
+        return []
+    told = rate(frame.figures.goodput())
+    return [("goodput ", "dim"), (f"{told:>5}", "text"), (" req/s", "dim")]
 
 
 def _shares(frame: Frame) -> list[Sequence[Span]]:

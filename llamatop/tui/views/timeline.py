@@ -76,6 +76,7 @@ def _legend(request: Request) -> list[Span]:
         ("░ queued  ", "dim"),
         ("▒ prefill  ", "work.4"),
         ("━ decode  ", "work"),
+        ("▅ its tokens  ", "work"),
         ("▼ slowest gap", "key"),
     ]
 

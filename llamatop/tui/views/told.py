@@ -134,6 +134,8 @@ def _level_end(frame: Frame, event: LevelEnded) -> Said:
     if event.outcome not in ("ok", "stopped"):
         return _level_failed(frame, event, level.concurrency)
     figures = frame.figures.level(level)
+    if not figures.requests:
+        return "·", "dim", f"{TIMES}{level.concurrency}  ended before its first request"
     parts = [f"{TIMES}{level.concurrency}", f"{rate(figures.output_rate)} tok/s"]
     if figures.ttft is not None:
         parts.append(f"TTFT {span(figures.ttft.p50)}")

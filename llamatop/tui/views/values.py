@@ -15,10 +15,10 @@ NOTHING = "\u2013"
 
 
 def rate(value: float | None) -> str:
-    """Tokens per second: one decimal, none from 100,000 on; two below 10."""
+    """Tokens per second: one decimal, none from 1,000 on; two below 10."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    if value >= 99_999.95:
+    if value >= 999.95:
         return f"{value:,.0f}"
     return f"{value:,.1f}" if value >= 9.995 else f"{value:.2f}"
 
