@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from llamatop.blocks import Blocks
 from llamatop.clock import SECOND, Clock, MonotonicClock
-from llamatop.events import Event, RunStarted
+from llamatop.events import DeviceSampled, Event, HostSampled, RunStarted, Tick
 from llamatop.sanitize import clean_event
 from llamatop.session import Session
 
@@ -27,6 +27,9 @@ EVENTS_PER_REQUEST = 4
 
 _BREATH = 0.005
 """Seconds between two pieces of `prepare`, for whoever draws meanwhile."""
+
+_QUIET = (Tick, HostSampled, DeviceSampled)
+"""Events that no step stops at: they come by the clock."""
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
@@ -96,10 +99,16 @@ class Replay:
         """Go forwards or backwards by so many seconds."""
         return self.seek(self.position + round(seconds * SECOND))
 
-    def step(self) -> Session:
-        """Go to the next event that shows: the next moment at which something was recorded."""
-        later = bisect_right(self._due, self.position)
-        return self.seek(self._due[later] if later < len(self._due) else self.length)
+    def step(self, direction: int = 1) -> Session:
+        """Go to the next or previous moment at which something happened: a token, most often."""
+        if direction > 0:
+            places = range(bisect_right(self._due, self.position), len(self._due))
+        else:
+            places = range(bisect_left(self._due, self.position) - 1, -1, -1)
+        there = next((p for p in places if not isinstance(self.events[p], _QUIET)), None)
+        if there is None:
+            return self.seek(self.length if direction > 0 else self.start)
+        return self.seek(self._due[there])
 
     def prepare(self) -> None:
         """Make all snapshots, so that every seek is quick; for a thread, since it takes a while."""

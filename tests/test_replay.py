@@ -8,6 +8,7 @@ from llamatop import replay as replay_module
 from llamatop.clock import SECOND, ManualClock
 from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
+from llamatop.events import HostSampled, Tick
 from llamatop.pump import Pump
 from llamatop.replay import Replay, fold
 from llamatop.session import Session
@@ -84,6 +85,33 @@ def test_a_step_goes_to_the_next_moment() -> None:
     pump.session = replay.step()
     assert replay.position > before
     assert pump.session == fold(EVENTS[: replay._next])
+
+
+def test_steps_stop_at_tokens_and_not_at_what_comes_by_the_clock() -> None:
+    replay, _, _ = playing()
+    replay.pause(True)
+    shown = sorted({e.time for e in EVENTS if not isinstance(e, (Tick, HostSampled))})
+    there = []
+    while replay.position < shown[-1]:
+        replay.step()
+        there.append(replay.position)
+    assert there == [time for time in shown if time > 0]
+    back = [replay.position]
+    while replay.position > shown[0]:
+        replay.step(-1)
+        back.append(replay.position)
+    assert back == shown[::-1]
+
+
+def test_a_step_back_undoes_a_step() -> None:
+    replay, _, _ = playing()
+    replay.seek(2 * SECOND)
+    here = replay.step()
+    replay.step()
+    assert replay.step(-1) == here
+    replay.seek(replay.start)
+    replay.step(-1)
+    assert replay.position == replay.start
 
 
 def test_an_empty_recording_plays() -> None:

@@ -264,9 +264,14 @@ class Figures:
         self._tokens = (0, 0)
         """(bins that change no more, the tokens in them)."""
         self._log = Log()
+        self._still = False
 
-    def look(self, session: Session) -> None:
-        """Turn to a session; another object than before (a seek) forgets everything."""
+    def look(self, session: Session, still: bool = False) -> None:
+        """Turn to a session; another object than before (a seek) forgets everything.
+
+        `still`: it does not go on (a replay is paused), so all figures are of this moment.
+        """
+        self._still = still
         if session is not self.session:
             self.session = session
             self._levels.clear()
@@ -329,9 +334,8 @@ class Figures:
         level = self.level_told
         if level is not None and level.ended is not None:
             return self.level(level).output_rate
-        return self._once(
-            "average", self.session.now // BIN, lambda: level_rate(self.session, level)
-        )
+        key = (level.id if level else None, self._moment(BIN))
+        return self._once("average", key, lambda: level_rate(self.session, level))
 
     def goodput(self) -> float | None:
         """Requests per second of the newest level that kept every target; exact at its end."""
@@ -342,27 +346,35 @@ class Figures:
         return self._once("goodput", key, lambda: level_goodput(level, self.slo, session.now))
 
     def latency(self) -> Latency:
-        """Latencies of the newest level, worked out anew at most once a second, if any is new."""
+        """Latencies of the newest level, worked out once a second while time passes."""
         level = self.level_told
         done = 0 if level is None else finished_requests(self.session, level)
-        second = -1 if self.session.ended is not None else self.session.now // SECOND
         of = level.id if level else None
-        return self._once("latency", (of, done > 0, second), lambda: self._latency(level, done))
+        return self._once(
+            "latency", (of, done > 0, self._moment()), lambda: self._latency(level, done)
+        )
+
+    def _moment(self, step: int = SECOND) -> int:
+        """What is dear is worked out anew when this changes: every `step` while time passes."""
+        if self.session.ended is not None:
+            return -1
+        return self.session.now if self._still else self.session.now // step
 
     def _latency(self, level: Level | None, done: int) -> Latency:
         """While nothing has completed those in flight are shown, which change with time."""
-        key = (level.id if level else None, done, None if done else self.session.now)
+        completed = level is not None and any(r.state == "done" for r in reversed(level.requests))
+        key = (level.id if level else None, done, None if completed else self.session.now)
         return self._once("completed", key, lambda: recent_latency(level, self.slo))
 
     def shares(self) -> Shares:
-        """How near the newest level comes to the machine, at most once a second."""
+        """How near the newest level comes to the machine, once a second while time passes."""
         level = self.level_told
         if level is None or self.session.machine is None or self.session.traced is None:
             return Shares(None, None, None)
         if level.ended is not None:
             exact = self.level(level)
             return Shares(exact.mbu, exact.mfu, exact.held_back_by)
-        key = (level.id, self.session.now // SECOND)
+        key = (level.id, self._moment())
         return self._once("shares", key, lambda: recent_shares(self.session, level))
 
     def level(self, level: Level) -> LevelFigures:

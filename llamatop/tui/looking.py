@@ -67,6 +67,12 @@ class Looking:
             screen.turn_to(selected.id)
         self._draw()
 
+    def look_at(self, request: int) -> None:
+        """Put the cursor on a request, and open it where another one is open; drawn later."""
+        self._monitor.table.select(request)
+        if isinstance(screen := self._monitor.app.screen, Turns):
+            screen.turn_to(request)
+
     def focus(self, panel: str) -> None:
         """Give a panel the keys for moving."""
         self.choices.focus = panel
@@ -146,7 +152,8 @@ class Looking:
 
         app = self._monitor.app
         palette = Palette(app.current_theme)
-        app.push_screen(RequestScreen(palette, request, self._monitor.keys))
+        monitor = self._monitor
+        app.push_screen(RequestScreen(palette, request, monitor.keys, monitor.transport))
         self._draw_soon()
 
     def close(self) -> None:

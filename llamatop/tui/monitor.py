@@ -32,7 +32,8 @@ class Monitor(Planned):
     ) -> None:
         self.keys = keys
         """Those that work now, for a frame."""
-        self._transport = transport
+        self.transport = transport
+        """Whether it has a transport bar: it shows a replay."""
         self._palette = palette
         self._last: Frame | None = None
         self.maximised: str | None = None
@@ -56,7 +57,7 @@ class Monitor(Planned):
 
     def boxes(self, size: Size) -> dict[str, Box]:
         """The plan, with the filter's input in the footer's place while it is open."""
-        boxes = plan(size.width, size.height, self._transport, self.maximised)
+        boxes = plan(size.width, size.height, self.transport, self.maximised)
         if self._filter is not None and "footer" in boxes:
             boxes["filter"] = boxes.pop("footer")
         return boxes

@@ -6,29 +6,24 @@ What takes long in a large recording (snapshots, the slowest gaps) is done in a 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from llamatop.bookmarks import Bookmarks
 from llamatop.clock import SECOND
-from llamatop.events import EngineLost, Event, LevelStarted, RequestFailed
 from llamatop.gaps import Gap, slowest_gaps
 from llamatop.pump import Pump
 from llamatop.replay import Replay
 from llamatop.tui.controls import Orders
 from llamatop.tui.frame import Playback
+from llamatop.tui.marks import Mark, marks_of, next_of
 from llamatop.tui.views.values import moment, span
-
-_KINDS = {LevelStarted: "level", RequestFailed: "failure", EngineLost: "failure"}
 
 _AFTER = 2 * SECOND
 """How long after a gap (ns) it is still told."""
 
-_BEHIND = SECOND // 2
-"""A mark passed less than this ago (ns) is not the previous one."""
-
 
 class Player:
-    """Turns wishes into seeks; `tell` shows a person (title, line)."""
+    """Turns wishes into seeks; `tell` shows a person (title, line), `look_at` a request."""
 
     def __init__(
         self,
@@ -36,11 +31,13 @@ class Player:
         replay: Replay,
         bookmarks: Bookmarks,
         tell: Callable[[str, str], None],
+        look_at: Callable[[int], None] = lambda request: None,
     ) -> None:
         self._pump = pump
         self._replay = replay
         self._bookmarks = bookmarks
         self._tell = tell
+        self._look_at = look_at
         self._gaps: list[Gap] | None = None
         """The slowest first; None: not looked for yet."""
         self._looking: threading.Thread | None = None
@@ -48,7 +45,7 @@ class Player:
         """The one that was gone to last."""
         self._gaps_on = 0
         """How many further to go, as soon as they are known."""
-        self._marks: tuple[tuple[int, str], ...] = ()
+        self._marks: tuple[Mark, ...] = ()
         self.orders: Orders = {
             "toggle_pause": self.toggle,
             "more": lambda: self.faster(1),
@@ -56,7 +53,8 @@ class Player:
             "seek": self.skip,
             "step": self.step,
             "to_end": self.to_end,
-            "to_mark": self.to_mark,
+            "to_level": self.to_level,
+            "to_failure": self.to_failure,
             "bookmark": self.bookmark,
             "to_bookmark": self.to_bookmark,
             "to_gap": self.to_gap,
@@ -67,11 +65,16 @@ class Player:
         self._marks = marks_of(self._replay.rare)
 
     @property
+    def _playing(self) -> bool:
+        """Whether the position moves by itself."""
+        return self._replay.playing and not self._replay.ended
+
+    @property
     def playback(self) -> Playback:
         """Where the replay stands."""
         replay = self._replay
         return Playback(
-            replay.playing and not replay.ended,
+            self._playing,
             replay.speed,
             replay.position,
             replay.length,
@@ -110,24 +113,36 @@ class Player:
         self.seek(self._replay.length if direction > 0 else self._replay.start)
 
     def step(self, direction: int) -> None:
-        """Pause, and go to the next moment at which something happened, or a tenth back."""
+        """Pause, and go to the next or previous token, or whatever else happened."""
         self._replay.pause(True)
-        if direction > 0:
-            self._pump.session = self._replay.step()
-        else:
-            self.skip(-0.1)
+        self._pump.session = self._replay.step(direction)
 
-    def to_mark(self, direction: int) -> None:
-        """Go to the next or previous level or failure."""
-        self._go(direction, (time for time, _ in self._marks), self._replay.length, 0)
-
-    def _go(self, direction: int, times: Iterable[int], last: int, first: int) -> None:
-        """Go to the next or previous of some times; `last` or `first` where there is none."""
-        here = self._replay.position
-        if direction > 0:
-            self.seek(min((time for time in times if time > here), default=last))
+    def to_level(self, direction: int) -> None:
+        """Go to the beginning of the next or previous level; without one, to an end."""
+        there = self._next(self._times("level"), direction)
+        if there is None:
+            self.to_end(direction)
         else:
-            self.seek(max((time for time in times if time < here - _BEHIND), default=first))
+            self.seek(there)
+
+    def to_failure(self, direction: int) -> None:
+        """Go to the next or previous failure; stay where there is none."""
+        times = self._times("failure")
+        there = self._next(times, direction)
+        if there is not None:
+            self.seek(there)
+            requests = reversed(self._pump.session.requests.values())
+            for request in (r.id for r in requests if r.state == "failed" and r.ended == there):
+                self._look_at(request)
+                break
+        elif not times:
+            self._tell("failure", "no request failed")
+
+    def _times(self, kind: str) -> list[int]:
+        return [time for time, which in self._marks if which == kind]
+
+    def _next(self, times: list[int], direction: int) -> int | None:
+        return next_of(times, self._replay.position, direction, self._playing)
 
     def bookmark(self) -> None:
         """Set a bookmark here, or take away the one that is here."""
@@ -141,8 +156,9 @@ class Player:
 
     def to_bookmark(self, direction: int) -> None:
         """Go to the next or previous bookmark; stay where there is none."""
-        here = self._replay.position
-        self._go(direction, self._bookmarks.times, here, here)
+        there = self._next(self._bookmarks.times, direction)
+        if there is not None:
+            self.seek(there)
 
     def to_gap(self, steps: int) -> None:
         """Go to the next slowest gap between tokens, or back to one that is slower."""
@@ -161,20 +177,19 @@ class Player:
         steps, self._gaps_on = self._gaps_on, 0
         if self._gaps:
             self._gap = min(max(self._gap + steps, 0), len(self._gaps) - 1)
-            self.seek(self._gaps[self._gap].start)
+            gap = self._gaps[self._gap]
+            self.seek(gap.start)
+            self._look_at(gap.request)
         else:
             self._tell("slowest gap", "no request that completed has two tokens")
 
     def _note(self) -> str:
-        """Which gap stands here, and how long it is."""
+        """Which gap stands here, and how long it is; or that the run had not ended yet."""
+        if self._replay.ended and self._pump.session.ended is None:
+            return "ends in mid-run"
         if self._gaps is None or self._gap < 0:
             return "looking for gaps…" if self._gaps_on else ""
         gap = self._gaps[self._gap]
         if not gap.start <= self._replay.position <= gap.end + _AFTER:
             return ""
         return f"gap {self._gap + 1}: {span(gap.seconds)}, request {gap.request}"
-
-
-def marks_of(events: Iterable[Event]) -> tuple[tuple[int, str], ...]:
-    """When levels began and requests failed."""
-    return tuple((e.time, _KINDS[type(e)]) for e in events if type(e) in _KINDS)

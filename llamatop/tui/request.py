@@ -14,6 +14,7 @@ from llamatop.tui.footer import Footer
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line
 from llamatop.tui.palette import Palette
+from llamatop.tui.panels import Transport
 from llamatop.tui.views.footer import Key
 from llamatop.tui.views.request import request_page
 
@@ -36,25 +37,37 @@ class RequestPage(Drawn):
 
 
 class RequestScreen(Screen[None]):
-    """Opened with Enter, closed with Escape; goes on while the run does."""
+    """Opened with Enter, closed with Escape; goes on while the run does.
+
+    Of a replay it has the transport bar too.
+    """
 
     DEFAULT_CSS = """
     RequestScreen { layout: vertical; background: $background; }
-    RequestScreen Footer { width: 100%; height: 1; }
+    RequestScreen Footer, RequestScreen Transport { width: 100%; height: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,backspace", "dismiss", show=False)
     ]
 
-    def __init__(self, palette: Palette, request: int, keys: Callable[[Frame], list[Key]]) -> None:
+    def __init__(
+        self,
+        palette: Palette,
+        request: int,
+        keys: Callable[[Frame], list[Key]],
+        transport: bool = False,
+    ) -> None:
         super().__init__()
         self._page = RequestPage(palette, request)
-        self._footer = Footer(palette, lambda frame: [_BACK, _OTHERS, *_without_open(keys(frame))])
+        self._parts: list[Drawn] = [
+            self._page,
+            *([Transport(palette, id="transport")] if transport else []),
+            Footer(palette, lambda frame: [_BACK, _OTHERS, *_without_open(keys(frame))]),
+        ]
 
     def compose(self) -> ComposeResult:
-        """The page over the footer."""
-        yield self._page
-        yield self._footer
+        """The page over the transport bar and the footer."""
+        yield from self._parts
 
     def turn_to(self, request: int) -> None:
         """Another request, from the next frame on."""
@@ -62,13 +75,13 @@ class RequestScreen(Screen[None]):
 
     def show(self, frame: Frame) -> None:
         """Draw the request as it stands."""
-        self._page.show(frame)
-        self._footer.show(frame)
+        for part in self._parts:
+            part.show(frame)
 
     def repaint(self, palette: Palette) -> None:
         """The same in other colours."""
-        self._page.repaint(palette)
-        self._footer.repaint(palette)
+        for part in self._parts:
+            part.repaint(palette)
 
 
 _BACK = Key("esc", "back", "dismiss_screen")

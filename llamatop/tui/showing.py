@@ -45,7 +45,7 @@ class Showing:
         if replay is not None:
             from llamatop.tui.playback import Player  # noqa: PLC0415  (a live run has none)
 
-            self.player = Player(pump, replay, stage.bookmarks, tell)
+            self.player = Player(pump, replay, stage.bookmarks, tell, self.looking.look_at)
             self.acting = self.player.orders
         elif live is not None:
             table = self.monitor.table
@@ -54,12 +54,13 @@ class Showing:
     def frame(self, cost: str, leaving: bool) -> Frame:
         """What is shown now; `cost` is what the screen itself takes, in words."""
         session, recorder = self._stage.pump.session, self._stage.recorder
-        self._figures.look(session)
+        playback = self.player.playback if self.player else None
+        self._figures.look(session, still=playback is not None and not playback.playing)
         return Frame(
             session,
             self._figures,
             self.looking.choices,
-            self.player.playback if self.player else None,
+            playback,
             Keeping(str(recorder.path), recorder.error) if recorder is not None else None,
             cost,
             leaving,

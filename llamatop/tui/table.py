@@ -38,6 +38,8 @@ class RequestTable(Rows, can_focus=True, inherit_bindings=False):
         self._cursor: int | None = None
         """Id of the request under the cursor; None: the first row, whichever it is."""
         self._at = 0
+        self._sought = False
+        """Whether the cursor was put on a request that may be out of view."""
 
     @property
     def selected(self) -> Request | None:
@@ -56,7 +58,11 @@ class RequestTable(Rows, can_focus=True, inherit_bindings=False):
         self._requests = chosen(frame.session, frame.choices)
         self._follow_cursor()
         self._hold(len(self._requests), before)
-        self._keep_in_view(at)
+        if self._sought:
+            self._sought = False
+            self.scroll_to_region(Region(0, self._at, 1, 1), animate=False, force=True)
+        else:
+            self._keep_in_view(at)
         self.refresh_changed()
 
     def _hold(self, rows: int, before: int) -> None:
@@ -97,6 +103,10 @@ class RequestTable(Rows, can_focus=True, inherit_bindings=False):
         if y >= len(self._requests):
             return (), False
         return row(self._requests[y], width, self._slo), y == self._at
+
+    def select(self, request: int) -> None:
+        """Put the cursor on a request, from the next frame on; where it is not shown, nowhere."""
+        self._cursor, self._sought = request, True
 
     def move(self, rows: int) -> None:
         """Move the cursor and keep it in view."""

@@ -14,7 +14,7 @@ from textual.color import Color
 
 from llamatop.bookmarks import Bookmarks
 from llamatop.clock import SECOND
-from llamatop.events import Tick
+from llamatop.events import LevelStarted, RequestFailed, RequestQueued, Tick
 from llamatop.gaps import slowest_gaps
 from llamatop.pump import Pump
 from llamatop.session import Session
@@ -23,12 +23,21 @@ from llamatop.tui.compare.keys import COMMANDS as COMPARE
 from llamatop.tui.keys import bindings, commands
 from llamatop.tui.leaving import wind_down
 from llamatop.tui.meter import OwnCost
+from llamatop.tui.panels import Transport
 from llamatop.tui.request import RequestScreen
 from llamatop.tui.start.keys import COMMANDS as START
 from llamatop.tui.steering import next_concurrency
 from llamatop.tui.views.transport import track
 from llamatop.tui.views.values import span
-from tests.tui.conftest import FakeLive, live_app, loading_events, replay_app, screen_text, until
+from tests.tui.conftest import (
+    FakeLive,
+    live_app,
+    loading_events,
+    replay_app,
+    screen_text,
+    started,
+    until,
+)
 
 SIZE = (120, 36)
 
@@ -117,17 +126,65 @@ async def test_replay_is_played_paused_stepped_and_sought(run_events):
         assert replay.position == replay.start and app.pump.session.ended is None
 
 
-async def test_replay_jumps_to_levels_and_failures(run_events):
+async def test_replay_jumps_to_levels(run_events):
+    levels = [event.time for event in run_events if isinstance(event, LevelStarted)]
     app = replay_app(run_events, 4)
+    replay = app.pump.source
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.press("n")
-        first = app.pump.session
-        assert any(request.state == "failed" for request in first.requests.values())
-        await pilot.press("n", "n", "n", "n", "n", "n", "n")
-        assert app.pump.source.position == app.pump.source.length
-        await pilot.press(*["N"] * 9)
-        assert app.pump.source.position == 0
+        assert replay.position == levels[1]
+        await pilot.press("n")
+        assert replay.position == replay.length
+        await pilot.press("N", "N", "N")
+        assert replay.position == replay.start
+
+
+async def test_replay_jumps_to_failures_and_stays_at_the_last(run_events):
+    failed = [event.time for event in run_events if isinstance(event, RequestFailed)]
+    app = replay_app(run_events, 0)
+    replay = app.pump.source
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("f")
+        assert replay.position == failed[0]
+        assert any(r.state == "failed" for r in app.pump.session.requests.values())
+        await pilot.press(*["f"] * (len(failed) + 1))
+        assert replay.position == failed[-1]
+        await pilot.press(*["F"] * len(failed))
+        assert replay.position == failed[0]
+
+
+async def test_one_press_passes_the_failures_of_a_whole_batch():
+    ids = range(200)
+    events = [
+        started(),
+        LevelStarted(SECOND, 0, 200, 200),
+        *(RequestQueued(2 * SECOND, i, 0, 8, 8) for i in ids),
+        *(RequestFailed(3 * SECOND + i, i, "out of memory") for i in ids),
+        LevelStarted(4 * SECOND, 1, 100, 100),
+        Tick(9 * SECOND),
+    ]
+    app = replay_app(events, 0)
+    replay = app.pump.source
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("f", "f")
+        assert replay.position == 3 * SECOND
+        await pilot.press("n")
+        assert replay.position == 4 * SECOND
+        await pilot.press("F")
+        assert replay.position == 3 * SECOND, "paused, a mark just passed is the previous one"
+
+
+async def test_where_nothing_failed_the_key_says_so():
+    events = [started(), LevelStarted(SECOND, 0, 2, 2), Tick(9 * SECOND)]
+    app = replay_app(events, 2)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("f")
+        assert [told.message for told in app._notifications] == ["no request failed"]
+        assert app.pump.source.position == 2 * SECOND
 
 
 async def test_bookmarks_are_set_gone_to_kept_and_taken_away(run_events, tmp_path):
@@ -721,3 +778,77 @@ def test_a_step_tells_how_late_its_oldest_event_came():
     assert pump.late == 3 * SECOND
     pump.step()
     assert pump.late == 3 * SECOND, "a step without events says nothing new"
+
+
+async def comes_to(pilot, position: int) -> None:
+    """Wait until what is looked for in a thread was found and gone to."""
+    for _ in range(1000):
+        pilot.app.tick()
+        if pilot.app.pump.source.position == position:
+            return
+        await pilot.pause(0.01)
+    raise AssertionError("it never came there")
+
+
+async def test_an_open_request_of_a_replay_has_the_transport_bar(run_events):
+    app = replay_app(run_events, 9)
+    replay = app.pump.source
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RequestScreen)
+        assert "0:09.000" in screen_text(app)[-2]
+        start, cells = track(app.showing.player.playback, SIZE[0])
+        await pilot.click(offset=(start + cells - 1, SIZE[1] - 2))
+        assert replay.position == replay.length
+        await pilot.press("<")
+        assert "0:00.000" in screen_text(app)[-2]
+
+
+async def test_an_open_request_of_a_live_run_has_none(run_events):
+    app = live_app(until(run_events, 9))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RequestScreen)
+        assert not app.screen.query(Transport)
+
+
+async def test_a_gap_and_a_failure_bring_their_request_under_the_cursor(run_events):
+    app = replay_app(run_events, 0)
+    size = (80, 24)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press("f", "f")
+        selected = app.showing.monitor.table.selected
+        assert selected is not None and selected.state == "failed"
+        assert selected.ended == app.pump.source.position
+        await pilot.press("W")
+        slow = slowest_gaps(run_events)[0]
+        await comes_to(pilot, slow.start)
+        assert app.showing.monitor.table.selected.id == slow.request
+        await pilot.pause()
+        assert f" {slow.request}  ●" in "\n".join(screen_text(app)), "it is in view"
+
+
+async def test_with_a_request_open_a_gap_opens_that_which_has_it(run_events):
+    app = replay_app(run_events, 9)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("enter", "w")
+        slow = slowest_gaps(run_events)[0]
+        await comes_to(pilot, slow.start)
+        await pilot.pause()
+        assert f"request {slow.request} " in screen_text(app)[0]
+
+
+async def test_the_end_of_a_recording_that_was_cut_off_says_so(run_events):
+    for last, told in ((-1, False), (-2, True)):
+        events = [event for event in run_events if not isinstance(event, Tick)]
+        events = events[: len(events) + last + 1]
+        app = replay_app(events, 0)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await pilot.press(">")
+            assert ("ends in mid-run" in screen_text(app)[-2]) == told

@@ -242,3 +242,37 @@ def test_peak_and_tokens_are_the_same_however_often_one_looks(run_events):
         figures.peak()
         assert figures.tokens() == sum(session.token_bins)
     assert figures.peak() == peak_rate(session)
+
+
+def test_while_time_passes_latencies_are_worked_out_once_a_second():
+    figures = Figures()
+    session = fold([
+        LevelStarted(0, 0, 2, 2),
+        *(RequestQueued(0, i, 0, 8, 1) for i in (0, 1)),
+        TokensEmitted(SECOND // 4, 0, 1),
+        RequestFinished(SECOND // 4, 0, "length"),
+    ])  # fmt: skip
+    figures.look(session)
+    assert figures.latency().requests == 1
+    session.apply(TokensEmitted(SECOND // 2, 1, 1))
+    session.apply(RequestFinished(SECOND // 2, 1, "length"))
+    figures.look(session)
+    assert figures.latency().requests == 1
+    figures.look(session, still=True)
+    assert figures.latency().requests == 2, "time has stopped: nothing is old"
+
+
+def test_while_requests_only_fail_those_in_flight_are_kept_up_with():
+    events = [
+        LevelStarted(0, 0, 2, 2),
+        *(RequestQueued(0, i, 0, 8, 9) for i in (0, 1)),
+        TokensEmitted(SECOND // 4, 1, 1),
+        RequestFailed(SECOND // 2, 0, "no"),
+        TokensEmitted(SECOND // 2, 1, 1),
+    ]
+    figures, session = Figures(), fold(events)
+    figures.look(session)
+    assert len(figures.latency().values["ITL"]) == 1
+    session.apply(TokensEmitted(2 * SECOND, 1, 1))
+    figures.look(session)
+    assert len(figures.latency().values["ITL"]) == 2

@@ -13,7 +13,12 @@ def test_running(snap_compare, run_events, size):
 
 
 def test_replay(snap_compare, run_events):
-    assert snap_compare(replay_app(run_events, 14), terminal_size=(120, 36))
+    async def marks_found(pilot):
+        await pilot.pause()
+        pilot.app.tick()
+
+    app = replay_app(run_events, 14)
+    assert snap_compare(app, terminal_size=(120, 36), run_before=marks_found)
 
 
 def test_loading(snap_compare):

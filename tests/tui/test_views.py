@@ -18,13 +18,14 @@ from llamatop.events import (
     ModelLoaded,
     ModelTraced,
     RequestAdmitted,
+    RequestFailed,
     RequestFinished,
     RequestQueued,
     RunEnded,
     Tick,
     TokensEmitted,
 )
-from llamatop.metrics import decode_rate, queue_time, ttft
+from llamatop.metrics import decode_rate, gaps, queue_time, ttft
 from llamatop.replay import fold
 from llamatop.session import Request, Session
 from llamatop.tui.figures import Figures
@@ -44,7 +45,7 @@ from llamatop.tui.views.requests import chosen, columns_of, content, heading, ro
 from llamatop.tui.views.state import loss_of, place_of, progress_of, state_of
 from llamatop.tui.views.throughput import throughput
 from llamatop.tui.views.timeline import slowest
-from llamatop.tui.views.transport import time_at, transport
+from llamatop.tui.views.transport import time_at, track, transport
 from llamatop.tui.views.values import NOTHING, TIMES, rate, scale, span
 from tests.tui.conftest import GATED, loading_events, refused_events, started, until
 
@@ -518,6 +519,49 @@ def test_the_slowest_gaps_are_found():
     assert slowest(session.requests[0], 2) == [(4.0, 4, 7 * SECOND), (1.0, 2, 2 * SECOND)]
 
 
+def test_a_gap_before_several_tokens_is_shared_by_them():
+    some = [TokensEmitted(SECOND, 0, 1), TokensEmitted(3 * SECOND, 0, 4)]
+    session = fold([LevelStarted(0, 0, 1, 1), RequestQueued(0, 0, 0, 8, 5), *some])
+    request = session.requests[0]
+    assert slowest(request, 1) == [(0.5, 5, 3 * SECOND)]
+    assert max(gaps(request)) == 0.5
+
+
+def words_of(session: Session, height: int = 24, replayed: bool = True) -> str:
+    """The page of request 0."""
+    frame = Frame(session, Figures(), playback=playback(9) if replayed else None)
+    frame.figures.look(session)
+    return "\n".join(plain(line) for line in request_page(frame, 0, 100, height))
+
+
+FAILED = [
+    LevelStarted(0, 0, 1, 1),
+    RequestQueued(0, 0, 0, 8, 5),
+    TokensEmitted(SECOND, 0, 1, "once upon"),
+    RequestFailed(2 * SECOND, 0, "out of luck"),
+]
+
+
+def test_a_failed_request_shows_why_and_its_text():
+    page = words_of(fold(FAILED))
+    assert "out of luck" in page and "once upon" in page
+    untold = [TokensEmitted(SECOND, 0, 1) if isinstance(e, TokensEmitted) else e for e in FAILED]
+    page = words_of(fold(untold))
+    assert "out of luck" in page and "text not recorded" in page
+
+
+def test_what_an_ended_request_lacks_will_not_come():
+    page = words_of(fold([e for e in FAILED if not isinstance(e, TokensEmitted)]))
+    assert "no two tokens" in page and "no text" in page and " yet" not in page
+    page = words_of(fold(FAILED[:2]))
+    assert "no two tokens yet" in page and "no text yet" in page
+
+
+def test_a_request_that_is_not_there_is_told_of():
+    assert "request 0 is not queued yet" in words_of(Session())
+    assert "request 0 is no longer kept" in words_of(Session(), replayed=False)
+
+
 def test_a_timeline_has_its_phases():
     session = fold(
         [
@@ -537,6 +581,21 @@ def test_a_timeline_has_its_phases():
 def playback(position: float) -> Playback:
     marks = ((5 * SECOND, "level"), (9 * SECOND, "failure"))
     return Playback(True, 0.25, int(position * SECOND), 10 * SECOND, marks)
+
+
+def test_paused_the_bar_tells_milliseconds_and_does_not_move():
+    playing = playback(7.3456)
+    paused = msgspec.structs.replace(playing, playing=False)
+    assert "0:07.3  " in plain(transport(playing, 80))
+    assert "0:07.345 " in plain(transport(paused, 80))
+    assert track(playing, 80) == track(paused, 80)
+
+
+def test_a_long_note_is_shortened_before_it_is_left_out():
+    noted = msgspec.structs.replace(playback(7), note="gap 2: 56.9 ms, request 129")
+    assert "gap 2: 56.9 ms, request 129" in plain(transport(noted, 120))
+    assert "gap 2: 56.9 ms  " in plain(transport(noted, 80))
+    assert "gap" not in plain(transport(noted, 40))
 
 
 def test_the_transport_bar_fits_and_shows_marks():

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from llamatop.clock import SECOND, Clock, MonotonicClock
 from llamatop.replay import SPEEDS
 from llamatop.tui.frame import Playback
+from llamatop.tui.marks import Mark, gathered, next_of
 
 _WHOLE = 100 * SECOND
 """A skip is of whole seconds in what is as long as this (ns)."""
-
-_BEHIND = SECOND // 2
-"""A mark passed less than this ago (ns) is not the previous one."""
 
 
 class Deck:
@@ -26,7 +24,7 @@ class Deck:
         self.position = 0
         self.speed = 1.0
         self.playing = False
-        self._marks: tuple[tuple[int, str], ...] = ()
+        self._marks: tuple[Mark, ...] = ()
         self._clock = clock or MonotonicClock()
         self._last = self._clock.now()
 
@@ -35,11 +33,11 @@ class Deck:
         """Whether everything has been played."""
         return self.position >= self.length
 
-    def load(self, length: int, marks: Sequence[tuple[int, str]]) -> None:
+    def load(self, length: int, marks: Sequence[Mark]) -> None:
         """Something else to play: at its end, or, while playing, from its beginning."""
         going = self.playing and not self.ended
         self.length = length
-        self._marks = tuple(sorted(marks))
+        self._marks = gathered(marks)
         self.position = 0 if going else length
 
     def move(self) -> bool:
@@ -72,13 +70,20 @@ class Deck:
         short = min(self.length / _WHOLE, 1.0)
         self.seek(self.position + round(seconds * SECOND * short))
 
-    def to_mark(self, direction: int) -> None:
-        """Go to the next or previous level or failure of any run; without one, to an end."""
-        here, times = self.position, [time for time, _ in self._marks]
-        if direction > 0:
-            self.seek(min((time for time in times if time > here), default=self.length))
-        else:
-            self.seek(max((time for time in times if time < here - _BEHIND), default=0))
+    def to_level(self, direction: int) -> None:
+        """Go to the next or previous level of any run; without one, to an end."""
+        there = self._next("level", direction)
+        self.seek((self.length if direction > 0 else 0) if there is None else there)
+
+    def to_failure(self, direction: int) -> None:
+        """Go to the next or previous failure in any run; stay where there is none."""
+        there = self._next("failure", direction)
+        if there is not None:
+            self.seek(there)
+
+    def _next(self, kind: str, direction: int) -> int | None:
+        times = (time for time, which in self._marks if which == kind)
+        return next_of(times, self.position, direction, self.playing)
 
     @property
     def playback(self) -> Playback:

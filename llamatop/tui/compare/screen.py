@@ -153,9 +153,14 @@ class CompareScreen(Screen[bool]):
         self.comparing.deck.faster(steps)
         self._body.show()
 
-    def action_to_mark(self, direction: int) -> None:
-        """To another level or failure."""
-        self.comparing.deck.to_mark(direction)
+    def action_to_level(self, direction: int) -> None:
+        """To the beginning of another level."""
+        self.comparing.deck.to_level(direction)
+        self._body.show()
+
+    def action_to_failure(self, direction: int) -> None:
+        """To another failure."""
+        self.comparing.deck.to_failure(direction)
         self._body.show()
 
     def action_level(self, steps: int) -> None:

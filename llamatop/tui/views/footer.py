@@ -109,13 +109,15 @@ def _moving(panel: str, alone: bool) -> list[Key]:
 def _playing(playback: Playback) -> tuple[list[Key], list[Key]]:
     """Those of a replay: the first ones, and the others."""
     bookmarks = [Key("[]", "bookmarks", "to_bookmark(1)")] if playback.bookmarks else []
+    kinds = {kind for _, kind in playback.marks}
     return [
         Key("space", "pause" if playback.playing else "play", "toggle_pause"),
         Key("←→", "seek", "seek(5)"),
         Key(",.", "step", "step(1)"),
         Key("+-", "speed", "more"),
     ], [
-        Key("n", "next mark", "to_mark(1)"),
+        *([Key("n", "level", "to_level(1)")] if "level" in kinds else []),
+        *([Key("f", "failure", "to_failure(1)")] if "failure" in kinds else []),
         Key("w", "slowest gap", "to_gap(1)"),
         Key("b", "bookmark", "bookmark"),
         *bookmarks,

@@ -24,7 +24,8 @@ def request_page(frame: Frame, id: int, width: int, height: int) -> list[Line]:
     """The whole page in exactly `height` lines."""
     request = frame.session.requests.get(id)
     if request is None:
-        return [fit(((f" request {id} is not there yet", "dim"),), width)][:height]
+        why = "is not queued yet" if frame.playback is not None else "is no longer kept"
+        return [fit(((f" request {id} {why}", "dim"),), width)][:height]
     upper = max(min(height * 11 // 20, 16), 8)
     lower = max(height - upper - 1, 0)
     lines = [_title(frame, request, width)]
@@ -69,7 +70,7 @@ def _gaps(request: Request, width: int, height: int) -> Content:
     """How long tokens came after one another, and which took longest."""
     values = sorted(islice(gaps(request), 20_000))
     if not values:
-        return Content([((" no two tokens yet", "dim"),)])
+        return Content([((f" no two tokens{_yet(request)}", "dim"),)])
     slow = slowest(request, min(_SLOWEST, max(height - 5, 1)))
     bars = max(height - len(slow) - 2, 0)
     lines = histogram_lines("", values, width, bars) if bars >= 3 else []
@@ -88,18 +89,26 @@ def _gaps(request: Request, width: int, height: int) -> Content:
 
 
 def _words(frame: Frame, request: Request, width: int, height: int) -> Content:
-    """Its text, the newest lines of it, or why there is none."""
-    if request.error:
-        wrapped = textwrap.wrap(one_line(request.error), max(width - 2, 1))
-        return Content([((f" {clip(line, width - 1)}", "bad"),) for line in wrapped[:height]])
+    """Why it failed; its text, the newest lines of it, or why there is none."""
+    error = _wrapped(request.error, width)[: max(height, 0)] if request.error else []
+    lines: list[Line] = [((f" {clip(line, width - 1)}", "bad"),) for line in error]
+    lines += [()] if error else []
+    room = height - len(lines)
+    if room < 1:
+        return Content(lines[: max(height, 0)])
     if not request.text:
-        known = TEXTLESS if frame.playback is not None and request.tokens else "no text yet"
-        return Content([((f" {known}", "dim"),)])
-    paragraphs = request.text.split("\n")
-    wrapped = [
-        line
-        for paragraph in paragraphs
-        for line in textwrap.wrap(one_line(paragraph), max(width - 2, 1)) or [""]
-    ]
-    shown = wrapped[-height:] if height > 0 else []
-    return Content([((f" {clip(line, width - 1)}", "text"),) for line in shown])
+        untold = frame.playback is not None and request.tokens
+        known = TEXTLESS if untold else f"no text{_yet(request)}"
+        return Content([*lines, ((f" {known}", "dim"),)])
+    wrapped = [line for text in request.text.split("\n") for line in _wrapped(text, width) or [""]]
+    lines += [((f" {clip(line, width - 1)}", "text"),) for line in wrapped[-room:]]
+    return Content(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(one_line(text), max(width - 2, 1))
+
+
+def _yet(request: Request) -> str:
+    """What has not come may still come, until the request has ended."""
+    return "" if request.ended is not None else " yet"

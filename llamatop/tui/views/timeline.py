@@ -121,12 +121,15 @@ def _tokens(request: Request, stretch: Stretch) -> list[Line]:
 
 
 def slowest(request: Request, most: int) -> list[tuple[float, int, int]]:
-    """The longest gaps: (seconds, number of the token that ended it, when in ns), longest first."""
+    """The longest gaps: (seconds, number of the token that ended it, when in ns), longest first.
+
+    As `metrics.gaps` has them: before an emission of k tokens a gap is shared by all of them.
+    """
     times, number, found = request.times, 0, []
     for i, count in enumerate(request.counts):
         number += count
         if i:
-            found.append(((times[i] - times[i - 1]) / SECOND, number, times[i]))
+            found.append(((times[i] - times[i - 1]) / SECOND / count, number, times[i]))
     return sorted(found, key=lambda gap: -gap[0])[:most]
 
 

@@ -8,10 +8,13 @@ from llamatop.tui.views.values import TIMES, moment
 
 SPEED_SIGNS = {0.25: "¼", 0.5: "½"}
 
+_FINER = 2
+"""More digits of the position while paused: a token takes milliseconds."""
+
 
 def track(playback: Playback, width: int) -> tuple[int, int]:
     """First cell and cells of the bar that can be clicked."""
-    start = 2 + 3 + 4 + _place_width(playback) + 1
+    start = 2 + 3 + 4 + _place_width(playback) + _FINER + 1
     end = _place_width(playback) + 2 + line_width(_note(playback, width))
     return start, max(width - start - end, 0)
 
@@ -25,13 +28,19 @@ def transport(playback: Playback, width: int) -> Line:
         (" ", "text"),
         (f"{sign}  ", "key.bold"),
         (f"{speed(playback.speed):<4}", "text"),
-        (f"{moment(playback.position):>{wide}}", "text.bold"),
+        (f"{_position(playback):<{wide + _FINER}}", "text.bold"),
         (" ", "text"),
         *_track(playback, cells),
         *_note(playback, width),
         (f" {moment(playback.length):>{wide}} ", "dim"),
     ]
     return tuple(spans)
+
+
+def _position(playback: Playback) -> str:
+    """As long as the end's time, and finer while paused."""
+    told = moment(playback.position, 1 if playback.playing else 1 + _FINER)
+    return " " * (_place_width(playback) - len(moment(playback.position))) + told
 
 
 def speed(value: float) -> str:
@@ -49,9 +58,10 @@ def time_at(playback: Playback, x: int, width: int) -> int | None:
 
 
 def _note(playback: Playback, width: int) -> list[Span]:
-    """What stands here, where there is room for it beside the bar."""
-    fits = playback.note and width >= 3 * len(playback.note)
-    return [(f"  {playback.note} ", "warn")] if fits else []
+    """What stands here, or its first part, where there is room for it beside the bar."""
+    notes = (playback.note, playback.note.partition(",")[0])
+    fitting = next((note for note in notes if note and width >= 3 * len(note)), "")
+    return [(f"  {fitting} ", "warn")] if fitting else []
 
 
 def _place_width(playback: Playback) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from llamatop.clock import SECOND
 from llamatop.formatting import number
 
 TIMES = "\u00d7"
@@ -57,11 +58,10 @@ def span(seconds: float | None) -> str:
     return f"{milli:.1f} ms" if milli < 99.95 else f"{milli:.0f} ms"
 
 
-def moment(nanoseconds: int) -> str:
-    """A time of the run to a tenth: `0:07.3`, `12:34.0`, `1:02:03.4`."""
-    tenths = max(nanoseconds, 0) // 100_000_000
-    seconds, tenth = divmod(tenths, 10)
+def moment(nanoseconds: int, digits: int = 1) -> str:
+    """A time of the run: `0:07.3`, `12:34.0`, `1:02:03.4`; with 3 digits `0:07.312`."""
+    seconds, part = divmod(max(nanoseconds, 0), SECOND)
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     head = f"{hours}:{minute:02d}" if hours else f"{minute}"
-    return f"{head}:{second:02d}.{tenth}"
+    return f"{head}:{second:02d}.{part * 10**digits // SECOND:0{digits}d}"

@@ -43,14 +43,24 @@ def test_time_that_passes_while_paused_is_not_played():
     assert made.position == SECOND
 
 
-def test_marks_are_gone_through_both_ways():
-    made = deck(marks=((30 * SECOND, "level"), (10 * SECOND, "failure")))
+def test_levels_are_gone_through_both_ways():
+    made = deck(marks=((30 * SECOND, "level"), (10 * SECOND, "failure"), (20 * SECOND, "level")))
     made.seek(0)
     places = []
     for direction in (1, 1, 1, -1, -1, -1):
-        made.to_mark(direction)
+        made.to_level(direction)
         places.append(made.position // SECOND)
-    assert places == [10, 30, 200, 30, 10, 0]
+    assert places == [20, 30, 200, 30, 20, 0]
+
+
+def test_without_another_failure_it_stays():
+    made = deck(marks=((10 * SECOND, "failure"), (20 * SECOND, "level"), (30 * SECOND, "failure")))
+    made.seek(0)
+    places = []
+    for direction in (1, 1, 1, -1, -1):
+        made.to_failure(direction)
+        places.append(made.position // SECOND)
+    assert places == [10, 30, 30, 10, 10]
 
 
 def test_something_else_is_shown_whole_or_played_from_its_beginning():
