@@ -25,7 +25,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from llamatop.bookmarks import Bookmarks
-from llamatop.config import RunConfig
+from llamatop.config import WATCHED, RunConfig
 from llamatop.pump import Pump
 from llamatop.sanitize import one_line
 from llamatop.tui import themes
@@ -115,7 +115,7 @@ class LlamatopApp(App[None]):
         self._leaving = False
         self._load_themes(theme)
         stage = Stage(pump, live, replay, recorder, bookmarks or Bookmarks())
-        defaults = start_defaults or RunConfig()
+        defaults = start_defaults or WATCHED
         self.changing = Changing(
             self,
             stage,

@@ -187,6 +187,8 @@ def test_the_header_shows_whether_it_is_kept():
     assert "not recording" in text_of(header(framed_session(session), 120, 2))
     kept = framed_session(session, keeping=Keeping("x.parquet"))
     assert "● rec" in text_of(header(kept, 120, 2))
+    refused = framed_session(fold(refused_events()), keeping=Keeping("x.parquet"))
+    assert "nothing to record" in text_of(header(refused, 120, 2))
     broken = framed_session(session, keeping=Keeping("x.parquet", "disk full"))
     assert "recording stopped: disk full" in text_of(header(broken, 120, 2))
 

@@ -12,7 +12,7 @@ from llamatop.tui.plan import Box
 from llamatop.tui.planned import Planned
 from llamatop.tui.start.aside import command
 from llamatop.tui.start.command import wrapped
-from llamatop.tui.start.keys import BACK, footer_keys
+from llamatop.tui.start.keys import footer_keys
 from llamatop.tui.start.list import StartList
 from llamatop.tui.start.memory import memory
 from llamatop.tui.start.panels import StartHeader, StartPanel, StartSettings
@@ -25,10 +25,8 @@ from llamatop.tui.views.footer import Key
 class StartBody(Planned):
     """Header, list, settings, memory, command, footer."""
 
-    def __init__(self, palette: Palette, start: Start, *, behind: bool = False) -> None:
+    def __init__(self, palette: Palette, start: Start) -> None:
         self._start = start
-        self._behind = behind
-        """Whether Escape leads back to what is shown behind this screen."""
         self._last = nothing_runs()
         self._replay = False
         self._told = 1
@@ -60,10 +58,7 @@ class StartBody(Planned):
     def _keys(self, frame: Frame) -> list[Key]:
         start = self._start
         searching = bool(start.listing.search.text)
-        keys = footer_keys(start.in_form, searching, self._replay, len(start.marked))
-        if self._behind and not any(key.key == "esc" for key in keys):
-            keys.insert(1, BACK)
-        return keys
+        return footer_keys(start.in_form, searching, self._replay, len(start.marked), start.over)
 
     def on_mount(self) -> None:
         """So that the first paint is a whole one."""

@@ -107,6 +107,8 @@ def _light(frame: Frame, width: int) -> list[Span]:
             ("○ ", "bad"),
             (clip(f"recording stopped: {one_line(frame.keeping.error)}", width // 2), "bad"),
         ]
+    if frame.session.refused is not None:
+        return [("nothing to record", "dim")]
     if frame.session.ended is not None:
         return [("recorded", "dim")]
     return [("● ", "bad"), ("rec", "dim")]
