@@ -262,6 +262,14 @@ def test_now_peak_and_level_average_are_told_at_any_width(width, half_way):
     assert "goodput" not in told
 
 
+def test_five_digits_leave_room_for_the_level_at_80_columns():
+    tokens = [TokensEmitted(i * SECOND // 10, 0, 1024) for i in range(1, 31)]
+    begun = [LevelStarted(0, 0, 1, None), RequestQueued(0, 0, 0, 8, 99_999)]
+    session = fold([started(), loaded(), *begun, *tokens, Tick(3 * SECOND)])
+    line = throughput(framed_session(session), 40, 5).lines[0]
+    assert "peak 10,240  level" in plain(line) and line_width(line) <= 40
+
+
 def test_with_targets_goodput_is_told(half_way):
     config = msgspec.structs.replace(half_way.started.config, slo={"ttft": 99.0})
     half_way.started = msgspec.structs.replace(half_way.started, config=config)
@@ -669,6 +677,8 @@ def test_what_misses_its_target_is_a_warning(run_events):
     assert "warn" in roles["TTFT"]
     assert "warn" not in roles["TPOT"]
     assert plain(content.corner[0]).startswith("0 % meet the targets")
+    narrow = framed(2, "Latency", latency(framed_session(session), 36, 8), 38, 10)
+    assert "0 % met  21 done" in plain(narrow[0])
 
 
 # What a run may take, and what takes from it

@@ -33,6 +33,9 @@ _LOW = 0.75
 _HISTOGRAM = 4
 """Rows without which the histogram of a figure takes the place of the others' rows."""
 
+_ROOM_FOR_WORDS = 46
+"""Cells in which the upper border has room for whole words."""
+
 _ENOUGH = 5
 """Values from which their spread is worth drawing."""
 
@@ -83,7 +86,7 @@ def _content(
     elif room >= 3:
         gap: list[Line] = [()] if room >= 4 else []
         lines += [*gap, *histogram_lines("ITL", known.values["ITL"], width, room - len(gap))]
-    return Content(lines, corner=[_basis(known)])
+    return Content(lines, corner=_basis(known, width))
 
 
 def _four(known: Latency, width: int, height: int) -> list[Line]:
@@ -107,16 +110,17 @@ def _heading(width: int) -> Line:
     return tuple(head)
 
 
-def _basis(known: Latency) -> list[Span]:
-    """How many requests these are."""
+def _basis(known: Latency, width: int) -> list[list[Span]]:
+    """How many requests these are, and before it the share that meets the targets."""
     if not known.requests:
         return []
     word = f"newest {known.of}" if known.requests == RECENT else known.of
-    basis: list[Span] = [(f"{known.requests:,}", "text"), (f" {word}", "dim")]
+    basis: list[list[Span]] = [[(f"{known.requests:,}", "text"), (f" {word}", "dim")]]
     if known.met is None:
         return basis
     role = "text" if known.met == 1 else "warn"
-    return [(percent(known.met), role), (" meet the targets  ", "dim"), *basis]
+    words = " meet the targets" if width >= _ROOM_FOR_WORDS else " met"
+    return [[(percent(known.met), role), (words, "dim")], *basis]
 
 
 def _row(name: str, known: Latency, target: float | None, width: int, chosen: bool) -> Line:

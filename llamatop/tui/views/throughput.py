@@ -12,7 +12,7 @@ from llamatop.session import Session
 from llamatop.tui.charts import bar, ceiling, highest
 from llamatop.tui.figures import pace_window, rate_samples
 from llamatop.tui.frame import Frame
-from llamatop.tui.lines import Line, Span, centred, clip, fitting, shortened
+from llamatop.tui.lines import Line, Span, centred, clip, fitting, join, line_width, shortened
 from llamatop.tui.views.history import (
     chart,
     labelled,
@@ -41,7 +41,7 @@ def throughput(frame: Frame, width: int, height: int) -> Content:
     smooth = pace_window(session) if session.ended is None else window.step
     values = rate_samples(session, window.step, window.count, smooth)
     marks = tuple(level_marks(frame, window))
-    lines: list[Line] = [tuple(fitting(_figures(frame), width - 1, "   "))]
+    lines: list[Line] = [_row(_figures(frame), width)]
     lines += _history(tuple(values), marks, width, max(height - 1, 0))
     return Content(lines, foot=time_axis(window, width, session.ended is not None))
 
@@ -56,6 +56,13 @@ def _history(
     drawn, label = chart(values, "work", width, height, top), scale(top) if most > 0 else ""
     label += " tok/s" if label and width >= _UNIT else ""
     return labelled(with_marks(drawn, marks, width, len(label) + bool(label)), label)
+
+
+def _row(figures: Sequence[Sequence[Span]], width: int) -> Line:
+    """As many of the figures as fit; closer together where now, peak and level would not."""
+    if line_width(join(figures[:3], "   ")) < width:
+        return tuple(fitting(figures, width - 1, "   "))
+    return tuple(fitting(figures, width, "  "))
 
 
 def _figures(frame: Frame) -> list[Sequence[Span]]:
