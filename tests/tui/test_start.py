@@ -122,6 +122,7 @@ async def test_a_name_that_matches_nothing_is_told_and_a_folder_is_looked_up() -
     app = await after(*"./no/such/folder", "enter")
     assert app.chosen == []
     assert "model: there is no such folder" in "\n".join(app.rows)
+    assert "nothing here has that name" not in "\n".join(app.rows)
 
 
 async def test_a_broken_checkpoint_is_marked_and_told_before_anything_runs() -> None:

@@ -85,7 +85,9 @@ def rows_of(
     if name:
         choice = (named or typed)(name)
         if all(one.model != choice.model for one in choices):
-            rows += _group(TYPED if rows or not choices else UNMATCHED, [choice])
+            unknown = choice.source == "typed" and not choice.unreadable
+            alone = unknown and choices and not rows
+            rows += _group(UNMATCHED if alone else TYPED, [choice])
     return rows
 
 
