@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llamatop import live
 from llamatop.commands.desk import Desk
 from llamatop.config import RunConfig
 from llamatop.engines.scripted import script
@@ -47,3 +48,27 @@ def test_one_run_that_failed_is_not_made_good_by_others(
     for events in runs:
         desk.ended(fold(events))
     assert desk.failed is failed
+
+
+class Warm:
+    """A warmed engine; `exit_code` None: it is there still."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        self.exit_code = exit_code
+
+
+def test_an_engine_that_was_lost_while_it_warmed_is_not_run_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    warmed, got = [Warm(-9), Warm(-9), Warm(None)], list[object]()
+    monkeypatch.setattr(live, "warm_engine", lambda: warmed.pop(0))
+    monkeypatch.setattr(live, "LiveRun", lambda config, engine, prepare: got.append(engine))
+    desk = Desk(save=False)
+    desk.warm()
+    desk.run(RunConfig())
+    assert got == [None], "the run starts one of its own"
+    desk.warm()
+    desk.warm()
+    desk.warm()
+    desk.run(RunConfig())
+    assert isinstance(got[1], Warm) and got[1].exit_code is None and not warmed

@@ -47,7 +47,7 @@ class Desk:
         if self.save and self._out is not None and os.path.lexists(self._out):
             raise InputError(f"{one_line(self._out)} exists already; choose another name")
         scripted = config.engine == "scripted"
-        engine, self._warm = (None if scripted else self._warm), None
+        engine = None if scripted else self._warmed()
         live = LiveRun(config, engine, None if scripted else _prepare)
         return Stage(Pump(live, Session(keep=KEPT_REQUESTS)), live=live)
 
@@ -101,8 +101,13 @@ class Desk:
         """Start an engine process that imports what every model needs."""
         from llamatop.live import warm_engine
 
-        if self._warm is None:
+        if self._warm is None or self._warm.exit_code is not None:
             self._warm = warm_engine()
+
+    def _warmed(self) -> Child | None:
+        """The engine process that got ready, handed over; None where it was lost meanwhile."""
+        warm, self._warm = self._warm, None
+        return warm if warm is not None and warm.exit_code is None else None
 
     def close(self) -> None:
         """End what was warmed up for nothing."""

@@ -116,6 +116,15 @@ async def test_a_bad_value_is_told_and_does_not_run():
 # Moving
 
 
+async def test_a_name_that_matches_nothing_is_told_and_a_folder_is_looked_up() -> None:
+    app = await after(*"zzz")
+    assert "nothing here has that name" in "\n".join(app.rows)
+    app = await after(*"./no/such/folder", "enter")
+    assert app.chosen == []
+    assert "model: there is no such folder" in "\n".join(app.rows)
+    assert "nothing here has that name" not in "\n".join(app.rows)
+
+
 async def test_a_broken_checkpoint_is_marked_and_told_before_anything_runs() -> None:
     cut = Choice("models/cut", "folder", None, None, 2048, incomplete="x.safetensors is cut short")
     none = Choice("models/none", "folder", None, None, None, unreadable="has no config.json")
@@ -128,8 +137,9 @@ async def test_a_broken_checkpoint_is_marked_and_told_before_anything_runs() -> 
         assert "✗ broken" in text and "x.safetensors is cut short" in text
         assert "random needs none" in text
         await pilot.press("escape", "ctrl+u", *"models/none", "enter")
-        assert app.chosen == [] and "has no config.json" in "\n".join(shown(app))
-        await pilot.press("escape", "ctrl+u", *"models/cut", "enter", "right", "enter")
+        assert app.chosen == [] and not app.screen_shown.start.in_form
+        assert "model: has no config.json" in "\n".join(shown(app))
+        await pilot.press("ctrl+u", *"models/cut", "enter", "right", "enter")
     assert [config.weights for config in app.chosen] == ["random"]
 
 

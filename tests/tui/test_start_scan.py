@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
 from llamatop.reports import here
 from llamatop.tui.start import scan as start_scan
-from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of
+from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of, typed
 
 
 @pytest.fixture
@@ -118,6 +119,26 @@ def test_a_folder_says_why_it_cannot_be_loaded(
     assert choice.problem("random") == with_random
     if not choice.unreadable:
         assert (choice.parameters, choice.weights_bytes) == (None, None), "unknown, not a part"
+
+
+def test_a_folder_that_is_typed_tells_itself_and_one_that_is_missing_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = tmp_path / "mine"
+    model.mkdir()
+    (model / "config.json").write_text('{"max_position_embeddings": 4096}')
+    _write_weights(model, 900)
+    for name in (str(model), f"{model}/", "~/mine"):
+        choice = start_scan.named(name)
+        assert (choice.model, choice.context, choice.weights_bytes) == (str(model), 4096, 1000)
+    for name in ("./nowhere", "~/nowhere", "/nowhere/at/all"):
+        assert start_scan.named(name).unreadable == "there is no such folder"
+    for name in ("Qwen/Qwen3-0.6B", "~nobody-of-that-name/x", "/" + "x" * 5000, "a\0b"):
+        assert start_scan.named(name) in (
+            typed(name),
+            replace(typed(name), unreadable="there is no such folder"),
+        )
 
 
 def test_the_machine_has_cores_and_memory():

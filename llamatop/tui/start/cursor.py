@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llamatop.reports.models import Choice
 from llamatop.tui.start import rows
 from llamatop.tui.start.edit import Edit
@@ -9,16 +11,19 @@ from llamatop.tui.start.rows import Item, Kept, Row
 
 
 class Listing:
-    """Rows and a cursor; `wanted` is the model on which the cursor stands at first."""
+    """Rows and a cursor; `wanted` is the model on which the cursor stands at first.
 
-    def __init__(self, wanted: str) -> None:
+    `named` tells what is known of a name that is typed.
+    """
+
+    def __init__(self, wanted: str, named: Callable[[str], Choice] = rows.typed) -> None:
         self.choices: list[Choice] = []
         self.kept: list[Kept] = []
         self.search = Edit()
         self.rows: list[Row] = []
         self.at = 0
         """The row under the cursor."""
-        self._wanted = wanted
+        self._wanted, self._named = wanted, named
         self._moved = False
         """Whether the person has put the cursor where it is."""
 
@@ -31,7 +36,7 @@ class Listing:
     def fill(self) -> None:
         """Make the rows anew; the cursor stays on its row where the person has put it there."""
         before = self.selected if self._moved else None
-        self.rows = rows.rows_of(self.choices, self.kept, self.search.text)
+        self.rows = rows.rows_of(self.choices, self.kept, self.search.text, self._named)
         same = (i for i, row in enumerate(self.rows) if rows.same(row, before))
         self.at = next(same, self._first())
 

@@ -10,6 +10,7 @@ from typing import Any
 from textual.message import Message
 from textual.message_pump import MessagePump
 
+from llamatop.reports.models import Choice
 from llamatop.sanitize import one_line
 from llamatop.tui.start.state import LOOKS
 
@@ -32,6 +33,13 @@ def looks() -> Looks:
 
     found = (machine, scan.models, scan.recordings)
     return dict(zip(LOOKS, found, strict=True))
+
+
+def named(name: str) -> Choice:
+    """What is known at once of a model that is typed."""
+    from llamatop.tui.start import scan  # noqa: PLC0415  (not for the first paint)
+
+    return scan.named(name)
 
 
 def look_around(how: Callable[[], Looks], to: MessagePump) -> None:

@@ -6,7 +6,7 @@ Filters by words; the row of a name that is typed rather than listed is made her
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ GROUPS = {
 RECORDINGS = "recent recordings, opened in replay"
 SAMPLES = "sample recordings, opened in replay"
 TYPED = "another, as typed"
+UNMATCHED = "nothing here has that name; as a Hugging Face id or a folder"
 HINT = "type a Hugging Face id or a folder"
 
 
@@ -63,8 +64,13 @@ Item = Choice | Kept
 Row = Item | Heading | Hint
 
 
-def rows_of(choices: Sequence[Choice], kept: Sequence[Kept], query: str) -> list[Row]:
-    """The rows that a search leaves, group by group, the typed name last."""
+def rows_of(
+    choices: Sequence[Choice],
+    kept: Sequence[Kept],
+    query: str,
+    named: Callable[[str], Choice] | None = None,
+) -> list[Row]:
+    """The rows that a search leaves, group by group, the typed name last, as `named` knows it."""
     words = query.casefold().split()
     rows: list[Row] = []
     for source, heading in GROUPS.items():
@@ -76,8 +82,12 @@ def rows_of(choices: Sequence[Choice], kept: Sequence[Kept], query: str) -> list
         rows += _group(TYPED, [Hint(HINT)])
     rows += _group(RECORDINGS, (k for k in recordings if not k.sample))
     rows += _group(SAMPLES, (k for k in recordings if k.sample))
-    if name and all(choice.model != name for choice in choices):
-        rows += _group(TYPED, [typed(name)])
+    if name:
+        choice = (named or typed)(name)
+        if all(one.model != choice.model for one in choices):
+            unknown = choice.source == "typed" and not choice.unreadable
+            alone = unknown and choices and not rows
+            rows += _group(UNMATCHED if alone else TYPED, [choice])
     return rows
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,13 @@ from msgspec import structs
 from llamatop.recording.footer import MAGIC, Footer, footer_of
 from llamatop.reports.models import Choice, choices
 from llamatop.sanitize import one_line
-from llamatop.tui.start.rows import Kept
+from llamatop.tui.start.rows import Kept, typed
 
 FOLDERS = "LLAMATOP_MODELS"
 """Environment variable: folders of models, or that are one, as in PATH."""
+
+_PATHS = ("/", "./", "../", "~")
+"""How a name begins that can only be meant as a folder."""
 
 NEWEST = 50
 """Recordings that are listed."""
@@ -53,15 +57,24 @@ def _model_folders(folder: Path) -> list[Path]:
     return sorted({file.parent for sign in signs for file in folder.glob(sign)})
 
 
+def named(name: str) -> Choice:
+    """What is known at once of a name that is typed: of a folder, what its files tell."""
+    try:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return in_folder(folder)
+    except (OSError, RuntimeError, ValueError):  # too long, or the home of nobody
+        return typed(name)
+    if name.startswith(_PATHS):
+        return replace(typed(name), unreadable="there is no such folder")
+    return typed(name)
+
+
 def in_folder(folder: Path) -> Choice:
     """A folder with a model; what its files do not tell is None."""
     config, unreadable = _config(folder)
-    incomplete = _incomplete(folder)
-    weights = (
-        None
-        if incomplete
-        else sum(file.stat().st_size for file in folder.glob("*.safetensors")) or None
-    )
+    files, incomplete = _weights(folder)
+    weights = sum(file.stat().st_size for file in files) or None
     dtype = str(config.get("dtype") or config.get("torch_dtype"))
     width = {"float32": 4, "bfloat16": 2, "float16": 2}.get(dtype)
     parameters = weights // width if weights and width else None
@@ -93,15 +106,14 @@ def _config(folder: Path) -> tuple[dict[str, Any], str]:
     return (text if isinstance(text, dict) else {}), ""
 
 
-def _incomplete(folder: Path) -> str:
-    """Why a folder's weights cannot be loaded; or nothing."""
+def _weights(folder: Path) -> tuple[list[Path], str]:
+    """The files of a folder's weights; or none, and why they cannot be loaded."""
     from llamatop.engines import weight_files  # noqa: PLC0415  (not for the first paint)
 
     try:
-        weight_files.check(folder)
+        return weight_files.check(folder), ""
     except weight_files.WeightsError as error:
-        return str(error).removeprefix(str(folder)).lstrip(f"{os.sep} ")
-    return ""
+        return [], str(error).removeprefix(str(folder)).lstrip(f"{os.sep} ")
 
 
 def places() -> list[Path]:

@@ -23,7 +23,7 @@ from llamatop.tui.palette import Palette
 from llamatop.tui.start.body import StartBody
 from llamatop.tui.start.keys import COMMANDS
 from llamatop.tui.start.list import StartRows
-from llamatop.tui.start.looks import Found, Looks, look_around, looks
+from llamatop.tui.start.looks import Found, Looks, look_around, looks, named
 from llamatop.tui.start.panels import StartSettings
 from llamatop.tui.start.state import Chosen, Start
 
@@ -59,7 +59,7 @@ class StartScreen(Screen[Chosen | None]):
         """With `again` as a person has left it, where what they chose could not be; `over`
         something to which Escape goes back."""
         super().__init__()
-        self.start = again or Start(start_defaults, fits)
+        self.start = again or Start(start_defaults, fits, named)
         self.start.over = over
         self.commands: Sequence[Command] = [command for command in COMMANDS if command.keys]
         """For the palette."""

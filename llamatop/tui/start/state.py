@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from llamatop.tui.start.command import compare_command, replay_command, run_comm
 from llamatop.tui.start.cursor import Listing
 from llamatop.tui.start.edit import Edit
 from llamatop.tui.start.form import NAMES, Form
-from llamatop.tui.start.rows import Item, Kept, model_name
+from llamatop.tui.start.rows import Item, Kept, model_name, typed
 
 Chosen = RunConfig | Path | tuple[Path, ...]
 """A run, a recording to replay, or several to compare."""
@@ -29,9 +29,14 @@ LOOKS = ("machine", "models", "recordings")
 class Start:
     """List, form and machine. Every change is a method."""
 
-    def __init__(self, defaults: RunConfig, fits: Fits | None = None) -> None:
+    def __init__(
+        self,
+        defaults: RunConfig,
+        fits: Fits | None = None,
+        named: Callable[[str], Choice] = typed,
+    ) -> None:
         self.form = Form(defaults)
-        self.listing = Listing(defaults.model)
+        self.listing = Listing(defaults.model, named)
         self.marked: list[Path] = []
         """Recordings to compare, the baseline first."""
         self.in_form = False
@@ -190,15 +195,15 @@ class Start:
             self._known_fits.clear()
 
     def problems(self) -> dict[str, str]:
-        """What is wrong in the form, by field; with the model's files, at its weights."""
+        """What is wrong in the form, by field: with the weights' files at them; or with `model`."""
         choice = self.selected
         if not isinstance(choice, Choice):
             return self.form.problems()
-        weights = self.form.weights_for(choice.source)
-        if not (problem := choice.problem(weights)):
-            return self.form.problems(choice.context)
-        way_on = "" if choice.unreadable else "; random needs none"
-        return {"weights": f"{problem}{way_on}", **self.form.problems()}
+        if choice.unreadable:
+            return {"model": choice.unreadable}
+        if problem := choice.problem(self.form.weights_for(choice.source)):
+            return {"weights": f"{problem}; random needs none", **self.form.problems()}
+        return self.form.problems(choice.context)
 
     def fit(self, choice: Choice, concurrency: int = 0) -> Fit | None:
         """Whether a model fits with these settings; None while the machine is not known.
@@ -234,7 +239,9 @@ class Start:
             return tuple(self.marked) if self.comparing else item.path
         if item is not None and not problems:
             return self.form.config(model_name(item))
-        if problems:
+        if "model" in problems:
+            self.told = f"model: {problems['model']}"
+        elif problems:
             if not self.in_form or self.form.field.name not in problems:
                 self.form.go(next(i for i, name in enumerate(NAMES) if name in problems))
             self.in_form = True
