@@ -122,6 +122,12 @@ def test_names_of_files_give_a_terminal_no_orders(llamatop: Llamatop) -> None:
         assert one.code == 0 or one.err.count("\n") == 1, one.err
 
 
+@pytest.mark.parametrize("command", ["models", "doctor"])
+def test_a_cache_that_cannot_be_read_holds_nothing(llamatop: Llamatop, command: str) -> None:
+    done = llamatop(command, HF_HOME=str(llamatop.folder / ("a" * 300)))
+    assert done.code == 0 and done.out and not done.err, done.err
+
+
 def test_the_screen_needs_a_terminal(llamatop: Llamatop) -> None:
     done = llamatop("--model", "demo")
     assert done.code == 2 and "--record" in done.err
