@@ -40,9 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _dispatch(arguments)
         sys.stdout.flush()
     except InputError as error:
-        from llamatop.sanitize import one_line  # noqa: PLC0415  (not for the first paint)
-
-        print(f"llamatop: {one_line(str(error))}", file=sys.stderr)
+        _complain(str(error))
         return 2
     except KeyboardInterrupt:
         return 130
@@ -53,16 +51,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno != errno.ENOSPC:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        print(f"llamatop: stdout or a file could not be written: {error.strerror}", file=sys.stderr)
+        _complain(f"stdout or a file could not be written: {error.strerror}")
         return 1
     return code
 
 
+def _complain(text: str) -> None:
+    """One line on stderr, where that can be written to."""
+    from llamatop.sanitize import one_line  # noqa: PLC0415  (not for the first paint)
+
+    try:
+        print(f"llamatop: {one_line(text)}", file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def _settle_streams() -> None:
-    """stdout and stderr that are closed take nothing; what they cannot spell becomes ASCII."""
+    """Streams that are closed give and take nothing; what they cannot spell becomes ASCII."""
     codecs.register_error("spelled", _spelled)
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123  (lives as long as the process)
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (lives as long as the process)
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):

@@ -115,7 +115,9 @@ def _counters() -> list[Finding]:
 
 def _folders() -> list[Finding]:
     folder = default_path("x").parent
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    existing = next(
+        place for place in (folder, *folder.absolute().parents) if os.access(place, os.F_OK)
+    )
     works = os.access(existing, os.W_OK)
     free = shutil.disk_usage(existing).free
     return [Finding("recordings", works, f"{folder}, {size(free)} free")]
@@ -123,7 +125,7 @@ def _folders() -> list[Finding]:
 
 def _hub() -> list[Finding]:
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    token = "HF_TOKEN" in os.environ or (home / "token").is_file()
+    token = "HF_TOKEN" in os.environ or os.access(home / "token", os.R_OK)
     detail = "a token is set" if token else "no token: gated models need `hf auth login`"
     return [Finding("Hugging Face", token, detail)]
 

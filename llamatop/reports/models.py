@@ -97,15 +97,21 @@ def _tensor_elements(file: Path) -> int:
 
 
 def _downloaded() -> list[tuple[str, Path]]:
-    """Models with weights in the Hugging Face cache: (id, folder)."""
-    found = []
-    for repository in sorted(_cache().glob("models--*")):
-        name = repository.name.removeprefix("models--").replace("--", "/")
-        for snapshot in sorted((repository / "snapshots").glob("*")):
-            if (snapshot / "config.json").exists() and any(snapshot.glob("*.safetensors")):
-                found.append((name, snapshot))
-                break
-    return found
+    """Models with weights in the Hugging Face cache that can be read: (id, folder)."""
+    found: dict[str, Path] = {}
+    for snapshot in _found(_cache(), "models--*/snapshots/*"):
+        name = snapshot.parent.parent.name.removeprefix("models--").replace("--", "/")
+        if _found(snapshot, "config.json") and _found(snapshot, "*.safetensors"):
+            found.setdefault(name, snapshot)
+    return list(found.items())
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    """What is there, in order; in a folder that cannot be read there is nothing."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 def _cache() -> Path:

@@ -1,11 +1,13 @@
 """Whatever a person may get wrong is told in one line with exit code 2, and nothing is left."""
 
 import json
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from .conftest import Llamatop
+from .conftest import LLAMATOP, Llamatop
 
 GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}'
 
@@ -120,6 +122,24 @@ def test_names_of_files_give_a_terminal_no_orders(llamatop: Llamatop) -> None:
     for one in done:
         assert not {"\x1b", "\x07", "\x9b"} & set(one.out + one.err)
         assert one.code == 0 or one.err.count("\n") == 1, one.err
+
+
+@pytest.mark.parametrize("command", ["models", "doctor"])
+def test_a_cache_that_cannot_be_read_holds_nothing(llamatop: Llamatop, command: str) -> None:
+    done = llamatop(command, HF_HOME=str(llamatop.folder / ("a" * 300)))
+    assert done.code == 0 and done.out and not done.err, done.err
+
+
+@pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-", "<&- >&- 2>&-"])
+def test_where_nothing_can_be_told_the_exit_code_is_the_same(
+    llamatop: Llamatop, streams: str
+) -> None:
+    for arguments, code in ((["replay", "nowhere.parquet"], 2), ([], 2), (["doctor"], 0)):
+        line = f"{shlex.join([*LLAMATOP, *arguments])} {streams}"
+        done = subprocess.run(
+            ["sh", "-c", line], env=llamatop.env, cwd=llamatop.folder, check=False
+        )
+        assert done.returncode == code
 
 
 def test_the_screen_needs_a_terminal(llamatop: Llamatop) -> None:
