@@ -106,6 +106,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         return concurrency if self.until_oom else 4 * concurrency
 
 
+WATCHED = RunConfig(concurrency=(4,), gen_toks=200, endless=True)
+"""What a run on the screen is where nothing else is asked for."""
+
+
 def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
     """Options that ask for the same lengths again: name, value, what it is when not given."""
     plain = RunConfig()

@@ -1,12 +1,14 @@
 """Make the README's picture: a recording replayed to a moment, as llamatop itself draws it.
 
-python scripts/screenshot.py recordings/samples/demo.parquet --at 12 --out docs/screenshot.svg
+python scripts/screenshot.py recordings/samples/demo-sweep-cpu.parquet --at 35 \\
+    --out docs/screenshot.svg
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from pathlib import Path
 
 from llamatop.clock import SECOND, ManualClock
@@ -39,6 +41,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(120, 36), metavar=("W", "H"))
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    os.environ |= {"COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
+    os.environ.pop("NO_COLOR", None)
     width, height = args.size
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(asyncio.run(picture(args.file, args.at, (width, height))))

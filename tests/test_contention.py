@@ -7,20 +7,10 @@ from hypothesis import strategies as st
 
 from llamatop.clock import SECOND
 from llamatop.contention import BEGINS, Episode, Neighbours, Slowdown, others_percent
-from llamatop.events import DeviceSampled, HostSampled, ModelLoaded
+from llamatop.events import DeviceSampled, HostSampled
+from tests.recording.runs import loaded
 
-MODEL = ModelLoaded(
-    0,
-    engine="batch",
-    engine_reason="",
-    device="cpu",
-    device_name="a processor",
-    dtype="bfloat16",
-    weights="random",
-    parameters=1,
-    weights_bytes=1,
-    threads=2,
-)
+MODEL = loaded(engine="batch", threads=2)
 
 
 def host(seconds: float, cores: tuple[float, ...], engine: float | None = 100.0) -> HostSampled:

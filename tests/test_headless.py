@@ -5,7 +5,9 @@ import pytest
 
 from llamatop import headless
 from llamatop.config import DtypeName, RunConfig
+from llamatop.events import EngineLost
 from llamatop.replay import fold
+from llamatop.reports.summary import headline
 from tests.recording.runs import loaded, started
 
 
@@ -30,3 +32,9 @@ def test_slow_bfloat16_is_told_once_where_nobody_asked_for_it(
     progress.show(session, [])
     progress.show(session, [])
     assert capsys.readouterr().err.count("float32 is likely faster") == lines
+
+
+def test_why_no_model_was_loaded_is_told() -> None:
+    lost = fold([started(), EngineLost(1, 70, "OSError: no such layer")])
+    assert headline(lost) == "no model was loaded: OSError: no such layer"
+    assert headline(fold([started()])) == "no model was loaded"

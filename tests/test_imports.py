@@ -19,6 +19,7 @@ MAY: dict[str, set[str]] = {
     "llamatop.reports": FILES,
     "llamatop.recording": FILES,
     "llamatop.commands.record": FILES,
+    "llamatop.commands.screen": {"textual"},
     "llamatop.commands.watch": {"textual"},
     "llamatop.engines": TORCH,
     "llamatop.predict": TORCH,

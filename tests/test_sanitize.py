@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from llamatop.events import DeviceSampled, ModelLoaded, RequestFailed, TokensEmitted
 from llamatop.sanitize import clean, clean_event, one_line
+from tests.recording.runs import loaded
 
 HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 ANYTHING = st.text(st.characters(codec=None))
@@ -47,18 +48,7 @@ def test_every_string_of_an_event() -> None:
     assert clean_event(slow).throttle == ("sw␛[2J", "hot")
     fine = DeviceSampled(1, 0, "GPU", throttle=("sw_power_cap",))
     assert clean_event(fine) is fine
-    model = ModelLoaded(
-        0,
-        engine="x",
-        engine_reason="",
-        device="",
-        device_name="",
-        dtype="",
-        weights="",
-        parameters=None,
-        weights_bytes=None,
-        versions={"torch": "\x07"},
-    )
+    model = loaded(versions={"torch": "\x07"})
     cleaned = clean_event(model)
     assert isinstance(cleaned, ModelLoaded)
     assert cleaned.versions == {"torch": "␇"}

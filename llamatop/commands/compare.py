@@ -53,12 +53,12 @@ def main(arguments: list[str]) -> int:
 def _show(files: list[str], theme: str | None) -> int:
     """The compare screen; the exit code."""
     from llamatop.commands.desk import Desk
+    from llamatop.commands.screen import show
     from llamatop.commands.terminal import need_terminal
-    from llamatop.commands.watch import finish
     from llamatop.pump import Pump
     from llamatop.reports.runs import open_run
     from llamatop.session import Session
-    from llamatop.tui.app import LlamatopApp, run_app
+    from llamatop.tui.app import LlamatopApp
     from llamatop.tui.compare.letters import MOST
     from llamatop.tui.controls import Idle
 
@@ -70,11 +70,7 @@ def _show(files: list[str], theme: str | None) -> int:
         print(f"llamatop: {notice}", file=sys.stderr)
     desk = Desk()
     app = LlamatopApp(Pump(Idle(), Session()), launcher=desk, comparing=runs, theme=theme)
-    try:
-        return run_app(app)
-    finally:
-        desk.close()
-        finish(desk, app.stage)
+    return show(app, desk)
 
 
 def _judged(gates: list[Gate], comparisons: list[Comparison]) -> list[Verdict]:

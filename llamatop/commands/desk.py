@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llamatop.commands.ending import exit_code
 from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.pump import Pump
@@ -36,6 +37,8 @@ class Desk:
         self._warm: Child | None = None
         self.kept: list[str] = []
         """What became of each recording, for after the screen."""
+        self.failed = False
+        """Whether one of the runs that ended has failed."""
 
     def run(self, config: RunConfig) -> Stage:
         """A run, not begun."""
@@ -82,6 +85,11 @@ class Desk:
         recorder.close()
         self.kept.append(recorder.error or f"recording: {one_line(str(recorder.path))}")
         return recorder.error or str(recorder.path)
+
+    def ended(self, session: Session) -> None:
+        """A run is over; one that was refused was never begun, and has not failed."""
+        if session.refused is None and exit_code(session) != 0:
+            self.failed = True
 
     def charts(self, runs: Sequence[Run], folder: Path) -> int:
         """Draw the charts of some runs into a folder; how many files."""

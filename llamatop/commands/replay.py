@@ -60,13 +60,13 @@ def _show(file: str, speed: float, theme: str | None) -> int:
     gc.disable()  # until the first paint, as for a run
     from llamatop.bookmarks import bookmarks_of
     from llamatop.commands.desk import Desk
+    from llamatop.commands.screen import show
     from llamatop.commands.terminal import need_terminal
-    from llamatop.commands.watch import finish
     from llamatop.pump import Pump
     from llamatop.recording.reader import open_recording
     from llamatop.replay import Replay
     from llamatop.session import Session
-    from llamatop.tui.app import LlamatopApp, run_app
+    from llamatop.tui.app import LlamatopApp
 
     need_terminal("llamatop replay FILE --json prints the summary")
     recording = open_recording(file)
@@ -80,8 +80,4 @@ def _show(file: str, speed: float, theme: str | None) -> int:
         launcher=desk,
         theme=theme,
     )
-    try:
-        return run_app(app)
-    finally:
-        desk.close()
-        finish(desk, app.stage)
+    return show(app, desk)

@@ -163,23 +163,28 @@ def _longest_output(prompts: str | None, usual: int) -> int:
     return max(prompt.output_tokens or usual for prompt in read_prompts(prompts))
 
 
+def _or(asked: str | None, usual: int) -> str:
+    return str(usual) if asked is None else asked
+
+
 def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
-    from llamatop.config import RunConfig, checked, parse_slo
+    from llamatop.config import WATCHED, RunConfig, checked, parse_slo
     from llamatop.lengths import Lengths, parse_lengths
     from llamatop.predict.fit import parse_size
 
     if args.prompts is not None and args.prompt_toks is not None:
         raise InputError("--prompts and --prompt-toks: a file's prompts have their own lengths")
-    asked_in, asked_out = args.prompt_toks, args.gen_toks
-    usual = "32" if args.record else "200"
-    prompt, prompt_lengths = parse_lengths("--prompt-toks", "128" if asked_in is None else asked_in)
-    gen, gen_lengths = parse_lengths("--gen-toks", usual if asked_out is None else asked_out)
+    plain = RunConfig() if args.record else WATCHED
+    asked_in = _or(args.prompt_toks, plain.prompt_toks)
+    asked_out = _or(args.gen_toks, plain.gen_toks)
+    prompt, prompt_lengths = parse_lengths("--prompt-toks", asked_in)
+    gen, gen_lengths = parse_lengths("--gen-toks", asked_out)
     longest = _longest_output(args.prompts, gen)
     if args.prompts is not None and gen_lengths is None:
         gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
-    from_one = args.record or args.until_oom
-    levels = tuple(args.concurrency or ((1,) if from_one else (4,)))
+    usual_levels = (1,) if args.until_oom else plain.concurrency
+    levels = tuple(args.concurrency or usual_levels)
     return checked(
         RunConfig(
             model=args.model or "demo",

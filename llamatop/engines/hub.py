@@ -24,6 +24,7 @@ from huggingface_hub import (
     snapshot_download,
     try_to_load_from_cache,
 )
+from huggingface_hub.utils import validate_repo_id
 
 from llamatop.catalog import find
 from llamatop.engines import weight_files
@@ -36,7 +37,6 @@ ANSWER_SECONDS = 2.0
 LOOK_SECONDS = 0.25
 """How often a download's progress is told."""
 
-_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WANTED = re.compile(r"[^/]*\.json|model[^/]*\.safetensors|tokenizer\.model|[^/]*\.(txt|jinja)")
 _GIB = 2**30
 
@@ -143,10 +143,12 @@ def _cached(model: str, name: str) -> Path | None:
 
 
 def _checked_id(model: str) -> str:
-    if not _ID.fullmatch(model):
+    try:
+        validate_repo_id(model)
+    except errors.HFValidationError:
         raise InputError(
             f"--model {model}: neither a folder here nor a Hugging Face id such as Qwen/Qwen3-0.6B"
-        )
+        ) from None
     return model
 
 

@@ -62,7 +62,7 @@ def folder_here(model: str) -> Path | None:
         return demo_folder()
     if _is_path(model):
         return Path(model).expanduser()
-    if not hub_folder(model).is_dir():
+    if not _is_folder(hub_folder(model)):
         return None
     cached: Path | None = _hub().cached_model(model)
     return cached
@@ -137,7 +137,15 @@ def _is_path(model: str) -> bool:
     """A folder that is here, or a name that can only be meant as a path."""
     if model.startswith(("/", "./", "../", "~", ".\\")) or model in (".", ".."):
         return True
-    return Path(model).is_dir()
+    return _is_folder(Path(model))
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is; a name that is too long for a file is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _bare(model: str, config: Path) -> Source:
@@ -151,7 +159,7 @@ def _from_folder(model: str, folder: Path) -> Source:
 
 
 def _read_config(model: str, path: Path) -> dict[str, Any]:
-    if not path.parent.is_dir():
+    if not _is_folder(path.parent):
         raise InputError(f"--model {model}: there is no such folder")
     try:
         return dict(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))

@@ -70,8 +70,9 @@ def longest(points: list[tuple[int, float]], limit: float) -> int:
 def parse_size(text: str) -> int:
     """Bytes of `24GB`, `512MiB`, `1.5T`; InputError if it is no amount of memory."""
     match = _SIZE.fullmatch(text)
-    if match is None or float(match[1]) == 0:
+    unit = match[2].lower() if match else ""
+    factor = _BINARY[unit] if match and match[3] and unit else _UNITS[unit]
+    amount = float(match[1]) * factor if match else 0.0
+    if not 1 <= amount < 2**63:
         raise InputError(f"--memory {text}: give an amount such as 24GB or 512MiB")
-    unit = match[2].lower()
-    factor = _BINARY[unit] if match[3] and unit else _UNITS[unit]
-    return round(float(match[1]) * factor)
+    return round(amount)

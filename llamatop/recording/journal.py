@@ -195,14 +195,21 @@ def _take(path: Path, lock: BinaryIO) -> None:
         ) from None
 
 
+def is_held(path: Path) -> bool:
+    """Whether somebody records or recovers a journal now; OSError where it cannot be opened."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _in_the_way(path: Path) -> str:
     """Why no journal can be made where one is."""
     recording = shown(path.with_name(path.name.removesuffix(SUFFIX)))
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return f"{recording}: another llamatop is recording it; choose another name"
+    if is_held(path):
+        return f"{recording}: another llamatop is recording it; choose another name"
     return (
         f"{shown(path)} is left from a run that was cut off; recover it with "
         f"`llamatop replay {recording}`, or choose another name"

@@ -19,8 +19,8 @@ from llamatop.reports.models import Choice
 if TYPE_CHECKING:
     from llamatop.predict.shipped import Coefficients
 
-Verdict = Literal["fits", "tight", "does not fit", "too short", "unknown"]
-"""`too short`: not memory is in the way, but the model's context."""
+Verdict = Literal["fits", "tight", "does not fit", "too short", "cannot load", "unknown"]
+"""`too short`, `cannot load`: not memory is in the way, but the model's context, or its files."""
 
 RUNTIME_BYTES = 400_000_000
 """What torch and transformers take before there is a model."""
@@ -99,6 +99,8 @@ Fits = Callable[[Choice, RunConfig], Fit]
 def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     """The default of `Fits`."""
     available, total = machine.memory_for(config.device)
+    if choice.problem(config.weights):
+        return Fit("cannot load", available=available, total=total)
     if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
         return Fit("too short", available=available, total=total)
     if config.offload != "none":

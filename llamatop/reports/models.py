@@ -24,6 +24,14 @@ class Choice:
     parameters: int | None
     weights_bytes: int | None
     context: int | None
+    unreadable: str = ""
+    """Why not even its architecture is known, where its files say so."""
+    incomplete: str = ""
+    """Why its trained weights cannot be loaded."""
+
+    def problem(self, weights: str) -> str:
+        """Why it cannot run with such weights, as far as its files tell; or nothing."""
+        return self.unreadable or ("" if weights == "random" else self.incomplete)
 
     @property
     def options(self) -> str:

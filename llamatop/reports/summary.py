@@ -221,7 +221,7 @@ def headline(session: Session) -> str:
     """What ran, in one line."""
     model, started = session.model, session.started
     if model is None or started is None:
-        return "no model was loaded"
+        return "no model was loaded" + (f": {session.lost.reason}" if session.lost else "")
     parts = [
         started.config.model,
         f"{model.weights} weights",

@@ -25,7 +25,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from llamatop.bookmarks import Bookmarks
-from llamatop.config import RunConfig
+from llamatop.config import WATCHED, RunConfig
 from llamatop.pump import Pump
 from llamatop.sanitize import one_line
 from llamatop.tui import themes
@@ -38,7 +38,7 @@ from llamatop.tui.meter import Meter, OwnCost
 from llamatop.tui.pace import Pace
 from llamatop.tui.paint import Harmless
 from llamatop.tui.palette import Palette
-from llamatop.tui.plain import Plain, only_ascii
+from llamatop.tui.plain import for_poor_terminals
 from llamatop.tui.views.footer import Key, keys_of
 
 if TYPE_CHECKING:
@@ -87,6 +87,17 @@ class LlamatopApp(App[None]):
     CSS = """
     Screen { overflow: hidden; }
     ToastRack { margin-bottom: 2; }
+    SearchIcon { display: none; }
+    CommandPalette > Vertical {
+        width: 72; max-width: 100%; margin-top: 2; background: $background;
+    }
+    CommandPalette #--input, CommandPalette #--input.--list-visible { border: round $accent 60%; }
+    CommandPalette CommandInput { border: none; height: 1; padding: 0 1; }
+    CommandPalette CommandList, CommandPalette CommandList:focus {
+        border: round $accent 60%; background: $background; padding: 0; max-height: 75vh;
+    }
+    CommandPalette CommandList > .option-list--option { padding: 0 1; text-style: none; }
+    CommandPalette CommandList > .option-list--option-highlighted { background: $accent 20%; }
     """
 
     def __init__(
@@ -109,13 +120,13 @@ class LlamatopApp(App[None]):
         self._comparing = comparing
         self.problems: list[str] = []
         """A line for each theme that could not be used."""
-        self._nets: list[LineFilter] = [Harmless(), *([Plain()] if only_ascii() else [])]
+        self._nets = [Harmless(), *for_poor_terminals(self.console.color_system)]
         self._meter = meter or OwnCost()
         self._pace = Pace(refresh_hz, self.tick)
         self._leaving = False
         self._load_themes(theme)
         stage = Stage(pump, live, replay, recorder, bookmarks or Bookmarks())
-        defaults = start_defaults or RunConfig()
+        defaults = start_defaults or WATCHED
         self.changing = Changing(
             self,
             stage,
@@ -182,7 +193,7 @@ class LlamatopApp(App[None]):
         return LastingDriver
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's filters, the last net under all text, and ASCII where nothing else is known."""
+        """Textual's filters, the last net under all text, and what a poor terminal needs."""
         return [*super().get_line_filters(), *self._nets]
 
     # Frames

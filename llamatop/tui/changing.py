@@ -21,7 +21,7 @@ from llamatop.tui.palette import Palette
 
 if TYPE_CHECKING:
     from llamatop.reports.runs import Run
-    from llamatop.tui.start.state import Chosen
+    from llamatop.tui.start.state import Chosen, Start
 
 
 class Changing:
@@ -53,6 +53,8 @@ class Changing:
         """Whether runs are compared in front of what is shown."""
         self._opening = False
         """Whether a recording is being opened."""
+        self._asked: Start | None = None
+        """The start screen as it was left the last time."""
         self.orders: Orders = {"models": self.choose, "record": self.turn_recording}
 
     @property
@@ -84,11 +86,15 @@ class Changing:
 
     def choose(self) -> None:
         """Choose what to run or replay; what runs goes on meanwhile."""
+        self._choose()
+
+    def _choose(self, again: Start | None = None) -> None:
         from llamatop.tui.start.screen import StartScreen  # noqa: PLC0415  (where it is needed)
 
         if self._launcher is not None and not isinstance(self._app.screen, StartScreen):
             palette = Palette(self._app.current_theme)
-            screen = StartScreen(palette, self._defaults, behind=not self.idle)
+            screen = StartScreen(palette, self._defaults, again=again, over=not self.idle)
+            self._asked = screen.start
             self._app.push_screen(screen, self._chosen)
 
     def compare(self, runs: Sequence[Run]) -> None:
@@ -105,7 +111,7 @@ class Changing:
         if leave:
             await self._app.run_action("leave")
             return
-        self.choose()
+        self._choose(self._asked)  # with its marks
         if self.idle and self._launcher is not None:
             self._launcher.warm()
 
@@ -116,8 +122,7 @@ class Changing:
         try:
             runs = await asyncio.to_thread(self._launcher.runs, paths)
         except InputError as refusal:
-            self._warn(str(refusal))
-            self.choose()
+            self._refuse(refusal)
         else:
             self.compare(runs)
 
@@ -136,21 +141,34 @@ class Changing:
         launcher, old = self._launcher, self.stage
         if launcher is None:
             return
+        if old.records(chosen):  # it is whole only when its run has ended
+            await self._end(launcher, old)
         try:
             stage = await asyncio.to_thread(_made, launcher, chosen)
         except InputError as refusal:
-            self._warn(str(refusal))
-            self.choose()
+            self._refuse(refusal)
             if self.idle:
                 launcher.warm()
             return
         if isinstance(chosen, RunConfig):
             self._defaults = chosen
         await wind_down(old.pump, old.live)
+        if old.live is not None:
+            launcher.ended(old.pump.session)
         self.stage = stage
         await self._show(stage)
         self._begin()
         await self._stop_recording(launcher, old)
+
+    async def _end(self, launcher: Launcher, stage: Stage) -> None:
+        """End a run that is still shown, and finish its recording."""
+        await wind_down(stage.pump, stage.live)
+        await self._stop_recording(launcher, stage)
+
+    def _refuse(self, refusal: InputError) -> None:
+        """Say why what was chosen cannot be, and let the person go on where they were."""
+        self._warn(str(refusal))
+        self._choose(self._asked)
 
     def turn_recording(self) -> None:
         """Stop the recording and keep it; where there is none, begin one."""

@@ -11,6 +11,7 @@ from llamatop.bookmarks import Bookmarks
 from llamatop.config import RunConfig
 from llamatop.events import Event
 from llamatop.pump import Pump, Sink, Source
+from llamatop.session import Session
 
 if TYPE_CHECKING:
     from llamatop.replay import Replay
@@ -81,6 +82,11 @@ class Stage:
         self.pump.sinks.append(recorder)
         self.recorder = recorder
 
+    def records(self, chosen: object) -> bool:
+        """Whether what was chosen is the recording that is made of it."""
+        kept = self.recorder.path.absolute() if self.recorder is not None else None
+        return isinstance(chosen, Path) and chosen.absolute() == kept
+
     @property
     def worth_keeping(self) -> bool:
         """Whether its recording tells anything: of a loaded model, or how the engine was lost."""
@@ -122,6 +128,10 @@ class Launcher(Protocol):
 
         What is not worth keeping is removed.
         """
+        ...
+
+    def ended(self, session: Session) -> None:
+        """A run is over and no longer shown: how it went makes the exit code."""
         ...
 
     def charts(self, runs: Sequence[Run], folder: Path) -> int:

@@ -236,6 +236,13 @@ def failed_requests(level: Level | None) -> int:
     return sum(request.state == "failed" for request in level.requests) if level else 0
 
 
+def _with_completions(session: Session) -> Level | None:
+    """The newest level in which a request completed; the newest of all where none did."""
+    levels = reversed(session.levels.values())
+    done = (level for level in levels if any(r.state == "done" for r in level.requests))
+    return next(done, session.level)
+
+
 def newest_first(session: Session, most: int) -> list[Request]:
     """Requests that have ended, the latest to arrive first, at most so many."""
     ended = (r for r in reversed(session.requests.values()) if r.ended is not None)
@@ -289,6 +296,14 @@ class Figures:
         """The targets in seconds, by figure."""
         return self.session.started.config.slo if self.session.started else {}
 
+    @property
+    def level_told(self) -> Level | None:
+        """The level whose figures are shown: the newest; after the end, that has completions."""
+        session = self.session
+        if session.ended is None:
+            return session.level
+        return self._once("level told", session.now, lambda: _with_completions(session))
+
     def rate(self) -> float | None:
         """Output tokens per second now."""
         return self._once("rate", self.session.now, lambda: rate_now(self.session))
@@ -316,7 +331,7 @@ class Figures:
 
     def average(self) -> float | None:
         """Output tokens per second of the newest level; exact once it has ended."""
-        level = self.session.level
+        level = self.level_told
         if level is not None and level.ended is not None:
             return self.level(level).output_rate
         key = (level.id if level else None, self._moment(BIN))
@@ -324,15 +339,15 @@ class Figures:
 
     def goodput(self) -> float | None:
         """Requests per second of the newest level that kept every target; exact at its end."""
-        session, level = self.session, self.session.level
+        session, level = self.session, self.level_told
         if level is not None and level.ended is not None:
             return self.level(level).goodput
-        key = (level.id if level else None, session.now // SECOND)
+        key = (level.id if level else None, self._moment())
         return self._once("goodput", key, lambda: level_goodput(level, self.slo, session.now))
 
     def latency(self) -> Latency:
         """Latencies of the newest level, worked out once a second while time passes."""
-        level = self.session.level
+        level = self.level_told
         done = 0 if level is None else finished_requests(self.session, level)
         of = level.id if level else None
         return self._once(
@@ -353,7 +368,7 @@ class Figures:
 
     def shares(self) -> Shares:
         """How near the newest level comes to the machine, once a second while time passes."""
-        level = self.session.level
+        level = self.level_told
         if level is None or self.session.machine is None or self.session.traced is None:
             return Shares(None, None, None)
         if level.ended is not None:

@@ -82,6 +82,8 @@ class Looking:
         """Give them to the next panel that is shown; of one alone, to the next one alone."""
         alone = self.choices.maximised is not None
         panels = list(PANELS) if alone else self._monitor.shown
+        if not panels:
+            return
         there = panels.index(self.choices.focus) if self.choices.focus in panels else 0
         panel = panels[(there + direction) % len(panels)]
         self._maximise(panel) if alone else self.focus(panel)

@@ -6,18 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.app import ComposeResult
 from textual.geometry import Size
-from textual.layout import Layout
-from textual.widget import Widget
 
-from llamatop.tui.drawn import Drawn
 from llamatop.tui.footer import Footer
 from llamatop.tui.frame import Choices, Frame
 from llamatop.tui.palette import Palette
 from llamatop.tui.panels import EventsPanel, Header, Panel, Transport
 from llamatop.tui.plan import PANELS, Box, plan
-from llamatop.tui.plan_layout import PlanLayout
+from llamatop.tui.planned import Planned
 from llamatop.tui.table import RequestsPanel, RequestTable
 from llamatop.tui.views import history, latency, memory, throughput
 from llamatop.tui.views.footer import Key
@@ -26,18 +22,14 @@ if TYPE_CHECKING:
     from llamatop.tui.filter import FilterInput
 
 
-class Monitor(Widget):
+class Monitor(Planned):
     """Header, five panels, transport bar and footer."""
 
     BLANK = True
-    DEFAULT_CSS = """
-    Monitor { width: 100%; height: 100%; background: $background; }
-    """
 
     def __init__(
         self, palette: Palette, keys: Callable[[Frame], list[Key]], transport: bool
     ) -> None:
-        super().__init__(id="monitor")
         self.keys = keys
         """Those that work now, for a frame."""
         self.transport = transport
@@ -54,16 +46,16 @@ class Monitor(Widget):
             "requests": self.requests,
             "events": self.events,
         }
-        self._parts: list[Drawn] = [
+        self._filter: FilterInput | None = None
+        parts = [
             Header(palette, id="header"),
             *self._panels.values(),
             Transport(palette, id="transport"),
             Footer(palette, keys),
         ]
-        self._filter: FilterInput | None = None
-        self._plan_layout = PlanLayout(self._boxes)
+        super().__init__(parts, id="monitor")
 
-    def _boxes(self, size: Size) -> dict[str, Box]:
+    def boxes(self, size: Size) -> dict[str, Box]:
         """The plan, with the filter's input in the footer's place while it is open."""
         boxes = plan(size.width, size.height, self.transport, self.maximised)
         if self._filter is not None and "footer" in boxes:
@@ -71,14 +63,9 @@ class Monitor(Widget):
         return boxes
 
     @property
-    def layout(self) -> Layout:
-        """By the plan, whatever the style sheet says."""
-        return self._plan_layout
-
-    @property
     def shown(self) -> list[str]:
         """The panels for which there is room now, in the order of their numbers."""
-        boxes = self._boxes(self.size)
+        boxes = self.boxes(self.size)
         return [name for name in PANELS if name in boxes]
 
     def keep_focus(self, choices: Choices) -> None:
@@ -95,20 +82,15 @@ class Monitor(Widget):
         """The rows of requests."""
         return self.requests.table
 
-    def compose(self) -> ComposeResult:
-        """All parts; the plan decides which are seen."""
-        yield from self._parts
-
     def show(self, frame: Frame) -> None:
         """Draw a frame."""
         self._last = frame
-        for part in self._parts:
-            part.show(frame)
+        self.draw(frame)
 
     def maximise(self, panel: str | None) -> None:
         """Give one panel the whole body, or all their places again."""
         self.maximised = panel
-        self._arrange_anew()
+        self.arrange_anew()
 
     def ask_filter(self, choices: Choices, draw: Callable[[], None]) -> None:
         """Open an input in the footer's place; what is typed filters at once."""
@@ -124,16 +106,11 @@ class Monitor(Widget):
             self._filter.remove()
             self._filter = None
             self.table.focus()
-            self._arrange_anew()
-
-    def _arrange_anew(self) -> None:
-        """Textual keeps the arrangement until a child asks for another."""
-        self._parts[0].refresh(layout=True)
+            self.arrange_anew()
 
     def repaint(self, palette: Palette) -> None:
         """The same in other colours."""
-        for part in self._parts:
-            part.repaint(palette)
+        super().repaint(palette)
         self.table.repaint(palette)
 
     def on_resize(self, event: events.Resize) -> None:

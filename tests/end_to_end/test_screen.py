@@ -180,11 +180,37 @@ def test_it_leaves_while_it_loads(terminal: Callable[..., Terminal], key: str) -
 def test_a_killed_engine_is_told_and_the_screen_lives(terminal: Callable[..., Terminal]) -> None:
     one = terminal(*SCRIPTED)
     one.until(r"\d+/200")
-    children = psutil.Process(one.child.pid).children()
-    engine = next(child for child in children if "engines.host" in " ".join(child.cmdline()))
-    engine.kill()
+    _engine_of(one).kill()
     one.until(r"SIGKILL")
     assert one.leave(lambda: one.child.send("q")) == 1
+
+
+def _engine_of(one: Terminal) -> psutil.Process:
+    children = psutil.Process(one.child.pid).children()
+    return next(child for child in children if "engines.host" in " ".join(child.cmdline()))
+
+
+def test_a_run_begun_from_a_replay_is_kept_and_its_loss_makes_the_exit_code(
+    terminal: Callable[..., Terminal], llamatop: Llamatop
+) -> None:
+    assert llamatop("--record", *SCRIPTED, "--requests", "4", "--gen-toks", "20").code == 0
+    one = terminal("replay", "run.parquet")
+    one.until(r"20/20")
+    one.child.send("m")
+    one.until(r"bundled")
+    one.until(r"--concurrency 4 .*--gen-toks 200")
+    one.child.send("\r")
+    one.until(r"decode .* \d+/200")
+    _engine_of(one).kill()
+    one.until(r"SIGKILL")
+    one.child.send("m")
+    one.until(r"opened in replay")
+    one.child.send("recording")
+    one.until(r"▸ demo .* \d\d:\d\d")
+    one.child.send("\r")
+    one.until(r"space (play|pause)")
+    assert one.leave(lambda: one.child.send("q")) == 1
+    assert re.search(r"recording: .*-demo\.parquet", one.raw)
 
 
 @pytest.mark.parametrize("model", ["no/such-model", "./nowhere"])

@@ -71,7 +71,10 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_name_that_is_none() -> None:
     assert "neither a folder here nor a Hugging Face id" in refusal("a model, please")
-    assert "neither" in refusal("-rf")
+    for name in ("-rf", "a" * 97, "a" * 300, "some--body/some..thing"):
+        assert "neither" in refusal(name)
+        assert "neither" in refusal(name, weights="random")
+    assert "no such folder" in refusal("./" + "a" * 300)
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def started(model: str = "demo") -> RunStarted:
     return RunStarted(0, RunConfig(model=model), host, "0.1.0", "2026-11-23T00:00:00Z", 7)
 
 
-def loaded() -> ModelLoaded:
-    return ModelLoaded(
+def loaded(**changes: object) -> ModelLoaded:
+    facts = ModelLoaded(
         time=SECOND,
         engine="scripted",
         engine_reason="",
@@ -55,6 +55,7 @@ def loaded() -> ModelLoaded:
         weights_bytes=16_000_000,
         versions={"torch": "2.13.0"},
     )
+    return msgspec.structs.replace(facts, **changes)
 
 
 def request(id: int, start: int, tokens: int, level: int = 0) -> list[Event]:

@@ -27,12 +27,14 @@ GATED = "meta-llama/Llama-3.1-8B-Instruct: the model is gated; `hf auth login`, 
 
 @pytest.fixture(autouse=True)
 def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No themes of whoever runs the tests, and nothing learnt of this machine."""
+    """No themes of whoever runs the tests, nothing learnt of this machine, a good terminal."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("LLAMATOP_CACHE", str(tmp_path / "cache"))
     _band.cache_clear()
     recalled_runtime.cache_clear()
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
     return tmp_path / "config"
 
 

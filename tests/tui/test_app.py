@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 from textual import events
+from textual.color import Color
 
 from llamatop.bookmarks import Bookmarks
 from llamatop.clock import SECOND
@@ -597,6 +598,21 @@ async def test_everything_is_in_the_palette(run_events):
         assert "Play faster" not in told
         keys = {command.help for command in app.get_system_commands(app.screen)}
         assert {"key: ? or f1", "key: + or =", "key: ctrl+q or ctrl+c"} <= keys
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+async def test_the_palette_is_a_page_of_the_theme_s_colours_and_fits(run_events, size):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        commands = app.screen.query_one("CommandList")
+        while commands.region.height <= 3:  # it looks for what to show
+            await pilot.pause()
+        assert commands.region.width <= 72
+        assert app.screen.region.contains_region(commands.region)
+        assert commands.background_colors[1] == Color.parse(app.current_theme.background)
+        assert not app.screen.query_one("SearchIcon").display
 
 
 async def test_a_key_in_the_footer_can_be_clicked(run_events):

@@ -12,6 +12,7 @@ from llamatop.events import (
     RequestFailed,
     RequestFinished,
     RequestQueued,
+    RunEnded,
     Tick,
     TokensEmitted,
 )
@@ -195,6 +196,35 @@ def test_goodput_counts_what_kept_its_targets(run_events):
     whole.started = replace(whole.started, config=config)
     figures.look(whole)
     assert figures.goodput() == level_figures(whole, whole.level).goodput > 0
+
+
+def test_after_the_end_figures_are_of_the_newest_level_that_completed_requests():
+    completed = [
+        LevelStarted(0, 0, 1, 1),
+        RequestQueued(0, 0, 0, 8, 2),
+        RequestAdmitted(0, 0, 0),
+        TokensEmitted(SECOND // 3, 0, 1),
+        TokensEmitted(SECOND, 0, 1),
+        RequestFinished(SECOND, 0, "length"),
+        LevelEnded(SECOND, 0, "ok"),
+    ]
+    lost = [
+        LevelStarted(2 * SECOND, 1, 2, 2),
+        RequestQueued(2 * SECOND, 1, 1, 8, 2),
+        RequestFailed(3 * SECOND, 1, "out of memory"),
+        LevelEnded(3 * SECOND, 1, "oom"),
+    ]
+    figures = Figures()
+    figures.look(fold([*completed, *lost]))
+    assert figures.level_told.id == 1, "a run that goes on is told as it is"
+    assert figures.average() is None
+    session = fold([*completed, *lost, RunEnded(4 * SECOND, "oom")])
+    figures.look(session)
+    assert figures.level_told.id == 0
+    assert figures.average() == approx(2.0)
+    assert figures.latency().requests == 1
+    figures.look(fold([LevelStarted(0, 0, 1, 1), LevelEnded(1, 0, "oom"), RunEnded(2, "oom")]))
+    assert figures.level_told.id == 0, "where none did, the newest"
 
 
 def test_targets_tell_how_many_meet_them(run_events):

@@ -25,6 +25,7 @@ from llamatop.tui.frame import Choices, Frame
 from llamatop.tui.lines import line_width
 from llamatop.tui.log import KEPT, Log, kind_of
 from llamatop.tui.views.events import events, scrolled
+from llamatop.tui.views.values import TIMES
 from tests.test_contention import MODEL
 from tests.tui.conftest import CONFIG, live_app, replay_app, screen_text, started, until
 
@@ -306,7 +307,7 @@ async def test_events_scroll_in_a_replay_and_survive_a_seek(run_events):
 def test_a_level_that_ended_before_its_first_request_has_no_figures():
     events = [started(), MODEL, LevelStarted(SECOND, 0, 5, None), LevelEnded(2 * SECOND, 0, "ok")]
     rows = told(frame_of(fold(events)))
-    assert rows[-1].endswith("· \N{MULTIPLICATION SIGN}5  ended before its first request")
+    assert rows[-1].endswith(f"· {TIMES}5  ended before its first request")
 
 
 # What only samples show

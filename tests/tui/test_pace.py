@@ -8,20 +8,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from llamatop.events import ModelLoaded
 from llamatop.tui.pace import CPU_HZ, CPU_NICE, Pace
+from tests.recording.runs import loaded
 
-MODEL = ModelLoaded(
-    0,
-    engine="batch",
-    engine_reason="",
-    device="cpu",
-    device_name="a processor",
-    dtype="float32",
-    weights="trained",
-    parameters=1,
-    weights_bytes=4,
-)
+MODEL = loaded(engine="batch")
 SCRIPTED = msgspec.structs.replace(MODEL, engine="scripted")
 GPU = msgspec.structs.replace(MODEL, device="cuda")
 

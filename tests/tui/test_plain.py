@@ -1,8 +1,10 @@
+import pytest
 from rich.segment import Segment
+from rich.style import Style
 from textual.color import Color
 
 from llamatop.tui.lines import width_of
-from llamatop.tui.plain import Plain, only_ascii, plain
+from llamatop.tui.plain import Plain, console, only_ascii, plain, spelling
 from tests.tui.conftest import live_app, screen_text, until
 
 
@@ -24,7 +26,41 @@ def test_everything_becomes_ascii_of_the_same_width():
 
 def test_ascii_passes_untouched():
     segment = Segment("plain")
-    assert Plain().apply([segment], Color(0, 0, 0))[0] is segment
+    assert Plain(plain).apply([segment], Color(0, 0, 0))[0] is segment
+
+
+def test_a_full_cell_in_ascii_is_a_sign_on_the_ground_like_its_neighbours():
+    full = Segment("██", Style.parse("#00ff00 on #00ff00"))
+    (drawn,) = Plain(plain).apply([full], Color(1, 2, 3))
+    assert drawn == Segment("##", Style.parse("#00ff00 on #010203"))
+    (drawn,) = Plain(console).apply([full], Color(1, 2, 3))
+    assert drawn == full
+
+
+@pytest.mark.parametrize(
+    ("env", "spelled"),
+    [
+        ({"TERM": "linux", "LANG": "en_US.UTF-8"}, console),
+        ({"TERM": "linux", "LC_ALL": "C"}, plain),
+        ({"TERM": "xterm-256color", "LANG": "en_US.UTF-8"}, None),
+    ],
+)
+def test_the_linux_console_gets_what_its_fonts_have(env, spelled):
+    assert spelling(env) is spelled
+
+
+async def test_the_whole_screen_is_drawn_with_the_signs_of_the_linux_console(
+    run_events, monkeypatch
+):
+    monkeypatch.setenv("TERM", "linux")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    app = live_app(until(run_events, 9))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        rows = screen_text(app)
+    signs = {char for row in rows for char in row if not char.isascii()}
+    assert {"┌", "█", "▄"} <= signs <= set("┌┐└┘│─┼█▄▀▌▐░▒▓←↑→↓·°µ")
+    assert rows[2].startswith("┌─ 1Throughput ─")
 
 
 async def test_the_whole_screen_is_legible_in_ascii(run_events, monkeypatch):

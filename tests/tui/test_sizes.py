@@ -18,6 +18,7 @@ async def test_the_screen_survives_any_size(size, run_events):
         await pilot.pause()
         app.tick()
         await pilot.press("3", "3", "enter", "escape", "question_mark", "escape", "slash", "escape")
+        await pilot.press("tab", "shift+tab", "tab", "j", "z", "g", "escape")
         await pilot.pause()
         await pilot.resize_terminal(100, 30)
         await pilot.pause()

@@ -80,6 +80,9 @@ class FakeLauncher:
         self.asked.append("finish")
         return "kept"
 
+    def ended(self, session: Session) -> None:
+        self.asked.append(("ended", session))
+
     def charts(self, runs: Sequence[Run], folder: Path) -> int:
         self.drawn = [run.name for run in runs]
         (folder / "chart.png").write_bytes(b"")
@@ -122,10 +125,11 @@ async def test_another_run_ends_the_one_before_and_keeps_it(run_events: list[Eve
         await pilot.press("m")
         await settle(pilot, lambda: isinstance(app.screen, StartScreen))
         assert ("stop",) not in first.orders, "what runs goes on while a person chooses"
+        first_session = app.pump.session
         app.screen.dismiss(Path("other.parquet"))
         await settle(pilot, lambda: app.showing.player is not None and "finish" in launcher.asked)
         assert ("stop",) in first.orders and ("close",) in first.orders
-        assert launcher.asked == [Path("other.parquet"), "finish"]
+        assert launcher.asked == [Path("other.parquet"), ("ended", first_session), "finish"]
 
 
 async def test_escape_leads_back_to_the_run_and_ctrl_q_leaves_it(run_events: list[Event]) -> None:
@@ -248,16 +252,66 @@ async def test_what_cannot_be_recorded_is_chosen_anew(run_events: list[Event]) -
         await pilot.press("m")
         await settle(pilot, lambda: isinstance(app.screen, StartScreen))
         before = app.screen
+        await pilot.press(*"no/such", "tab", "8")
         before.dismiss(RunConfig(model="demo"))
         await settle(
             pilot, lambda: isinstance(app.screen, StartScreen) and app.screen is not before
         )
         assert "not a folder" in told(app)
+        await settle(pilot, lambda: not app.screen.start.looking)
+        assert app.screen.start.listing.search.text == "no/such", "what was typed is still there"
+        assert app.screen.start.form.edits["concurrency"].text == "8"
+        assert app.screen.start.in_form
         assert app.live is first and ("stop",) not in first.orders, "what ran goes on"
         launcher.unwritable = None
         app.screen.dismiss(RunConfig(model="demo"))
         await settle(pilot, lambda: app.live is not first and app.stage.recorder is not None)
     assert app.return_code != 2
+
+
+async def test_the_recording_of_what_is_shown_is_finished_before_it_is_replayed(
+    run_events: list[Event],
+) -> None:
+    launcher, first = FakeLauncher(until(run_events, 5)), FakeLive(until(run_events, 5))
+    app = app_of(launcher, first)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: app.stage.recorder)
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        app.screen.dismiss(FakeRecorder.path.absolute())
+        await settle(pilot, lambda: app.stage.replay is not None)
+        assert ("close",) in first.orders
+        finished = launcher.asked.index("finish")
+        assert finished < launcher.asked.index(FakeRecorder.path.absolute())
+
+
+async def test_escape_goes_back_to_what_is_shown(run_events: list[Event]) -> None:
+    live = FakeLive(until(run_events, 5))
+    app = app_of(FakeLauncher([]), live)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        await pilot.press("x")
+        assert "esc clear search" in screen_text(app)[-1]
+        await pilot.press("escape")
+        assert "esc back" in screen_text(app)[-1] and "leave" not in screen_text(app)[-1]
+        await pilot.press("escape")
+        await settle(pilot, lambda: len(app.screen_stack) == 1)
+        assert app.is_running and ("stop",) not in live.orders
+
+
+async def test_from_a_comparison_the_list_is_as_it_was_left(run_events: list[Event]) -> None:
+    launcher = FakeLauncher(run_events)
+    app = app_of(launcher)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        first, paths = app.screen, [Path("one.parquet"), Path("two.parquet")]
+        first.start.marked += paths
+        first.dismiss(tuple(paths))
+        await settle(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await pilot.press("escape")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        assert app.screen is not first and app.screen.start.marked == paths
 
 
 async def test_what_was_asked_for_and_cannot_be_recorded_ends_the_app() -> None:

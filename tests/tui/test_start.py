@@ -116,6 +116,23 @@ async def test_a_bad_value_is_told_and_does_not_run():
 # Moving
 
 
+async def test_a_broken_checkpoint_is_marked_and_told_before_anything_runs() -> None:
+    cut = Choice("models/cut", "folder", None, None, 2048, incomplete="x.safetensors is cut short")
+    none = Choice("models/none", "folder", None, None, None, unreadable="has no config.json")
+    app = StartApp(looks([cut, none], []))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await pilot.press(*"models/cut", "enter")
+        assert app.chosen == [] and app.screen_shown.start.in_form
+        text = "\n".join(shown(app))
+        assert "✗ broken" in text and "x.safetensors is cut short" in text
+        assert "random needs none" in text
+        await pilot.press("escape", "ctrl+u", *"models/none", "enter")
+        assert app.chosen == [] and "has no config.json" in "\n".join(shown(app))
+        await pilot.press("escape", "ctrl+u", *"models/cut", "enter", "right", "enter")
+    assert [config.weights for config in app.chosen] == ["random"]
+
+
 async def test_keys_move_the_cursor():
     app = StartApp()
     async with app.run_test(size=(120, 36)) as pilot:

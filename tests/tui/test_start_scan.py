@@ -40,13 +40,26 @@ def test_the_newest_recording_comes_first_and_damaged_ones_are_listed(recorded):
     (folder / "empty.parquet").write_bytes(b"")
     (folder / "2026-11-06-140312-qwen.parquet.journal").write_bytes(b"SQLite")
     (folder / "nowhere.parquet").symlink_to(folder / "gone")
+    (folder / "folder.parquet").mkdir()
+    os.mkfifo(folder / "pipe.parquet")
     for age, name in enumerate(("2026-11-06-140312-qwen.parquet.journal", recorded.name)):
         os.utime(folder / name, (2e9 - age, 2e9 - age))
     kept = start_scan.recordings([folder, folder / "missing"])
     assert [k.state for k in kept][:1] == ["cut off"]
     assert (kept[0].model, kept[0].path.name) == ("qwen", "2026-11-06-140312-qwen.parquet")
-    assert kept[1].path == recorded
-    assert {k.model: k.state for k in kept[2:]} == {"broken [x]␛": "damaged", "empty": "damaged"}
+    assert [k.started for k in kept] == sorted((k.started for k in kept), reverse=True)
+    assert {k.model: k.state for k in kept[1:]} == {
+        "broken [x]␛": "damaged",
+        "empty": "damaged",
+        "demo": "complete",
+    }
+
+
+def test_a_recording_that_is_being_made_says_so(tmp_path: Path) -> None:
+    recorder = Recorder(str(tmp_path / "now.parquet"), keep_text=False)
+    (kept,) = start_scan.recordings([tmp_path])
+    recorder.discard()
+    assert (kept.state, kept.path) == ("being recorded", recorder.path)
 
 
 def test_a_journal_beside_its_recording_is_listed_once(recorded):
@@ -61,14 +74,50 @@ def test_folders_with_models_are_listed(tmp_path):
     (model / "config.json").write_text(
         json.dumps({"dtype": "bfloat16", "max_position_embeddings": 4096})
     )
-    (model / "model.safetensors").write_bytes(b"x" * 1000)
+    _write_weights(model, 900)
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text("{")
     found = {Path(c.model).name: c for c in start_scan.models([tmp_path]) if c.source == "folder"}
     assert (found["mine"].parameters, found["mine"].context) == (500, 4096)
     assert (found["broken"].weights_bytes, found["broken"].context) == (None, None)
+    assert found["mine"].problem("auto") == ""
     assert start_scan.models([model])[0].model == str(model)
+
+
+def _write_weights(folder: Path, size: int) -> None:
+    """A safetensors file with one tensor, of 100 bytes more."""
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [1], "data_offsets": [0, size]}})
+    (folder / "model.safetensors").write_bytes(
+        (92).to_bytes(8, "little") + header.ljust(92).encode() + b"x" * size
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "weights", "problem", "with_random"),
+    [
+        (None, b"", "has no config.json", "has no config.json"),
+        ("{", b"", "config.json is no JSON", "config.json is no JSON"),
+        ("[]", b"", "config.json is no JSON object", "config.json is no JSON object"),
+        ("{}", None, "has no model.safetensors", ""),
+        ("{}", b"", "model.safetensors is empty or cut short", ""),
+        ("{}", b"\x02" + bytes(7) + b"{}" + b"more", "model.safetensors is cut short", ""),
+    ],
+)
+def test_a_folder_says_why_it_cannot_be_loaded(
+    tmp_path: Path, config: str | None, weights: bytes | None, problem: str, with_random: str
+) -> None:
+    folder = tmp_path / "[x] mine"
+    folder.mkdir()
+    if config is not None:
+        (folder / "config.json").write_text(config)
+    if weights is not None:
+        (folder / "model.safetensors").write_bytes(weights)
+    (choice,) = (c for c in start_scan.models([tmp_path]) if c.source == "folder")
+    assert choice.problem("auto") == problem
+    assert choice.problem("random") == with_random
+    if not choice.unreadable:
+        assert (choice.parameters, choice.weights_bytes) == (None, None), "unknown, not a part"
 
 
 def test_the_machine_has_cores_and_memory():

@@ -175,11 +175,28 @@ def test_the_header_names_model_weights_engine_and_device():
         assert word in first
 
 
+def test_on_a_narrow_screen_an_id_makes_room_for_the_engine():
+    session = fold([started("HuggingFaceTB/SmolLM2-135M-Instruct"), loaded()])
+    frame = framed_session(session, keeping=Keeping("a.parquet"))
+    wide, narrow = (plain(header(frame, width, 2)[0]) for width in (160, 80))
+    assert "HuggingFaceTB/SmolLM2-135M-Instruct" in wide and "a processor" in wide
+    assert " SmolLM2-135M-Instruct " in narrow and "batch engine" in narrow
+
+
+def test_the_header_names_an_accelerator_without_its_maker_whom_cuda_tells():
+    made = {"device": "cuda:0", "device_name": "NVIDIA H100 80GB HBM3"}
+    session = fold([started(), loaded(**made)])
+    kept = framed_session(session, keeping=Keeping("x.parquet"))
+    assert "  cuda:0 H100 80GB HBM3" in plain(header(kept, 120, 2)[0])
+
+
 def test_the_header_shows_whether_it_is_kept():
     session = Session()
     assert "not recording" in text_of(header(framed_session(session), 120, 2))
     kept = framed_session(session, keeping=Keeping("x.parquet"))
     assert "● rec" in text_of(header(kept, 120, 2))
+    refused = framed_session(fold(refused_events()), keeping=Keeping("x.parquet"))
+    assert "nothing to record" in text_of(header(refused, 120, 2))
     broken = framed_session(session, keeping=Keeping("x.parquet", "disk full"))
     assert "recording stopped: disk full" in text_of(header(broken, 120, 2))
 
@@ -257,6 +274,8 @@ def test_a_finished_run_is_shown_as_a_whole(run_events):
     session = fold(run_events)
     content = throughput(framed_session(session), 70, 8)
     assert "end" in plain(content.foot)
+    assert f" tok/s {TIMES}8   peak" in plain(content.lines[0]), "whose average it is"
+    assert plain(join(latency(framed_session(session), 60, 8).corner)).endswith(f"{TIMES}8")
     assert plain(content.lines[-1]).startswith((" ", "█", "▁", "▂", "▃", "▄", "▅", "▆", "▇"))
     assert plain(content.lines[-1]).strip("█ ▁▂▃▄▅▆▇╎") == ""
 
@@ -296,12 +315,12 @@ def test_memory_shows_each_accelerator_and_what_it_does_not_tell():
     ]
     lines = memory(framed_session(fold(told)), 120, 10).lines
     text = text_of(lines)
-    assert "engine  2.00 GB" in text
+    assert "engine     2.00 GB" in text
     assert "10.0 GB of 16.0 GB  62 %" in text
     assert "76.0 GB of 80.0 GB  95 %" in text
     assert "allocated  60.0 GB" in text
     assert "312 W" in text
-    assert "gpu 1 N/A" in text
+    assert "gpu 1          N/A" in text
     assert "▄█" in text
     warned = [span for line in lines for span in line if span[1] == "warn"]
     assert warned, "a nearly full memory is a warning"
@@ -485,6 +504,15 @@ def test_a_request_s_page_fits_into_any_size(width, height, half_way):
         assert all(line_width(line) == width for line in lines)
 
 
+def test_a_low_timeline_still_shows_the_run_s_throughput_and_its_phases():
+    request = one_with_tokens()
+    session = fold([LevelStarted(0, 0, 1, 1), RequestQueued(0, 0, 0, 8, 8), Tick(4 * SECOND)])
+    session.requests[0] = request
+    page = text_of(request_page(framed_session(session), 0, 60, 14))
+    assert "tok/s, all requests" in page
+    assert "▒ prefill" in page and "━ decode" in page
+
+
 def test_the_slowest_gaps_are_found():
     fine = [TokensEmitted(t * SECOND, 0, 1) for t in (1, 2, 3, 7, 8)]
     session = fold([LevelStarted(0, 0, 1, 1), RequestQueued(0, 0, 0, 8, 5), *fine])
@@ -609,6 +637,9 @@ def test_the_footer_can_be_clicked_where_its_words_are(half_way):
     assert line_width(line) == 100
     told = plain(line)
     assert told.endswith("2 % cpu ")
+    assert not [told for key in ("enter", "/", "o") if f" {key} " in told], (
+        "they stand in the border"
+    )
     assert [told[hit.start : hit.end] for hit in hits][:2] == ["q quit", "? help"]
 
 
@@ -648,6 +679,24 @@ PARTS = {
     "logits": 0,
     "context": 1_310_000_000,
 }
+
+
+@pytest.mark.parametrize("cores", [1, 2, 6])
+def test_the_first_numbers_of_the_memory_panel_end_in_one_column(cores):
+    told = on_a_gpu()
+    told[4] = HostSampled(SECOND, 1, 1, 16_000_000_000, (50.0,) * cores, 2_000_000_000, 99.0)
+    rows = memory(framed_session(fold(told)), 118, 14).lines[:4]
+    starts = [plain(row)[:19].rstrip("█▄") for row in rows]
+    assert [start.split()[0] for start in starts] == ["engine", "gpu", "cpu", "predicted"]
+    assert [start[-1] for start in starts] == ["B", "B", "%", "B"]
+
+
+def test_each_part_of_a_prediction_has_its_own_block_whatever_stands_beside_it():
+    parts = dict.fromkeys(["weights", "kv cache", "activations", "allocator", "runtime"], 1 << 30)
+    whole = [span for span in legend(parts, 200) if span[1].startswith("memory")]
+    assert len({block for block, _ in whole}) == len(parts)
+    del parts["kv cache"]
+    assert whole[:1] + whole[2:] == [s for s in legend(parts, 200) if s[1].startswith("memory")]
 
 
 def on_a_gpu(**changes: object) -> list[object]:
@@ -731,7 +780,7 @@ def eight_gpus() -> Session:
 @pytest.mark.parametrize("size", [(70, 6), (118, 6)])
 def test_many_accelerators_share_a_row_where_there_is_little_room(size):
     rows = [plain(line) for line in memory(framed_session(eight_gpus()), *size).lines]
-    assert rows[1].startswith(" 8 gpus   188 GB of 640 GB  29 %    80 % 2400 W  91 °C")
+    assert rows[1].startswith(" 8 gpus      188 GB of 640 GB  29 %   util  80 % 2400 W  91 °C")
     assert "▲ 1 slowed down" in rows[1] or size[0] < 80
     assert "gpu 3" in "".join(rows[3:]), "the chart is of the one on which the model runs"
 
@@ -793,7 +842,7 @@ def test_the_header_warns_of_a_hot_device_and_not_of_its_power_cap(width):
 def test_what_one_accelerator_does_not_tell_is_no_sum():
     session = eight_gpus()
     session.apply(DeviceSampled(2 * SECOND, 5, "lost"))
-    assert plain(memory(framed_session(session), 70, 6).lines[1]).startswith(" 8 gpus N/A")
+    assert plain(memory(framed_session(session), 70, 6).lines[1]).startswith(" 8 gpus         N/A ")
 
 
 def crowded() -> Session:
@@ -848,6 +897,13 @@ def test_what_is_not_known_yet_is_no_unknown():
     assert "MBU   N/A   MFU   N/A   (the roofs are not measured" in shares_told(traced)
     assert "MBU   N/A   MFU   N/A   (what a step reads is not known" in shares_told(measured)
     assert "MBU" not in shares_told(loaded(device="none", engine="scripted"))
+
+
+@pytest.mark.parametrize("width", [36, 70, 118])
+def test_the_chart_of_throughput_has_its_unit_where_the_levels_keep_their_names(half_way, width):
+    top = plain(throughput(framed_session(half_way), width, 8).lines[1])
+    assert (" tok/s" in top) == (width > 52)
+    assert TIMES in top
 
 
 # Names of levels

@@ -6,10 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 from textual import events
-from textual.app import ComposeResult
 from textual.geometry import Size
-from textual.layout import Layout
-from textual.widget import Widget
 
 from llamatop.session import Session
 from llamatop.tui.compare import differences, histories, setup
@@ -25,7 +22,7 @@ from llamatop.tui.lines import Line
 from llamatop.tui.palette import Palette
 from llamatop.tui.panels import Panel, Transport
 from llamatop.tui.plan import Box
-from llamatop.tui.plan_layout import PlanLayout
+from llamatop.tui.planned import Planned
 from llamatop.tui.views.panel import Content, framed
 
 View = Callable[[Comparing, int, int], Content]
@@ -62,19 +59,14 @@ class ComparePanel(Drawn):
             self.post_message(Panel.Picked(self.id or "", twice=True))
 
 
-class CompareBody(Widget):
+class CompareBody(Planned):
     """Header, set-up, histories, differences, transport bar, footer."""
 
-    DEFAULT_CSS = """
-    CompareBody { width: 100%; height: 100%; background: $background; }
-    """
-
     def __init__(self, palette: Palette, comparing: Comparing) -> None:
-        super().__init__(id="compare")
         self._comparing = comparing
         self._last = Frame(Session(), Figures())
         self._boxed: dict[str, Box] = {}
-        self._parts: list[Drawn] = [
+        parts = [
             CompareHeader(palette, comparing),
             ComparePanel(palette, comparing, 1, setup.setup),
             ComparePanel(palette, comparing, 2, histories.histories),
@@ -82,14 +74,10 @@ class CompareBody(Widget):
             Transport(palette, id="transport"),
             Footer(palette, lambda _: footer_keys(comparing)),
         ]
-        self._plan_layout = PlanLayout(self._boxes)
+        super().__init__(parts, id="compare")
 
-    @property
-    def layout(self) -> Layout:
-        """By the plan, whatever the style sheet says."""
-        return self._plan_layout
-
-    def _boxes(self, size: Size) -> dict[str, Box]:
+    def boxes(self, size: Size) -> dict[str, Box]:
+        """See `compare_plan`."""
         comparing = self._comparing
         wishes = (
             setup.rows_wished(comparing, max(size.width - 2, 0)) + 2,
@@ -98,34 +86,24 @@ class CompareBody(Widget):
         runs = len(comparing.tapes)
         return compare_plan(size.width, size.height, runs, wishes, comparing.maximised)
 
-    def compose(self) -> ComposeResult:
-        """All parts; the plan decides which are seen."""
-        yield from self._parts
-
     def show(self, frame: Frame | None = None) -> None:
         """Draw what changed; of `frame` only what the screen costs."""
         cost = self._last.cost if frame is None else frame.cost
         self._last = replace(self._last, cost=cost, playback=self._comparing.deck.playback)
-        boxes = self._boxes(self.size)
+        boxes = self.boxes(self.size)
         if boxes != self._boxed:
             self._boxed = boxes
-            self._parts[0].refresh(layout=True)  # a child's, so that this widget is arranged anew
+            self.arrange_anew()
             self.call_after_refresh(self._draw)
         self._draw()
 
     def show_cost(self, frame: Frame) -> None:
         """Draw what the screen costs, where nothing else is new."""
         self._last = replace(self._last, cost=frame.cost)
-        self._parts[-1].show(self._last)
+        self.parts[-1].show(self._last)
 
     def _draw(self) -> None:
-        for part in self._parts:
-            part.show(self._last)
-
-    def repaint(self, palette: Palette) -> None:
-        """The same in other colours."""
-        for part in self._parts:
-            part.repaint(palette)
+        self.draw(self._last)
 
     def on_resize(self, event: events.Resize) -> None:
         """Draw again as soon as the parts have their new sizes."""

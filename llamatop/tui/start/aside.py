@@ -170,27 +170,28 @@ def _corner(start: Start) -> Sequence[Sequence[Span]]:
 
 
 def recording(kept: Kept, width: int) -> list[Line]:
-    """What is known of a recording before it is opened."""
+    """What is known of a recording before it is opened; long texts in several lines."""
     state = {
         "cut off": "cut off; recovered when opened",
         "damaged": "damaged: its end cannot be read",
+        "being recorded": "being recorded; whole when its run has ended",
     }.get(kept.state, kept.state)
     facts = (
         ("model", kept.model),
-        ("engine", kept.engine),
+        ("state", state),
         ("started", f"{kept.started:%Y-%m-%d %H:%M:%S}"),
+        ("engine", kept.engine),
         ("size", size(kept.bytes)),
         ("events", f"{kept.events:,}" if kept.events is not None else ""),
-        ("state", state),
         ("file", kept.path.name),
         ("folder", str(kept.path.parent)),
     )
-    room = width - LABEL - 1
-    return [
-        ((left(f" {name}", LABEL), "dim"), (clip(one_line(text), room), "text"))
-        for name, text in facts
-        if text
-    ]
+    room, lines = max(width - LABEL - 1, 1), list[Line]()
+    for name, text in ((name, text) for name, text in facts if text):
+        parts = wrap(one_line(text), room, break_on_hyphens=False)
+        for label, part in zip_longest([name], parts, fillvalue=""):
+            lines.append(((left(f" {label}", LABEL), "dim"), (clip(part, room), "text")))
+    return lines
 
 
 def command(start: Start, width: int, height: int) -> Content:

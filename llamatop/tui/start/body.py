@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from textual import events
-from textual.app import ComposeResult
 from textual.geometry import Size
-from textual.layout import Layout
-from textual.widget import Widget
 
-from llamatop.tui.drawn import Drawn
 from llamatop.tui.footer import Footer
 from llamatop.tui.frame import Frame, nothing_runs
 from llamatop.tui.palette import Palette
 from llamatop.tui.plan import Box
-from llamatop.tui.plan_layout import PlanLayout
+from llamatop.tui.planned import Planned
 from llamatop.tui.start.aside import command
 from llamatop.tui.start.command import wrapped
-from llamatop.tui.start.keys import BACK, footer_keys
+from llamatop.tui.start.keys import footer_keys
 from llamatop.tui.start.list import StartList
 from llamatop.tui.start.memory import memory
 from llamatop.tui.start.panels import StartHeader, StartPanel, StartSettings
@@ -26,24 +22,17 @@ from llamatop.tui.start.state import Start
 from llamatop.tui.views.footer import Key
 
 
-class StartBody(Widget):
+class StartBody(Planned):
     """Header, list, settings, memory, command, footer."""
 
-    DEFAULT_CSS = """
-    StartBody { width: 100%; height: 100%; background: $background; }
-    """
-
-    def __init__(self, palette: Palette, start: Start, *, behind: bool = False) -> None:
-        super().__init__(id="start")
+    def __init__(self, palette: Palette, start: Start) -> None:
         self._start = start
-        self._behind = behind
-        """Whether Escape leads back to what is shown behind this screen."""
         self._last = nothing_runs()
         self._replay = False
         self._told = 1
         """Lines of the command that compares."""
         self.list = StartList(palette, start)
-        self._parts: list[Drawn] = [
+        parts = [
             StartHeader(palette, start),
             self.list,
             StartSettings(palette, start),
@@ -51,14 +40,10 @@ class StartBody(Widget):
             StartPanel(palette, start, "Command", command),
             Footer(palette, self._keys),
         ]
-        self._plan_layout = PlanLayout(self._boxes)
+        super().__init__(parts, id="start")
 
-    @property
-    def layout(self) -> Layout:
-        """By the plan, whatever the style sheet says."""
-        return self._plan_layout
-
-    def _boxes(self, size: Size) -> dict[str, Box]:
+    def boxes(self, size: Size) -> dict[str, Box]:
+        """See `start_plan`."""
         return start_plan(size.width, size.height, self._replay, self._told)
 
     @property
@@ -68,19 +53,12 @@ class StartBody(Widget):
     @property
     def has_form(self) -> bool:
         """Whether the settings are on the screen, and can be changed."""
-        return not self._replay and "settings" in self._boxes(self.size)
+        return not self._replay and "settings" in self.boxes(self.size)
 
     def _keys(self, frame: Frame) -> list[Key]:
         start = self._start
         searching = bool(start.listing.search.text)
-        keys = footer_keys(start.in_form, searching, self._replay, len(start.marked))
-        if self._behind and not any(key.key == "esc" for key in keys):
-            keys.insert(1, BACK)
-        return keys
-
-    def compose(self) -> ComposeResult:
-        """All parts; the plan decides which are seen."""
-        yield from self._parts
+        return footer_keys(start.in_form, searching, self._replay, len(start.marked), start.over)
 
     def on_mount(self) -> None:
         """So that the first paint is a whole one."""
@@ -93,18 +71,12 @@ class StartBody(Widget):
         told = len(wrapped(self._start.command(), self.size.width - 6)) if self._comparing else 1
         if (replay, told) != (self._replay, self._told):
             self._replay, self._told = replay, told
-            self.list.refresh(layout=True)  # a child's, so that this widget is arranged anew
+            self.arrange_anew()
             self.call_after_refresh(self._draw)
         self._draw()
 
     def _draw(self) -> None:
-        for part in self._parts:
-            part.show(self._last)
-
-    def repaint(self, palette: Palette) -> None:
-        """The same in other colours."""
-        for part in self._parts:
-            part.repaint(palette)
+        self.draw(self._last)
 
     def on_resize(self, event: events.Resize) -> None:
         """Draw again as soon as the parts have their new sizes; no keys for a form that is gone."""

@@ -10,7 +10,7 @@ COMMANDS = (
             ("enter", "run the model, replay the recording, compare the marked")),
     Command("", "", "search", ("a-z", "search; or type any Hugging Face id or folder")),
     Command("escape", "back", "back",
-            ("esc", "to the list, clear the search; back, or twice: leave")),
+            ("esc", "to the list, clear the search; back; twice: leave")),
     Command("ctrl+t", "mark", "mark",
             ("space", "mark a recording, to compare it; ctrl t in a search")),
     Command("tab", "tab(1)", "next", ("tab", "on to the settings and through them; shift: back")),
@@ -30,34 +30,33 @@ COMMANDS = (
 )  # fmt: skip
 
 
-BACK = Key("esc", "back", "screen.back")
-"""To what is shown behind the start screen."""
-
-
-def footer_keys(in_form: bool, searching: bool, replay: bool, marked: int = 0) -> list[Key]:
-    """The keys that work now, most useful first."""
+def footer_keys(
+    in_form: bool, searching: bool, replay: bool, marked: int = 0, over: bool = False
+) -> list[Key]:
+    """The keys that work now, most useful first; `over`: there is something to go back to."""
+    told = "list" if in_form else "clear search" if searching else ""
+    leave = Key("esc", "back", "screen.back") if over else Key("ctrl q", "leave", "screen.leave")
     if replay:
-        return _recording_keys(searching, marked)
-    back = [Key("esc", "list" if in_form else "clear search", "screen.back")]
+        return _recording_keys(searching, marked, leave)
     return [
         Key("enter", "run", "screen.run"),
-        *(back if in_form or searching else []),
+        *([Key("esc", told, "screen.back")] if told else []),
         Key("↑↓", "field" if in_form else "choose", "screen.move(1)"),
         *([Key("←→", "value", "screen.turn(1)")] if in_form else []),
         Key("tab", "next" if in_form else "settings", "screen.tab(1)"),
         Key("f1", "help", "screen.help"),
-        Key("ctrl q", "leave", "screen.leave"),
+        *([] if over and told else [leave]),
     ]
 
 
-def _recording_keys(searching: bool, marked: int) -> list[Key]:
+def _recording_keys(searching: bool, marked: int, leave: Key) -> list[Key]:
     """Those that work on a recording."""
-    back = "clear search" if searching else "unmark"
+    back = "clear search" if searching else "unmark" if marked else ""
     return [
         Key("enter", f"compare {marked}" if marked > 1 else "replay", "screen.run"),
         Key("ctrl t" if searching else "space", "mark", "screen.mark"),
-        *([Key("esc", back, "screen.back")] if searching or marked else []),
+        *([Key("esc", back, "screen.back")] if back else []),
         Key("↑↓", "choose", "screen.move(1)"),
         Key("f1", "help", "screen.help"),
-        Key("ctrl q", "leave", "screen.leave"),
+        *([] if back and leave.key == "esc" else [leave]),
     ]

@@ -21,12 +21,18 @@ SIGNS = {
     "tight": ("◕", "warn"),
     "does not fit": ("✗", "bad"),
     "too short": ("✗", "bad"),
+    "cannot load": ("✗", "bad"),
     "unknown": ("?", "dim"),
 }
-STATES = {"stopped early": ("○", "dim"), "cut off": ("◔", "warn"), "damaged": ("✗", "bad")}
+STATES = {
+    "being recorded": ("●", "bad"),
+    "stopped early": ("○", "dim"),
+    "cut off": ("◔", "warn"),
+    "damaged": ("✗", "bad"),
+}
 """Of recordings that did not come to their end."""
 
-_SHORT = {"does not fit": "too big", "too short": "context"}
+_SHORT = {"does not fit": "too big", "too short": "context", "cannot load": "broken"}
 _SEARCH = "type to search, or any Hugging Face id or folder"
 _MARK = 2
 """Cells before a name."""
@@ -108,7 +114,7 @@ def heading(width: int) -> Line:
         ("needs", shape.needs),
     ):
         names += right(name, cells) if cells else ""
-    return ((names + left("  fit", shape.fit), "dim"),)
+    return ((names + left("  fit" if shape.fit > 4 else " fit", shape.fit), "dim"),)
 
 
 def row_line(start: Start, row: Row, width: int, chosen: bool) -> Line:
@@ -130,7 +136,7 @@ def row_line(start: Start, row: Row, width: int, chosen: bool) -> Line:
 
 def _model(choice: Choice, found: Fit | None, query: str, shape: Columns) -> list[Span]:
     verdict = found.verdict if found is not None else ""
-    role = "dim" if verdict in ("does not fit", "too short") else "text"
+    role = "dim" if SIGNS.get(verdict, ("", ""))[1] == "bad" else "text"
     spans: list[Span] = [(" ", "text"), *_name(choice.model, query, shape.name, role)]
     for told, cells in (
         (count(choice.parameters) if choice.parameters else NOTHING, shape.parameters),

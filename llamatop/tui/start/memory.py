@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from llamatop.formatting import count, percent, size
 from llamatop.reports.fit import Fit
 from llamatop.reports.models import Choice
@@ -52,10 +54,13 @@ def _kind(choice: Choice) -> str:
 
 def _needs(start: Start, choice: Choice, found: Fit, width: int) -> list[Line]:
     """The parts of the estimate, their sum, and the share of what is there."""
+    if found.verdict == "cannot load":
+        told = choice.problem(start.form.weights_for(choice.source))
+        return [((" " + part, "bad"),) for part in wrap(told, max(width - 2, 8))]
     if found.verdict == "too short" and choice.context is not None:
         asked = start.config.prompt_toks + start.config.gen_toks
-        told = (f"{asked:>9,}", "bad"), (f"  of {choice.context:,} tokens", "dim")
-        return [((left(" asked for", LABEL), "dim"), *told), *_there(found, width)]
+        found_room = (f"{asked:>9,}", "bad"), (f"  of {choice.context:,} tokens", "dim")
+        return [((left(" asked for", LABEL), "dim"), *found_room), *_there(found, width)]
     if found.needed is None:
         return [((" its size is known when it is loaded", "dim"),), *_there(found, width)]
     notes = {"KV cache": _kv_note(start)}

@@ -41,7 +41,8 @@ class Kept(msgspec.Struct, frozen=True):
     engine: str = ""
     events: int | None = None
     state: str = "complete"
-    """`complete`, `stopped early`, `cut off` (a journal, recovered when opened) or `damaged`."""
+    """`complete`, `stopped early`, `being recorded`, `cut off` (a journal, recovered when opened)
+    or `damaged`."""
     sample: bool = False
     """It ships with llamatop."""
 

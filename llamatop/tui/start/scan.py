@@ -49,30 +49,59 @@ def _model_folders(folder: Path) -> list[Path]:
     """The folder itself where it is a model, else the models in it."""
     if (folder / "config.json").is_file():
         return [folder]
-    return sorted(config.parent for config in folder.glob("*/config.json"))
+    signs = ("*/config.json", "*/*.safetensors")
+    return sorted({file.parent for sign in signs for file in folder.glob(sign)})
 
 
 def in_folder(folder: Path) -> Choice:
     """A folder with a model; what its files do not tell is None."""
-    config = _config(folder)
-    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) or None
+    config, unreadable = _config(folder)
+    incomplete = _incomplete(folder)
+    weights = (
+        None
+        if incomplete
+        else sum(file.stat().st_size for file in folder.glob("*.safetensors")) or None
+    )
     dtype = str(config.get("dtype") or config.get("torch_dtype"))
     width = {"float32": 4, "bfloat16": 2, "float16": 2}.get(dtype)
     parameters = weights // width if weights and width else None
     context = config.get("max_position_embeddings")
     return Choice(
-        str(folder), "folder", parameters, weights, context if isinstance(context, int) else None
+        str(folder),
+        "folder",
+        parameters,
+        weights,
+        context if isinstance(context, int) else None,
+        unreadable,
+        incomplete,
     )
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    """The language model's part of `config.json`; nothing where that cannot be read."""
+def _config(folder: Path) -> tuple[dict[str, Any], str]:
+    """The language model's part of `config.json`; or nothing, and why it cannot be read."""
     try:
         config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    text = config.get("text_config", config) if isinstance(config, dict) else {}
-    return text if isinstance(text, dict) else {}
+    except FileNotFoundError:
+        return {}, "has no config.json"
+    except OSError as error:
+        return {}, f"config.json cannot be read: {error.strerror}"
+    except (ValueError, RecursionError):
+        return {}, "config.json is no JSON"
+    if not isinstance(config, dict):
+        return {}, "config.json is no JSON object"
+    text = config.get("text_config", config)
+    return (text if isinstance(text, dict) else {}), ""
+
+
+def _incomplete(folder: Path) -> str:
+    """Why a folder's weights cannot be loaded; or nothing."""
+    from llamatop.engines import weight_files  # noqa: PLC0415  (not for the first paint)
+
+    try:
+        weight_files.check(folder)
+    except weight_files.WeightsError as error:
+        return str(error).removeprefix(str(folder)).lstrip(f"{os.sep} ")
+    return ""
 
 
 def places() -> list[Path]:
@@ -91,11 +120,13 @@ def recordings(folders: Iterable[Path] | None = None) -> list[Kept]:
     for folder in folders:
         for file in [*folder.glob(f"*{_PARQUET}"), *folder.glob(f"*{_JOURNAL}")]:
             try:
-                found.setdefault(_recording(file), (file.stat().st_mtime, file))
-            except OSError:  # removed meanwhile, or a link to nowhere
+                if file.is_file():  # not a folder, nor a pipe, of which reading would never end
+                    found.setdefault(_recording(file), (file.stat().st_mtime, file))
+            except OSError:  # removed meanwhile, or a link in a circle
                 continue
     newest = sorted(found.values(), reverse=True)[:NEWEST]
-    return [_kept(file, modified) for modified, file in newest]
+    kept = [_kept(file, modified) for modified, file in newest]
+    return sorted(kept, key=lambda one: one.started, reverse=True)
 
 
 def _recording(file: Path) -> Path:
@@ -108,7 +139,9 @@ def _kept(file: Path, modified: float) -> Kept:
     named = _NAME.fullmatch(path.name.removesuffix(_PARQUET))
     name, when = one_line(named[1] if named else path.stem), datetime.fromtimestamp(modified)
     if file != path:
-        return Kept(path, name, when, size, state="cut off")
+        from llamatop.recording.journal import is_held  # noqa: PLC0415  (not for the first paint)
+
+        return Kept(path, name, when, size, state="being recorded" if is_held(file) else "cut off")
     try:
         footer = read_footer(file)
     except (OSError, ValueError):

@@ -51,19 +51,21 @@ class StartScreen(Screen[Chosen | None]):
         palette: Palette,
         start_defaults: RunConfig,
         *,
+        again: Start | None = None,
+        over: bool = False,
         fits: Fits | None = None,
         looks: Callable[[], Looks] = looks,
-        behind: bool = False,
     ) -> None:
-        """`behind`: what is shown goes on behind this screen, and Escape leads back to it."""
+        """With `again` as a person has left it, where what they chose could not be; `over`
+        something to which Escape goes back."""
         super().__init__()
-        self._behind = behind
-        self.start = Start(start_defaults, fits)
+        self.start = again or Start(start_defaults, fits)
+        self.start.over = over
         self.commands: Sequence[Command] = [command for command in COMMANDS if command.keys]
         """For the palette."""
         self._looks = looks
         self._palette = palette
-        self._body = StartBody(palette, self.start, behind=behind)
+        self._body = StartBody(palette, self.start)
         self._escaped = _NEVER
 
     def compose(self) -> ComposeResult:
@@ -188,14 +190,12 @@ class StartScreen(Screen[Chosen | None]):
             self.dismiss(chosen)
         self._body.show()
 
-    async def action_back(self) -> None:
-        """To the list; then clear the search; then back to what is behind, or, twice, leave."""
+    def action_back(self) -> None:
+        """To the list; then clear the search; then back to what is shown, or, twice, leave."""
         if self.start.back():
             self._escaped = _NEVER
-        elif self._behind:
+        elif self.start.over or time.monotonic() - self._escaped < TWICE:
             self.dismiss(None)
-        elif time.monotonic() - self._escaped < TWICE:
-            await self.action_leave()
         else:
             self._escaped = time.monotonic()
             self.start.told = _AGAIN
@@ -208,8 +208,8 @@ class StartScreen(Screen[Chosen | None]):
         self._body.show()
 
     async def action_leave(self) -> None:
-        """Choose nothing, and leave what is behind too."""
-        if self._behind:
+        """Choose nothing, and leave what is shown too."""
+        if self.start.over:
             await self.app.run_action("leave")
         else:
             self.dismiss(None)

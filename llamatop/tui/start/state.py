@@ -36,6 +36,8 @@ class Start:
         """Recordings to compare, the baseline first."""
         self.in_form = False
         """Whether keys go to the form rather than to the list."""
+        self.over = False
+        """Whether this is chosen over something that is shown, to go back to."""
         self.machine: Machine | None = None
         self.looking = set(LOOKS)
         """What is not known yet."""
@@ -188,9 +190,15 @@ class Start:
             self._known_fits.clear()
 
     def problems(self) -> dict[str, str]:
-        """What is wrong in the form, by field."""
+        """What is wrong in the form, by field; with the model's files, at its weights."""
         choice = self.selected
-        return self.form.problems(choice.context if isinstance(choice, Choice) else None)
+        if not isinstance(choice, Choice):
+            return self.form.problems()
+        weights = self.form.weights_for(choice.source)
+        if not (problem := choice.problem(weights)):
+            return self.form.problems(choice.context)
+        way_on = "" if choice.unreadable else "; random needs none"
+        return {"weights": f"{problem}{way_on}", **self.form.problems()}
 
     def fit(self, choice: Choice, concurrency: int = 0) -> Fit | None:
         """Whether a model fits with these settings; None while the machine is not known.

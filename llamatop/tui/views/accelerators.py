@@ -12,10 +12,18 @@ from llamatop.session import Session
 from llamatop.tui.lines import Span, clip
 from llamatop.tui.views.told import reasons_of
 
+LABEL = 11
+"""Cells before a row's first number, with which all of the panel's stand in one column."""
+
 _TIGHT = 0.92
 """Share of a memory in use from which it is worth a warning."""
 
 N = TypeVar("N", int, float)
+
+
+def label(name: str) -> Span:
+    """What a row is about."""
+    return f" {name:<{LABEL - 2}} ", "dim"
 
 
 def share_of(used: int | None, total: int | None) -> list[Span]:
@@ -55,7 +63,7 @@ def together(session: Session) -> list[Sequence[Span]]:
     )
     slow = sum(bool(sample.throttle) for sample in newest)
     return [
-        [(f" {len(newest)} gpus ", "dim"), *_gpu_memory(told, None)],
+        [label(f"{len(newest)} gpus"), *_gpu_memory(told, None)],
         _told(told),
         [(f"▲ {slow} slowed down", "warn")] if slow else [],
     ]
@@ -75,7 +83,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _device(session: Session, device: int) -> list[Sequence[Span]]:
     samples, held = session.devices.get(device), session.allocated.get(device)
     sample = samples[-1] if samples else None
-    groups: list[Sequence[Span]] = [[(f" gpu {device} ", "dim"), *_gpu_memory(sample, held)]]
+    groups: list[Sequence[Span]] = [[label(f"gpu {device}"), *_gpu_memory(sample, held)]]
     if sample is not None:
         groups += [_told(sample), _slowed(sample)]
     if held:
@@ -95,20 +103,20 @@ def _device(session: Session, device: int) -> list[Sequence[Span]]:
 def _gpu_memory(sample: DeviceSampled | None, held: Sequence[DeviceAllocated] | None) -> list[Span]:
     if sample is not None and sample.used_bytes is not None:
         return [*share_of(sample.used_bytes, sample.total_bytes)]
-    return [("N/A", "dim")] if not held else []
+    return [(f"{'N/A':>8}", "dim")] if not held else []
 
 
 def _told(sample: DeviceSampled) -> list[Span]:
     """Utilisation, power and temperature, as far as the device tells them."""
     parts = [
-        (sample.utilization, " %", 3),
-        (sample.power_watts, " W", 4),
-        (sample.temperature, " °C", 3),
+        ("util ", sample.utilization, 3, " % "),
+        ("", sample.power_watts, 4, " W "),
+        ("", sample.temperature, 3, " °C"),
     ]
     spans: list[Span] = []
-    for value, unit, width in parts:
+    for name, value, width, unit in parts:
         if value is not None:
-            spans += [(f"{value:>{width}.0f}", "text"), (f"{unit} ", "dim")]
+            spans += [(name, "dim"), (f"{value:>{width}.0f}", "text"), (unit, "dim")]
     return spans
 
 

@@ -58,7 +58,7 @@ _SHARE = re.compile(r"[ \d]{3} % cpu")
 
 
 def keys_of(frame: Frame, can_act: bool) -> list[Key]:
-    """The keys that work now, most useful first; those of the table stand in its border too."""
+    """The keys that work now, most useful first; the table's, in its border too, last."""
     session, choices = frame.session, frame.choices
     steered = can_act and session.ended is None and session.model is not None
     first, then = _playing(frame.playback) if frame.playback is not None else ([], [])
@@ -81,16 +81,16 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
         Key("tab", "panel", "focus_on(1)"),
         *then,
         *([] if alone else [Key("1-5", "alone", "maximise('throughput')")]),
-        *(_TABLE if table else ()),
         Key("z", "zoom", "zoom(1)"),
         Key("e", "export", "export"),
         *([] if over else [another]),
         Key("t", "theme", "next_theme"),
+        *(_TABLE if table else ()),
     ]
 
 
 _TABLE = (
-    Key("enter", "request", "open"),
+    Key("enter", "open", "open"),
     Key("/", "filter", "filter"),
     Key("o", "order", "order"),
 )

@@ -41,7 +41,11 @@ def _what(frame: Frame, width: int) -> Line:
     end = [*_light(frame, width), ("  ", "text"), (_elapsed(frame), "text.bold"), (" ", "text")]
     room = width - line_width(end) - 2
     start: list[Span] = [(" ", "text"), ("llamatop", "work.bold"), ("  ", "text")]
-    start += fitting(_facts(frame), room - line_width(start), "  ")
+    room -= line_width(start)
+    facts = _facts(frame)
+    if line_width(join(facts)) > room:
+        facts = [_briefly(fact) for fact in facts[:1]] + facts[1:]
+    start += fitting(facts, room, "  ")
     return spread(start, end, width)
 
 
@@ -58,7 +62,9 @@ def _facts(frame: Frame) -> list[list[Span]]:
     if model.layers and model.whole_layers and model.layers < model.whole_layers:
         weights += f", slice {model.layers}/{model.whole_layers} layers"
     size = count(model.parameters) if model.parameters else ""
-    device = "" if model.device == "none" else f"{model.device} {one_line(model.device_name)}"
+    named = one_line(model.device_name)
+    named = named.removeprefix("NVIDIA ") if model.device.startswith("cuda") else named
+    device = "" if model.device == "none" else f"{model.device} {named}"
     dtype = "" if model.dtype == "none" else model.dtype
     return [
         name,
@@ -83,6 +89,11 @@ def _short(model: str) -> str:
     return model.rstrip("/").rpartition("/")[2] if model.startswith(("/", ".", "~")) else model
 
 
+def _briefly(name: list[Span]) -> list[Span]:
+    """An id without whose it is, where there is no room for all."""
+    return [(text.rpartition("/")[2], role) for text, role in name]
+
+
 def _words(text: str) -> list[Span]:
     return [(text, "dim")] if text else []
 
@@ -98,6 +109,8 @@ def _light(frame: Frame, width: int) -> list[Span]:
             ("○ ", "bad"),
             (clip(f"recording stopped: {one_line(frame.keeping.error)}", width // 2), "bad"),
         ]
+    if frame.session.refused is not None:
+        return [("nothing to record", "dim")]
     if frame.session.ended is not None:
         return [("recorded", "dim")]
     return [("● ", "bad"), ("rec", "dim")]

@@ -141,6 +141,14 @@ def level_marks(frame: Frame, window: Window) -> list[tuple[int, str]]:
     return marks
 
 
+def level_name(frame: Frame) -> str:
+    """The level whose figures are shown once several have ended: its concurrency; else empty."""
+    session, level = frame.session, frame.figures.level_told
+    if session.ended is None or level is None or len(session.levels) < 2:
+        return ""
+    return f"{TIMES}{level.concurrency}"
+
+
 def time_axis(window: Window, width: int, ended: bool) -> Line:
     """The axis for the lower border."""
     return axis(window.step * window.count / SECOND, width, "end" if ended else "now")

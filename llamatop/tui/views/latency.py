@@ -13,7 +13,7 @@ from llamatop.tui.charts import columns, histogram, shares
 from llamatop.tui.figures import RECENT, Latency
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line, Span, fit
-from llamatop.tui.views.history import shaded
+from llamatop.tui.views.history import level_name, shaded
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.values import latency as shown
 from llamatop.tui.views.values import latency_unit, span
@@ -44,7 +44,10 @@ def latency(frame: Frame, width: int, height: int) -> Content:
     """What stands inside the panel."""
     targets = tuple((name.upper(), s) for name, s in frame.figures.slo.items())
     choices = frame.choices
-    content = _content(frame.figures.latency(), targets, choices.figure, width, height)
+    known = frame.figures.latency()
+    content = _content(known, targets, choices.figure, width, height)
+    if known.requests and (which := level_name(frame)):
+        content = replace(content, corner=[*content.corner, [(which, "dim")]])
     return replace(content, hints=_HINTS) if choices.focus == "latency" else content
 
 

@@ -14,7 +14,7 @@ from llamatop.tui.charts import ceiling, columns, highest
 from llamatop.tui.figures import sampled
 from llamatop.tui.frame import Frame
 from llamatop.tui.lines import Line, Span, fitting, laid_over
-from llamatop.tui.views.accelerators import devices_of, rows_of, share_of, together
+from llamatop.tui.views.accelerators import LABEL, devices_of, label, rows_of, share_of, together
 from llamatop.tui.views.history import Window, chart, labelled, time_axis, window_of
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.parts import bar_line, legend, pieces
@@ -112,7 +112,7 @@ def _host(session: Session, width: int) -> list[Sequence[Span]]:
         return []
     share = share_of(sample.used_bytes, sample.total_bytes)
     groups: list[Sequence[Span]] = [
-        [(" engine ", "dim"), (f"{size(sample.engine_bytes):>8}", "memory.bold")],
+        [label("engine"), (f"{size(sample.engine_bytes):>8}", "memory.bold")],
         [("machine ", "dim"), *(share if width >= _NARROW else share[-1:])],
     ]
     return groups
@@ -128,12 +128,9 @@ def _cores(frame: Frame) -> list[Sequence[Span]]:
     group = -(-len(cores) // _CORES)
     busy = [max(cores[i : i + group]) / 100 for i in range(0, len(cores), group)]
     mean = sum(cores) / len(cores)
+    wide = max(LABEL - len(" cpu ") - len(busy), 0) + 6
     groups: list[Sequence[Span]] = [
-        [
-            (" cpu    ", "dim"),
-            (columns(busy)[0], "memory"),
-            (f"{mean:>{8 - min(len(busy), 4)}.0f} %", "text"),
-        ]
+        [(" cpu ", "dim"), (columns(busy)[0], "dim"), (f"{mean:>{wide}.0f} %", "text")]
     ]
     if sample.engine_cpu_percent is not None:
         groups.append([("engine ", "dim"), (f"{sample.engine_cpu_percent:>5.0f} %", "text")])

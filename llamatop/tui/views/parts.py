@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import cycle
 
 from llamatop.formatting import size
+from llamatop.reports.bar import BLOCKS, OTHER
 from llamatop.sanitize import one_line
 from llamatop.tui.lines import Line, Span, fitting, width_of
 
-_FILLS = "█▓▒░"
-"""Pieces beside each other differ in more than colour."""
-
 _ROLES = ("memory.7", "memory.5", "memory", "memory.4")
+_PLACES = {name: place for place, name in enumerate(BLOCKS)}
 
 
 def bar_line(name: str, parts: Mapping[str, int], width: int) -> Line:
@@ -26,10 +24,9 @@ def bar_line(name: str, parts: Mapping[str, int], width: int) -> Line:
 
 def legend(parts: Mapping[str, int], width: int) -> Line:
     """Each part with its size, as many as fit; the largest first."""
-    looks = dict(zip(_known(parts), cycle(zip(_FILLS, _ROLES, strict=True)), strict=False))
-    largest = sorted(looks, key=lambda name: -parts[name])
+    largest = sorted(_known(parts), key=lambda name: -parts[name])
     groups: list[list[Span]] = [
-        [looks[name], (f" {one_line(name)} ", "dim"), (size(parts[name]), "text")]
+        [_look(name), (f" {one_line(name)} ", "dim"), (size(parts[name]), "text")]
         for name in largest
     ]
     return ((" ", "text"), *fitting(groups, width - 1, "   "))
@@ -39,11 +36,10 @@ def pieces(parts: Mapping[str, int], width: int) -> list[Span]:
     """The bar in exactly `width` cells, each piece named where it is long enough."""
     total, done, at = sum(_known(parts).values()), 0, 0
     spans: list[Span] = []
-    looks = cycle(zip(_FILLS, _ROLES, strict=True))
-    for (name, part), (fill, role) in zip(_known(parts).items(), looks, strict=False):
+    for name, part in _known(parts).items():
         done += part
         end = round(done / total * width)
-        spans += _piece(one_line(name), part, fill, role, end - at)
+        spans += _piece(one_line(name), part, *_look(name), end - at)
         at = end
     return spans
 
@@ -55,6 +51,12 @@ def _piece(name: str, part: int, fill: str, role: str, cells: int) -> list[Span]
             before = left // 2
             return [(fill * before, role), (words, "text"), (fill * (left - before), role)]
     return [(fill * cells, role)]
+
+
+def _look(name: str) -> Span:
+    """A part's block, the same as on paper, and its shade: always the same ones."""
+    block, _, _ = BLOCKS.get(name, OTHER)
+    return block, _ROLES[_PLACES.get(name, 0) % len(_ROLES)]
 
 
 def _known(parts: Mapping[str, int]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from llamatop.tui.views.history import (
     chart,
     labelled,
     level_marks,
+    level_name,
     time_axis,
     window_of,
     with_marks,
@@ -24,6 +25,9 @@ from llamatop.tui.views.history import (
 from llamatop.tui.views.panel import Content
 from llamatop.tui.views.state import loading_of, loss_of
 from llamatop.tui.views.values import NOTHING, rate, scale
+
+_UNIT = 52
+"""Cells from which the chart's upper edge has its unit; the levels' names need them below."""
 
 
 def throughput(frame: Frame, width: int, height: int) -> Content:
@@ -50,6 +54,7 @@ def _history(
     most = highest(values)
     top = ceiling(most)
     drawn, label = chart(values, "work", width, height, top), scale(top) if most > 0 else ""
+    label += " tok/s" if label and width >= _UNIT else ""
     return labelled(with_marks(drawn, marks, width, len(label) + bool(label)), label)
 
 
@@ -58,15 +63,18 @@ def _figures(frame: Frame) -> list[Sequence[Span]]:
     figures = frame.figures
     peak, average = rate(figures.peak()), rate(figures.average())
     cells = max(len(peak), 5)
-    ended = frame.session.ended is not None
+    ended, which = frame.session.ended is not None, level_name(frame)
+    shares = _shares(frame)
+    known = 0 if _unknown(frame.session) else 2
     first = [(f" {average if ended else rate(figures.rate()):>{cells}}", "work.bold")]
     return [
-        [*first, (" tok/s", "dim")],
+        [*first, (" tok/s", "dim"), *([(f" {which}", "dim")] if which else [])],
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
         _goodput(frame),
+        *shares[:known],
         [("tokens ", "dim"), (f"{figures.tokens():>7,}", "text")],
-        *_shares(frame),
+        *shares[known:],
     ]
 
 

@@ -52,9 +52,11 @@ def timeline(frame: Frame, request: Request, width: int, height: int) -> Content
         upper = (room + 1) // 2
         lines += _rates(session, stretch, upper)
         lines += _memory(session, stretch, room - upper)
+    elif room >= 2:
+        lines += _rates(session, stretch, room)
     seconds = (stretch.end - stretch.start) / SECOND
     foot = _foot(width, span(seconds))
-    return Content(lines, corner=[_legend(request)], foot=foot)
+    return Content(lines, corner=_legend(request), foot=foot)
 
 
 def _foot(width: int, last: str) -> Line:
@@ -68,16 +70,16 @@ def _foot(width: int, last: str) -> Line:
     )
 
 
-def _legend(request: Request) -> list[Span]:
-    """The phases in the colours of the line below."""
+def _legend(request: Request) -> list[list[Span]]:
+    """The phases in the colours of the line below, then what is drawn under it."""
+    phases: list[list[Span]] = [[("░ queued", "dim")], [("▒ prefill", "work.4")]]
     if not request.times:
-        return [("░ queued  ", "dim"), ("▒ prefill", "work.4")]
+        return phases
     return [
-        ("░ queued  ", "dim"),
-        ("▒ prefill  ", "work.4"),
-        ("━ decode  ", "work"),
-        ("▅ its tokens  ", "work"),
-        ("▼ slowest gap", "key"),
+        *phases,
+        [("━ decode", "work")],
+        [("▅ its tokens", "work")],
+        [("▼ slowest gap", "key")],
     ]
 
 

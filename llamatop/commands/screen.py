@@ -1,0 +1,44 @@
+"""The screen until it is left, whatever it was opened for, and what is answered after it."""
+
+from __future__ import annotations
+
+import sys
+
+from llamatop.commands.desk import Desk
+from llamatop.errors import InputError
+from llamatop.tui.app import LlamatopApp, run_app
+from llamatop.tui.controls import Live
+
+
+def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
+    """Show the screen, finish what it left, and tell where its recordings are; the exit code.
+
+    The code is a signal's, else 1 where one of the runs that were shown failed. `verbose` tells
+    what the libraries of the last engine printed. Raises InputError where the last run cannot be.
+    """
+    try:
+        code = run_app(app)
+    finally:
+        desk.close()
+        if (recorder := app.stage.release()) is not None:
+            desk.finish(recorder, app.stage.worth_keeping)
+    for line in desk.kept:
+        print(line, file=sys.stderr)
+    if verbose:
+        _print_log(app.live)
+    session = app.pump.session
+    if app.changing.refusal is not None:
+        raise app.changing.refusal
+    if session.refused is not None and app.live is not None:
+        raise InputError(session.refused)
+    if app.live is not None:
+        desk.ended(session)
+    return code or (1 if desk.failed else 0)
+
+
+def _print_log(live: Live | None) -> None:
+    from llamatop.commands.show import print_log
+    from llamatop.live import LiveRun
+
+    if isinstance(live, LiveRun):
+        print_log(live.printed)
