@@ -342,7 +342,7 @@ class Figures:
         session, level = self.session, self.level_told
         if level is not None and level.ended is not None:
             return self.level(level).goodput
-        key = (level.id if level else None, session.now // SECOND)
+        key = (level.id if level else None, self._moment())
         return self._once("goodput", key, lambda: level_goodput(level, self.slo, session.now))
 
     def latency(self) -> Latency:

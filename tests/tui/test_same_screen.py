@@ -3,7 +3,21 @@
 import pytest
 
 from llamatop.clock import SECOND
-from tests.tui.conftest import replay_app, screen_text
+from tests.tui.conftest import live_app, replay_app, screen_text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+async def test_the_end_of_a_replay_is_that_of_the_live_run(run_events, size):
+    """All panels; the header's right end, the transport bar and the keys are not the same."""
+    width, height = size
+    live = live_app(run_events)
+    async with live.run_test(size=size) as pilot:
+        await pilot.pause()
+        live.draw()
+        await pilot.pause()
+        seen = screen_text(live)[1:-2]
+    end = max(event.time for event in run_events)
+    assert (await played_to(run_events, end, (width, height + 1)))[1:-3] == seen
 
 
 async def played_to(events, time: int, size: tuple[int, int]) -> list[str]:

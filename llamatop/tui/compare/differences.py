@@ -8,10 +8,10 @@ from typing import NamedTuple
 from llamatop.formatting import MINUS, UNKNOWN
 from llamatop.tui.charts import ceiling
 from llamatop.tui.compare.header import SAME, looked_at
-from llamatop.tui.compare.judging import SIGNS, Row
+from llamatop.tui.compare.judging import NOT_COMPARED, SIGNS, Row
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.lines import Line, Span, fit, laid_over, left, right
-from llamatop.tui.views.panel import Content
+from llamatop.tui.views.panel import Content, more_rows
 
 _FIGURE = 13
 _ROOMY = 92
@@ -41,14 +41,13 @@ def differences(comparing: Comparing, width: int, height: int) -> Content:
     comparing.scrolled = min(comparing.scrolled, max(len(body) - room, 0))
     shown = body[comparing.scrolled : comparing.scrolled + room]
     more = len(body) - comparing.scrolled - len(shown)
-    hints: list[list[Span]] = [[(f"{more} more rows", "dim")]] if more > 0 else []
     corner = [looked_at(comparing), _against(comparing)]
-    return Content([head, *shown], corner=corner, hints=[*hints, _legend(comparing)])
+    return Content([head, *shown], corner=corner, hints=[*more_rows(more), _legend(comparing)])
 
 
 def rows_wished(comparing: Comparing) -> int:
     """Rows that the whole table would fill."""
-    return 1 + max((len(comparing.rows(i)) for i in range(len(comparing.judged))), default=1)
+    return 1 + max(1, *(len(comparing.rows(i)) for i in range(len(comparing.judged))))
 
 
 def _against(comparing: Comparing) -> list[Span]:
@@ -100,7 +99,7 @@ def _full(comparing: Comparing, other: int, width: int) -> tuple[Line, list[Line
 
 def _row(row: Row, cells: _Widths, top: float) -> Line:
     _, role = SIGNS[row.verdict]
-    shown = row.verdict != SAME
+    shown = row.verdict not in (SAME, NOT_COMPARED)
     line: list[Span] = [
         (left(f" {row.figure}", _FIGURE), "text"),
         (right(row.baseline, cells.value), "text"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llamatop.reports.runs import short
-from llamatop.tui.compare.judging import FIRST, SIGNS, Row
+from llamatop.tui.compare.judging import FIRST, NOT_COMPARED, SIGNS, Row
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.lines import Line, Span, fitting, line_width, spread
 from llamatop.tui.views.values import TIMES
@@ -64,7 +64,9 @@ def _told(comparing: Comparing, other: int, full: bool) -> list[list[Span]]:
     rows = comparing.rows(other)
     if not rows:
         return [[*lead, ("nothing to compare here", "warn")]]
-    apart = [row for row in rows if row.verdict != SAME]
+    if all(row.verdict == NOT_COMPARED for row in rows):
+        return [[*lead, ("nothing to compare here", "warn")]]
+    apart = [row for row in rows if row.verdict not in (SAME, NOT_COMPARED)]
     if not full:
         first = next((row for row in rows if row.figure == FIRST), None)
         return [[*lead, *(_short(first) if first else [])]]
@@ -77,6 +79,8 @@ def _told(comparing: Comparing, other: int, full: bool) -> list[list[Span]]:
 
 def _short(row: Row) -> list[Span]:
     sign, role = SIGNS[row.verdict]
+    if row.verdict == NOT_COMPARED:
+        return [(f"{row.figure} {row.verdict}", role)]
     told = f"{row.change} tok/s" if row.verdict != SAME else SAME
     return [(f"{sign} ", role), (told, role)]
 

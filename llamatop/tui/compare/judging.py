@@ -15,6 +15,9 @@ from llamatop.reports.runs import Run
 if TYPE_CHECKING:
     from llamatop.reports.compare import Difference
 
+NOT_COMPARED = "not compared"
+"""Where one of the two is not known there is no verdict."""
+
 FIRST = "output tok/s"
 """The figure that stands for a run."""
 
@@ -24,6 +27,7 @@ SIGNS = {
     "more": ("+", "warn"),
     "less": (MINUS, "text"),
     "no difference shown": ("=", "dim"),
+    NOT_COMPARED: (" ", "dim"),
 }
 """A verdict in one cell, and its role."""
 
@@ -107,7 +111,7 @@ def _row(one: Difference) -> Row:
         other,
         change.replace(_BEYOND, ">+"),
         _NOTES.get(between, between).replace(_BEYOND, ">+"),
-        verdict,
+        verdict if one.change is not None else NOT_COMPARED,
         one.change,
         one.low if told else None,
         one.high if told else None,

@@ -8,7 +8,7 @@ from llamatop.formatting import UNKNOWN
 from llamatop.reports.runs import short
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.lines import Line, Span, left
-from llamatop.tui.views.panel import Content
+from llamatop.tui.views.panel import Content, more_rows
 
 _FACT = 20
 """Cells of a fact's name."""
@@ -27,8 +27,7 @@ def setup(comparing: Comparing, width: int, height: int) -> Content:
         comparing.scrolled = min(comparing.scrolled, last)
         lines = [*facts, *told][comparing.scrolled :]
         more = len(lines) - height
-    hints: list[list[Span]] = [[(f"{more} more rows", "dim")]] if more > 0 else []
-    return Content(lines, corner=corner, hints=hints)
+    return Content(lines, corner=corner, hints=more_rows(more))
 
 
 def rows_wished(comparing: Comparing, width: int) -> int:

@@ -49,7 +49,7 @@ def window_of(frame: Frame, width: int) -> Window:
     session, count = frame.session, width
     if frame.choices.span is not None:
         step = STEPS[frame.choices.span]
-    elif session.ended is not None and frame.playback is None:
+    elif session.ended is not None:
         step = _whole(session.now, count)
     else:
         step = LIVE_STEP

@@ -97,3 +97,8 @@ def _seconds(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
+
+
+def more_rows(count: int) -> list[list[Span]]:
+    """The hint that so many rows found no room."""
+    return [[(f"{count} more row{'s' if count > 1 else ''}", "dim")]] if count > 0 else []

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from llamatop.clock import SECOND
+from llamatop.events import RequestFinished, TokensEmitted
 from llamatop.formatting import MINUS
 from llamatop.replay import fold
 from llamatop.reports.compare import compare
@@ -66,6 +67,28 @@ async def test_a_run_beside_itself_shows_no_difference():
         assert app.rows()[1].strip() == "B no difference shown"
         assert "nothing that is known differs" in app.text
         assert "slower" not in app.text and "faster" not in app.text
+
+
+async def test_what_is_not_known_of_both_is_not_called_the_same():
+    silent = [e for e in events((2,)) if not isinstance(e, (TokensEmitted, RequestFinished))]
+    others = [run_of(fold(silent), "silent"), run((2,))]
+    for runs in ([run((2,)), others[0]], [run((2,)), *others]):
+        app = CompareApp(runs)
+        async with app.run_test(size=ROOMY) as pilot:
+            await judged(pilot)
+            row = next(row for row in app.rows() if "│ output tok/s" in row)
+            assert "N/A" in row and "no difference shown" not in row
+            if len(runs) > 2:
+                assert "B output tok/s not compared" in app.rows()[1]
+            else:
+                assert "not compared" in row
+
+
+async def test_without_a_level_in_common_the_table_says_so_at_any_height():
+    app = CompareApp([run((2,)), run((4,))])
+    async with app.run_test(size=(100, 20)) as pilot:
+        await judged(pilot)
+        assert "nothing to compare: no level in common" in app.text
 
 
 async def test_what_differs_comes_first_then_what_is_unfair():
