@@ -351,6 +351,7 @@ CONFIGS = st.builds(
     max_time=st.none() | st.just(30.0),
     slo=st.sampled_from([{}, {"ttft": 0.5, "tpot": 0.05}]),
     until_oom=st.booleans(),
+    memory=st.none() | st.integers(1, 10**12),
     prompt_toks=st.integers(1, 9999),
     gen_toks=st.integers(1, 9999),
     dtype=st.sampled_from(["auto", "float16"]),

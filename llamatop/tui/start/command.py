@@ -29,6 +29,7 @@ def run_command(config: RunConfig) -> list[str]:
         ("--max-time", config.max_time, None),
         ("--until-ci", config.until_ci, None),
         ("--slo", _slo(config.slo), ""),
+        ("--memory", config.memory, None),
         ("--seed", config.seed, plain.seed),
     ):
         if value != usual:
