@@ -287,7 +287,7 @@ def test_a_terminal_that_cannot_spell_it(llamatop: Llamatop) -> None:
     spoken = [argument for argument in SCRIPTED if argument != "--json"]
     done = llamatop(*spoken, "--until-ci", "0.5", *TINY)
     assert done.code == 0, done.err
-    assert "before ? 50.0% was sure" in done.out
+    assert "before ~ 50.0% was sure" in done.out
 
 
 def test_verbose_tells_of_each_request_and_what_libraries_print(llamatop: Llamatop) -> None:

@@ -115,7 +115,7 @@ async def test_without_a_model_one_is_chosen_and_runs(run_events: list[Event]) -
         await settle(pilot, lambda: app.live is not None and app.pump.session.model is not None)
         assert isinstance(app.live, FakeLive) and app.live.orders[0] == ("start",)
         assert app.stage.recorder is not None
-        assert app.showing.monitor.table.has_focus
+        await settle(pilot, lambda: app.showing.monitor.table.has_focus)
 
 
 async def test_another_run_ends_the_one_before_and_keeps_it(run_events: list[Event]) -> None:

@@ -283,5 +283,8 @@ async def test_any_size_survives(size, count):
         app.clock.time += SECOND
         app.tick()
         await pilot.resize_terminal(81, 25)
-        await pilot.pause()
-        assert "Differences" in app.text
+        for _ in range(200):
+            await pilot.pause(0.01)
+            if "Differences" in app.text:
+                return
+        raise AssertionError("it was never drawn at its new size")
