@@ -98,6 +98,8 @@ def _dispatch(arguments: list[str]) -> int:
 def _refuse_empty(arguments: list[str]) -> None:
     """An empty value is a variable that was never set, not a wish for the default."""
     for before, word in pairwise(["llamatop", *arguments]):
-        if not word or (word.startswith("--") and word.endswith("=")):
-            option = word.rstrip("=") or before
-            raise InputError(f"{option}: an empty value says nothing; give one, or leave it out")
+        option, given, value = word.partition("=")
+        if not word or (option.startswith("--") and given and not value):
+            raise InputError(
+                f"{option or before}: an empty value says nothing; give one, or leave it out"
+            )

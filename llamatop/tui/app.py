@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from textual import constants, events
@@ -28,11 +27,11 @@ from llamatop.bookmarks import Bookmarks
 from llamatop.config import WATCHED, RunConfig
 from llamatop.pump import Pump
 from llamatop.sanitize import one_line
-from llamatop.tui import themes
+from llamatop.tui import command_palette, themes
 from llamatop.tui.changing import Changing
 from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
 from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.keys import COMMANDS, Command, bindings, commands, orders, spelled
+from llamatop.tui.keys import COMMANDS, bindings, commands, orders
 from llamatop.tui.leaving import HUNG_UP, let_go, on_signals, wind_down
 from llamatop.tui.meter import Meter, OwnCost
 from llamatop.tui.pace import Pace
@@ -64,13 +63,6 @@ class Shows(Protocol):
         """The same in other colours."""
 
 
-@runtime_checkable
-class Commanded(Protocol):
-    """A screen with keys of its own, which it acts on itself."""
-
-    commands: Sequence[Command]
-
-
 class Ground(Screen[None]):
     """What the monitor fills."""
 
@@ -84,21 +76,13 @@ class LlamatopApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = bindings(COMMANDS)
-    CSS = """
+    CSS = (
+        """
     Screen { overflow: hidden; }
     ToastRack { margin-bottom: 2; }
-    SearchIcon { display: none; }
-    CommandPalette > Vertical {
-        width: 72; max-width: 100%; margin-top: 2; background: $background;
-    }
-    CommandPalette #--input, CommandPalette #--input.--list-visible { border: round $accent 60%; }
-    CommandPalette CommandInput { border: none; height: 1; padding: 0 1; }
-    CommandPalette CommandList, CommandPalette CommandList:focus {
-        border: round $accent 60%; background: $background; padding: 0; max-height: 75vh;
-    }
-    CommandPalette CommandList > .option-list--option { padding: 0 1; text-style: none; }
-    CommandPalette CommandList > .option-list--option-highlighted { background: $accent 20%; }
     """
+        + command_palette.CSS
+    )
 
     def __init__(
         self,
@@ -348,13 +332,8 @@ class LlamatopApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that has a key."""
-        shown: Sequence[Command] = commands(self.stage.replay is not None, self.live is not None)
-        of: DOMNode | None = None
-        if isinstance(screen, Commanded):
-            shown, of = screen.commands, screen
-        for command in shown:
-            act = partial(self.run_action, command.action, of)
-            yield SystemCommand(command.told.capitalize(), f"key: {spelled(command)}", act)
+        monitor = commands(self.stage.replay is not None, self.live is not None)
+        return command_palette.listed(screen, monitor, self.run_action)
 
     # Themes
 

@@ -161,19 +161,21 @@ def test_a_seek_forgets_what_was_worked_out(run_events):
     assert figures.peak() != later
 
 
+COMPLETED = [
+    LevelStarted(0, 0, 1, 1),
+    RequestQueued(0, 0, 0, 8, 2),
+    RequestAdmitted(0, 0, 0),
+    TokensEmitted(SECOND // 3, 0, 1),
+    TokensEmitted(SECOND, 0, 1),
+    RequestFinished(SECOND, 0, "length"),
+    LevelEnded(SECOND, 0, "ok"),
+]
+"""A level of one request that completes."""
+
+
 def test_the_average_is_exact_once_the_level_has_ended():
-    events = [
-        LevelStarted(0, 0, 1, 1),
-        RequestQueued(0, 0, 0, 8, 2),
-        RequestAdmitted(0, 0, 0),
-        TokensEmitted(SECOND // 3, 0, 1),
-        TokensEmitted(SECOND, 0, 1),
-        RequestFinished(SECOND, 0, "length"),
-        LevelEnded(SECOND, 0, "ok"),
-        Tick(9 * SECOND),
-    ]
     figures = Figures()
-    figures.look(fold(events))
+    figures.look(fold([*COMPLETED, Tick(9 * SECOND)]))
     assert figures.average() == pytest.approx(2.0)
 
 
@@ -199,15 +201,6 @@ def test_goodput_counts_what_kept_its_targets(run_events):
 
 
 def test_after_the_end_figures_are_of_the_newest_level_that_completed_requests():
-    completed = [
-        LevelStarted(0, 0, 1, 1),
-        RequestQueued(0, 0, 0, 8, 2),
-        RequestAdmitted(0, 0, 0),
-        TokensEmitted(SECOND // 3, 0, 1),
-        TokensEmitted(SECOND, 0, 1),
-        RequestFinished(SECOND, 0, "length"),
-        LevelEnded(SECOND, 0, "ok"),
-    ]
     lost = [
         LevelStarted(2 * SECOND, 1, 2, 2),
         RequestQueued(2 * SECOND, 1, 1, 8, 2),
@@ -215,10 +208,10 @@ def test_after_the_end_figures_are_of_the_newest_level_that_completed_requests()
         LevelEnded(3 * SECOND, 1, "oom"),
     ]
     figures = Figures()
-    figures.look(fold([*completed, *lost]))
+    figures.look(fold([*COMPLETED, *lost]))
     assert figures.level_told.id == 1, "a run that goes on is told as it is"
     assert figures.average() is None
-    session = fold([*completed, *lost, RunEnded(4 * SECOND, "oom")])
+    session = fold([*COMPLETED, *lost, RunEnded(4 * SECOND, "oom")])
     figures.look(session)
     assert figures.level_told.id == 0
     assert figures.average() == approx(2.0)

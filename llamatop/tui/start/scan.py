@@ -45,8 +45,8 @@ def models(folders: Iterable[Path] | None = None) -> list[Choice]:
 
 def _given_folders() -> list[Path]:
     """`models` here, and what the environment names."""
-    named = os.environ.get(FOLDERS, "").split(os.pathsep)
-    return [Path("models"), *(Path(name).expanduser() for name in named if name)]
+    given = os.environ.get(FOLDERS, "").split(os.pathsep)
+    return [Path("models"), *(Path(name).expanduser() for name in given if name)]
 
 
 def _model_folders(folder: Path) -> list[Path]:
@@ -148,8 +148,8 @@ def _recording(file: Path) -> Path:
 def _kept(file: Path, modified: float) -> Kept:
     """What a file tells of itself; what it does not is taken from its name and time."""
     path, size = _recording(file), file.stat().st_size
-    named = _NAME.fullmatch(path.name.removesuffix(_PARQUET))
-    name, when = one_line(named[1] if named else path.stem), datetime.fromtimestamp(modified)
+    parts = _NAME.fullmatch(path.name.removesuffix(_PARQUET))
+    name, when = one_line(parts[1] if parts else path.stem), datetime.fromtimestamp(modified)
     if file != path:
         from llamatop.recording.journal import is_held  # noqa: PLC0415  (not for the first paint)
 
