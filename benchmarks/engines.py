@@ -24,8 +24,6 @@ from functools import partial
 import msgspec
 import torch
 
-from llamatop.clock import MonotonicClock
-from llamatop.config import RunConfig, checked
 from llamatop.engines.continuous import ContinuousEngine
 from llamatop.engines.loading import Loaded, load
 from llamatop.engines.outbox import Outbox, Sender
@@ -35,6 +33,8 @@ from llamatop.engines.torch_engine import TorchEngine
 from llamatop.engines.torch_engines import ENGINES
 from llamatop.engines.work import Plan, Work
 from llamatop.errors import InputError
+from llamatop.events.clock import MonotonicClock
+from llamatop.settings.config import RunConfig, checked
 
 WAVES = 2
 """Each turn serves so many times the concurrency."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from llamatop.catalog import find
-from llamatop.formatting import number, percent, size
+from llamatop.text.formatting import number, percent, size
 
 LLAMATOP = (sys.executable, "-m", "llamatop")
 LLAMA, OPT = "meta-llama/Llama-3.1-8B-Instruct", "facebook/opt-1.3b"

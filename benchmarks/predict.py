@@ -22,16 +22,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from llamatop.config import QUANTIZE, RunConfig, checked
 from llamatop.errors import InputError
-from llamatop.formatting import size
-from llamatop.levels import level_figures
-from llamatop.live import LiveRun
+from llamatop.figures.levels import level_figures
 from llamatop.predict import memory
 from llamatop.predict.forecast import forecast
 from llamatop.predict.memory import Prediction
-from llamatop.pump import Pump
-from llamatop.session import Session
+from llamatop.run.live import LiveRun
+from llamatop.run.pump import Pump
+from llamatop.session.reducer import Session
+from llamatop.settings.config import QUANTIZE, RunConfig, checked
+from llamatop.text.formatting import size
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "llama, tied": {

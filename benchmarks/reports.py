@@ -31,9 +31,9 @@ PER_REQUEST = TOKENS + 3
 
 def record(path: Path, events: int) -> None:
     """A scripted run of about so many events, recorded; never held whole."""
-    from llamatop.config import RunConfig  # noqa: PLC0415  (the measuring process stays small)
     from llamatop.engines.scripted import script_parts  # noqa: PLC0415
     from llamatop.recording.writer import Recorder  # noqa: PLC0415
+    from llamatop.settings.config import RunConfig  # noqa: PLC0415  (the measuring process stays small)
 
     config = RunConfig(
         engine="scripted", concurrency=LEVELS, gen_toks=TOKENS, text=False,
@@ -73,7 +73,7 @@ def measured(arguments: list[str], log: Path) -> Taken:
 
 OPEN = (
     "import sys; from llamatop.recording.reader import open_recording; "
-    "from llamatop.replay import Replay; replay = Replay(open_recording(sys.argv[1]).events); "
+    "from llamatop.run.replay import Replay; replay = Replay(open_recording(sys.argv[1]).events); "
     "replay.seek(replay.length // 2)"
 )
 """What the screen does before it shows a recording, and a seek to the middle."""

@@ -25,7 +25,7 @@ import psutil
 
 from llamatop.engines.host import SCRIPTED_STEP
 from llamatop.recording.reader import open_recording
-from llamatop.replay import fold
+from llamatop.run.replay import fold
 
 PAUSE = 0.02
 """Seconds without output between two refreshes, at least."""

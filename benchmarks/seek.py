@@ -14,12 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
+from llamatop.figures.stats import distribution
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
-from llamatop.replay import Replay
-from llamatop.stats import distribution
+from llamatop.run.replay import Replay
+from llamatop.settings.config import RunConfig
 
 STEP = 0.02
 """Seconds from one token of a request to its next: 50 a second."""

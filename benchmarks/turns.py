@@ -30,11 +30,11 @@ import msgspec
 import pexpect
 
 from llamatop.commands import run, watch
-from llamatop.events import RunStarted, TokensEmitted
-from llamatop.headless import STEP_SECONDS
+from llamatop.events.kinds import RunStarted, TokensEmitted
 from llamatop.recording.reader import open_recording
+from llamatop.run.headless import STEP_SECONDS
 from llamatop.tui.app import LlamatopApp
-from llamatop.tui.pace import CPU_HZ
+from llamatop.tui.terminal.pace import CPU_HZ
 
 SIZE = (36, 120)
 WARM = 4

@@ -18,8 +18,8 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from llamatop.clock import SECOND
-from llamatop.steady import Windows
+from llamatop.events.clock import SECOND
+from llamatop.figures.steady import Windows
 
 CORRELATIONS = (0.0, 0.3, 0.5, 0.8)
 SHARES = (0.01, 0.02, 0.05)

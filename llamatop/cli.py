@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
 
-from llamatop.ascii import ASCII
 from llamatop.errors import InputError
+from llamatop.text.ascii import ASCII
 
 COMMANDS = (
     "replay",
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _complain(text: str) -> None:
     """One line on stderr, where that can be written to."""
-    from llamatop.sanitize import one_line  # noqa: PLC0415  (not for the first paint)
+    from llamatop.events.sanitize import one_line  # noqa: PLC0415  (not for the first paint)
 
     try:
         print(f"llamatop: {one_line(text)}", file=sys.stderr, flush=True)

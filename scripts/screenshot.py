@@ -11,11 +11,11 @@ import asyncio
 import os
 from pathlib import Path
 
-from llamatop.clock import SECOND, ManualClock
-from llamatop.pump import Pump
+from llamatop.events.clock import SECOND, ManualClock
 from llamatop.recording.reader import open_recording
-from llamatop.replay import Replay
-from llamatop.session import Session
+from llamatop.run.pump import Pump
+from llamatop.run.replay import Replay
+from llamatop.session.reducer import Session
 from llamatop.tui.app import LlamatopApp
 
 

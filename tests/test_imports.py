@@ -1,7 +1,14 @@
-"""What each room may bring into memory, seen in a fresh interpreter."""
+"""What each room may bring into memory, seen in a fresh interpreter; and that no circle is hidden.
 
+Import-linter sees statements; what is imported or started by its name in a string counts as well.
+"""
+
+import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -27,14 +34,13 @@ MAY: dict[str, set[str]] = {
 """What a room, or a module, may import at once; anything else nothing of `HEAVY`."""
 
 LIGHT = {
-    *(f"llamatop.engines.{name}" for name in ("base", "host", "level", "models", "outbox")),
-    *(
-        f"llamatop.engines.{name}"
-        for name in ("resolve", "scripted", "sizes", "work", "weight_files")
-    ),
-    *(f"llamatop.predict.{name}" for name in ("child", "counting", "machine", "devices")),
+    *(f"llamatop.engines.{name}" for name in ("base", "host", "hub_cache", "level", "models")),
+    *(f"llamatop.engines.{name}" for name in ("outbox", "resolve", "scripted", "sizes", "work")),
+    "llamatop.engines.weight_files",
+    *(f"llamatop.predict.{name}" for name in ("child", "counting", "machine", "measured")),
+    "llamatop.predict.devices",
     *(f"llamatop.reports.{name}" for name in ("summary", "models", "doctor")),
-    "llamatop.recording.place",
+    "llamatop.recording.default_path",
     "llamatop.recording.footer",
 }
 """Modules in those rooms that the main process imports early, and so stay light."""
@@ -78,3 +84,39 @@ def test_help_imports_nothing_heavy() -> None:
     loaded = {name.strip("[]', ") for name in done.stdout.split(",")}
     assert "llamatop.commands.run" in loaded
     assert not loaded & (HEAVY | {"msgspec", "psutil", "numpy"})
+
+
+_NAME = re.compile(r"(llamatop(?:\.\w+)+)(?::|$)")
+"""A module in a string, as `import_module` or the start of a child process takes it."""
+
+
+def imported(module: str, known: set[str]) -> Iterator[str]:
+    """What a module needs, by statement wherever it stands, or by name."""
+    path = ROOT.parent / Path(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = _NAME.findall(node.value)[:1]
+        for name in names:
+            within = name if name in known else name.rpartition(".")[0]
+            if within in known and within not in (module, "llamatop"):
+                yield within
+
+
+def test_neither_modules_nor_rooms_need_each_other() -> None:
+    known = set(modules())
+    needs = {module: set(imported(module, known)) for module in known}
+    assert "llamatop.engines.hub" in needs["llamatop.engines.resolve"], "strings are not seen"
+    tuple(TopologicalSorter(needs).static_order())  # raises CycleError, which names the circle
+    rooms: dict[str, set[str]] = {}
+    for module, others in needs.items():
+        room = module.split(".")[1:2]
+        rooms.setdefault("".join(room), set()).update(
+            other.split(".")[1] for other in others if other.split(".")[1:2] != room
+        )
+    tuple(TopologicalSorter(rooms).static_order())

@@ -12,8 +12,8 @@ from llamatop.errors import InputError
 if TYPE_CHECKING:
     import argparse
 
-    from llamatop.config import RunConfig
     from llamatop.predict.checking import Check, LevelCheck, Place
+    from llamatop.settings.config import RunConfig
 
 SCHEMA = 1
 """Version of the JSON object."""
@@ -64,7 +64,7 @@ def _parser() -> Parser:
 
 
 def _config(args: argparse.Namespace, model: str) -> RunConfig:
-    from llamatop.config import RunConfig, checked
+    from llamatop.settings.config import RunConfig, checked
 
     return checked(
         RunConfig(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
-from llamatop.formatting import minus
+from llamatop.text.formatting import minus
 
 if TYPE_CHECKING:
     from llamatop.reports.compare import Comparison
@@ -55,12 +55,12 @@ def _show(files: list[str], theme: str | None) -> int:
     from llamatop.commands.desk import Desk
     from llamatop.commands.screen import show
     from llamatop.commands.terminal import need_terminal
-    from llamatop.pump import Pump
     from llamatop.reports.runs import open_run
-    from llamatop.session import Session
+    from llamatop.run.controls import Idle
+    from llamatop.run.pump import Pump
+    from llamatop.session.reducer import Session
     from llamatop.tui.app import LlamatopApp
     from llamatop.tui.compare.letters import MOST
-    from llamatop.tui.controls import Idle
 
     if len(files) > MOST:
         raise InputError(f"--tui: {len(files)} recordings; at most {MOST} find room side by side")

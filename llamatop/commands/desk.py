@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llamatop.commands.ending import exit_code
-from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.pump import Pump
-from llamatop.sanitize import one_line
-from llamatop.session import Session
-from llamatop.tui.controls import Recorder, Stage
+from llamatop.events.sanitize import one_line
+from llamatop.run.controls import Recorder, Stage
+from llamatop.run.pump import Pump
+from llamatop.session.reducer import Session
+from llamatop.settings.config import RunConfig
 
 if TYPE_CHECKING:
-    from llamatop.children import Child
     from llamatop.predict.memory import Foretold
     from llamatop.reports.runs import Run
+    from llamatop.run.children import Child
 
 KEPT_REQUESTS = 10_000
 """Requests that the screen of an endless run remembers; the recording has them all."""
@@ -42,7 +42,7 @@ class Desk:
 
     def run(self, config: RunConfig) -> Stage:
         """A run, not begun."""
-        from llamatop.live import LiveRun
+        from llamatop.run.live import LiveRun
 
         if self.save and self._out is not None and os.path.lexists(self._out):
             raise InputError(f"{one_line(self._out)} exists already; choose another name")
@@ -53,9 +53,9 @@ class Desk:
 
     def replay(self, path: Path) -> Stage:
         """A recording, read and, where its run was cut off, recovered."""
-        from llamatop.bookmarks import bookmarks_of
+        from llamatop.recording.bookmarks import bookmarks_of
         from llamatop.recording.reader import open_recording
-        from llamatop.replay import Replay
+        from llamatop.run.replay import Replay
 
         recording = open_recording(path)
         replay = Replay(recording.events)
@@ -71,7 +71,7 @@ class Desk:
     def record(self, config: RunConfig) -> Recorder:
         """A new recording: where `out` says the first time, then at a place of its own."""
         from llamatop.recording import writer
-        from llamatop.recording.place import default_path
+        from llamatop.recording.default_path import default_path
 
         recorder = writer.Recorder(self._out or default_path(config.model), self._keep_text)
         self._out = None
@@ -99,7 +99,7 @@ class Desk:
 
     def warm(self) -> None:
         """Start an engine process that imports what every model needs."""
-        from llamatop.live import warm_engine
+        from llamatop.run.live import warm_engine
 
         if self._warm is None or self._warm.exit_code is not None:
             self._warm = warm_engine()

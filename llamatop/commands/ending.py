@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llamatop.events import EngineLost, RequestFailed
-from llamatop.session import Session
+from llamatop.events.kinds import EngineLost, RequestFailed
+from llamatop.session.reducer import Session
 
 _BAD = ("failed", "oom")
 

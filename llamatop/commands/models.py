@@ -12,11 +12,11 @@ def main(arguments: list[str]) -> int:
     parser = Parser(prog="llamatop models", description="What can be run here.")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args(arguments)
-    from llamatop.config import RunConfig
     from llamatop.reports.fit import estimate
-    from llamatop.reports.here import machine
     from llamatop.reports.models import choices
     from llamatop.reports.models_text import models_json, models_table
+    from llamatop.reports.this_machine import machine
+    from llamatop.settings.config import RunConfig
 
     config, here = RunConfig(), machine()
     rows = [

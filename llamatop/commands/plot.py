@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     size = _size(args.size)
     from llamatop.commands.recordings import open_all
-    from llamatop.config import parse_slo
+    from llamatop.settings.config import parse_slo
 
     slo = parse_slo(args.slo) if args.slo is not None else None
     runs = open_all(args.files)

@@ -25,8 +25,8 @@ def main(arguments: list[str]) -> int:
     add("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args(arguments)
     from llamatop.commands.recordings import open_all
-    from llamatop.config import parse_slo
     from llamatop.reports.recommend import recommend
+    from llamatop.settings.config import parse_slo
 
     slo = parse_slo(args.slo) if args.slo is not None else None
     if args.goal == "slo" and slo is None:

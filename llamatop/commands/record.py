@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from llamatop import headless
 from llamatop.commands.ending import exit_code
 from llamatop.commands.show import print_log, print_summary
-from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.live import LiveRun
 from llamatop.predict.prepare import measure_once, prepare
 from llamatop.predict.residuals import Residual, remember
-from llamatop.pump import Pump
-from llamatop.recording.place import default_path
+from llamatop.recording.default_path import default_path
 from llamatop.recording.writer import Recorder
 from llamatop.reports.summary import all_figures
-from llamatop.session import Session
+from llamatop.run import headless
+from llamatop.run.live import LiveRun
+from llamatop.run.pump import Pump
+from llamatop.session.reducer import Session
+from llamatop.settings.config import RunConfig
 
 
 def record(

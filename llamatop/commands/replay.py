@@ -10,7 +10,7 @@ from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
 
 DIALECTS = ("llamatop", "vllm", "aiperf", "guidellm", "mlperf")
-"""As `llamatop.dialects` has them, which `--help` does not wait for."""
+"""As `llamatop.figures.dialects` has them, which `--help` does not wait for."""
 
 
 def main(arguments: list[str]) -> int:
@@ -40,7 +40,7 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
     import json
 
     from llamatop.commands.show import print_summary
-    from llamatop.dialects import as_json as dialect_json
+    from llamatop.figures.dialects import as_json as dialect_json
     from llamatop.recording.reader import fold_recording
     from llamatop.reports.dialect_text import dialect_text
 
@@ -58,14 +58,14 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
 
 def _show(file: str, speed: float, theme: str | None) -> int:
     gc.disable()  # until the first paint, as for a run
-    from llamatop.bookmarks import bookmarks_of
     from llamatop.commands.desk import Desk
     from llamatop.commands.screen import show
     from llamatop.commands.terminal import need_terminal
-    from llamatop.pump import Pump
+    from llamatop.recording.bookmarks import bookmarks_of
     from llamatop.recording.reader import open_recording
-    from llamatop.replay import Replay
-    from llamatop.session import Session
+    from llamatop.run.pump import Pump
+    from llamatop.run.replay import Replay
+    from llamatop.session.reducer import Session
     from llamatop.tui.app import LlamatopApp
 
     need_terminal("llamatop replay FILE --json prints the summary")

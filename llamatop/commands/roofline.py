@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llamatop.commands.parser import Parser
 
 if TYPE_CHECKING:
-    from llamatop.predict.machine import Measured
+    from llamatop.predict.measured import Measured
 
 SCHEMA = 1
 """Version of the JSON object."""
@@ -68,8 +68,8 @@ def _object(measured: list[Measured]) -> dict[str, Any]:
 
 def _table(measured: list[Measured]) -> str:
     """The roofs of this machine, and the published ones of others beside them."""
-    from llamatop.formatting import number, size
     from llamatop.predict.devices import DEVICES
+    from llamatop.text.formatting import number, size
 
     first = measured[0]
     lines = [f"{first.device}, {first.threads} threads, torch {first.torch}", ""]

@@ -12,7 +12,7 @@ from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
 
 if TYPE_CHECKING:
-    from llamatop.config import RunConfig
+    from llamatop.settings.config import RunConfig
 
 EXIT_DOES_NOT_FIT = 3
 """With --check-oom: the smallest level asked for does not fit."""
@@ -158,7 +158,7 @@ def _longest_output(prompts: str | None, usual: int) -> int:
     """Of a file, where a line that says nothing has `usual`; raises InputError if it is bad."""
     if prompts is None:
         return usual
-    from llamatop.prompt_file import read_prompts
+    from llamatop.settings.prompt_file import read_prompts
 
     return max(prompt.output_tokens or usual for prompt in read_prompts(prompts))
 
@@ -169,9 +169,9 @@ def _or(asked: str | None, usual: int) -> str:
 
 def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
-    from llamatop.config import WATCHED, RunConfig, checked, parse_slo
-    from llamatop.lengths import Lengths, parse_lengths
     from llamatop.predict.fit import parse_size
+    from llamatop.settings.config import WATCHED, RunConfig, checked, parse_slo
+    from llamatop.settings.lengths import Lengths, parse_lengths
 
     if args.prompts is not None and args.prompt_toks is not None:
         raise InputError("--prompts and --prompt-toks: a file's prompts have their own lengths")

@@ -6,8 +6,8 @@ import sys
 
 from llamatop.commands.desk import Desk
 from llamatop.errors import InputError
+from llamatop.run.controls import Live
 from llamatop.tui.app import LlamatopApp, run_app
-from llamatop.tui.controls import Live
 
 
 def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
@@ -38,7 +38,7 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
 
 def _print_log(live: Live | None) -> None:
     from llamatop.commands.show import print_log
-    from llamatop.live import LiveRun
+    from llamatop.run.live import LiveRun
 
     if isinstance(live, LiveRun):
         print_log(live.printed)

@@ -6,9 +6,9 @@ import json
 import sys
 from collections.abc import Sequence
 
+from llamatop.events.sanitize import one_line
 from llamatop.reports.summary import summary, table
-from llamatop.sanitize import one_line
-from llamatop.session import Session
+from llamatop.session.reducer import Session
 
 
 def print_log(lines: Sequence[str]) -> None:

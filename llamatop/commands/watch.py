@@ -5,11 +5,11 @@ from __future__ import annotations
 from llamatop.commands.desk import Desk
 from llamatop.commands.screen import show
 from llamatop.commands.terminal import need_terminal
-from llamatop.config import RunConfig
-from llamatop.pump import Pump
-from llamatop.session import Session
+from llamatop.run.controls import Idle, Stage
+from llamatop.run.pump import Pump
+from llamatop.session.reducer import Session
+from llamatop.settings.config import RunConfig
 from llamatop.tui.app import LlamatopApp
-from llamatop.tui.controls import Idle, Stage
 
 
 def watch(

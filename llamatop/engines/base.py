@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from llamatop.events import ModelLoaded
+from llamatop.events.kinds import ModelLoaded
 
 GivenSize = tuple[int, int | None]
 """Of a prompt in a file: its tokens, and how many to generate where the file says so."""

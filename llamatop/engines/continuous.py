@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llamatop.config import RunConfig
 from llamatop.engines.base import Job, WorkLike
 from llamatop.engines.devices import is_memory_error
 from llamatop.engines.loading import Loaded
@@ -20,6 +19,7 @@ from llamatop.engines.paging import Manager, Pool, can_be_paged
 from llamatop.engines.prompts import Prompts
 from llamatop.engines.torch_engine import TorchEngine, raise_if_memory
 from llamatop.errors import InputError
+from llamatop.settings.config import RunConfig
 
 _LOOK_SECONDS = 0.05
 """How often a wait looks whether it still makes sense."""

@@ -7,12 +7,12 @@ from typing import Any
 import jinja2
 from tokenizers import Tokenizer
 
-from llamatop.config import RunConfig
 from llamatop.engines.prompts import Given
 from llamatop.engines.resolve import Source
 from llamatop.engines.tokenizer import chat_of
 from llamatop.errors import InputError
-from llamatop.prompt_file import FilePrompt, read_prompts
+from llamatop.settings.config import RunConfig
+from llamatop.settings.prompt_file import FilePrompt, read_prompts
 
 
 def given_prompts(config: RunConfig, source: Source, tokenizer: Tokenizer | None) -> list[Given]:

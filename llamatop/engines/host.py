@@ -16,19 +16,15 @@ from typing import BinaryIO, NoReturn
 
 import msgspec
 
-from llamatop import offload_folder
-from llamatop.clock import MonotonicClock
-from llamatop.config import RunConfig
+from llamatop.engines import offload_folder
 from llamatop.engines.base import Engine, EngineMemoryError, Progress
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox, Sender
 from llamatop.engines.scripted import Script, ScriptedEngine
 from llamatop.errors import InputError
-from llamatop.events import DeviceAllocated, ModelLoading, ModelRefused
-from llamatop.formatting import size
-from llamatop.hardware.host import memory
-from llamatop.hardware.memory import limit_memory, resident_bytes, volunteer_for_oom
-from llamatop.wire import (
+from llamatop.events.clock import MonotonicClock
+from llamatop.events.kinds import DeviceAllocated, ModelLoading, ModelRefused
+from llamatop.events.wire import (
     AnyCommand,
     Cancel,
     Load,
@@ -40,6 +36,10 @@ from llamatop.wire import (
     claim_stdio,
     read_command,
 )
+from llamatop.hardware.host import memory
+from llamatop.hardware.memory import limit_memory, resident_bytes, volunteer_for_oom
+from llamatop.settings.config import RunConfig
+from llamatop.text.formatting import size
 
 ALLOCATED_SECONDS = 0.5
 """How often the accelerators' allocated memory is told."""

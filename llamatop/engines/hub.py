@@ -29,7 +29,7 @@ from huggingface_hub.utils import validate_repo_id
 from llamatop.catalog import find
 from llamatop.engines import weight_files
 from llamatop.engines.base import Progress
-from llamatop.engines.resolve import hub_folder
+from llamatop.engines.hub_cache import hub_folder
 from llamatop.errors import InputError
 
 ANSWER_SECONDS = 2.0

@@ -10,15 +10,15 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 
-from llamatop.clock import Clock
-from llamatop.config import RunConfig
 from llamatop.engines.base import Engine, EngineMemoryError
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.sizes import Sizes
 from llamatop.engines.work import Plan, Work
-from llamatop.events import EngineWarmed, LevelEnded, LevelStarted, Outcome
+from llamatop.events.clock import Clock
+from llamatop.events.kinds import EngineWarmed, LevelEnded, LevelStarted, Outcome
+from llamatop.events.wire import RunLevel
 from llamatop.hardware.memory import give_back, peak_bytes, reset_peak, resident_bytes
-from llamatop.wire import RunLevel
+from llamatop.settings.config import RunConfig
 
 WARMUP_TOKENS = 4
 """Output tokens of a warm-up request, at most."""

@@ -18,7 +18,6 @@ from safetensors import SafetensorError
 from transformers.initialization import no_init_weights
 from transformers.utils import logging
 
-from llamatop.config import RunConfig
 from llamatop.engines import architecture, devices, offload, quantize, weight_files
 from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Detokenizer, EngineMemoryError, Progress
@@ -30,8 +29,9 @@ from llamatop.engines.random_weights import random_model, random_quantized, weig
 from llamatop.engines.resolve import Source
 from llamatop.engines.tokenizer import load_tokenizer
 from llamatop.errors import InputError
-from llamatop.events import ModelLoaded
+from llamatop.events.kinds import ModelLoaded
 from llamatop.hardware.memory import mapped_blocks
+from llamatop.settings.config import RunConfig
 
 SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p")
 """What is kept of a checkpoint's own way to choose tokens."""

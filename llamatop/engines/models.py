@@ -13,10 +13,10 @@ import importlib.util
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from llamatop.config import RunConfig
 from llamatop.engines.base import Engine, Progress
 from llamatop.engines.resolve import resolve
 from llamatop.errors import InputError
+from llamatop.settings.config import RunConfig
 
 _QUIET = {
     "DISABLE_SAFETENSORS_CONVERSION": "1",

@@ -16,10 +16,10 @@ import torch
 from accelerate import cpu_offload
 from torch import nn
 
-from llamatop.config import RunConfig
+from llamatop.engines.offload_folder import prefix
 from llamatop.errors import InputError
-from llamatop.formatting import size
-from llamatop.offload_folder import prefix
+from llamatop.settings.config import RunConfig
+from llamatop.text.formatting import size
 
 DEVICE_MAP = {"": "disk"}
 """accelerate's: nothing stays in memory."""

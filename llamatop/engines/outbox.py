@@ -11,8 +11,14 @@ from collections import deque
 from typing import BinaryIO
 
 from llamatop.engines.base import Detokenizer
-from llamatop.events import Event, RequestCancelled, RequestFailed, RequestFinished, TokensEmitted
-from llamatop.wire import write_events
+from llamatop.events.kinds import (
+    Event,
+    RequestCancelled,
+    RequestFailed,
+    RequestFinished,
+    TokensEmitted,
+)
+from llamatop.events.wire import write_events
 
 FLUSH_SECONDS = 0.1
 """How long an event may wait to be sent."""

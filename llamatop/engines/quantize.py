@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from llamatop.config import QuantizeName
 from llamatop.errors import InputError
 from llamatop.hardware.processor import cpu_has
+from llamatop.settings.config import QuantizeName
 
 LIBRARY = "bitsandbytes"
 BLOCK = 64

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from transformers.initialization import no_init_weights
 
-from llamatop.config import QuantizeName
 from llamatop.engines import quantize
 from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Progress
 from llamatop.engines.devices import Place
+from llamatop.settings.config import QuantizeName
 
 TILE = 1_000_003
 """Random values made once and repeated; a prime, so that no two rows of a matrix are alike."""

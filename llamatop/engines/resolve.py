@@ -16,11 +16,12 @@ from typing import Any
 import msgspec
 
 from llamatop.catalog import demo_folder, find
-from llamatop.config import RunConfig
 from llamatop.engines import weight_files
 from llamatop.engines.base import Progress
+from llamatop.engines.hub_cache import hub_folder
 from llamatop.engines.plausible import check_architecture
 from llamatop.errors import InputError
+from llamatop.settings.config import RunConfig
 
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 
@@ -66,13 +67,6 @@ def folder_here(model: str) -> Path | None:
         return None
     cached: Path | None = _hub().cached_model(model)
     return cached
-
-
-def hub_folder(model: str) -> Path:
-    """Where the Hub's cache keeps all of a model, if it has any of it."""
-    from huggingface_hub import constants  # noqa: PLC0415  (a run of a local model need not)
-
-    return Path(constants.HF_HUB_CACHE, f"models--{model.replace('/', '--')}")
 
 
 def text_config(architecture: dict[str, Any]) -> dict[str, Any]:

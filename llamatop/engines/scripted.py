@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from llamatop.clock import SECOND, Clock, ManualClock
-from llamatop.config import RunConfig
 from llamatop.engines.base import GivenSize, Job, WorkLike
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
-from llamatop.events import (
+from llamatop.events.clock import SECOND, Clock, ManualClock
+from llamatop.events.kinds import (
     Event,
     HostFacts,
     HostSampled,
@@ -27,8 +26,9 @@ from llamatop.events import (
     RunEnded,
     RunStarted,
 )
-from llamatop.prompt_file import read_prompts
-from llamatop.wire import RunLevel
+from llamatop.events.wire import RunLevel
+from llamatop.settings.config import RunConfig
+from llamatop.settings.prompt_file import read_prompts
 
 _TEXT = """Memory bandwidth sets the pace of decoding: every new token reads every weight once,
 however small the question. A batch shares that reading, so eight requests cost little more than

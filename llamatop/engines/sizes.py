@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llamatop.config import RunConfig
 from llamatop.engines.base import GivenSize
+from llamatop.settings.config import RunConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ import msgspec
 import torch
 from torch import nn
 
-from llamatop.config import RunConfig
 from llamatop.engines.base import EngineMemoryError, GivenSize, Job, WorkLike
 from llamatop.engines.devices import is_memory_error
 from llamatop.engines.loading import Loaded
+from llamatop.settings.config import RunConfig
 
 
 class Stopped(Exception):  # noqa: N818 - not an error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from llamatop.config import RunConfig
 from llamatop.engines.base import Engine
 from llamatop.engines.batch import BatchEngine
 from llamatop.engines.continuous import ContinuousEngine
@@ -12,6 +11,7 @@ from llamatop.engines.loading import Loaded
 from llamatop.engines.threads import ThreadsEngine
 from llamatop.engines.torch_engine import TorchEngine
 from llamatop.errors import InputError
+from llamatop.settings.config import RunConfig
 
 ENGINES: dict[str, type[TorchEngine]] = {
     engine.name: engine for engine in (ContinuousEngine, BatchEngine, ThreadsEngine)

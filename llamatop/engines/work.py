@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from llamatop.clock import SECOND, Clock
 from llamatop.engines.base import Job
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.sizes import Size
-from llamatop.events import (
+from llamatop.events.clock import SECOND, Clock
+from llamatop.events.kinds import (
     AdmissionPaused,
     EndedBy,
     RequestAdmitted,
@@ -23,7 +23,7 @@ from llamatop.events import (
     RequestFinished,
     RequestQueued,
 )
-from llamatop.steady import Windows
+from llamatop.figures.steady import Windows
 
 FAILURES = 8
 """Failures in a row, without a token between them, after which work without an end gives up."""

@@ -7,7 +7,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from llamatop.events import HostFacts
+from llamatop.events.kinds import HostFacts
 from llamatop.hardware.processor import cpu_has_bfloat16
 
 _CGROUP = Path("/sys/fs/cgroup")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llamatop.events import DeviceSampled
+from llamatop.events.kinds import DeviceSampled
 
 SLOWDOWNS = {
     0x04: "sw_power_cap",

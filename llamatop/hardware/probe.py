@@ -13,12 +13,12 @@ from typing import BinaryIO
 
 import psutil
 
-from llamatop.clock import MonotonicClock
-from llamatop.events import Event, HostSampled
+from llamatop.events.clock import MonotonicClock
+from llamatop.events.kinds import Event, HostSampled
+from llamatop.events.wire import Watch, claim_stdio, read_command, write_events
 from llamatop.hardware import nvidia
 from llamatop.hardware.host import memory
 from llamatop.hardware.memory import resident_bytes
-from llamatop.wire import Watch, claim_stdio, read_command, write_events
 
 
 class Probe:

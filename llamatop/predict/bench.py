@@ -17,8 +17,8 @@ from torch.nn.functional import linear
 
 from llamatop.engines import devices
 from llamatop.errors import InputError
-from llamatop.predict.machine import Measure, Measured
-from llamatop.predict.traced import Refusal
+from llamatop.predict.measured import Measure, Measured
+from llamatop.predict.orphan import reply
 
 WORKING_SET = 640 * 2**20
 """Bytes that each kernel of memory goes through in all."""
@@ -37,15 +37,7 @@ KERNEL_SECONDS = 0.12
 
 def main() -> None:
     """Answer what stdin asks."""
-    out = os.dup(1)
-    os.dup2(2, 1)
-    question = msgspec.json.decode(sys.stdin.buffer.read(), type=Measure)
-    try:
-        answer: Measured | Refusal = measure(question)
-    except InputError as refusal:
-        answer = Refusal(str(refusal))
-    with os.fdopen(out, "wb") as pipe:
-        pipe.write(msgspec.json.encode(answer))
+    reply(Measure, measure)
 
 
 def measure(question: Measure) -> Measured:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llamatop import roofline
 from llamatop.catalog import KnownModel, find
-from llamatop.config import RunConfig
 from llamatop.errors import InputError
+from llamatop.figures import roofline
+from llamatop.figures.roofline import Roofs
 from llamatop.hardware.host import memory as host_memory
 from llamatop.predict import memory
 from llamatop.predict.counting import with_longest_prompt
@@ -23,7 +23,7 @@ from llamatop.predict.machine import measure_machine, roof_dtype
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
 from llamatop.predict.traced import Shape, Trace
-from llamatop.roofline import Roofs
+from llamatop.settings.config import RunConfig
 
 MANY = 256
 """A batch that is traced beside those asked for, so that all others lie on a line."""
@@ -233,7 +233,7 @@ def _long_prompts(config: RunConfig, context: int | None) -> list[int]:
 
 def _advice(found: Check, least: int) -> list[str]:
     """What would fit, in the order in which a person would try it."""
-    from llamatop.formatting import size  # noqa: PLC0415
+    from llamatop.text.formatting import size  # noqa: PLC0415
 
     advice = []
     wanted = max(found.config.concurrency)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import msgspec
 
-from llamatop.config import RunConfig
-from llamatop.errors import InputError
 from llamatop.predict.child import ask
-from llamatop.predict.traced import Refusal
+from llamatop.predict.orphan import reply
+from llamatop.settings.config import RunConfig
 
 
 class Longest(msgspec.Struct, frozen=True, tag=True):
@@ -31,16 +27,8 @@ def with_longest_prompt(config: RunConfig) -> RunConfig:
 
 
 def main() -> None:
-    """The child: answer what stdin asks."""
-    out = os.dup(1)
-    os.dup2(2, 1)
-    config = msgspec.json.decode(sys.stdin.buffer.read(), type=RunConfig)
-    try:
-        answer: Longest | Refusal = Longest(_longest(config))
-    except InputError as refusal:
-        answer = Refusal(str(refusal))
-    with os.fdopen(out, "wb") as pipe:
-        pipe.write(msgspec.json.encode(answer))
+    """The child."""
+    reply(RunConfig, lambda config: Longest(_longest(config)))
 
 
 def _longest(config: RunConfig) -> int:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from llamatop.config import MAX_CONCURRENCY
 from llamatop.errors import InputError
+from llamatop.settings.config import MAX_CONCURRENCY
 
 Verdict = Literal["fits", "tight", "does not fit"]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from llamatop.config import RunConfig
 from llamatop.engines.resolve import Source, folder_here, resolve
 from llamatop.predict import memory
 from llamatop.predict.child import ask
@@ -17,6 +16,7 @@ from llamatop.predict.memory import Prediction
 from llamatop.predict.runtime import remember_runtime
 from llamatop.predict.traced import Ask, Shape, Trace
 from llamatop.predict.traces import remember, remembered
+from llamatop.settings.config import RunConfig
 
 
 def trace_model(

@@ -12,8 +12,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from llamatop.config import QuantizeName
 from llamatop.engines import quantize
+from llamatop.settings.config import QuantizeName
 
 Kernel = Callable[[torch.Tensor, int], torch.Tensor]
 """(inputs of shape (tokens, columns), rows) to outputs of shape (tokens, rows)."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 
-from llamatop.events import Event
+from llamatop.events.kinds import Event
 from llamatop.hardware.processor import cpu_has
 from llamatop.predict.traced import STEPS, Peak, Shape, Trace
 

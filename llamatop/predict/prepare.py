@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.events import Event, MachineMeasured, ModelTraced
+from llamatop.events.kinds import Event, MachineMeasured, ModelTraced
 from llamatop.predict import memory
 from llamatop.predict.checking import BETWEEN, place_here
 from llamatop.predict.forecast import trace_model
 from llamatop.predict.machine import cached_machine, measure_machine, roof_dtype
 from llamatop.predict.memory import Foretold, Prediction
 from llamatop.predict.traced import Shape, Trace
+from llamatop.settings.config import RunConfig
 
 DTYPES = ("float32", "bfloat16")
 """Whose arithmetic is measured."""

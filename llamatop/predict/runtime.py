@@ -8,10 +8,9 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from llamatop.predict.machine import cache_folder
+from llamatop.predict.kept import cache_folder, version_of
 
 _LIBRARIES = ("torch", "transformers", "tokenizers")
 _LIKELY = range(64 * 2**20, 8 * 2**30)
@@ -38,12 +37,5 @@ def recalled_runtime() -> int | None:
 
 
 def _path() -> Path:
-    names = "-".join(_version(name) for name in _LIBRARIES)
+    names = "-".join(version_of(name) for name in _LIBRARIES)
     return cache_folder() / f"runtime-{sys.version_info[0]}.{sys.version_info[1]}-{names}"
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "none"

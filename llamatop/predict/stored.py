@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import nn
 
-from llamatop.config import QuantizeName
 from llamatop.engines import quantize
+from llamatop.settings.config import QuantizeName
 
 
 @dataclass(frozen=True)

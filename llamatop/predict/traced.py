@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from llamatop.config import QuantizeName
+from llamatop.settings.config import QuantizeName
 
 
 class Shape(NamedTuple):

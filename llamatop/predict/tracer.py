@@ -18,7 +18,6 @@ import torch
 from transformers.initialization import no_init_weights
 from transformers.utils import logging
 
-from llamatop.config import QuantizeName
 from llamatop.engines import architecture, devices, quantize
 from llamatop.engines.resolve import Source
 from llamatop.errors import InputError
@@ -26,9 +25,11 @@ from llamatop.hardware.memory import resident_bytes
 from llamatop.predict import checkpoint, kernels, packed, stored
 from llamatop.predict.anatomy import Anatomy
 from llamatop.predict.crowd import panels
+from llamatop.predict.orphan import reply
 from llamatop.predict.passes import Tracer
 from llamatop.predict.stored import Stored
 from llamatop.predict.traced import Answer, Ask, LayerKind, Peak, Refusal, Trace
+from llamatop.settings.config import QuantizeName
 
 _LAST = 200
 """Characters kept of what a model raised."""
@@ -36,20 +37,18 @@ _LAST = 200
 
 def main() -> None:
     """Answer what stdin asks."""
-    out = os.dup(1)
-    os.dup2(2, 1)
     logging.set_verbosity_error()
-    ask = msgspec.json.decode(sys.stdin.buffer.read(), type=Ask)
+    reply(Ask, _answer)
+
+
+def _answer(ask: Ask) -> Trace:
     try:
-        answer: Answer = trace(ask)
-    except InputError as refusal:
-        answer = Refusal(str(refusal))
+        return trace(ask)
+    except InputError:
+        raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:_LAST]
-        what = f"{type(error).__name__}: {reason}"
-        answer = Refusal(f"--model {ask.model}: its memory cannot be foretold: {what}")
-    with os.fdopen(out, "wb") as pipe:
-        pipe.write(msgspec.json.encode(answer))
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:_LAST]}"
+        raise InputError(f"--model {ask.model}: its memory cannot be foretold: {what}") from None
 
 
 def trace(ask: Ask) -> Trace:

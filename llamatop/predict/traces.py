@@ -10,13 +10,12 @@ import os
 import platform
 import sys
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
 
 from llamatop.hardware.host import host_facts
-from llamatop.predict.machine import cache_folder, keep
+from llamatop.predict.kept import cache_folder, keep, version_of
 from llamatop.predict.traced import Ask, Trace
 
 KEPT = 64
@@ -47,7 +46,7 @@ def remember(question: Ask, trace: Trace) -> None:
 
 def _path(question: Ask) -> Path:
     host = host_facts()
-    made_by = [sys.version, platform.node(), host.cpu, host.cores, *map(_version, _LIBRARIES)]
+    made_by = [sys.version, platform.node(), host.cpu, host.cores, *map(version_of, _LIBRARIES)]
     asked = hashlib.sha256(msgspec.json.encode([made_by, _code(), question], order="sorted"))
     return cache_folder() / f"trace-{asked.hexdigest()[:24]}.json"
 
@@ -57,10 +56,3 @@ def _code() -> list[tuple[str, int, int]]:
     root = Path(__file__).resolve().parent.parent
     found = [entry for folder in _CODE for entry in os.scandir(root / folder) if entry.is_file()]
     return sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in found)
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "none"

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from llamatop.sanitize import one_line
+from llamatop.events.sanitize import one_line
 
 SUFFIX = ".journal"
 

@@ -17,11 +17,11 @@ from polars.exceptions import PanicException, PolarsError
 from polars.io.plugins import register_io_source
 
 from llamatop.errors import InputError
+from llamatop.events.sanitize import one_line
 from llamatop.recording import checks
 from llamatop.recording.files import shown, why
 from llamatop.recording.schema import COLUMNS, SCHEMA_VERSION
 from llamatop.recording.seal import BLANK, CHECKSUM, seal
-from llamatop.sanitize import one_line
 
 ROW_GROUP = 1 << 17
 """Rows that are written, compared and read at a time."""

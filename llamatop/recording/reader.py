@@ -15,16 +15,16 @@ from pathlib import Path
 from msgspec import MsgspecError
 from polars.exceptions import PanicException, PolarsError
 
-from llamatop.blocks import Block, Blocks
 from llamatop.errors import InputError
-from llamatop.events import RunEnded
+from llamatop.events.kinds import RunEnded
 from llamatop.recording.checks import check_version
 from llamatop.recording.files import SUFFIX, journal_of, remove_companions, shown, why
 from llamatop.recording.journal import Journal
 from llamatop.recording.parquet import open_table
 from llamatop.recording.schema import block_of
 from llamatop.recording.writer import LAST, finalise
-from llamatop.session import Session
+from llamatop.session.blocks import Block, Blocks
+from llamatop.session.reducer import Session
 
 ASIDE = ".damaged"
 """Ending of a damaged file that made room for what its journal still holds."""

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from llamatop.blocks import EMISSION, OTHER, TICK, Block, Texts
-from llamatop.events import KINDS, Event, TokensEmitted
-from llamatop.sanitize import clean_event
+from llamatop.events.kinds import KINDS, Event, TokensEmitted
+from llamatop.events.sanitize import clean_event
+from llamatop.session.blocks import EMISSION, OTHER, TICK, Block, Texts
 
 SCHEMA_VERSION = 1
 """Raised when a reader of an older version would misread the table."""

@@ -18,7 +18,7 @@ from polars.exceptions import PanicException
 
 from llamatop import __version__
 from llamatop.errors import InputError
-from llamatop.events import Event, ModelLoaded, RunEnded, RunStarted
+from llamatop.events.kinds import Event, ModelLoaded, RunEnded, RunStarted
 from llamatop.recording.files import (
     SUFFIX,
     journal_of,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llamatop.levels import LevelFigures
+from llamatop.figures.levels import LevelFigures
 from llamatop.reports.resample import Floats, Spread, blocks_of, spreads
 from llamatop.reports.runs import Run
 

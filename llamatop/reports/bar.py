@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 from typing import TextIO
 
-from llamatop.formatting import size
+from llamatop.text.formatting import size
 
 BLOCKS = {
     "weights": ("█", "W", 34),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from llamatop.formatting import count, duration, number, size
+from llamatop.events.sanitize import one_line
 from llamatop.hardware.processor import FASTER, SLOW_BFLOAT16, cpu_has_bfloat16
 from llamatop.predict.checking import Check, LevelCheck
 from llamatop.predict.fit import Verdict
 from llamatop.reports.bar import Pen, bars, legend
-from llamatop.sanitize import one_line
+from llamatop.text.formatting import count, duration, number, size
 
 WIDTH = 80
 INDENT = 15

@@ -15,12 +15,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-from llamatop.levels import LevelFigures
+from llamatop.figures.levels import LevelFigures
+from llamatop.figures.student import t_quantile
 from llamatop.reports.apart import PARTLY, Apart, Pair, set_apart, together
 from llamatop.reports.fairness import warnings
 from llamatop.reports.resample import Spread
 from llamatop.reports.runs import Run, differences
-from llamatop.student import t_quantile
 
 CONFIDENCE = 0.99
 """That no interval of a family misses: so a comparison of two recordings of the same thing shows

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from llamatop.dialects import TITLES, explain, figures
-from llamatop.dialects.readings import Reading
-from llamatop.formatting import duration, minus, number
-from llamatop.session import Session
+from llamatop.figures.dialects import TITLES, explain, figures
+from llamatop.figures.dialects.readings import Reading
+from llamatop.session.reducer import Session
+from llamatop.text.formatting import duration, minus, number
 
 
 def dialect_text(session: Session, dialect: str) -> str:

@@ -16,12 +16,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from llamatop import __version__
-from llamatop.formatting import size
 from llamatop.hardware import nvidia
 from llamatop.hardware.host import host_facts, memory
 from llamatop.hardware.memory import oom_kills, peak_bytes, reset_peak
 from llamatop.hardware.processor import FASTER, SLOW_BFLOAT16, cpu_has_bfloat16
-from llamatop.recording.place import default_path
+from llamatop.recording.default_path import default_path
+from llamatop.text.formatting import size
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "textual", "polars", "huggingface-hub")
 

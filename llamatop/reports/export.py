@@ -17,23 +17,23 @@ import polars as pl
 from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
-from llamatop.blocks import EMISSION, OTHER, Block
 from llamatop.errors import InputError
-from llamatop.levels import LevelFigures, level_figures
-from llamatop.metrics import e2e, meets, queue_time, tpot, ttft
+from llamatop.events.sanitize import clean, clean_event
+from llamatop.figures.levels import LevelFigures, level_figures
+from llamatop.figures.requests import e2e, meets, queue_time, tpot, ttft
+from llamatop.figures.steady import Steady
 from llamatop.recording.files import why
 from llamatop.recording.parquet import reasons
 from llamatop.recording.schema import table_of
-from llamatop.sanitize import clean, clean_event
-from llamatop.session import Level, Request, Session
-from llamatop.steady import Steady
+from llamatop.session.blocks import EMISSION, OTHER, Block
+from llamatop.session.reducer import Level, Request, Session
 
 FORMATS = ("csv", "json", "jsonl", "parquet")
 
 COLUMNS: dict[str, dict[str, str]] = {
     "events": {
         "time_ns": "when it happened, nanoseconds since the run began",
-        "kind": "which kind of event (see llamatop/events.py)",
+        "kind": "which kind of event (see llamatop/events/kinds.py)",
         "request": "the request it is about",
         "count": "tokens that were emitted",
         "text": "their text, where it was recorded",

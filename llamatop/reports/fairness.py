@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.levels import LevelFigures
+from llamatop.figures.levels import LevelFigures
 from llamatop.reports.runs import Run, differences
 
 Pair = tuple[LevelFigures, LevelFigures]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from llamatop.catalog import find
-from llamatop.config import RunConfig
 from llamatop.reports.models import Choice
+from llamatop.settings.config import RunConfig
 
 if TYPE_CHECKING:
     from llamatop.predict.shipped import Coefficients

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llamatop.formatting import size
-from llamatop.levels import memory_ended_in
-from llamatop.session import Session
+from llamatop.figures.levels import memory_ended_in
+from llamatop.session.reducer import Session
+from llamatop.text.formatting import size
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.levels import LevelFigures
+from llamatop.figures.levels import LevelFigures
 
 
 def power(figures: LevelFigures) -> float | None:

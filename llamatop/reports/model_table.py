@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from llamatop.formatting import count, duration, number, size
 from llamatop.reports.knee import usable
 from llamatop.reports.runs import Run, labels
+from llamatop.text.formatting import count, duration, number, size
 
 
 @dataclass(frozen=True, slots=True)

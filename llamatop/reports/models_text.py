@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from llamatop.config import RunConfig
-from llamatop.formatting import UNKNOWN, count, size
 from llamatop.reports.fit import Fit
 from llamatop.reports.models import Choice
+from llamatop.settings.config import RunConfig
+from llamatop.text.formatting import UNKNOWN, count, size
 
 Row = tuple[Choice, Fit]
 

@@ -12,8 +12,7 @@ from functools import partial
 from html import escape
 
 from llamatop import __version__
-from llamatop.formatting import UNKNOWN, duration, number, size
-from llamatop.levels import LevelFigures
+from llamatop.figures.levels import LevelFigures
 from llamatop.reports.charts.files import charts
 from llamatop.reports.charts.forked import every
 from llamatop.reports.charts.paper import Sheet
@@ -23,6 +22,7 @@ from llamatop.reports.compare import Comparison
 from llamatop.reports.model_table import MODEL_HEAD, model_cells, model_table
 from llamatop.reports.runs import Run, labels
 from llamatop.reports.text import difference_cells
+from llamatop.text.formatting import UNKNOWN, duration, number, size
 
 _STYLE = """
 :root { color-scheme: light dark; %(light)s }

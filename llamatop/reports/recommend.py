@@ -9,14 +9,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from llamatop.config import RunConfig, lengths_options
 from llamatop.errors import InputError
-from llamatop.formatting import duration, number, size
-from llamatop.levels import LevelFigures
-from llamatop.metrics import meets
+from llamatop.figures.levels import LevelFigures
+from llamatop.figures.requests import meets
 from llamatop.reports.knee import knee, usable
 from llamatop.reports.runs import Run
-from llamatop.session import Request
+from llamatop.session.reducer import Request
+from llamatop.settings.config import RunConfig, lengths_options
+from llamatop.text.formatting import duration, number, size
 
 CLOSE = 0.02
 """Levels within 2 % of the best are as good; the one that costs less is taken."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from llamatop.clock import SECOND
-from llamatop.session import Level, Request
+from llamatop.events.clock import SECOND
+from llamatop.session.reducer import Level, Request
 
 Floats = NDArray[np.float64]
 
@@ -118,7 +118,7 @@ def _gaps(done: list[Request], blocks: NDArray[np.intp]) -> _Values:
 
 
 def pooled_gaps(requests: Sequence[Request]) -> tuple[Floats, NDArray[np.intp]]:
-    """Inter-token latencies in seconds (`metrics.gaps`) of all; how many each request has."""
+    """Inter-token latencies in seconds (`requests.gaps`) of all; how many each request has."""
     sizes = np.array([len(request.times) for request in requests], dtype=np.intp)
     if not sizes.sum():
         return np.empty(0), np.zeros(len(sizes), np.intp)

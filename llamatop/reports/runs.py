@@ -13,10 +13,10 @@ from pathlib import Path
 
 from msgspec import structs
 
-from llamatop.formatting import count, size
-from llamatop.levels import LevelFigures, level_figures
-from llamatop.sanitize import one_line
-from llamatop.session import Session
+from llamatop.events.sanitize import one_line
+from llamatop.figures.levels import LevelFigures, level_figures
+from llamatop.session.reducer import Session
+from llamatop.text.formatting import count, size
 
 SHORT = 40
 """Characters of a name that a legend or a column has room for."""

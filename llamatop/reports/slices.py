@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llamatop.levels import LevelFigures
+from llamatop.figures.levels import LevelFigures
+from llamatop.figures.stats import Distribution
 from llamatop.reports.compare import paired
 from llamatop.reports.runs import Run, differences
-from llamatop.stats import Distribution
 
 _MAY_DIFFER = {"layers", "parameters", "weights size", "llamatop"}
 

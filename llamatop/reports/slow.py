@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llamatop.hardware.processor import FASTER, SLOW_BFLOAT16
-from llamatop.session import Session
+from llamatop.session.reducer import Session
 
 
 def slow_dtype(session: Session) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from llamatop.clock import SECOND
-from llamatop.formatting import UNKNOWN, clock, duration, minus, number, percent, size
-from llamatop.levels import LevelFigures, level_figures
+from llamatop.events.clock import SECOND
+from llamatop.events.sanitize import one_line
+from llamatop.figures.levels import LevelFigures, level_figures
+from llamatop.figures.roofline import ROOF_BEATEN, roof_beaten
+from llamatop.figures.stats import Distribution, spread_json
+from llamatop.figures.steady import Steady
 from llamatop.reports.frontier import memory_end, memory_end_line
-from llamatop.roofline import ROOF_BEATEN, roof_beaten
-from llamatop.sanitize import one_line
-from llamatop.session import Session
-from llamatop.stats import Distribution
-from llamatop.steady import Steady
+from llamatop.session.reducer import Session
+from llamatop.text.formatting import UNKNOWN, clock, duration, minus, number, percent, size
 
 SCHEMA = 1
 """Version of the JSON object."""
@@ -66,10 +66,10 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "ended_by": figures.ended_by or None,
         "request_s": figures.request_rate,
         "goodput_s": figures.goodput,
-        "ttft_s": _spread(figures.ttft),
-        "tpot_s": _spread(figures.tpot),
-        "itl_s": _spread(figures.itl),
-        "e2e_s": _spread(figures.e2e),
+        "ttft_s": spread_json(figures.ttft),
+        "tpot_s": spread_json(figures.tpot),
+        "itl_s": spread_json(figures.itl),
+        "e2e_s": spread_json(figures.e2e),
         "peak_memory": {
             "host_bytes": figures.host_peak_bytes,
             "baseline_bytes": figures.baseline_bytes,
@@ -84,11 +84,6 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "held_back_by": figures.held_back_by,
         "memory_ended_in": figures.memory_ended_in,
     }
-
-
-def _spread(values: Distribution | None) -> dict[str, float | None]:
-    names = ("mean", "p50", "p90", "p99")
-    return {name: getattr(values, name) if values else None for name in names}
 
 
 def _interval(steady: Steady | None) -> dict[str, float | None]:

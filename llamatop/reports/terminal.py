@@ -9,10 +9,10 @@ from itertools import cycle
 
 import plotext
 
-from llamatop.levels import LevelFigures
-from llamatop.metrics import rate_history
+from llamatop.figures.levels import LevelFigures
+from llamatop.figures.requests import rate_history
+from llamatop.figures.stats import Distribution
 from llamatop.reports.runs import Run, facts, labels
-from llamatop.stats import Distribution
 
 Value = Callable[[LevelFigures], float | None]
 Line = tuple[str, list[tuple[float, float]]]

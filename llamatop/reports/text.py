@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.formatting import UNKNOWN, duration, minus, number, size
 from llamatop.reports.compare import MEMORY, SAME, Comparison, Difference
 from llamatop.reports.recommend import Recommendation
 from llamatop.reports.runs import short
 from llamatop.reports.slices import Whole
+from llamatop.text.formatting import UNKNOWN, duration, minus, number, size
 
 KEY = ("output_tok_s", "ttft_s.p50", "tpot_s.p50", "e2e_s.mean", *MEMORY)
 """The figures that are told of every level; the others where a difference is shown."""

@@ -23,30 +23,31 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import Input
 
-from llamatop.bookmarks import Bookmarks
-from llamatop.config import WATCHED, RunConfig
-from llamatop.pump import Pump
-from llamatop.sanitize import one_line
-from llamatop.tui import command_palette, themes
+from llamatop.events.sanitize import one_line
+from llamatop.recording.bookmarks import Bookmarks
+from llamatop.run.controls import Launcher, Live, Orders, Recorder, Stage
+from llamatop.run.pump import Pump
+from llamatop.settings.config import WATCHED, RunConfig
+from llamatop.tui import command_palette
 from llamatop.tui.changing import Changing
-from llamatop.tui.controls import Launcher, Live, Orders, Recorder, Stage
-from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.keys import COMMANDS, bindings, commands, orders
-from llamatop.tui.leaving import HUNG_UP, let_go, on_signals, wind_down
-from llamatop.tui.meter import Meter, OwnCost
-from llamatop.tui.pace import Pace
-from llamatop.tui.paint import Harmless
-from llamatop.tui.palette import Palette
-from llamatop.tui.plain import for_poor_terminals
-from llamatop.tui.views.footer import Key, keys_of
+from llamatop.tui.drawing import themes
+from llamatop.tui.drawing.paint import Harmless
+from llamatop.tui.drawing.palette import Palette
+from llamatop.tui.drawing.plain import for_poor_terminals
+from llamatop.tui.monitor.frame import Frame, nothing_runs
+from llamatop.tui.monitor.keys import COMMANDS, bindings, commands, orders
+from llamatop.tui.monitor.views.footer import Key, keys_of
+from llamatop.tui.terminal.leaving import HUNG_UP, let_go, on_signals, wind_down
+from llamatop.tui.terminal.meter import Meter, OwnCost
+from llamatop.tui.terminal.pace import Pace
 
 if TYPE_CHECKING:
-    from llamatop.replay import Replay
     from llamatop.reports.runs import Run
-    from llamatop.tui.panels import Panel, Transport
-    from llamatop.tui.playback import Player
-    from llamatop.tui.showing import Showing
-    from llamatop.tui.table import RequestTable
+    from llamatop.run.replay import Replay
+    from llamatop.tui.monitor.panels import Panel, Transport
+    from llamatop.tui.monitor.playback import Player
+    from llamatop.tui.monitor.showing import Showing
+    from llamatop.tui.monitor.table import RequestTable
 
 
 _ORDERS = orders(COMMANDS)
@@ -126,7 +127,7 @@ class LlamatopApp(App[None]):
 
     def _take(self, stage: Stage) -> Showing:
         """Show this from now on, on a monitor of its own."""
-        from llamatop.tui.showing import Showing  # noqa: PLC0415  (not for the start screen)
+        from llamatop.tui.monitor.showing import Showing  # noqa: PLC0415  (not for the start screen)
 
         palette = Palette(self.current_theme)
         self.showing = Showing(stage, palette, self._keys, self.draw, self._tell)
@@ -172,7 +173,7 @@ class LlamatopApp(App[None]):
         """Textual's own, made to last where terminals vanish."""
         if sys.platform == "win32" or constants.DRIVER is not None:
             return super().get_driver_class()
-        from llamatop.tui.terminal import LastingDriver  # noqa: PLC0415  (it needs termios)
+        from llamatop.tui.terminal.vanishing import LastingDriver  # noqa: PLC0415  (it needs termios)
 
         return LastingDriver
 
@@ -317,14 +318,14 @@ class LlamatopApp(App[None]):
     def action_export(self) -> None:
         """A picture of the screen as it is, and the charts of the run so far."""
         from llamatop.reports.runs import run_of  # noqa: PLC0415  (not for the first paint)
-        from llamatop.tui.exporting import export  # noqa: PLC0415
+        from llamatop.tui.monitor.exporting import export  # noqa: PLC0415
 
         taken = self.pump.session.copy()
         self.run_worker(export(self, self._launcher, lambda: [run_of(taken)]))
 
     def action_help(self) -> None:
         """All keys."""
-        from llamatop.tui.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
+        from llamatop.tui.monitor.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
 
         shown = commands(self.stage.replay is not None, self.live is not None)
         self.push_screen(HelpScreen(Palette(self.current_theme), shown))

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from textual.app import App
 
-from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.sanitize import one_line
-from llamatop.tui.controls import Launcher, Orders, Stage
-from llamatop.tui.leaving import wind_down
-from llamatop.tui.palette import Palette
+from llamatop.events.sanitize import one_line
+from llamatop.run.controls import Launcher, Orders, Stage
+from llamatop.settings.config import RunConfig
+from llamatop.tui.drawing.palette import Palette
+from llamatop.tui.terminal.leaving import wind_down
 
 if TYPE_CHECKING:
     from llamatop.reports.runs import Run

@@ -10,7 +10,7 @@ from textual.app import SystemCommand
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from llamatop.tui.keys import Command, spelled
+from llamatop.tui.monitor.keys import Command, spelled
 
 CSS = """
 SearchIcon { display: none; }

@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from llamatop.commands.record import record
-from llamatop.config import RunConfig
-from llamatop.events import ModelLoaded
-from llamatop.lengths import Lengths
+from llamatop.events.kinds import ModelLoaded
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
-from llamatop.replay import fold
+from llamatop.run.replay import fold
+from llamatop.settings.config import RunConfig
+from llamatop.settings.lengths import Lengths
 from tests.waiting import gone, until
 
 from .conftest import LLAMATOP, Llamatop

@@ -3,8 +3,8 @@
 import pytest
 
 from llamatop.recording.reader import open_recording
-from llamatop.replay import fold
 from llamatop.reports.frontier import memory_end
+from llamatop.run.replay import fold
 
 from .conftest import Llamatop
 

@@ -12,8 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from llamatop.clock import MonotonicClock
-from llamatop.config import RunConfig
 from llamatop.engines.base import Engine
 from llamatop.engines.detokenize import Numbers
 from llamatop.engines.loading import Loaded, load
@@ -21,7 +19,8 @@ from llamatop.engines.outbox import Outbox
 from llamatop.engines.resolve import resolve
 from llamatop.engines.sizes import Size, alike
 from llamatop.engines.work import Plan, Work
-from llamatop.events import (
+from llamatop.events.clock import MonotonicClock
+from llamatop.events.kinds import (
     AnyEvent,
     RequestAdmitted,
     RequestCancelled,
@@ -29,6 +28,7 @@ from llamatop.events import (
     RequestFinished,
     TokensEmitted,
 )
+from llamatop.settings.config import RunConfig
 
 TINY = {
     "architectures": ["LlamaForCausalLM"],

@@ -6,12 +6,12 @@ import pytest
 from tokenizers import Tokenizer
 
 from llamatop.catalog import demo_folder
-from llamatop.config import RunConfig
 from llamatop.engines.given import given_prompts
 from llamatop.engines.prompts import Given
 from llamatop.engines.resolve import Source, resolve
 from llamatop.errors import InputError
-from llamatop.lengths import Lengths
+from llamatop.settings.config import RunConfig
+from llamatop.settings.lengths import Lengths
 from tests.engines.conftest import silent
 
 

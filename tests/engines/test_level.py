@@ -8,18 +8,18 @@ from itertools import pairwise
 
 import pytest
 
-from llamatop.clock import SECOND, ManualClock
-from llamatop.config import RunConfig
-from llamatop.dialects import figures
 from llamatop.engines.base import WorkLike
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.work import Plan
-from llamatop.events import LevelEnded, LevelStarted
-from llamatop.levels import level_figures
-from llamatop.replay import fold
-from llamatop.session import Session
-from llamatop.wire import RunLevel
+from llamatop.events.clock import SECOND, ManualClock
+from llamatop.events.kinds import LevelEnded, LevelStarted
+from llamatop.events.wire import RunLevel
+from llamatop.figures.dialects import figures
+from llamatop.figures.levels import level_figures
+from llamatop.run.replay import fold
+from llamatop.session.reducer import Session
+from llamatop.settings.config import RunConfig
 
 TURN = SECOND // 1000
 """How often an idle engine looks for work (ns)."""

@@ -16,7 +16,7 @@ from llamatop.engines.batch import BatchEngine
 from llamatop.engines.loading import Loaded, load
 from llamatop.engines.resolve import resolve
 from llamatop.errors import InputError
-from llamatop.events import RequestFinished
+from llamatop.events.kinds import RequestFinished
 from tests.engines.conftest import Served, load_tiny, silent, tiny_run, write_config
 
 
@@ -169,7 +169,7 @@ def test_sampling_follows_the_checkpoint(trained: Path, tiny: Loaded, tmp_path: 
 def test_nothing_is_printed(tiny_folder: Path) -> None:
     code = (
         "import sys\n"
-        "from llamatop.config import RunConfig\n"
+        "from llamatop.settings.config import RunConfig\n"
         "from llamatop.engines.models import load_engine\n"
         "from tests.engines.conftest import Served\n"
         "for name in ('batch', 'continuous'):\n"

@@ -7,12 +7,12 @@ import pytest
 import torch
 from transformers import MixtralConfig, MixtralForCausalLM
 
-from llamatop.config import RunConfig, checked
 from llamatop.engines import offload
 from llamatop.engines.loading import Loaded, load
 from llamatop.engines.resolve import resolve
 from llamatop.engines.torch_engines import make_engine
 from llamatop.errors import InputError
+from llamatop.settings.config import RunConfig, checked
 
 from .conftest import TINY, Served, load_tiny, silent, tiny_run
 

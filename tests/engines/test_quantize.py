@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from llamatop.config import RunConfig
 from llamatop.engines import models, quantize
 from llamatop.engines.loading import Loaded, load
 from llamatop.engines.random_weights import weight_bytes
@@ -15,6 +14,7 @@ from llamatop.engines.torch_engines import make_engine
 from llamatop.errors import InputError
 from llamatop.predict.traced import Ask
 from llamatop.predict.tracer import trace
+from llamatop.settings.config import RunConfig
 
 from .conftest import OUTPUT, TINY, Served, load_tiny, silent, tiny_run, write_config
 

@@ -121,7 +121,7 @@ def test_it_is_quick_and_light() -> None:
     known = find("Qwen/Qwen3-0.6B")
     assert known is not None
     code = (
-        "import sys; from llamatop.config import RunConfig; "
+        "import sys; from llamatop.settings.config import RunConfig; "
         "from llamatop.engines.resolve import resolve; "
         f"resolve(RunConfig(model={known.id!r}, weights='random'), print); print(*sys.modules)"
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from llamatop.clock import SECOND, ManualClock
-from llamatop.config import RunConfig
 from llamatop.engines.base import Job
 from llamatop.engines.scripted import ScriptedEngine, script
-from llamatop.events import RequestAdmitted, RequestFinished, RequestQueued, RunEnded
+from llamatop.events.clock import SECOND, ManualClock
+from llamatop.events.kinds import RequestAdmitted, RequestFinished, RequestQueued, RunEnded
+from llamatop.settings.config import RunConfig
 
 
 @pytest.mark.parametrize("rate", [0.01, 2.0, 200.0])

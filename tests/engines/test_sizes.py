@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamatop.config import RunConfig
 from llamatop.engines.scripted import script
 from llamatop.engines.sizes import Size, Sizes
-from llamatop.events import LevelStarted, RequestQueued, TokensEmitted
-from llamatop.lengths import Lengths
+from llamatop.events.kinds import LevelStarted, RequestQueued, TokensEmitted
+from llamatop.settings.config import RunConfig
+from llamatop.settings.lengths import Lengths
 
 DRAWN = {"prompt_lengths": Lengths("uniform", 4, 90), "gen_lengths": Lengths("uniform", 2, 30)}
 

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from transformers.generation.continuous_batching import ContinuousBatchingManager
 
-from llamatop.config import RunConfig
 from llamatop.engines.base import EngineMemoryError, Job
 from llamatop.engines.continuous import ContinuousEngine
 from llamatop.engines.loading import Loaded
@@ -19,13 +18,14 @@ from llamatop.engines.prompts import Given
 from llamatop.engines.sizes import Size
 from llamatop.engines.torch_engine import TorchEngine
 from llamatop.engines.torch_engines import ENGINES, make_engine
-from llamatop.events import (
+from llamatop.events.kinds import (
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
     RequestFinished,
     TokensEmitted,
 )
+from llamatop.settings.config import RunConfig
 from tests.engines.conftest import OUTPUT, Ended, Served
 
 Make = Callable[[str], TorchEngine]

@@ -5,13 +5,12 @@ import threading
 
 import pytest
 
-from llamatop.clock import SECOND, ManualClock
-from llamatop.config import RunConfig
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.sizes import alike
 from llamatop.engines.work import Plan, Work
-from llamatop.events import (
+from llamatop.events.clock import SECOND, ManualClock
+from llamatop.events.kinds import (
     LevelEnded,
     RequestAdmitted,
     RequestCancelled,
@@ -20,10 +19,11 @@ from llamatop.events import (
     RequestQueued,
     TokensEmitted,
 )
-from llamatop.metrics import ttft
-from llamatop.replay import fold
-from llamatop.steady import LEAST_TO_STOP
-from llamatop.wire import RunLevel
+from llamatop.events.wire import RunLevel
+from llamatop.figures.requests import ttft
+from llamatop.figures.steady import LEAST_TO_STOP
+from llamatop.run.replay import fold
+from llamatop.settings.config import RunConfig
 
 
 class Bench:

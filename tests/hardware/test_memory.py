@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from llamatop.config import RunConfig
 from llamatop.engines import host
 from llamatop.errors import InputError
 from llamatop.hardware.memory import resident_bytes
+from llamatop.settings.config import RunConfig
 
 MIB = 2**20
 LIMITED = """

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from llamatop.events import DeviceSampled
+from llamatop.events.kinds import DeviceSampled
 from llamatop.hardware import nvidia
 
 FAKE = Path(__file__).with_name("fake_nvml.c")

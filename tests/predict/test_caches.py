@@ -10,9 +10,9 @@ from llamatop.engines import architecture
 from llamatop.engines.devices import Place
 from llamatop.engines.random_weights import random_model
 from llamatop.engines.resolve import Source
+from llamatop.figures.roofline import kv_bytes
 from llamatop.predict.traced import Ask, Shape, Trace
 from llamatop.predict.tracer import trace
-from llamatop.roofline import kv_bytes
 
 SMALL: dict[str, Any] = {
     "hidden_size": 64,

@@ -8,12 +8,13 @@ import pytest
 
 from llamatop.catalog import demo_folder
 from llamatop.commands import check, roofline
-from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.predict import checking, forecast
 from llamatop.predict.checking import Place
-from llamatop.predict.machine import Measured, cached_machine
+from llamatop.predict.machine import cached_machine
+from llamatop.predict.measured import Measured
 from llamatop.reports.check import check_text
+from llamatop.settings.config import RunConfig
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 MEASURED = Measured("a CPU", "bfloat16", 2, 40e9, 30e9, 50e9, 20e9, 1e12, "2.13")

@@ -18,10 +18,10 @@ from llamatop.engines.loading import generation_config
 from llamatop.engines.random_weights import random_model
 from llamatop.engines.resolve import Source
 from llamatop.errors import InputError
+from llamatop.figures.roofline import kv_bytes
 from llamatop.predict import memory
 from llamatop.predict.traced import Ask, LayerKind, Peak, Shape, Trace
 from llamatop.predict.tracer import trace
-from llamatop.roofline import kv_bytes
 
 SMALL = {
     "hidden_size": 64,

@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamatop.predict import machine
-from llamatop.predict.machine import Measured, cached_machine, measure_machine
-from llamatop.predict.traced import LayerKind, Trace
-from llamatop.roofline import (
+from llamatop.figures.roofline import (
     Roofs,
     decode_ceiling,
     distinct_experts,
@@ -22,6 +19,10 @@ from llamatop.roofline import (
     step_floor,
     step_weight_bytes,
 )
+from llamatop.predict import machine
+from llamatop.predict.machine import cached_machine, measure_machine
+from llamatop.predict.measured import Measured
+from llamatop.predict.traced import LayerKind, Trace
 
 LLAMA_8B = Trace(
     dtype="bfloat16", parameters=8_030_261_248, active_parameters=8_030_261_248,

@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from llamatop.clock import SECOND
-from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
-from llamatop.events import (
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import (
     Event,
     LevelEnded,
     LevelStarted,
@@ -17,12 +16,13 @@ from llamatop.events import (
     RequestFailed,
     RequestQueued,
 )
-from llamatop.levels import level_figures
-from llamatop.replay import fold
+from llamatop.figures.levels import level_figures
+from llamatop.figures.roofline import ROOF_BEATEN
+from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.reports.summary import table
-from llamatop.roofline import ROOF_BEATEN
-from llamatop.session import Level, Request, Session
-from llamatop.shares import level_held_back_by, level_mbu, level_mfu
+from llamatop.run.replay import fold
+from llamatop.session.reducer import Level, Request, Session
+from llamatop.settings.config import RunConfig
 
 
 class Traced(NamedTuple):

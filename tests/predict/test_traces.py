@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from llamatop.config import RunConfig
 from llamatop.predict import forecast, traces
 from llamatop.predict.traced import Ask, Shape, Trace
+from llamatop.settings.config import RunConfig
 
 SHAPES = (Shape(1, 16, 4),)
 TRACE = Trace("float32", 1, 1, 4, 4, 0, 0, 0, 0, None, (), (), runtime_bytes=5)

@@ -8,9 +8,8 @@ import typing
 import msgspec
 from hypothesis import strategies as st
 
-from llamatop.clock import SECOND
-from llamatop.config import RunConfig
-from llamatop.events import (
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import (
     KINDS,
     AdmissionPaused,
     DeviceAllocated,
@@ -35,6 +34,7 @@ from llamatop.events import (
     Tick,
     TokensEmitted,
 )
+from llamatop.settings.config import RunConfig
 
 
 def started(model: str = "demo") -> RunStarted:

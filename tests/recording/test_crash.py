@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from llamatop.events import Event, RunEnded, Tick, TokensEmitted
+from llamatop.events.kinds import Event, RunEnded, Tick, TokensEmitted
 from llamatop.recording import files, journal, parquet, reader, writer
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder

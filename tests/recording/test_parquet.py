@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from llamatop.errors import InputError
-from llamatop.events import Event, RunEnded, Tick, TokensEmitted
+from llamatop.events.kinds import Event, RunEnded, Tick, TokensEmitted
 from llamatop.recording import checks, parquet
 from llamatop.recording.files import open_new
 from llamatop.recording.footer import footer_of

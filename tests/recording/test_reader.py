@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llamatop.errors import InputError
-from llamatop.events import Event, Tick
+from llamatop.events.kinds import Event, Tick
 from llamatop.recording.files import journal_of
 from llamatop.recording.journal import Head, Journal
 from llamatop.recording.reader import open_recording

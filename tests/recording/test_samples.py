@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from llamatop.levels import level_figures
+from llamatop.figures.levels import level_figures
 from llamatop.recording import parquet
 from llamatop.recording.reader import fold_recording, open_recording
-from llamatop.replay import fold
-from llamatop.session import Session
+from llamatop.run.replay import fold
+from llamatop.session.reducer import Session
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 SAMPLES = RECORDINGS / "samples"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llamatop.events import (
+from llamatop.events.kinds import (
     KINDS,
     Event,
     HostSampled,

@@ -15,12 +15,12 @@ import polars as pl
 import pytest
 
 from llamatop.errors import InputError
-from llamatop.events import Event, Tick, TokensEmitted
+from llamatop.events.kinds import Event, Tick, TokensEmitted
 from llamatop.recording import writer
 from llamatop.recording.journal import Journal
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
-from llamatop.replay import fold
+from llamatop.run.replay import fold
 from tests.recording import runs
 from tests.waiting import until
 

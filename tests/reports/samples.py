@@ -6,16 +6,16 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from llamatop.clock import SECOND
-from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
-from llamatop.events import Event, LevelEnded, LevelStarted, MemoryPredicted, RunStarted
-from llamatop.replay import fold
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import Event, LevelEnded, LevelStarted, MemoryPredicted, RunStarted
 from llamatop.reports.charts.files import SLIDE, charts
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.theme import LIGHT
 from llamatop.reports.runs import Run, run_of
-from llamatop.session import Level, Request, Session
+from llamatop.run.replay import fold
+from llamatop.session.reducer import Level, Request, Session
+from llamatop.settings.config import RunConfig
 
 
 def events(

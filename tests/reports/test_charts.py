@@ -13,8 +13,7 @@ from matplotlib.transforms import Bbox
 
 from llamatop.engines.scripted import Script
 from llamatop.errors import InputError
-from llamatop.events import DeviceAllocated, DeviceSampled, Event, LevelEnded, ModelLoaded
-from llamatop.replay import fold
+from llamatop.events.kinds import DeviceAllocated, DeviceSampled, Event, LevelEnded, ModelLoaded
 from llamatop.reports.charts.files import CHARTS, SLIDE, write
 from llamatop.reports.charts.fonts import inches
 from llamatop.reports.charts.paper import Sheet
@@ -24,6 +23,7 @@ from llamatop.reports.charts.wrap import fitting, printable, wrapped
 from llamatop.reports.compare import compare
 from llamatop.reports.page import page
 from llamatop.reports.runs import Run, facts, labels, run_of, short, with_targets
+from llamatop.run.replay import fold
 from tests.reports.samples import drawn, events, run, stretched, with_memory, with_model
 
 EVIL = "$x^2$ <b>&\x1b[31m [@click=x] \ud800\ufffe" + "W" * 300

@@ -8,8 +8,8 @@ import pytest
 
 from llamatop.commands import compare, export, plot, recommend
 from llamatop.errors import InputError
-from llamatop.formatting import MINUS
 from llamatop.recording.writer import Recorder
+from llamatop.text.formatting import MINUS
 from tests.reports.samples import events, stretched, with_model
 
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamatop.clock import SECOND
-from llamatop.metrics import gaps
-from llamatop.replay import fold
+from llamatop.events.clock import SECOND
+from llamatop.figures.requests import gaps
+from llamatop.figures.student import beyond, t_quantile
 from llamatop.reports.compare import SAME, Comparison, compare
 from llamatop.reports.resample import pooled_gaps, spreads
 from llamatop.reports.runs import run_of
 from llamatop.reports.text import comparison_text
-from llamatop.session import Request
-from llamatop.student import beyond, t_quantile
+from llamatop.run.replay import fold
+from llamatop.session.reducer import Request
 from tests.reports.samples import (
     drawn_again,
     events,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from llamatop.events import Event
+from llamatop.events.kinds import Event
 from llamatop.recording.reader import open_recording
-from llamatop.replay import fold
 from llamatop.reports.apart import values_of
 from llamatop.reports.compare import SAME, Comparison, compare
 from llamatop.reports.runs import run_of
+from llamatop.run.replay import fold
 from tests.reports.raw import RECORDINGS
 from tests.reports.samples import drawn_again, stretched
 

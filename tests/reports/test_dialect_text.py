@@ -1,11 +1,11 @@
 import pytest
 
 from llamatop.commands import replay as command
-from llamatop.config import RunConfig
-from llamatop.dialects import DIALECTS
 from llamatop.engines.scripted import script
-from llamatop.replay import fold
+from llamatop.figures.dialects import DIALECTS
 from llamatop.reports.dialect_text import dialect_text
+from llamatop.run.replay import fold
+from llamatop.settings.config import RunConfig
 
 
 def test_the_command_knows_every_dialect() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from llamatop.dialects import Reading, Spread, explain, figures
+from llamatop.figures.dialects import Reading, Spread, explain, figures
 from llamatop.recording.reader import fold_recording
 from tests.reports.raw import SAMPLES, gaps_of, levels_of, requests_of
 

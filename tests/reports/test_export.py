@@ -10,12 +10,12 @@ import pytest
 
 from llamatop.engines.scripted import Script
 from llamatop.errors import InputError
-from llamatop.events import RequestFailed, Tick, TokensEmitted
+from llamatop.events.kinds import RequestFailed, Tick, TokensEmitted
+from llamatop.events.sanitize import clean_event
 from llamatop.recording.schema import block_of, table_of
-from llamatop.replay import fold
 from llamatop.reports.export import COLUMNS, FORMATS, encoded, events_table, one_table, write
 from llamatop.reports.summary import summary
-from llamatop.sanitize import clean_event
+from llamatop.run.replay import fold
 from tests.reports.samples import events
 
 EVENTS = events((1, 2, 4), behaviour=Script(fail_every=7))

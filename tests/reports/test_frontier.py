@@ -2,8 +2,7 @@
 
 import msgspec
 
-from llamatop.config import RunConfig
-from llamatop.events import (
+from llamatop.events.kinds import (
     EngineLost,
     Event,
     HostFacts,
@@ -17,13 +16,14 @@ from llamatop.events import (
     RunStarted,
     TokensEmitted,
 )
-from llamatop.levels import memory_ended_in
-from llamatop.replay import fold
+from llamatop.figures.levels import memory_ended_in
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.frontier import MemoryEnd, memory_end, memory_end_line
 from llamatop.reports.runs import run_of
 from llamatop.reports.summary import summary, table
-from llamatop.session import Session
+from llamatop.run.replay import fold
+from llamatop.session.reducer import Session
+from llamatop.settings.config import RunConfig
 from tests.recording.runs import loaded
 from tests.reports.samples import drawn, events, with_memory
 

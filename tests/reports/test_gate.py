@@ -1,10 +1,10 @@
 import pytest
 
 from llamatop.errors import InputError
-from llamatop.replay import fold
 from llamatop.reports.compare import compare
 from llamatop.reports.gate import judge, parse
 from llamatop.reports.runs import run_of
+from llamatop.run.replay import fold
 from tests.reports.samples import events, run, stretched, with_memory
 
 MADE = events((1, 2))

@@ -20,7 +20,7 @@ def test_the_bundled_and_the_built_in_models(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = Machine("a CPU", 2, available=24_000_000_000, total=24_000_000_000)
-    monkeypatch.setattr("llamatop.reports.here.machine", lambda: machine)
+    monkeypatch.setattr("llamatop.reports.this_machine.machine", lambda: machine)
     assert main(["models", "--json"]) == 0
     models = {one["model"]: one for one in json.loads(capsys.readouterr().out)["models"]}
     assert models["demo"]["source"] == "bundled"

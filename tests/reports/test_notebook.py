@@ -10,11 +10,11 @@ import msgspec
 import polars as pl
 import pytest
 
-from llamatop.events import RunStarted
-from llamatop.levels import level_figures
+from llamatop.events.kinds import RunStarted
+from llamatop.figures.levels import level_figures
 from llamatop.recording.reader import fold_recording, open_recording
-from llamatop.replay import fold
 from llamatop.reports.summary import summary
+from llamatop.run.replay import fold
 from tests.reports.raw import RECORDINGS, gaps_of, levels_of, requests_of
 
 PATHS = sorted(RECORDINGS.glob("*/*.parquet"))

@@ -3,15 +3,15 @@ import shlex
 import pytest
 
 from llamatop.commands.run import _config, _run_parser
-from llamatop.config import parse_slo
 from llamatop.errors import InputError
-from llamatop.levels import level_figures
-from llamatop.replay import fold
+from llamatop.figures.levels import level_figures
 from llamatop.reports.knee import knee
 from llamatop.reports.model_table import model_table
 from llamatop.reports.recommend import recommend
 from llamatop.reports.runs import Run, run_of
 from llamatop.reports.text import recommendation_text
+from llamatop.run.replay import fold
+from llamatop.settings.config import parse_slo
 from tests.reports.samples import events, level_of, run, session_of, with_config, with_memory
 
 

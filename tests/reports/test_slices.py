@@ -6,7 +6,7 @@ import pytest
 from llamatop.commands.recordings import open_all
 from llamatop.reports.runs import Run, run_of
 from llamatop.reports.slices import whole
-from llamatop.session import Session
+from llamatop.session.reducer import Session
 
 from .samples import run
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from llamatop.cli import main
 from llamatop.reports.runs import run_of
 from llamatop.reports.terminal import _ticks, charts
-from llamatop.session import Session
+from llamatop.session.reducer import Session
 
 from .samples import run
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from llamatop.clock import SECOND, ManualClock
-from llamatop.config import RunConfig
 from llamatop.engines.scripted import Script, script
-from llamatop.events import Event, HostFacts, ModelLoading, ModelRefused, RunStarted
+from llamatop.events.clock import SECOND, ManualClock
+from llamatop.events.kinds import Event, HostFacts, ModelLoading, ModelRefused, RunStarted
 from llamatop.predict.runtime import recalled_runtime
-from llamatop.pump import Pump
-from llamatop.replay import Replay
 from llamatop.reports.fit import _band
-from llamatop.session import Session
+from llamatop.run.pump import Pump
+from llamatop.run.replay import Replay
+from llamatop.session.reducer import Session
+from llamatop.settings.config import RunConfig
 from llamatop.tui.app import LlamatopApp
-from llamatop.tui.meter import NoCost
+from llamatop.tui.terminal.meter import NoCost
 
 CONFIG = RunConfig(
     model="demo", engine="scripted", concurrency=(2, 8), requests=24, gen_toks=60, prompt_toks=128

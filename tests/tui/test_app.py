@@ -12,23 +12,23 @@ import pytest
 from textual import events
 from textual.color import Color
 
-from llamatop.bookmarks import Bookmarks
-from llamatop.clock import SECOND
-from llamatop.events import LevelStarted, RequestFailed, RequestQueued, Tick
-from llamatop.gaps import slowest_gaps
-from llamatop.pump import Pump
-from llamatop.session import Session
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import LevelStarted, RequestFailed, RequestQueued, Tick
+from llamatop.figures.gaps import slowest_gaps
+from llamatop.recording.bookmarks import Bookmarks
+from llamatop.run.pump import Pump
+from llamatop.session.reducer import Session
 from llamatop.tui.app import LlamatopApp
 from llamatop.tui.compare.keys import COMMANDS as COMPARE
-from llamatop.tui.keys import bindings, commands
-from llamatop.tui.leaving import wind_down
-from llamatop.tui.meter import OwnCost
-from llamatop.tui.panels import Transport
-from llamatop.tui.request import RequestScreen
+from llamatop.tui.monitor.keys import bindings, commands
+from llamatop.tui.monitor.panels import Transport
+from llamatop.tui.monitor.request import RequestScreen
+from llamatop.tui.monitor.steering import next_concurrency
+from llamatop.tui.monitor.views.transport import track
+from llamatop.tui.monitor.views.values import span
 from llamatop.tui.start.keys import COMMANDS as START
-from llamatop.tui.steering import next_concurrency
-from llamatop.tui.views.transport import track
-from llamatop.tui.views.values import span
+from llamatop.tui.terminal.leaving import wind_down
+from llamatop.tui.terminal.meter import OwnCost
 from tests.tui.conftest import (
     FakeLive,
     live_app,
@@ -704,7 +704,7 @@ class Clocked:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr("llamatop.tui.meter.time", self)
+        monkeypatch.setattr("llamatop.tui.terminal.meter.time", self)
 
     def monotonic(self) -> float:
         return self.now

@@ -6,9 +6,8 @@ import pytest
 from rich.segment import Segment
 from textual.color import Color
 
-from llamatop.clock import SECOND
-from llamatop.config import RunConfig
-from llamatop.events import (
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import (
     DeviceSampled,
     EngineLost,
     HostFacts,
@@ -21,7 +20,8 @@ from llamatop.events import (
     RunStarted,
     TokensEmitted,
 )
-from llamatop.tui.paint import Harmless
+from llamatop.settings.config import RunConfig
+from llamatop.tui.drawing.paint import Harmless
 from tests.tui.conftest import live_app, screen_text
 
 HOSTILE = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llamatop.clock import SECOND
+from llamatop.events.clock import SECOND
 from tests.tui.conftest import live_app, replay_app, screen_text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llamatop.tui.lines import width_of
+from llamatop.tui.drawing.lines import width_of
 from tests.tui.conftest import live_app, loading_events, replay_app, screen_text, until
 
 SIZES = ((0, 0), (1, 1), (2, 30), (40, 3), (40, 12), (72, 15), (80, 24), (120, 36), (500, 200))

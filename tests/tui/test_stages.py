@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from llamatop.clock import SECOND
-from llamatop.config import RunConfig
 from llamatop.errors import InputError
-from llamatop.events import Event
-from llamatop.pump import Pump
-from llamatop.replay import Replay, fold
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import Event
 from llamatop.reports.runs import Run, run_of
-from llamatop.session import Session
+from llamatop.run.controls import Idle, Recorder, Stage
+from llamatop.run.pump import Pump
+from llamatop.run.replay import Replay, fold
+from llamatop.session.reducer import Session
+from llamatop.settings.config import RunConfig
 from llamatop.tui.app import LlamatopApp
 from llamatop.tui.compare.screen import CompareScreen
-from llamatop.tui.controls import Idle, Recorder, Stage
-from llamatop.tui.meter import NoCost
+from llamatop.tui.monitor.steering import SWEEP
 from llamatop.tui.start.screen import StartScreen
-from llamatop.tui.steering import SWEEP
+from llamatop.tui.terminal.meter import NoCost
 
 from .conftest import FakeLive, screen_text, until
 

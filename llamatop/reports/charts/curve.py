@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from llamatop.levels import LevelFigures
+from llamatop.figures.levels import LevelFigures
 from llamatop.reports.charts.levels import NewSheet, bad
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.ticks import apart, extent, from_zero, second_unit, short_numbers

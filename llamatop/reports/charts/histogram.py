@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from llamatop.formatting import duration, number
 from llamatop.reports.charts.levels import NewSheet
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.ticks import from_zero, second_unit
 from llamatop.reports.charts.wrap import printable
 from llamatop.reports.resample import pooled_gaps
 from llamatop.reports.runs import Run, labels
-from llamatop.session import Level
+from llamatop.session.reducer import Level
+from llamatop.text.formatting import duration, number
 
 Floats = NDArray[np.float64]
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from llamatop.formatting import duration
-from llamatop.levels import LevelFigures
+from llamatop.figures.levels import LevelFigures
+from llamatop.figures.stats import Distribution
 from llamatop.reports.charts.paper import FEW, Sheet, Style
 from llamatop.reports.charts.ticks import apart, concurrency_axis, from_zero, second_unit
 from llamatop.reports.runs import Run, labels
 from llamatop.reports.summary import level_summary
-from llamatop.stats import Distribution
+from llamatop.text.formatting import duration
 
 Value = Callable[[LevelFigures], float | None]
 ValueOf = Callable[[Run], Value]

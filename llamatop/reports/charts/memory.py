@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from llamatop.levels import LevelFigures
+from llamatop.figures.levels import LevelFigures
 from llamatop.reports.charts.levels import (
     HOLLOW,
     Limit,

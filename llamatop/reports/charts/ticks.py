@@ -16,7 +16,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from llamatop.formatting import number
+from llamatop.text.formatting import number
 
 _DIGIT = 0.095
 """Inches that a digit of a tick's label takes."""

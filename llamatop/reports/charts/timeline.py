@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from llamatop.clock import SECOND
-from llamatop.metrics import rate_history
+from llamatop.events.clock import SECOND
+from llamatop.figures.requests import rate_history
 from llamatop.reports.charts.levels import NewSheet
 from llamatop.reports.charts.paper import Sheet, Style
 from llamatop.reports.charts.ticks import byte_unit, extent, from_zero
 from llamatop.reports.runs import Run, labels
-from llamatop.session import BIN, Session
+from llamatop.session.reducer import BIN, Session
 
 Floats = NDArray[np.float64]
 Trace = tuple[Floats, Floats]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from llamatop.events.sanitize import one_line
 from llamatop.reports.runs import short
-from llamatop.sanitize import one_line
 
 LINES = 4
 """Lines of a caption."""

@@ -8,27 +8,27 @@ from msgspec.structs import replace
 from textual import events
 from textual.geometry import Size
 
-from llamatop.session import Session
+from llamatop.session.reducer import Session
 from llamatop.tui.compare import differences, histories, setup
 from llamatop.tui.compare.header import header
 from llamatop.tui.compare.keys import footer_keys
 from llamatop.tui.compare.plan import compare_plan
 from llamatop.tui.compare.state import PANELS, Comparing
-from llamatop.tui.drawn import Drawn
-from llamatop.tui.figures import Figures
-from llamatop.tui.footer import Footer
-from llamatop.tui.frame import Frame
-from llamatop.tui.lines import Line
-from llamatop.tui.palette import Palette
-from llamatop.tui.panels import Panel, Transport
-from llamatop.tui.plan import Box
-from llamatop.tui.planned import Planned
-from llamatop.tui.views.panel import Content, framed
+from llamatop.tui.drawing.box import Box
+from llamatop.tui.drawing.drawn import Drawn
+from llamatop.tui.drawing.lines import Line
+from llamatop.tui.drawing.palette import Palette
+from llamatop.tui.drawing.planned import Planned
+from llamatop.tui.monitor.footer import Footer
+from llamatop.tui.monitor.frame import Frame
+from llamatop.tui.monitor.frame_figures import Figures
+from llamatop.tui.monitor.panels import Panel, Transport
+from llamatop.tui.monitor.views.panel import Content, framed
 
 View = Callable[[Comparing, int, int], Content]
 
 
-class CompareHeader(Drawn):
+class CompareHeader(Drawn[Frame]):
     """Which runs, and what sets them apart."""
 
     def __init__(self, palette: Palette, comparing: Comparing) -> None:
@@ -40,7 +40,7 @@ class CompareHeader(Drawn):
         return header(self._comparing, width, height)
 
 
-class ComparePanel(Drawn):
+class ComparePanel(Drawn[Frame]):
     """A framed panel that shows a view of the comparison; a double click maximises it."""
 
     def __init__(self, palette: Palette, comparing: Comparing, number: int, view: View) -> None:
@@ -59,7 +59,7 @@ class ComparePanel(Drawn):
             self.post_message(Panel.Picked(self.id or "", twice=True))
 
 
-class CompareBody(Planned):
+class CompareBody(Planned[Frame]):
     """Header, set-up, histories, differences, transport bar, footer."""
 
     def __init__(self, palette: Palette, comparing: Comparing) -> None:

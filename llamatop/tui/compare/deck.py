@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.clock import SECOND, Clock, MonotonicClock
-from llamatop.replay import SPEEDS
-from llamatop.tui.frame import Playback
-from llamatop.tui.marks import Mark, gathered, next_of
+from llamatop.events.clock import SECOND, Clock, MonotonicClock
+from llamatop.run.replay import SPEEDS
+from llamatop.tui.monitor.frame import Playback
+from llamatop.tui.monitor.marks import Mark, gathered, next_of
 
 _WHOLE = 100 * SECOND
 """A skip is of whole seconds in what is as long as this (ns)."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from llamatop.formatting import MINUS, UNKNOWN
-from llamatop.tui.charts import ceiling
+from llamatop.text.formatting import MINUS, UNKNOWN
 from llamatop.tui.compare.header import SAME, looked_at
 from llamatop.tui.compare.judging import NOT_COMPARED, SIGNS, Row
 from llamatop.tui.compare.state import Comparing
-from llamatop.tui.lines import Line, Span, fit, laid_over, left, right
-from llamatop.tui.views.panel import Content, more_rows
+from llamatop.tui.drawing.charts import ceiling
+from llamatop.tui.drawing.lines import Line, Span, fit, laid_over, left, right
+from llamatop.tui.monitor.views.panel import Content, more_rows
 
 _FIGURE = 13
 _ROOMY = 92

@@ -5,8 +5,8 @@ from __future__ import annotations
 from llamatop.reports.runs import short
 from llamatop.tui.compare.judging import FIRST, NOT_COMPARED, SIGNS, Row
 from llamatop.tui.compare.state import Comparing
-from llamatop.tui.lines import Line, Span, fitting, line_width, spread
-from llamatop.tui.views.values import TIMES
+from llamatop.tui.drawing.lines import Line, Span, fitting, line_width, spread
+from llamatop.tui.monitor.views.values import TIMES
 
 SAME = "no difference shown"
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llamatop.clock import SECOND
-from llamatop.formatting import size
-from llamatop.tui.charts import ceiling, highest
+from llamatop.events.clock import SECOND
+from llamatop.text.formatting import size
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.compare.tape import Moment, Stretch, Tape
-from llamatop.tui.lines import Line, Span, clip, fit, laid_over
-from llamatop.tui.views.history import chart, with_marks
-from llamatop.tui.views.panel import Content
-from llamatop.tui.views.values import TIMES, moment, rate, scale
+from llamatop.tui.drawing.charts import ceiling, highest
+from llamatop.tui.drawing.lines import Line, Span, clip, fit, laid_over
+from llamatop.tui.monitor.views.history import chart, with_marks
+from llamatop.tui.monitor.views.panel import Content
+from llamatop.tui.monitor.views.values import TIMES, moment, rate, scale
 
 GUTTER = 3
 """Cells before a chart: the run's letter."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llamatop.formatting import MINUS
 from llamatop.reports.runs import Run
+from llamatop.text.formatting import MINUS
 
 if TYPE_CHECKING:
     from llamatop.reports.compare import Difference

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llamatop.tui.compare.state import Comparing
-from llamatop.tui.keys import Command
-from llamatop.tui.views.footer import Key
+from llamatop.tui.monitor.keys import Command
+from llamatop.tui.monitor.views.footer import Key
 
 COMMANDS = (
     Command("space", "toggle_pause", "play or pause", ("space", "play all together, or pause")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llamatop.tui.plan import Box
+from llamatop.tui.drawing.box import Box
 
 _LEAST = 3
 """Rows of a panel that shows anything: its frame and one line."""

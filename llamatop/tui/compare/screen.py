@@ -18,20 +18,20 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
-from llamatop.clock import Clock
+from llamatop.events.clock import Clock
+from llamatop.events.sanitize import one_line
 from llamatop.reports.runs import Run
-from llamatop.sanitize import one_line
-from llamatop.session import Session
+from llamatop.run.controls import Launcher
+from llamatop.session.reducer import Session
 from llamatop.tui.compare.body import CompareBody
 from llamatop.tui.compare.judging import Judged, judge
 from llamatop.tui.compare.keys import COMMANDS
 from llamatop.tui.compare.state import Comparing
-from llamatop.tui.controls import Launcher
-from llamatop.tui.figures import Figures
-from llamatop.tui.frame import Frame
-from llamatop.tui.keys import Command, bindings, orders
-from llamatop.tui.palette import Palette
-from llamatop.tui.panels import Panel, Transport
+from llamatop.tui.drawing.palette import Palette
+from llamatop.tui.monitor.frame import Frame
+from llamatop.tui.monitor.frame_figures import Figures
+from llamatop.tui.monitor.keys import Command, bindings, orders
+from llamatop.tui.monitor.panels import Panel, Transport
 
 Judge = Callable[[Run, Run], Judged]
 
@@ -193,7 +193,7 @@ class CompareScreen(Screen[bool]):
 
     def action_export(self) -> None:
         """A picture of the screen as it is, and the charts of all runs."""
-        from llamatop.tui.exporting import export  # noqa: PLC0415  (not for the first paint)
+        from llamatop.tui.monitor.exporting import export  # noqa: PLC0415  (not for the first paint)
 
         self.app.run_worker(export(self.app, self._launcher, self._runs))
 
@@ -218,7 +218,7 @@ class CompareScreen(Screen[bool]):
 
     def action_help(self) -> None:
         """All keys."""
-        from llamatop.tui.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
+        from llamatop.tui.monitor.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
 
         page = HelpScreen(self._palette, COMMANDS)
         self.app.push_screen(page)

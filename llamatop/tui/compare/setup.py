@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from llamatop.formatting import UNKNOWN
 from llamatop.reports.runs import short
+from llamatop.text.formatting import UNKNOWN
 from llamatop.tui.compare.state import Comparing
-from llamatop.tui.lines import Line, Span, left
-from llamatop.tui.views.panel import Content, more_rows
+from llamatop.tui.drawing.lines import Line, Span, left
+from llamatop.tui.monitor.views.panel import Content, more_rows
 
 _FACT = 20
 """Cells of a fact's name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.clock import Clock
+from llamatop.events.clock import Clock
 from llamatop.reports.runs import Run, differences, labels, short
 from llamatop.tui.compare.deck import Deck
 from llamatop.tui.compare.judging import Judged, Row

@@ -12,10 +12,10 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple
 
-from llamatop.clock import SECOND
-from llamatop.events import Event
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import Event
 from llamatop.reports.runs import Run
-from llamatop.session import BIN, Level, Request
+from llamatop.session.reducer import BIN, Level, Request
 
 TOKENS = 8
 """A rate is the mean over a stretch in which about so many tokens come, 10 s at most."""

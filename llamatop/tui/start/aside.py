@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 from textwrap import wrap
 
-from llamatop.formatting import size
+from llamatop.events.sanitize import one_line
 from llamatop.reports.models import Choice
-from llamatop.sanitize import one_line
-from llamatop.tui.lines import Line, Span, clip, fit, left, line_width
+from llamatop.text.formatting import size
+from llamatop.tui.drawing.lines import Line, Span, clip, fit, left, line_width
+from llamatop.tui.monitor.views.panel import Content
+from llamatop.tui.monitor.views.values import TIMES
 from llamatop.tui.start.command import wrapped
 from llamatop.tui.start.form import FIELDS, Field
 from llamatop.tui.start.listing import SIGNS, typed
 from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.state import Start
-from llamatop.tui.views.panel import Content
-from llamatop.tui.views.values import TIMES
 
 LABEL = 13
 """Cells before a field's value."""

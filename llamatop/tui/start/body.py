@@ -5,11 +5,12 @@ from __future__ import annotations
 from textual import events
 from textual.geometry import Size
 
-from llamatop.tui.footer import Footer
-from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.palette import Palette
-from llamatop.tui.plan import Box
-from llamatop.tui.planned import Planned
+from llamatop.tui.drawing.box import Box
+from llamatop.tui.drawing.palette import Palette
+from llamatop.tui.drawing.planned import Planned
+from llamatop.tui.monitor.footer import Footer
+from llamatop.tui.monitor.frame import Frame, nothing_runs
+from llamatop.tui.monitor.views.footer import Key
 from llamatop.tui.start.aside import command
 from llamatop.tui.start.command import wrapped
 from llamatop.tui.start.keys import footer_keys
@@ -19,10 +20,9 @@ from llamatop.tui.start.panels import StartHeader, StartPanel, StartSettings
 from llamatop.tui.start.plan import start_plan
 from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.state import Start
-from llamatop.tui.views.footer import Key
 
 
-class StartBody(Planned):
+class StartBody(Planned[Frame]):
     """Header, list, settings, memory, command, footer."""
 
     def __init__(self, palette: Palette, start: Start) -> None:

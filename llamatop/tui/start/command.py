@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from llamatop.config import RunConfig, lengths_options
-from llamatop.sanitize import one_line
-from llamatop.tui.lines import width_of
+from llamatop.events.sanitize import one_line
+from llamatop.settings.config import RunConfig, lengths_options
+from llamatop.tui.drawing.lines import width_of
 
 
 def run_command(config: RunConfig) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from llamatop.sanitize import one_line
+from llamatop.events.sanitize import one_line
 
 LONGEST = 300
 """Characters that a line takes; what is pasted beyond is dropped."""

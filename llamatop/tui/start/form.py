@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from llamatop.config import DTYPES, ENGINES, QUANTIZE, RunConfig, checked
 from llamatop.errors import InputError
-from llamatop.lengths import parse_lengths
+from llamatop.settings.config import DTYPES, ENGINES, QUANTIZE, RunConfig, checked
+from llamatop.settings.lengths import parse_lengths
 from llamatop.tui.start.edit import Edit
 
 

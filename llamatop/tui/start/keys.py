@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llamatop.tui.keys import Command
-from llamatop.tui.views.footer import Key
+from llamatop.tui.monitor.keys import Command
+from llamatop.tui.monitor.views.footer import Key
 
 COMMANDS = (
     Command("enter", "run", "run it",

@@ -7,15 +7,15 @@ from textual.app import ComposeResult
 from textual.geometry import Region, Size
 from textual.message import Message
 
-from llamatop.tui.drawn import Drawn
-from llamatop.tui.frame import Frame
-from llamatop.tui.lines import Line
-from llamatop.tui.palette import Palette
-from llamatop.tui.rows import Rows
+from llamatop.tui.drawing.drawn import Drawn
+from llamatop.tui.drawing.lines import Line
+from llamatop.tui.drawing.palette import Palette
+from llamatop.tui.drawing.rows import Rows
+from llamatop.tui.monitor.frame import Frame
+from llamatop.tui.monitor.views.panel import framed
 from llamatop.tui.start.listing import content, row_line
 from llamatop.tui.start.rows import selectable
 from llamatop.tui.start.state import Start
-from llamatop.tui.views.panel import framed
 
 
 class StartRows(Rows, can_focus=False):
@@ -76,7 +76,7 @@ class StartRows(Rows, can_focus=False):
         self.post_message(self.Picked(event.y + self.scroll_offset.y, event.chain == 2))
 
 
-class StartList(Drawn):
+class StartList(Drawn[Frame]):
     """The list in its frame, under the search and the names of its columns."""
 
     DEFAULT_CSS = """

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from llamatop.formatting import count, size
+from llamatop.events.sanitize import one_line
 from llamatop.reports.fit import Fit
 from llamatop.reports.models import Choice
-from llamatop.sanitize import one_line
+from llamatop.text.formatting import count, size
 from llamatop.tui.compare.letters import LETTERS
-from llamatop.tui.lines import Line, Span, clip, fit, left, overlay, right, width_of
+from llamatop.tui.drawing.lines import Line, Span, clip, fit, left, overlay, right, width_of
+from llamatop.tui.monitor.views.panel import Content
+from llamatop.tui.monitor.views.values import NOTHING
 from llamatop.tui.start.edit import Edit
 from llamatop.tui.start.rows import Heading, Hint, Kept, Row
 from llamatop.tui.start.state import Start
-from llamatop.tui.views.panel import Content
-from llamatop.tui.views.values import NOTHING
 
 SIGNS = {
     "fits": ("●", "good"),

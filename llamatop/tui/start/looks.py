@@ -10,8 +10,8 @@ from typing import Any
 from textual.message import Message
 from textual.message_pump import MessagePump
 
+from llamatop.events.sanitize import one_line
 from llamatop.reports.models import Choice
-from llamatop.sanitize import one_line
 from llamatop.tui.start.state import LOOKS
 
 Looks = dict[str, Callable[[], Any]]
@@ -28,7 +28,7 @@ class Found(Message):
 
 def looks() -> Looks:
     """How this machine is looked over."""
-    from llamatop.reports.here import machine  # noqa: PLC0415  (not for the first paint)
+    from llamatop.reports.this_machine import machine  # noqa: PLC0415  (not for the first paint)
     from llamatop.tui.start import scan  # noqa: PLC0415  (not for the first paint)
 
     found = (machine, scan.models, scan.recordings)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from llamatop.formatting import count, percent, size
+from llamatop.events.sanitize import one_line
 from llamatop.reports.fit import Fit
 from llamatop.reports.models import Choice
-from llamatop.sanitize import one_line
-from llamatop.tui.charts import bar
-from llamatop.tui.lines import Line, Span, clip, fit, left
+from llamatop.text.formatting import count, percent, size
+from llamatop.tui.drawing.charts import bar
+from llamatop.tui.drawing.lines import Line, Span, clip, fit, left
+from llamatop.tui.monitor.views.panel import Content
+from llamatop.tui.monitor.views.values import TIMES
 from llamatop.tui.start.listing import SIGNS
 from llamatop.tui.start.rows import GROUPS
 from llamatop.tui.start.state import Start
-from llamatop.tui.views.panel import Content
-from llamatop.tui.views.values import TIMES
 
 LABEL = 13
 """Cells before an amount."""

@@ -7,21 +7,21 @@ from collections.abc import Callable, Sequence
 from textual import events
 from textual.message import Message
 
-from llamatop.formatting import size
-from llamatop.sanitize import one_line
-from llamatop.tui.drawn import Drawn
-from llamatop.tui.frame import Frame
-from llamatop.tui.lines import Line, Span, clip, fitting, line_width, spread
-from llamatop.tui.palette import Palette
+from llamatop.events.sanitize import one_line
+from llamatop.text.formatting import size
+from llamatop.tui.drawing.drawn import Drawn
+from llamatop.tui.drawing.lines import Line, Span, clip, fitting, line_width, spread
+from llamatop.tui.drawing.palette import Palette
+from llamatop.tui.monitor.frame import Frame
+from llamatop.tui.monitor.views.panel import Content, framed
 from llamatop.tui.start.aside import field_at, settings
 from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.state import Start
-from llamatop.tui.views.panel import Content, framed
 
 View = Callable[[Start, int, int], Content]
 
 
-class StartHeader(Drawn):
+class StartHeader(Drawn[Frame]):
     """What this screen is for, and the machine."""
 
     def __init__(self, palette: Palette, start: Start) -> None:
@@ -61,7 +61,7 @@ def _machine(start: Start) -> list[list[Span]]:
     return [*groups, [(clip(one_line(machine.cpu), 44), "dim")]]
 
 
-class StartPanel(Drawn):
+class StartPanel(Drawn[Frame]):
     """A framed panel that shows a view."""
 
     def __init__(self, palette: Palette, start: Start, title: str, view: View) -> None:

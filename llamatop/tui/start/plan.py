@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llamatop.tui.plan import Box
+from llamatop.tui.drawing.box import Box
 from llamatop.tui.start.form import FIELDS
 
 BESIDE = 100

@@ -17,9 +17,9 @@ from typing import Any
 
 from msgspec import structs
 
+from llamatop.events.sanitize import one_line
 from llamatop.recording.footer import MAGIC, Footer, footer_of
 from llamatop.reports.models import Choice, choices
-from llamatop.sanitize import one_line
 from llamatop.tui.start.rows import Kept, typed
 
 FOLDERS = "LLAMATOP_MODELS"

@@ -15,11 +15,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from llamatop.config import RunConfig
 from llamatop.reports.fit import Fits
-from llamatop.tui.frame import Frame, nothing_runs
-from llamatop.tui.keys import Command, bindings, orders
-from llamatop.tui.palette import Palette
+from llamatop.settings.config import RunConfig
+from llamatop.tui.drawing.palette import Palette
+from llamatop.tui.monitor.frame import Frame, nothing_runs
+from llamatop.tui.monitor.keys import Command, bindings, orders
 from llamatop.tui.start.body import StartBody
 from llamatop.tui.start.keys import COMMANDS
 from llamatop.tui.start.list import StartRows
@@ -216,7 +216,7 @@ class StartScreen(Screen[Chosen | None]):
 
     def action_help(self) -> None:
         """All keys."""
-        from llamatop.tui.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
+        from llamatop.tui.monitor.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
 
         page = HelpScreen(self._palette, COMMANDS)
         self.app.push_screen(page)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from llamatop.config import RunConfig
 from llamatop.errors import InputError
 from llamatop.reports.fit import Fit, Fits, Machine, estimate
 from llamatop.reports.models import Choice
+from llamatop.settings.config import RunConfig
 from llamatop.tui.compare.letters import MOST
 from llamatop.tui.start.command import compare_command, replay_command, run_command
 from llamatop.tui.start.cursor import Listing

@@ -8,18 +8,18 @@ from textual.app import App
 from textual.filter import LineFilter
 from textual.pilot import Pilot
 
-from llamatop.clock import ManualClock
-from llamatop.replay import fold
+from llamatop.events.clock import ManualClock
 from llamatop.reports.runs import Run, run_of
-from llamatop.session import Session
-from llamatop.tui import themes
+from llamatop.run.replay import fold
+from llamatop.session.reducer import Session
 from llamatop.tui.compare.judging import judge
 from llamatop.tui.compare.screen import CompareScreen, Judge
 from llamatop.tui.compare.state import Comparing
-from llamatop.tui.figures import Figures
-from llamatop.tui.frame import Frame
-from llamatop.tui.paint import Harmless
-from llamatop.tui.palette import Palette
+from llamatop.tui.drawing import themes
+from llamatop.tui.drawing.paint import Harmless
+from llamatop.tui.drawing.palette import Palette
+from llamatop.tui.monitor.frame import Frame
+from llamatop.tui.monitor.frame_figures import Figures
 from tests.reports.samples import events, stretched, with_memory, with_model
 
 

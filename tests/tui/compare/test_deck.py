@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamatop.clock import SECOND, ManualClock
+from llamatop.events.clock import SECOND, ManualClock
 from llamatop.tui.compare.deck import Deck
 
 

@@ -6,15 +6,15 @@ import threading
 
 import pytest
 
-from llamatop.clock import SECOND
-from llamatop.events import RequestFinished, TokensEmitted
-from llamatop.formatting import MINUS
-from llamatop.replay import fold
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import RequestFinished, TokensEmitted
 from llamatop.reports.compare import compare
 from llamatop.reports.runs import run_of
+from llamatop.run.replay import fold
+from llamatop.text.formatting import MINUS
 from llamatop.tui.compare.judging import Judged, judge, named
-from llamatop.tui.help import HelpScreen
-from llamatop.tui.views.values import TIMES
+from llamatop.tui.monitor.help import HelpScreen
+from llamatop.tui.monitor.views.values import TIMES
 from tests.reports.samples import events, run
 from tests.tui.test_hostile import HOSTILE
 from tests.tui.test_hostile import run_of as hostile_events

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamatop.clock import SECOND
-from llamatop.session import BIN
+from llamatop.events.clock import SECOND
+from llamatop.session.reducer import BIN
 from llamatop.tui.compare.tape import Tape
 from tests.reports.samples import run
 

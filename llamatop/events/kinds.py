@@ -1,0 +1,302 @@
+"""The facts of a run. Everything llamatop shows is folded from these, and nothing else is stored.
+
+An event is small, frozen and true when it happens: never a rate, a percentile or a verdict.
+`time` is integer nanoseconds of the run's one clock (see `clock`). Unknown is None, never 0.
+A stored kind or field that this version does not know is ignored; a new field needs a default.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from llamatop.settings.config import RunConfig
+
+Outcome = Literal["ok", "oom", "failed", "stopped"]
+
+EndedBy = Literal["", "requests", "time", "interval"]
+"""What a level had enough of; empty: something else ended it, or an older version did not say."""
+
+
+class Event(msgspec.Struct, frozen=True, tag=True, gc=False):
+    """A fact with the time at which it was so."""
+
+    time: int
+
+
+class HostFacts(msgspec.Struct, frozen=True):
+    """The machine, as far as a reader of the figures needs it. Sizes in bytes."""
+
+    system: str
+    cpu: str
+    cores: int
+    memory_bytes: int | None
+    python: str
+    bfloat16: bool | None = None
+    """Whether the processor multiplies bfloat16 itself; None: not known."""
+
+
+class RunStarted(Event, frozen=True):
+    """The first event: what was asked, where, and by which version."""
+
+    config: RunConfig
+    host: HostFacts
+    version: str
+    started_at: str
+    """UTC time of day, ISO 8601; the only one in a recording."""
+    origin: int = 0
+    """`time.monotonic_ns()` of the run's time 0."""
+    joined: int = 0
+    """When the recording began (ns), if it was started in the middle of the run; see `preface`."""
+
+
+class MachineMeasured(Event, frozen=True):
+    """This machine's roofs: bandwidth in bytes/s, arithmetic in FLOP/s of `dtype`."""
+
+    device: str
+    dtype: str
+    bandwidth: float
+    flops: float
+
+
+class ModelTraced(Event, frozen=True, kw_only=True):
+    """What a step of the model reads and computes, from its architecture; see `roofline.Reads`."""
+
+    parameters: int
+    active_parameters: int
+    read_bytes: int
+    expert_bytes: int
+    experts: int
+    experts_per_token: int
+    attention_width: int
+    caches: tuple[tuple[int, int | None], ...]
+    """(bytes per token, window in tokens) of the layers of each kind together."""
+    kv_bytes_per_token: int
+
+
+class MemoryPredicted(Event, frozen=True):
+    """The predicted peak of a level in bytes, with its parts by name."""
+
+    level: int
+    host_bytes: int | None
+    device_bytes: int | None
+    parts: dict[str, int] = {}
+
+
+class ModelLoading(Event, frozen=True):
+    """Progress of a load: bytes done of total; `stage` is `imports`, `download` or `weights`."""
+
+    stage: str
+    done: int
+    total: int | None
+
+
+class ModelLoaded(Event, frozen=True, kw_only=True):
+    """The model as it stands in the engine; sizes in bytes."""
+
+    engine: str
+    engine_reason: str
+    """Why this engine, where `auto` chose it; else empty."""
+    device: str
+    device_name: str
+    dtype: str
+    weights: str
+    """`trained` or `random`."""
+    parameters: int | None
+    """Tied weights counted once."""
+    weights_bytes: int | None
+    layers: int | None = None
+    """Layers kept."""
+    whole_layers: int | None = None
+    """Layers of the whole model; more than `layers` in a slice."""
+    context: int | None = None
+    """Longest prompt and output together, in tokens."""
+    threads: int | None = None
+    """Threads of one operation on the CPU."""
+    versions: dict[str, str] = {}
+    """Of the libraries that generate."""
+    quantization: str = ""
+    """How its matrices are stored, where not in `dtype`: `int8`, `int4`, or a checkpoint's own
+    method; empty: they are not quantised."""
+    offload: str = ""
+    """Where its weights lie while they are not computed with: `cpu` or `disk`; empty: they stay on
+    the device."""
+    memory_limit: int | None = None
+    """Bytes to which the engine process limits itself, so that it meets its end alone."""
+
+
+class ModelRefused(Event, frozen=True):
+    """The model or the settings cannot run: bad input, told in one line."""
+
+    error: str
+
+
+class EngineWarmed(Event, frozen=True):
+    """Resident bytes of the engine process after its first warm-up generation."""
+
+    resident_bytes: int | None
+
+
+class LevelStarted(Event, frozen=True):
+    """A level begins, warm-up first; `requests` measured ones follow, None: until stopped."""
+
+    level: int
+    concurrency: int
+    requests: int | None
+    ended_before: int = 0
+    """Measured requests that had ended before the recording joined the level."""
+    place: int = 0
+    """Which level of the plan that runs now, from 1; 0: an older version did not say."""
+    places: int = 0
+    """How many levels that plan has; without end where memory is to end."""
+
+
+class LevelEnded(Event, frozen=True):
+    """How a level ended; the peaks are the engine process's own, in bytes."""
+
+    level: int
+    outcome: Outcome
+    host_peak_bytes: int | None = None
+    device_peak_bytes: int | None = None
+    error: str = ""
+    ended_by: EndedBy = ""
+    enough_at: int | None = None
+    """With `interval`: when its throughput was known well enough; no request began after."""
+
+
+class RequestQueued(Event, frozen=True):
+    """A request should start now: its slot is free, its arrival is due."""
+
+    request: int
+    level: int
+    prompt_tokens: int
+    max_tokens: int
+    warmup: bool = False
+
+
+class RequestAdmitted(Event, frozen=True):
+    """The engine took the request; it belongs to the level that is running now."""
+
+    request: int
+    level: int
+
+
+class TokensEmitted(Event, frozen=True):
+    """The engine handed out `count` new tokens of a request; `text` None: not decoded or kept."""
+
+    request: int
+    count: int
+    text: str | None = None
+
+
+class RequestFinished(Event, frozen=True):
+    """A request is complete; `reason` is `length` or `stop`."""
+
+    request: int
+    reason: str
+
+
+class RequestFailed(Event, frozen=True):
+    """A request ended without completing, and why."""
+
+    request: int
+    error: str
+
+
+class RequestCancelled(Event, frozen=True):
+    """A person or the end of the run took the request back."""
+
+    request: int
+
+
+class HostSampled(Event, frozen=True):
+    """The machine and the engine process at one moment; bytes, and percent of one core."""
+
+    used_bytes: int | None
+    available_bytes: int | None
+    total_bytes: int | None
+    """Memory that this run may use: a container's limit where there is one."""
+    cpu_percent: tuple[float, ...] = ()
+    """Of each core since the last sample."""
+    engine_bytes: int | None = None
+    """Resident size of the engine process."""
+    engine_cpu_percent: float | None = None
+    monitor_cpu_percent: float | None = None
+    """What llamatop itself takes: the process that draws and records."""
+
+
+class DeviceSampled(Event, frozen=True):
+    """One accelerator at one moment: bytes, watts, degrees Celsius, percent."""
+
+    device: int
+    name: str
+    used_bytes: int | None = None
+    total_bytes: int | None = None
+    utilization: float | None = None
+    power_watts: float | None = None
+    temperature: float | None = None
+    throttle: tuple[str, ...] | None = None
+    """Why it runs slower than it could, by nvidia-smi's names; empty: it does not."""
+
+
+class DeviceAllocated(Event, frozen=True):
+    """What torch holds of an accelerator, told by the engine, in bytes."""
+
+    device: int
+    allocated_bytes: int
+    reserved_bytes: int
+
+
+class EngineLost(Event, frozen=True):
+    """The engine process ended by itself; a negative `exit_code` is a signal's number."""
+
+    exit_code: int | None
+    reason: str
+
+
+class AdmissionPaused(Event, frozen=True):
+    """A person holds new requests back, or lets them go on."""
+
+    paused: bool
+
+
+class Tick(Event, frozen=True):
+    """Time went on; recorded, so that a stall looks the same in a replay."""
+
+
+class RunEnded(Event, frozen=True):
+    """The last event: `ok`, `failed`, or `stopped` by a person or a signal."""
+
+    outcome: Outcome
+
+
+AnyEvent = (
+    RunStarted
+    | MachineMeasured
+    | ModelTraced
+    | MemoryPredicted
+    | ModelLoading
+    | ModelLoaded
+    | ModelRefused
+    | EngineWarmed
+    | LevelStarted
+    | LevelEnded
+    | RequestQueued
+    | RequestAdmitted
+    | TokensEmitted
+    | RequestFinished
+    | RequestFailed
+    | RequestCancelled
+    | HostSampled
+    | DeviceSampled
+    | DeviceAllocated
+    | EngineLost
+    | AdmissionPaused
+    | Tick
+    | RunEnded
+)
+"""Every kind of event, for decoding."""
+
+KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in AnyEvent.__args__}
+"""Each kind by the name under which it is stored."""

@@ -1,0 +1,92 @@
+"""What the tools compute with: gaps, paces, and three ways to read a percentile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from llamatop.events.clock import SECOND
+from llamatop.figures.stats import percentile
+from llamatop.session.reducer import Level, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A latency as a tool prints it, in seconds."""
+
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+
+
+def sent(request: Request) -> int:
+    """When the tools' clients would have sent it (ns): when it was taken, else when scheduled."""
+    return request.scheduled if request.admitted is None else request.admitted
+
+
+def completed(level: Level) -> list[Request]:
+    """The measured requests that came to their end."""
+    return [one for one in level.requests if one.state == "done" and one.times]
+
+
+def pace(request: Request) -> float:
+    """(E2E - TTFT) / (n - 1) in seconds, for two tokens at least."""
+    return (request.times[-1] - request.times[0]) / SECOND / (request.tokens - 1)
+
+
+def whole_pace(request: Request) -> int:
+    """As `pace`, in whole nanoseconds."""
+    return (request.times[-1] - request.times[0]) // (request.tokens - 1)
+
+
+def chunk_gaps(request: Request) -> Iterator[float]:
+    """Seconds between chunks, however many tokens each holds."""
+    times = request.times
+    return ((times[i] - times[i - 1]) / SECOND for i in range(1, len(times)))
+
+
+def span(done: Sequence[Request]) -> float | None:
+    """Seconds from the first request sent to the last token, of completed requests."""
+    if not done:
+        return None
+    return (max(one.times[-1] for one in done) - min(sent(one) for one in done)) / SECOND
+
+
+def linear(values: Sequence[float]) -> Spread | None:
+    """Mean and percentiles as NumPy gives them."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    mean = math.fsum(ordered) / len(ordered)
+    return Spread(mean, *(percentile(ordered, percent) for percent in (50, 90, 99)))
+
+
+def weighted(values: Sequence[tuple[float, int]]) -> Spread | None:
+    """guidellm's distribution: the first value at which the share of weights reaches p."""
+    ordered = sorted(values)
+    total = sum(weight for _, weight in ordered)
+    if not total:
+        return None
+    mean = math.fsum(value * weight for value, weight in ordered) / total
+    return Spread(mean, *(_reached(ordered, total * percent) for percent in (50, 90, 99)))
+
+
+def _reached(ordered: Sequence[tuple[float, int]], hundredfold: int) -> float:
+    below = 0
+    for value, weight in ordered:
+        below += weight
+        if below * 100 >= hundredfold:
+            return value
+    return ordered[-1][0]
+
+
+def ranked(nanoseconds: Sequence[int]) -> Spread | None:
+    """LoadGen's percentiles: `sorted[int(n p)]`, and its mean in whole nanoseconds."""
+    if not nanoseconds:
+        return None
+    ordered = sorted(nanoseconds)
+    count = len(ordered)
+    picked = (ordered[count * percent // 100] for percent in (50, 90, 99))
+    return Spread(sum(ordered) // count / SECOND, *(value / SECOND for value in picked))

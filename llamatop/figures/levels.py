@@ -1,0 +1,239 @@
+"""What each level of a run measured: every figure of a summary, derived from the raw times.
+
+Over the measured requests only: warm-up is left out. Latencies are of completed requests, tokens
+of all. Of a level that the recording joined in the middle, tokens and rates count from then on,
+latencies are those of the requests that completed since. What cannot be known is None.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+
+from llamatop.events.clock import SECOND
+from llamatop.figures.requests import (
+    coalesced,
+    duration,
+    e2e,
+    gaps,
+    meets,
+    output_tokens,
+    prompt_tokens,
+    queue_time,
+    tpot,
+    ttft,
+)
+from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
+from llamatop.figures.stats import Distribution, distribution
+from llamatop.figures.steady import Steady, Windows
+from llamatop.session.reducer import Level, Request, Session
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFigures:
+    """What one level measured. Seconds, bytes, tokens; None where nothing was measured."""
+
+    level: int
+    concurrency: int
+    outcome: str | None
+    error: str
+    requests: int
+    completed: int
+    failed: int
+    cancelled: int
+    prompt_tokens: int
+    output_tokens: int
+    duration: float | None
+    output_rate: float | None
+    """Output tokens per second."""
+    steady_rate: float | None
+    """Output tokens per second while as many requests as the concurrency were in flight."""
+    steady: Steady | None
+    """When its throughput became steady, and how well it is known from then on; see `steady`."""
+    ended_by: str
+    """`requests`, `time` or `interval`; empty where something else ended it."""
+    request_rate: float | None
+    """Completed requests per second."""
+    goodput: float | None
+    """Completed requests per second that met every target; None where there is no target."""
+    ttft: Distribution | None
+    tpot: Distribution | None
+    itl: Distribution | None
+    e2e: Distribution | None
+    queue: Distribution | None
+    coalesced: int
+    """Tokens that arrived in an emission of more than one."""
+    host_peak_bytes: int | None
+    device_peak_bytes: int | None
+    baseline_bytes: int | None
+    predicted_host_bytes: int | None
+    predicted_device_bytes: int | None
+    mbu: float | None
+    """Memory bandwidth utilisation of decoding, a share of 1."""
+    mfu: float | None
+    """Model FLOPs utilisation, a share of 1."""
+    held_back_by: str | None
+    """What most kept it from being faster."""
+    memory_ended_in: str | None
+    """Where memory ended: `prefill`, `decode` or both; None: it did not, or nobody knows."""
+
+
+def level_figures(session: Session, level: Level) -> LevelFigures:
+    """All figures of a level, over its measured requests."""
+    requests = level.requests
+    done = [request for request in requests if request.state == "done"]
+    since = level.joined
+    output = sum(output_tokens(request, since) for request in requests)
+    seconds = duration(requests, since)
+    predicted = session.predicted.get(level.id)
+    return LevelFigures(
+        level=level.id,
+        concurrency=level.concurrency,
+        outcome=level.outcome,
+        error=level.error,
+        requests=len(requests),
+        completed=len(done),
+        failed=sum(request.state == "failed" for request in requests),
+        cancelled=sum(request.state == "cancelled" for request in requests),
+        prompt_tokens=sum(prompt_tokens(request, since) for request in requests),
+        output_tokens=output,
+        duration=seconds,
+        output_rate=_per_second(output, seconds),
+        steady_rate=steady_rate(requests, level.concurrency),
+        steady=steady_part(level),
+        ended_by=level.ended_by,
+        request_rate=_per_second(len(done), seconds),
+        goodput=_goodput(session, done, seconds),
+        ttft=_spread(ttft(request) for request in done),
+        tpot=_spread(tpot(request) for request in done),
+        itl=distribution(chain.from_iterable(map(gaps, done))),
+        e2e=_spread(e2e(request) for request in done),
+        queue=_spread(queue_time(request) for request in done),
+        coalesced=sum(map(coalesced, done)),
+        host_peak_bytes=host_peak(session, level),
+        device_peak_bytes=level.device_peak_bytes,
+        baseline_bytes=baseline(session),
+        predicted_host_bytes=predicted.host_bytes if predicted else None,
+        predicted_device_bytes=predicted.device_bytes if predicted else None,
+        mbu=level_mbu(session, level),
+        mfu=level_mfu(session, level),
+        held_back_by=level_held_back_by(session, level),
+        memory_ended_in=memory_ended_in(session, level),
+    )
+
+
+def steady_part(level: Level) -> Steady | None:
+    """The steady part of a level, before it drains; None where there is none to be found."""
+    if level.forgotten or not level.requests:
+        return None
+    until = _drains_from(level) if level.enough_at is None else level.enough_at
+    ends = sorted(
+        (request.ended, request.tokens)
+        for request in level.requests
+        if request.state == "done" and request.ended is not None and request.ended <= until
+    )
+    windows = Windows(level.concurrency)
+    windows.begin(min(request.scheduled for request in level.requests))
+    for time, tokens in ends:
+        windows.complete(time, tokens)
+    return windows.steady(waited=level.enough_at is not None)
+
+
+def _drains_from(level: Level) -> int:
+    """Until when a level's slots were in use (ns): its last requests are followed by no others.
+
+    Where requests come in waves, as static batches, a whole wave counts, and one that is not
+    whole does not.
+    """
+    begun = sorted(request.admitted for request in level.requests if request.admitted is not None)
+    ended = sorted(request.ended for request in level.requests if request.ended is not None)
+    if not begun:
+        return 0
+    last_wave = next(
+        (place for place in range(len(begun) - 1, 0, -1) if bisect(ended, begun[place]) >= place), 0
+    )
+    of_wave = len(begun) - last_wave
+    if of_wave < level.concurrency:
+        return begun[last_wave]
+    if of_wave == level.concurrency:
+        return ended[-1] if ended else begun[-1]
+    after = bisect(ended, begun[-1])
+    return ended[after] if after < len(ended) else begun[-1]
+
+
+def steady_rate(requests: list[Request], concurrency: int) -> float | None:
+    """Output tokens per second from the first to the last moment at which all slots were in use."""
+    admitted = ((request.admitted, 1) for request in requests if request.admitted is not None)
+    ended = ((request.ended, -1) for request in requests if request.ended is not None)
+    full: list[int] = []
+    running = 0
+    for time, change in sorted([*admitted, *ended]):
+        if concurrency in (running, running + change):
+            full.append(time)
+        running += change
+    if not full or full[-1] <= full[0]:
+        return None
+    return _tokens_between(requests, full[0], full[-1]) * SECOND / (full[-1] - full[0])
+
+
+def _tokens_between(requests: list[Request], start: int, end: int) -> int:
+    """Output tokens after `start`, up to and with `end` (ns)."""
+    return sum(_tokens_of(request, start, end) for request in requests if request.times)
+
+
+def _tokens_of(request: Request, start: int, end: int) -> int:
+    times = request.times
+    if start < min(times) and max(times) <= end:
+        return request.tokens
+    pairs = zip(times, request.counts, strict=True)
+    return sum(count for time, count in pairs if start < time <= end)
+
+
+def _goodput(session: Session, done: list[Request], seconds: float | None) -> float | None:
+    slo = session.started.config.slo if session.started else {}
+    return _per_second(sum(meets(request, slo) for request in done), seconds) if slo else None
+
+
+def host_peak(session: Session, level: Level) -> int | None:
+    """The engine's peak resident bytes in a level: what the kernel counted, else the samples'."""
+    if level.host_peak_bytes is not None:
+        return level.host_peak_bytes
+    until = session.now if level.ended is None else level.ended
+    sampled = (
+        sample.engine_bytes
+        for sample in session.host
+        if sample.engine_bytes is not None and level.started <= sample.time <= until
+    )
+    return max(sampled, default=None)
+
+
+def memory_ended_in(session: Session, level: Level) -> str | None:
+    """What the requests were at that were lost when memory ended, warm-up included."""
+    if level.outcome != "oom":
+        return None
+    lost = [r for r in session.requests.values() if r.level == level.id and r.state == "failed"]
+    phases = {"decode" if request.tokens else "prefill" for request in lost}
+    return " and ".join(sorted(phases, reverse=True)) or None
+
+
+def baseline(session: Session) -> int | None:
+    """The engine's resident bytes after its first warm-up, less the weights it holds in RAM."""
+    if session.warmed is None or session.warmed.resident_bytes is None or session.model is None:
+        return None
+    if session.model.offload:
+        return None  # how much of them it holds is not known
+    if session.model.device != "cpu":
+        return session.warmed.resident_bytes
+    if session.model.weights_bytes is None:
+        return None
+    return session.warmed.resident_bytes - session.model.weights_bytes
+
+
+def _per_second(count: int, seconds: float | None) -> float | None:
+    return count / seconds if seconds is not None and seconds > 0 else None
+
+
+def _spread(values: Iterable[float | None]) -> Distribution | None:
+    return distribution(value for value in values if value is not None)

@@ -1,0 +1,107 @@
+"""Every figure, as a pure function of the raw times in a session. Nothing here is ever stored.
+
+Definitions: latencies count from the scheduled time, so that a stalled engine cannot hide its
+queue; tokens are counted, never chunks; warm-up is left out; what cannot be known is None.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import pairwise
+
+from llamatop.events.clock import SECOND
+from llamatop.session.reducer import BIN, Request, Session
+
+
+def queue_time(request: Request) -> float | None:
+    """Seconds from scheduled to admitted."""
+    return None if request.admitted is None else (request.admitted - request.scheduled) / SECOND
+
+
+def ttft(request: Request) -> float | None:
+    """Time to first token: seconds from scheduled to the first emission."""
+    return (request.times[0] - request.scheduled) / SECOND if request.times else None
+
+
+def e2e(request: Request) -> float | None:
+    """End to end: seconds from scheduled to the last emission."""
+    return (request.times[-1] - request.scheduled) / SECOND if request.times else None
+
+
+def tpot(request: Request) -> float | None:
+    """Time per output token after the first, in seconds; None for fewer than two tokens."""
+    if request.tokens < 2:
+        return None
+    return (request.times[-1] - request.times[0]) / SECOND / (request.tokens - 1)
+
+
+def gaps(request: Request) -> Iterator[float]:
+    """Inter-token latencies in seconds: an emission of k tokens after a gap g is k gaps of g/k."""
+    times, counts = request.times, request.counts
+    if len(times) == request.tokens:  # each emission is one token: most requests
+        return ((end - start) / SECOND for start, end in pairwise(times))
+    return (
+        (times[i] - times[i - 1]) / SECOND / counts[i]
+        for i in range(1, len(times))
+        for _ in range(counts[i])
+    )
+
+
+def coalesced(request: Request) -> int:
+    """Tokens after the first emission that came in an emission of several."""
+    if len(request.times) == request.tokens:
+        return 0
+    return sum(count for count in request.counts[1:] if count > 1)
+
+
+def decode_rate(request: Request) -> float | None:
+    """Output tokens per second after the first; None before there are two."""
+    per_token = tpot(request)
+    return 1 / per_token if per_token else None
+
+
+def duration(requests: list[Request], since: int | None = None) -> float | None:
+    """Seconds from the first scheduled time, or `since` (ns), to the last token; None without."""
+    last = max((request.times[-1] for request in requests if request.times), default=None)
+    if last is None:
+        return None
+    start = min(request.scheduled for request in requests) if since is None else since
+    return (last - start) / SECOND if last >= start else None
+
+
+def output_tokens(request: Request, since: int | None = None) -> int:
+    """Output tokens, or those from `since` (ns) on."""
+    if since is None:
+        return request.tokens
+    return sum(request.counts[bisect_left(request.times, since) :])
+
+
+def prompt_tokens(request: Request, since: int | None = None) -> int:
+    """Tokens of the prompt; 0 where its prefill was over before `since` (ns)."""
+    over = since is not None and bool(request.times) and request.times[0] < since
+    return 0 if over else request.prompt_tokens
+
+
+def meets(request: Request, slo: dict[str, float]) -> bool:
+    """Whether a completed request kept every target; one that has no such latency keeps it."""
+    latencies = {"ttft": ttft(request), "tpot": tpot(request), "e2e": e2e(request)}
+    found = ((latencies.get(name), target) for name, target in slo.items())
+    return all(value is None or value <= target for value, target in found)
+
+
+def current_rate(session: Session, seconds: float = 1.0) -> float | None:
+    """Output tokens per second over the last whole bins of about `seconds`; None before any."""
+    width = max(round(seconds * SECOND / BIN), 1)
+    end = session.now // BIN
+    if end < 1:
+        return None
+    start = max(end - width, 0)
+    return sum(session.token_bins[start:end]) / ((end - start) * BIN / SECOND)
+
+
+def rate_history(session: Session, step: int = SECOND, until: int | None = None) -> list[float]:
+    """Output tokens per second in each whole step (ns, a multiple of `BIN`), oldest first."""
+    bins, per = session.token_bins, step // BIN
+    whole = (session.now if until is None else until) // step
+    return [sum(bins[i * per : (i + 1) * per]) * SECOND / step for i in range(whole)]

@@ -1,0 +1,1 @@
+"""How a run goes: source and children, next level, pump, replay. Knows no widget."""

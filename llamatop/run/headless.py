@@ -1,0 +1,174 @@
+"""A run without a screen: pump events, tell progress on stderr, hand back the session.
+
+Knows no engine and no file; stopping is asked for by signals.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from types import FrameType
+
+from llamatop.events.clock import SECOND
+from llamatop.figures.levels import level_figures
+from llamatop.figures.requests import current_rate, tpot, ttft
+from llamatop.reports.slow import slow_dtype
+from llamatop.reports.summary import ended_text, headline, steady_text
+from llamatop.run.live import LiveRun
+from llamatop.run.pump import Pump
+from llamatop.session.reducer import Level, Request, Session
+from llamatop.text.formatting import clock, number, size
+
+STEP_SECONDS = 0.1
+"""How often events are moved."""
+
+SHOWN_SECONDS = 0.5
+"""How often progress is told to a terminal; to a file, a line a level is enough."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """Remembers the first signal that asked this run to stop; a second one does not hurry it.
+
+    Held until the recording is whole: an impatient second Ctrl-C would leave the journal instead.
+    """
+
+    def __init__(self) -> None:
+        self.caught: int | None = None
+
+    def __enter__(self) -> Signals:
+        """Take over the stopping signals."""
+        self._before = {number: signal.signal(number, self._catch) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Give them back."""
+        for number_, handler in self._before.items():
+            signal.signal(number_, handler)
+
+    def _catch(self, number_: int, frame: FrameType | None) -> None:
+        if self.caught is None:
+            self.caught = number_
+
+
+def run(live: LiveRun, pump: Pump, signals: Signals, verbose: bool = False) -> None:
+    """Run to the end, or until a signal is caught. `verbose` tells of each request."""
+    progress = Progress(verbose)
+    try:
+        live.start()
+        while not live.ended:
+            if signals.caught is not None:
+                live.stop()
+            time.sleep(STEP_SECONDS)
+            pump.step()
+            progress.show(pump.session, [sink.error for sink in pump.sinks])
+    finally:
+        live.close()
+        progress.clear()
+
+
+class Progress:
+    """One line on stderr that is redrawn, and a lasting line for what should be remembered."""
+
+    def __init__(self, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._terminal = sys.stderr.isatty()
+        self._told: set[object] = set()
+        self._next = 0.0
+
+    def show(self, session: Session, errors: list[str | None]) -> None:
+        """Tell what is new."""
+        for error in errors:
+            if error and self._is_new(error):
+                self._line(f"recording stopped: {error}")
+        if session.model is not None and self._is_new("model"):
+            self._line(headline(session))
+            if slow := slow_dtype(session):
+                self._line(slow)
+        for request in session.requests.values() if self._verbose else ():
+            if not request.active and self._is_new(("request", request.id)):
+                self._line(request_line(request))
+        for level in session.levels.values():
+            if level.ended is not None and self._is_new(level.id):
+                self._line(level_line(session, level))
+        if self._terminal and time.monotonic() >= self._next:
+            self._next = time.monotonic() + SHOWN_SECONDS
+            self._write(f"\r\033[K{state_line(session)}")
+
+    def clear(self) -> None:
+        """Take the redrawn line away."""
+        if self._terminal:
+            self._write("\r\033[K")
+
+    def _is_new(self, key: object) -> bool:
+        new = key not in self._told
+        self._told.add(key)
+        return new
+
+    def _line(self, text: str) -> None:
+        self._write(f"\r\033[K{text}\n" if self._terminal else f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return
+
+
+def request_line(request: Request) -> str:
+    """A request that has ended in one line."""
+    what = "warm-up" if request.warmup else "request"
+    first, each = ttft(request), tpot(request)
+    parts = [f"{request.tokens} of {request.max_tokens} tokens"]
+    parts += [f"TTFT {number(first)} s"] if first is not None else []
+    parts += [f"TPOT {number(each)} s"] if each is not None else []
+    parts += [request.error] if request.error else []
+    return f"{what} {request.id}: {request.state}, {', '.join(parts)}"
+
+
+def level_line(session: Session, level: Level) -> str:
+    """A finished level in one line."""
+    figures = level_figures(session, level)
+    if figures.memory_ended_in and not figures.completed:
+        return (
+            f"concurrency {level.concurrency}: out of memory in {figures.memory_ended_in}, "
+            f"peak {size(figures.host_peak_bytes)}"
+        )
+    until_ci = session.started.config.until_ci if session.started else None
+    steady, why = figures.steady, ended_text(level.ended_by, until_ci)
+    return (
+        f"concurrency {level.concurrency}: {level.outcome}, "
+        f"{figures.completed} of {figures.requests} requests, "
+        f"{number(figures.output_rate)} tok/s, peak {size(figures.host_peak_bytes)}"
+        + (f", steady {steady_text(steady)}" if until_ci is not None and steady else "")
+        + (f", ended by {why}" if why else "")
+    )
+
+
+def state_line(session: Session) -> str:
+    """What is happening now."""
+    level = session.level
+    if session.model is None:
+        return _loading_line(session)
+    if level is None or session.started is None:
+        return "starting"
+    config = session.started.config
+    of = "" if config.until_oom else f" of {len(config.concurrency)}"
+    done = sum(not request.active for request in level.requests)
+    what = "warming up" if not level.requests else f"{done} of {level.planned or '∞'} requests"
+    rate = number(current_rate(session, 2.0))
+    elapsed = clock((session.now - level.started) / SECOND)
+    where = f"level {level.id + 1}{of}, concurrency {level.concurrency}"
+    return f"{where}: {what}, {rate} tok/s, {elapsed}"
+
+
+def _loading_line(session: Session) -> str:
+    loading = session.loading
+    elapsed = clock(session.now / SECOND)
+    if loading is None or loading.stage == "imports":
+        return f"loading libraries, {elapsed}"
+    of = "" if loading.total is None else f" of {size(loading.total)}"
+    return f"loading {loading.stage}: {size(loading.done)}{of}, {elapsed}"

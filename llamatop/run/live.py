@@ -1,0 +1,345 @@
+"""A live run as a source of events: engine and probe at its head, one level after another.
+
+Decides what happens next (load, level, recovery, end) from the events themselves; knows nothing
+of how they are shown or kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from llamatop import __version__
+from llamatop.engines import offload_folder
+from llamatop.events.clock import SECOND, MonotonicClock
+from llamatop.events.kinds import (
+    EngineLost,
+    Event,
+    LevelEnded,
+    MemoryPredicted,
+    ModelLoaded,
+    ModelRefused,
+    Outcome,
+    RequestQueued,
+    RunEnded,
+    RunStarted,
+    Tick,
+    TokensEmitted,
+)
+from llamatop.events.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Warm, Watch
+from llamatop.hardware.host import host_facts
+from llamatop.hardware.memory import oom_kills
+from llamatop.run.children import Child
+from llamatop.run.losses import memory_loss
+from llamatop.run.sweep import next_concurrency
+from llamatop.settings.config import RunConfig
+
+if TYPE_CHECKING:
+    from llamatop.predict.memory import Foretold
+
+PATIENCE = SECOND // 2
+"""How long (ns) an engine that was asked to stop may take before it is ended."""
+
+LAST_LINES = 20
+"""What an engine printed last, in which the reason for its end is looked for."""
+
+SAMPLE_SECONDS = 0.5
+"""How often the probe samples."""
+
+_ENGINE = "llamatop.engines.host:main()"
+
+_QUIET = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def _engine() -> Child:
+    """An engine process, with what each finds in its environment."""
+    from llamatop.predict.memory import ENGINE_ENV  # noqa: PLC0415  (not for the first paint)
+
+    return Child(_ENGINE, {**_QUIET, **ENGINE_ENV})
+
+
+def warm_engine() -> Child:
+    """An engine process that gets ready for whatever model a person will choose."""
+    engine = _engine()
+    engine.tell(Warm())
+    return engine
+
+
+class LiveRun:
+    """Runs a config; a `pump.Source`. All of it belongs to the thread that drains it."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        engine: Child | None = None,
+        prepare: Callable[[RunConfig, Callable[[], int]], Foretold] | None = None,
+    ) -> None:
+        """`engine`: a process that is warm already (see `warm_engine`).
+
+        `prepare` foretells the run. It is called in a thread while the model loads, and the first
+        level waits for it: nothing else runs while something is measured.
+        """
+        self.config = config
+        self._warm = engine
+        self._prepare = prepare
+        self._preparing: threading.Thread | None = None
+        self._foretold: Foretold | None = None
+        self.clock = MonotonicClock()
+        self._finished = False
+        self._own: list[Event] = []
+        self._engine: Child | None = None
+        self._probe: Child | None = None
+        self._levels = 0
+        """Levels begun, by plan or by hand."""
+        self._concurrency = 0
+        """Of the planned level that runs or ran last."""
+        self._tried: list[tuple[int, Outcome]] = []
+        self._running: int | None = None
+        self._next_request = 0
+        self._next_config: RunConfig | None = None
+        """A sweep that was asked for while a level ran."""
+        self._loaded = False
+        """Whether a model has come that has no level yet."""
+        self._stopping_since: int | None = None
+        self._outcome: Outcome = "ok"
+        self._oom_kills = oom_kills()
+        self.printed: list[str] = []
+        """What the libraries of engines that have ended printed."""
+
+    # Source
+
+    def start(self) -> None:
+        """Begin: the first event, the children. Returns at once."""
+        self._own.append(
+            RunStarted(
+                self.clock.now(),
+                self.config,
+                host_facts(),
+                __version__,
+                datetime.now(UTC).isoformat(timespec="seconds"),
+                self.clock.origin,
+            )
+        )
+        if self._prepare is not None:
+            self._preparing = threading.Thread(target=self._foretell, daemon=True)
+            self._preparing.start()
+        self._probe = Child(f"llamatop.hardware.probe:main({self.clock.origin}, {SAMPLE_SECONDS})")
+        self._launch()
+
+    def drain(self) -> Sequence[Event]:
+        """What has arrived, ending with a tick; decides what comes next on the way."""
+        if self._finished:
+            self._drop_rest()
+            return self._take_own()
+        events = self._take_own()
+        for child in (self._engine, self._probe):
+            while child is not None and child.inbox:
+                events += child.inbox.popleft()
+        for event in events:
+            if not isinstance(event, TokensEmitted):  # which are nearly all, and change nothing
+                self._follow(event)
+        self._look_after_engine()
+        self._look_after_preparation()
+        events += self._take_own()
+        if not self._finished:
+            events.append(Tick(self.clock.now()))
+        return events
+
+    @property
+    def waiting(self) -> int:
+        """Events of the children that have arrived since the last drain."""
+        children = (child for child in (self._engine, self._probe) if child is not None)
+        return sum(child.waiting for child in children)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over and its last event has been drained."""
+        return self._finished and not self._own
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the run as a whole has gone so far."""
+        if self._stopping_since is not None:
+            return "stopped"
+        bad = (outcome for _, outcome in self._tried if outcome != "ok")
+        return self._outcome if self._outcome != "ok" else next(bad, "ok")
+
+    # What a person may ask
+
+    def resize(self, concurrency: int) -> None:
+        """Another number of requests in flight, as a new level."""
+        if self._engine is not None and self._running is not None:
+            self._engine.tell(Resize(self._begin_level(concurrency), concurrency))
+
+    def pause(self, paused: bool) -> None:
+        """Hold new requests back, or let them go on."""
+        if self._engine is not None:
+            self._engine.tell(Pause(paused))
+
+    def cancel(self, request: int) -> None:
+        """Take one request back."""
+        if self._engine is not None:
+            self._engine.tell(Cancel(request))
+
+    def sweep(self, levels: tuple[int, ...]) -> None:
+        """End the level that runs, and run these, one after another, to their ends."""
+        if self._engine is None or self._stopping_since is not None or self._finished:
+            return
+        self._next_config = msgspec.structs.replace(
+            self.config, concurrency=levels, requests=None, endless=False, until_oom=False
+        )
+        if self._running is not None:
+            self._engine.tell(Stop())
+
+    def stop(self) -> None:
+        """End the run soon, whatever it is doing; what was measured stays."""
+        if self._stopping_since is not None or self._finished:
+            return
+        self._stopping_since = self.clock.now()
+        if self._engine is not None and self._running is not None:
+            self._engine.tell(Stop())
+        else:
+            self._finish()
+
+    def close(self) -> None:
+        """End the children now. The run's last event, where it is still owed, is not made up."""
+        for child in (self._warm, self._engine, self._probe):
+            if child is not None:
+                child.kill()
+                self.printed += child.printed()
+                offload_folder.remove(child.pid)
+        self._warm = self._engine = self._probe = None
+
+    # What happens next
+
+    def _launch(self) -> None:
+        self._engine, self._warm = self._warm or _engine(), None
+        self._engine.tell(Load(self.config, self.clock.origin))
+        if self._probe is not None:
+            self._probe.tell(Watch(self._engine.pid))
+
+    def _follow(self, event: Event) -> None:
+        match event:
+            case ModelLoaded():
+                self._loaded = True
+            case ModelRefused():
+                self._outcome = "failed"
+                self._finish()
+            case RequestQueued():
+                self._next_request = max(self._next_request, event.request + 1)
+            case LevelEnded() if event.level == self._running:
+                self._tried.append((self._concurrency, event.outcome))
+                self._running = None
+                self._turn_to_sweep()
+                self._next_level()
+
+    def _foretell(self) -> None:
+        if self._prepare is not None:
+            with suppress(Exception):  # a run goes on without what could not be foretold
+                self._foretold = self._prepare(self.config, self.clock.now)
+
+    def _look_after_preparation(self) -> None:
+        """The next level begins when the model is there and nothing else runs any more."""
+        if self._preparing is not None and not self._preparing.is_alive():
+            self._own += self._foretold.events if self._foretold is not None else ()
+            self._preparing = None
+        if self._loaded and self._preparing is None:
+            self._loaded = False
+            self._next_level()
+
+    def _turn_to_sweep(self) -> None:
+        if self._next_config is not None:
+            self.config, self._next_config = self._next_config, None
+            self._tried = []
+
+    def _next_level(self) -> None:
+        concurrency = self._planned()
+        if concurrency is None:
+            self._finish()
+        elif self._engine is not None:
+            level = self._begin_level(concurrency)
+            self._concurrency = concurrency
+            requests, first = self.config.requests_at(concurrency), self._next_request
+            place, places = len(self._tried) + 1, len(self.config.concurrency)
+            self._engine.tell(RunLevel(level, concurrency, requests, first, place, places))
+
+    def _begin_level(self, concurrency: int) -> int:
+        """The number of a level that is about to start, whose peak is told before it does."""
+        level = self._running = self._levels
+        self._levels += 1
+        peak = self._foretold.peak(concurrency) if self._foretold is not None else None
+        if peak is not None:
+            now, parts = self.clock.now(), peak.parts
+            self._own.append(MemoryPredicted(now, level, peak.host_bytes, peak.device_bytes, parts))
+        return level
+
+    def _planned(self) -> int | None:
+        """Requests in flight of the next level, where there is one."""
+        stopping = self._stopping_since is not None
+        return None if stopping else next_concurrency(self.config, self._tried)
+
+    def _look_after_engine(self) -> None:
+        """An engine that is gone, or does not stop when asked."""
+        engine, since = self._engine, self._stopping_since
+        if engine is None or self._finished:
+            return
+        if engine.lost and not engine.inbox:
+            self._engine = None
+            self._engine_lost(engine)
+        elif since is not None and self.clock.now() - since > PATIENCE:
+            self._end_level("stopped", "")
+            self._finish()
+
+    def _engine_lost(self, engine: Child) -> None:
+        reason, kills = engine.reason(), oom_kills()
+        printed = engine.printed()
+        self.printed += printed
+        offload_folder.remove(engine.pid)
+        ended = memory_loss(self.config, reason, printed[-LAST_LINES:], self._running is None)
+        out_of_memory, reason = ended is not None, ended or reason
+        if engine.exit_code == -9 and kills is not None and kills != self._oom_kills:
+            out_of_memory = True
+            reason = "out of memory: the kernel ended the engine"
+        self._oom_kills = kills
+        self._own.append(EngineLost(self.clock.now(), engine.exit_code, reason))
+        outcome: Outcome = "oom" if out_of_memory else "failed"
+        if self._running is None:  # it never came to a level: it would not another time
+            self._outcome = outcome
+            self._finish()
+            return
+        self._end_level(outcome, reason)
+        if self._planned() is None:
+            self._finish()
+        else:
+            self._launch()
+
+    def _end_level(self, outcome: Outcome, error: str) -> None:
+        """End a level that the engine itself can no longer end."""
+        if self._running is not None:
+            self._tried.append((self._concurrency, outcome))
+            self._own.append(LevelEnded(self.clock.now(), self._running, outcome, error=error))
+            self._running = None
+
+    def _finish(self) -> None:
+        self._finished = True
+        self._own.append(RunEnded(self.clock.now(), self.outcome))
+
+    def _drop_rest(self) -> None:
+        """What the children tell after the run's last event belongs to no run."""
+        for child in (self._engine, self._probe):
+            if child is not None:
+                child.inbox.clear()
+
+    def _take_own(self) -> list[Event]:
+        events, self._own = self._own, []
+        return events

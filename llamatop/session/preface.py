@@ -1,0 +1,90 @@
+"""What a recording that starts in the middle of a run has to be told first.
+
+The facts of the run, the level that runs, and all events of the requests in flight, so that what
+follows can be folded by itself: figures count from `RunStarted.joined` on, and the latencies of
+whoever was in flight are whole. Knows a session, and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from llamatop.events.kinds import (
+    AdmissionPaused,
+    Event,
+    LevelEnded,
+    LevelStarted,
+    RequestAdmitted,
+    RequestQueued,
+    TokensEmitted,
+)
+from llamatop.session.reducer import Level, Request, Session
+
+_FACTS = ("machine", "traced", "loading", "model", "lost", "warmed")
+"""Events of which the newest counts, in an order in which none undoes another."""
+
+
+def preface(session: Session) -> list[Event]:
+    """The events, in order; none where the run has not begun."""
+    if session.started is None:
+        return []
+    facts = (getattr(session, name) for name in _FACTS)
+    return [
+        replace(session.started, joined=session.now),
+        *(fact for fact in facts if fact is not None),
+        *session.predicted.values(),
+        *(event for level in _levels(session) for event in _level(session, level)),
+        *([AdmissionPaused(session.now, True)] if session.paused else []),
+        *(event for request in session.active.values() for event in _request(request)),
+    ]
+
+
+def _levels(session: Session) -> list[Level]:
+    """The level that runs, and those that still have requests in flight."""
+    wanted = {request.level for request in session.active.values()}
+    return [level for level in session.levels.values() if level.ended is None or level.id in wanted]
+
+
+def _level(session: Session, level: Level) -> Iterator[Event]:
+    flying = sum(request.active for request in level.requests)
+    ended = level.forgotten + len(level.requests) - flying
+    yield LevelStarted(
+        level.started,
+        level.id,
+        level.concurrency,
+        level.planned,
+        ended,
+        level.place,
+        level.places,
+    )
+    if level.ended is not None and level.outcome is not None:
+        yield LevelEnded(
+            level.ended,
+            level.id,
+            level.outcome,
+            level.host_peak_bytes,
+            level.device_peak_bytes,
+            level.error,
+            level.ended_by,
+            level.enough_at,
+        )
+
+
+def _request(request: Request) -> Iterator[Event]:
+    """All that is known of it; its text so far comes with its newest tokens."""
+    yield RequestQueued(
+        request.scheduled,
+        request.id,
+        request.level,
+        request.prompt_tokens,
+        request.max_tokens,
+        request.warmup,
+    )
+    if request.admitted is not None:
+        yield RequestAdmitted(request.admitted, request.id, request.level)
+    last = len(request.times) - 1
+    for place, (time, count) in enumerate(zip(request.times, request.counts, strict=True)):
+        text = request.text or None if place == last else None
+        yield TokensEmitted(time, request.id, count, text)

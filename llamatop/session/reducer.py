@@ -1,0 +1,394 @@
+"""The one reducer: a session is what a stream of events adds up to.
+
+It never reads a clock, a file or a device: its `now` is the latest time that it has seen. Two
+streams with the same events give equal sessions; generated text stands outside that equality,
+since a recording may have left it out. Rates and percentiles are for `figures`.
+"""
+
+from __future__ import annotations
+
+import copy
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import Literal, TypeVar
+
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import (
+    AdmissionPaused,
+    DeviceAllocated,
+    DeviceSampled,
+    EndedBy,
+    EngineLost,
+    EngineWarmed,
+    Event,
+    HostSampled,
+    LevelEnded,
+    LevelStarted,
+    MachineMeasured,
+    MemoryPredicted,
+    ModelLoaded,
+    ModelLoading,
+    ModelRefused,
+    ModelTraced,
+    Outcome,
+    RequestAdmitted,
+    RequestCancelled,
+    RequestFailed,
+    RequestFinished,
+    RequestQueued,
+    RunEnded,
+    RunStarted,
+    TokensEmitted,
+)
+from llamatop.session.thinning import due, thinned
+
+BIN = SECOND // 10
+"""Width in nanoseconds of the bins in which tokens are counted for histories."""
+
+LAST_BIN = 10_000_000
+"""Bins after this (eleven days) are not kept: a damaged time must not take the memory."""
+
+KEPT_TEXT = 4096
+"""Characters of a request's text that are kept: the newest."""
+
+_ENGINE_BYTES = attrgetter("engine_bytes")
+_USED_BYTES = attrgetter("used_bytes")
+_RESERVED_BYTES = attrgetter("reserved_bytes")
+
+E = TypeVar("E", bound=Event)
+
+State = Literal["queued", "prefill", "decode", "done", "failed", "cancelled"]
+
+
+@dataclass(slots=True)
+class Request:
+    """One request's raw times (ns) and counts."""
+
+    id: int
+    level: int
+    prompt_tokens: int
+    max_tokens: int
+    warmup: bool
+    scheduled: int
+    admitted: int | None = None
+    ended: int | None = None
+    state: State = "queued"
+    error: str = ""
+    tokens: int = 0
+    """Output tokens so far."""
+    times: array[int] = field(default_factory=lambda: array("q"))
+    """When each emission arrived."""
+    counts: array[int] = field(default_factory=lambda: array("i"))
+    """Tokens of each emission."""
+    text: str = field(default="", compare=False, repr=False)
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still waiting or running."""
+        return self.ended is None
+
+
+@dataclass(slots=True)
+class Level:
+    """One stretch of the run at one concurrency."""
+
+    id: int
+    concurrency: int
+    planned: int | None
+    """Measured requests asked for; None: until stopped."""
+    started: int
+    ended: int | None = None
+    outcome: Outcome | None = None
+    error: str = ""
+    host_peak_bytes: int | None = None
+    device_peak_bytes: int | None = None
+    ended_by: EndedBy = ""
+    enough_at: int | None = None
+    """When its throughput was known as well as was asked for."""
+    requests: list[Request] = field(default_factory=list)
+    """Its measured requests, in the order of arrival."""
+    forgotten: int = 0
+    """Measured requests that are not in `requests`: see `Session.keep` and `Session.joined`."""
+    joined: int | None = None
+    """When the recording joined it; None: it knows the whole level."""
+    place: int = 0
+    """Which level of the plan that ran then, from 1; 0: not known."""
+    places: int = 0
+    """How many levels that plan had."""
+
+
+@dataclass
+class Session:
+    """All that is known of a run so far.
+
+    With `keep`, only so many requests are remembered, the newest, and old samples are thinned out:
+    what an endless run on a screen needs, so that its memory stays flat.
+    """
+
+    keep: int | None = None
+    now: int = 0
+    started: RunStarted | None = None
+    joined: int = 0
+    """When the recording began (ns): what was before is known of what was in flight then only."""
+    loading: ModelLoading | None = None
+    model: ModelLoaded | None = None
+    refused: str | None = None
+    machine: MachineMeasured | None = None
+    traced: ModelTraced | None = None
+    predicted: dict[int, MemoryPredicted] = field(default_factory=dict)
+    """By level; a prediction comes before its level starts."""
+    warmed: EngineWarmed | None = None
+    ended: RunEnded | None = None
+    lost: EngineLost | None = None
+    paused: bool = False
+    levels: dict[int, Level] = field(default_factory=dict)
+    requests: dict[int, Request] = field(default_factory=dict)
+    active: dict[int, Request] = field(default_factory=dict)
+    """Requests waiting or running, oldest first."""
+    host: list[HostSampled] = field(default_factory=list)
+    devices: dict[int, list[DeviceSampled]] = field(default_factory=dict)
+    allocated: dict[int, list[DeviceAllocated]] = field(default_factory=dict)
+    token_bins: array[int] = field(default_factory=lambda: array("q"))
+    """Output tokens in each tenth of a second (`BIN`) since the run began, warm-up included."""
+    notable: list[Event] = field(default_factory=list)
+    """What a person should be told of, oldest first: levels, failures, losses."""
+    untold: int = 0
+    """Notable events that are in `notable` no more: with `keep`, old failures go first."""
+
+    @property
+    def level(self) -> Level | None:
+        """The newest level."""
+        return next(reversed(self.levels.values()), None)
+
+    def copy(self) -> Session:
+        """A session that goes on by itself; what no event changes any more is shared."""
+        flying = {id: _copied(request) for id, request in self.active.items()}
+        other = copy.copy(self)
+        other.active, other.requests = flying, {**self.requests, **flying}
+        other.levels = {
+            id: replace(level, requests=[flying.get(r.id, r) for r in level.requests])
+            for id, level in self.levels.items()
+        }
+        other.predicted = self.predicted.copy()
+        other.host, other.notable = self.host.copy(), self.notable.copy()
+        other.devices = {id: samples.copy() for id, samples in self.devices.items()}
+        other.allocated = {id: samples.copy() for id, samples in self.allocated.items()}
+        other.token_bins = self.token_bins[:]
+        return other
+
+    def apply(self, event: Event) -> None:
+        """Fold one event in. Events that refer to nothing known are ignored."""
+        if event.time > self.now:
+            self.now = event.time
+        match event:
+            case TokensEmitted():
+                self._emit(event)
+            case RequestQueued():
+                self._queue(event)
+            case RequestAdmitted():
+                self._admit(event)
+            case RequestFinished():
+                self._close(event.request, event.time, "done")
+            case RequestFailed():
+                self._close(event.request, event.time, "failed", event.error)
+                self._tell(event)
+            case RequestCancelled():
+                self._close(event.request, event.time, "cancelled")
+            case HostSampled():
+                self._sample(self.host, event, _ENGINE_BYTES)
+            case DeviceSampled():
+                self._sample(self.devices.setdefault(event.device, []), event, _USED_BYTES)
+            case DeviceAllocated():
+                self._sample(self.allocated.setdefault(event.device, []), event, _RESERVED_BYTES)
+            case LevelStarted():
+                self._start_level(event)
+            case LevelEnded():
+                self._end_level(event)
+            case EngineLost():
+                self._lose(event)
+            case AdmissionPaused():
+                self.paused = event.paused
+            case _:
+                self._note(event)
+
+    def _sample(self, samples: list[E], event: E, amount: Callable[[E], int | None]) -> None:
+        """One more sample; with `keep`, old ones get fewer, but none of a level's peaks is lost."""
+        samples.append(event)
+        if self.keep is not None and len(samples) > 1 and due(samples[-2].time, event.time):
+            spans = ((level.started, level.ended) for level in self.levels.values())
+            edges = sorted(time for span in spans for time in span if time is not None)
+            samples[:] = thinned(samples, amount, edges)
+
+    def _note(self, event: Event) -> None:
+        """The facts of which only the latest counts."""
+        match event:
+            case RunStarted():
+                self._begin(event)
+            case ModelLoading():
+                self.loading = event
+            case ModelLoaded():
+                self.model = event
+                self.lost = None
+                self._tell(event)
+            case ModelRefused():
+                self.refused = event.error
+                self._tell(event)
+            case EngineWarmed():
+                self.warmed = event
+            case MachineMeasured():
+                self.machine = event
+            case ModelTraced():
+                self.traced = event
+            case MemoryPredicted():
+                self.predicted[event.level] = event
+            case RunEnded():
+                self.ended = event
+                self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        """Remember what a person should be told of."""
+        self.notable.append(event)
+        if self.keep is not None and len(self.notable) > max(self.keep, 2):
+            self._forget_told()
+
+    def _forget_told(self) -> None:
+        """Drop the failures of the older half, or all of it where that frees too little."""
+        half = len(self.notable) // 2
+        kept = [e for e in self.notable[:half] if not isinstance(e, RequestFailed)]
+        if len(kept) > half // 2:
+            kept = []
+        self.untold += half - len(kept)
+        self.notable[:half] = kept
+
+    def _begin(self, event: RunStarted) -> None:
+        self.started = event
+        if event.joined:
+            self.joined = event.joined
+            self.now = max(self.now, event.joined)
+            self._tell(event)
+
+    def _queue(self, event: RequestQueued) -> None:
+        request = Request(
+            event.request,
+            event.level,
+            event.prompt_tokens,
+            event.max_tokens,
+            event.warmup,
+            scheduled=event.time,
+        )
+        self.requests[request.id] = self.active[request.id] = request
+        if not request.warmup and (level := self.levels.get(request.level)):
+            level.requests.append(request)
+
+    def _admit(self, event: RequestAdmitted) -> None:
+        request = self.active.get(event.request)
+        if request is None:
+            return
+        request.admitted = event.time
+        request.state = "prefill"
+        if event.level != request.level:
+            self._move(request, event.level)
+
+    def _move(self, request: Request, to: int) -> None:
+        """A request belongs to the level that admitted it."""
+        old, new = self.levels.get(request.level), self.levels.get(to)
+        if new is None:
+            return
+        if not request.warmup:
+            if old is not None and request in old.requests:
+                old.requests.remove(request)
+            new.requests.append(request)
+        request.level = to
+
+    def _emit(self, event: TokensEmitted) -> None:
+        """Called for every token of a run: it does with the fewest steps what `emit_all` does."""
+        request, count, time = self.active.get(event.request), event.count, event.time
+        if request is None or count < 1:
+            return
+        request.state = "decode"
+        request.tokens += count
+        request.times.append(time)
+        request.counts.append(count)
+        if text := event.text:
+            request.text = (request.text + text)[-KEPT_TEXT:]
+        if time >= self.joined:
+            self.count_bin((time if time > 0 else 0) // BIN, count)
+
+    def emit_all(self, id: int, times: array[int], counts: array[int], text: str | None) -> bool:
+        """What applying so many `TokensEmitted` of one request does (ns, at least a token each).
+
+        All but counting them in `token_bins`: if True is the answer, that is due, see `count_bin`.
+        They are the bulk of a long recording, and need not be objects.
+        """
+        request = self.active.get(id)
+        if request is None:
+            return False
+        request.state = "decode"
+        request.tokens += sum(counts)
+        request.times += times
+        request.counts += counts
+        if text:
+            request.text = (request.text + text)[-KEPT_TEXT:]
+        return True
+
+    def count_bin(self, place: int, count: int) -> None:
+        """Count tokens of the run's bin at `place`."""
+        if place > LAST_BIN:
+            return
+        bins = self.token_bins
+        if place >= len(bins):
+            bins.extend([0] * (place + 1 - len(bins)))
+        bins[place] += count
+
+    def _close(self, id: int, time: int, state: State, error: str = "") -> None:
+        if request := self.active.pop(id, None):
+            request.state = state
+            request.ended = time
+            request.error = error
+            if self.keep is not None and len(self.requests) > self.keep:
+                self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Drop the oldest request that has ended, from its level too."""
+        for oldest in self.requests.values():
+            if not oldest.active:
+                break
+        else:
+            return
+        del self.requests[oldest.id]
+        level = self.levels.get(oldest.level)
+        if level is not None and not oldest.warmup and oldest in level.requests:
+            level.requests.remove(oldest)
+            level.forgotten += 1
+
+    def _start_level(self, event: LevelStarted) -> None:
+        level = Level(event.level, event.concurrency, event.requests, event.time)
+        level.place, level.places = event.place, event.places
+        if event.time < self.joined:
+            level.joined, level.forgotten = self.joined, event.ended_before
+        self.levels[event.level] = level
+        self._tell(event)
+
+    def _end_level(self, event: LevelEnded) -> None:
+        if level := self.levels.get(event.level):
+            level.ended = event.time
+            level.outcome = event.outcome
+            level.error = event.error
+            level.host_peak_bytes = event.host_peak_bytes
+            level.device_peak_bytes = event.device_peak_bytes
+            level.ended_by = event.ended_by
+            level.enough_at = event.enough_at
+        self._tell(event)
+
+    def _lose(self, event: EngineLost) -> None:
+        """Whatever was in flight died with the engine."""
+        self.lost = event
+        self._tell(event)
+        for id in list(self.active):
+            self._close(id, event.time, "failed", event.reason)
+
+
+def _copied(request: Request) -> Request:
+    return replace(request, times=request.times[:], counts=request.counts[:])

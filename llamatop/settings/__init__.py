@@ -1,0 +1,1 @@
+"""What a person asks of a run, checked. Knows no engine and no recording."""

@@ -1,0 +1,199 @@
+"""What a person asks of a run, checked. Knows no engine, no model and no file."""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from llamatop.errors import InputError
+from llamatop.settings.lengths import Lengths, in_tokens
+
+MAX_CONCURRENCY = 4096
+"""More requests at once than this is a typing error rather than a wish."""
+
+Weights = Literal["auto", "random"]
+EngineName = Literal["auto", "continuous", "batch", "threads", "scripted"]
+DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
+QuantizeName = Literal["none", "int8", "int4"]
+OffloadName = Literal["none", "cpu", "disk"]
+
+SLO_NAMES = ("ttft", "tpot", "e2e")
+"""Latencies that may have a target."""
+
+ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "scripted")
+DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
+QUANTIZE: tuple[QuantizeName, ...] = ("none", "int8", "int4")
+OFFLOAD_ENGINES = ("auto", "batch")
+"""Engines that may offload: in others weights would move under what another thread computes."""
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one run; stored in its recording, so nothing secret may enter."""
+
+    model: str = "demo"
+    """A Hugging Face id, a local folder, or `demo`."""
+    weights: Weights = "auto"
+    layers: int | None = None
+    """Keep the first so many layers only."""
+    engine: EngineName = "auto"
+    concurrency: tuple[int, ...] = (1,)
+    """Requests in flight, one level after another."""
+    requests: int | None = None
+    """Measured requests per level; None: four times the concurrency, or until something else ends
+    it."""
+    endless: bool = False
+    """Run the last level until stopped, whatever `requests` says."""
+    rate: float | None = None
+    """Open loop: arrivals per second; None: closed loop."""
+    max_time: float | None = None
+    """Seconds per level at most."""
+    slo: dict[str, float] = {}
+    """Targets in seconds by `SLO_NAMES`, for goodput."""
+    until_oom: bool = False
+    """Go on past the levels asked for until memory ends."""
+    prompt_toks: int = 128
+    """Tokens of each prompt; of the longest where they are drawn; N/A with a file of `prompts`."""
+    gen_toks: int = 32
+    """Tokens to generate for each request; for the longest where they are drawn."""
+    dtype: DtypeName = "auto"
+    device: str = "auto"
+    seed: int = 0
+    text: bool = True
+    """Decode the generated tokens to text (a headless run that records none saves the work)."""
+    prompt_lengths: Lengths | None = None
+    """What the lengths of prompts are drawn from; None: all have `prompt_toks`."""
+    gen_lengths: Lengths | None = None
+    """What the lengths of outputs are drawn from; None: all have `gen_toks`."""
+    until_ci: float | None = None
+    """End a level when half the width of its steady throughput's 95 % confidence interval is no
+    more than this share of it."""
+    prompts: str | None = None
+    """A file of prompts (see `prompt_file`); None: made up, of the lengths asked for."""
+    memory: int | None = None
+    """Bytes that the engine process may take on a CPU; None: all there is."""
+    quantize: QuantizeName = "none"
+    """Bits of the weights of linear layers, quantised when they are loaded."""
+    offload: OffloadName = "none"
+    """Where the weights lie while they are not computed with; none: on the device."""
+
+    @property
+    def varied(self) -> bool:
+        """Whether requests differ in their lengths."""
+        drawn = (self.prompt_lengths, self.gen_lengths, self.prompts)
+        return any(one is not None for one in drawn)
+
+    @property
+    def prompt_spelling(self) -> str:
+        """Lengths of prompts as on the command line; of a file of them, its name."""
+        if self.prompts is not None:
+            return Path(self.prompts).name
+        return str(self.prompt_lengths or self.prompt_toks)
+
+    @property
+    def gen_spelling(self) -> str:
+        """Lengths of outputs as on the command line."""
+        return str(self.gen_lengths or self.gen_toks)
+
+    def requests_at(self, concurrency: int) -> int | None:
+        """Measured requests of a level; None: until stopped."""
+        if self.endless:
+            return None
+        if self.requests is not None or self.until_ci is not None:
+            return self.requests
+        return concurrency if self.until_oom else 4 * concurrency
+
+
+WATCHED = RunConfig(concurrency=(4,), gen_toks=200, endless=True)
+"""What a run on the screen is where nothing else is asked for."""
+
+
+def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
+    """Options that ask for the same lengths again: name, value, what it is when not given."""
+    plain = RunConfig()
+    prompts = ("--prompt-toks", config.prompt_spelling, plain.prompt_spelling)
+    if config.prompts is not None:
+        prompts = ("--prompts", config.prompts, "")
+    return [prompts, ("--gen-toks", config.gen_spelling, plain.gen_spelling)]
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """The same config, or InputError naming the first option that cannot be."""
+    for level in config.concurrency:
+        _in_range("--concurrency", level, 1, MAX_CONCURRENCY)
+    if not config.concurrency:
+        raise InputError("--concurrency: give at least one number of requests, as in 1 2 4")
+    _check_texts(config)
+    in_tokens("--prompt-toks", config.prompt_toks)
+    in_tokens("--gen-toks", config.gen_toks)
+    if config.requests is not None:
+        _in_range("--requests", config.requests, 1, 2**31)
+    if config.layers is not None:
+        _in_range("--layers", config.layers, 1, 2**15)
+    if config.rate is not None and not 0 < config.rate < inf:
+        raise InputError(
+            f"--rate {config.rate:g}: must be more than 0 requests a second, and finite"
+        )
+    if config.max_time is not None and not 0 < config.max_time < inf:
+        raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds, and finite")
+    if config.quantize != "none" and config.engine == "scripted":
+        raise InputError(f"--quantize {config.quantize}: --engine scripted has no weights")
+    if config.until_ci is not None:
+        _check_until_ci(config, config.until_ci)
+    _check_offload(config)
+    return config
+
+
+def _check_texts(config: RunConfig) -> None:
+    """A name that is no UTF-8 could neither be sent to the engine nor be recorded."""
+    for option, text in (("--model", config.model), ("--prompts", config.prompts or "")):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{option}: the name is not valid UTF-8; rename it") from None
+
+
+def _check_offload(config: RunConfig) -> None:
+    option = f"--offload {config.offload}"
+    if config.offload == "none":
+        return
+    if config.engine not in OFFLOAD_ENGINES:
+        raise InputError(f"{option}: --engine {config.engine} cannot offload; use --engine batch")
+    if config.quantize != "none":
+        raise InputError(f"{option} and --quantize {config.quantize}: choose one")
+    if config.offload == "cpu" and config.device == "cpu":
+        raise InputError(f"{option}: the model is on the CPU already; use disk")
+    if config.offload == "disk" and config.weights == "random":
+        raise InputError(f"{option}: random weights are on no disk; use a local checkpoint")
+
+
+def _check_until_ci(config: RunConfig, share: float) -> None:
+    if not 0 < share < 1:
+        raise InputError(
+            f"--until-ci {share:g}: must be a share between 0 and 1, as 0.05 for 5 percent"
+        )
+    if config.until_oom:
+        raise InputError("--until-ci and --until-oom: choose one, they end levels differently")
+
+
+def _in_range(option: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{option} {value}: must be between {low} and {high}")
+
+
+def parse_slo(text: str) -> dict[str, float]:
+    """Targets from `ttft=0.5,tpot=0.05`, in seconds; InputError where that cannot be read."""
+    targets = {}
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        if name not in SLO_NAMES:
+            raise InputError(f"--slo {text}: {name!r} is none of {', '.join(SLO_NAMES)}")
+        try:
+            targets[name] = float(value)
+        except ValueError:
+            raise InputError(f"--slo {text}: {value!r} is no number of seconds") from None
+        if not 0 < targets[name] < inf:
+            raise InputError(f"--slo {text}: {name} must be more than 0 seconds, and finite")
+    return targets

@@ -1,0 +1,1 @@
+"""Numbers and signs as people read them. Knows nothing of the field."""

@@ -1,0 +1,1 @@
+"""Cells, colours, rows and charts made of characters. Knows no session."""

@@ -1,0 +1,195 @@
+"""A replay as the screen plays it: seeking swaps the pump's session, marks are found once.
+
+What takes long in a large recording (snapshots, the slowest gaps) is done in a thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from llamatop.events.clock import SECOND
+from llamatop.figures.gaps import Gap, slowest_gaps
+from llamatop.recording.bookmarks import Bookmarks
+from llamatop.run.controls import Orders
+from llamatop.run.pump import Pump
+from llamatop.run.replay import Replay
+from llamatop.tui.monitor.frame import Playback
+from llamatop.tui.monitor.marks import Mark, marks_of, next_of
+from llamatop.tui.monitor.views.values import moment, span
+
+_AFTER = 2 * SECOND
+"""How long after a gap (ns) it is still told."""
+
+
+class Player:
+    """Turns wishes into seeks; `tell` shows a person (title, line), `look_at` a request."""
+
+    def __init__(
+        self,
+        pump: Pump,
+        replay: Replay,
+        bookmarks: Bookmarks,
+        tell: Callable[[str, str], None],
+        look_at: Callable[[int], None] = lambda request: None,
+    ) -> None:
+        self._pump = pump
+        self._replay = replay
+        self._bookmarks = bookmarks
+        self._tell = tell
+        self._look_at = look_at
+        self._gaps: list[Gap] | None = None
+        """The slowest first; None: not looked for yet."""
+        self._looking: threading.Thread | None = None
+        self._gap = -1
+        """The one that was gone to last."""
+        self._gaps_on = 0
+        """How many further to go, as soon as they are known."""
+        self._marks: tuple[Mark, ...] = ()
+        self.orders: Orders = {
+            "toggle_pause": self.toggle,
+            "more": lambda: self.faster(1),
+            "less": lambda: self.faster(-1),
+            "seek": self.skip,
+            "step": self.step,
+            "to_end": self.to_end,
+            "to_level": self.to_level,
+            "to_failure": self.to_failure,
+            "bookmark": self.bookmark,
+            "to_bookmark": self.to_bookmark,
+            "to_gap": self.to_gap,
+        }
+
+    def find_marks(self) -> None:
+        """Look through the recording for levels and failures."""
+        self._marks = marks_of(self._replay.rare)
+
+    @property
+    def _playing(self) -> bool:
+        """Whether the position moves by itself."""
+        return self._replay.playing and not self._replay.ended
+
+    @property
+    def playback(self) -> Playback:
+        """Where the replay stands."""
+        replay = self._replay
+        return Playback(
+            self._playing,
+            replay.speed,
+            replay.position,
+            replay.length,
+            self._marks,
+            replay.start,
+            tuple(self._bookmarks.times),
+            self._note(),
+        )
+
+    def prepare(self) -> None:
+        """Make every later seek quick, while a person looks at the first frame."""
+        threading.Thread(target=self._replay.prepare, name="snapshots", daemon=True).start()
+
+    def toggle(self) -> None:
+        """Play or pause; at the end, play from the beginning."""
+        if self._replay.ended:
+            self._pump.session = self._replay.seek(0)
+            self._replay.pause(False)
+        else:
+            self._replay.pause(self._replay.playing)
+
+    def faster(self, steps: int) -> None:
+        """The next speed up or down."""
+        self._replay.faster(steps)
+
+    def seek(self, time: int) -> None:
+        """Go to a time of the run (ns)."""
+        self._pump.session = self._replay.seek(time)
+
+    def skip(self, seconds: float) -> None:
+        """Go forwards or back."""
+        self._pump.session = self._replay.seek_seconds(seconds)
+
+    def to_end(self, direction: int) -> None:
+        """Go to the recording's end, or to its start."""
+        self.seek(self._replay.length if direction > 0 else self._replay.start)
+
+    def step(self, direction: int) -> None:
+        """Pause, and go to the next or previous token, or whatever else happened."""
+        self._replay.pause(True)
+        self._pump.session = self._replay.step(direction)
+
+    def to_level(self, direction: int) -> None:
+        """Go to the beginning of the next or previous level; without one, to an end."""
+        there = self._next(self._times("level"), direction)
+        if there is None:
+            self.to_end(direction)
+        else:
+            self.seek(there)
+
+    def to_failure(self, direction: int) -> None:
+        """Go to the next or previous failure; stay where there is none."""
+        times = self._times("failure")
+        there = self._next(times, direction)
+        if there is not None:
+            self.seek(there)
+            requests = reversed(self._pump.session.requests.values())
+            for request in (r.id for r in requests if r.state == "failed" and r.ended == there):
+                self._look_at(request)
+                break
+        elif not times:
+            self._tell("failure", "no request failed")
+
+    def _times(self, kind: str) -> list[int]:
+        return [time for time, which in self._marks if which == kind]
+
+    def _next(self, times: list[int], direction: int) -> int | None:
+        return next_of(times, self._replay.position, direction, self._playing)
+
+    def bookmark(self) -> None:
+        """Set a bookmark here, or take away the one that is here."""
+        place = self._replay.position
+        try:
+            there = self._bookmarks.turn(place)
+        except OSError as error:
+            self._tell("bookmark", f"it will not outlive this screen: {error}")
+        else:
+            self._tell("bookmark", f"{'set at' if there else 'taken away at'} {moment(place)}")
+
+    def to_bookmark(self, direction: int) -> None:
+        """Go to the next or previous bookmark; stay where there is none."""
+        there = self._next(self._bookmarks.times, direction)
+        if there is not None:
+            self.seek(there)
+
+    def to_gap(self, steps: int) -> None:
+        """Go to the next slowest gap between tokens, or back to one that is slower."""
+        self._gaps_on += steps
+        if self._looking is None:
+            self._looking = threading.Thread(target=self._look, name="gaps", daemon=True)
+            self._looking.start()
+
+    def _look(self) -> None:
+        self._gaps = slowest_gaps(self._replay.events)
+
+    def settle(self) -> None:
+        """Do what was asked for before it was known."""
+        if self._gaps is None or not self._gaps_on:
+            return
+        steps, self._gaps_on = self._gaps_on, 0
+        if self._gaps:
+            self._gap = min(max(self._gap + steps, 0), len(self._gaps) - 1)
+            gap = self._gaps[self._gap]
+            self.seek(gap.start)
+            self._look_at(gap.request)
+        else:
+            self._tell("slowest gap", "no request that completed has two tokens")
+
+    def _note(self) -> str:
+        """Which gap stands here, and how long it is; or that the run had not ended yet."""
+        if self._replay.ended and self._pump.session.ended is None:
+            return "ends in mid-run"
+        if self._gaps is None or self._gap < 0:
+            return "looking for gaps…" if self._gaps_on else ""
+        gap = self._gaps[self._gap]
+        if not gap.start <= self._replay.position <= gap.end + _AFTER:
+            return ""
+        return f"gap {self._gap + 1}: {span(gap.seconds)}, request {gap.request}"

@@ -1,0 +1,168 @@
+"""The latency panel: percentiles at fixed places, and how the values are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from msgspec.structs import replace
+
+from llamatop.figures.stats import Distribution
+from llamatop.text.formatting import percent
+from llamatop.tui.drawing.charts import columns, histogram, shares
+from llamatop.tui.drawing.lines import Line, Span, fit
+from llamatop.tui.monitor.frame import Frame
+from llamatop.tui.monitor.frame_figures import RECENT, Latency
+from llamatop.tui.monitor.views.history import level_name, shaded
+from llamatop.tui.monitor.views.panel import Content
+from llamatop.tui.monitor.views.values import latency as shown
+from llamatop.tui.monitor.views.values import latency_unit, span
+
+_PAIRS = (("TTFT", "TPOT"), ("ITL", "E2E"))
+
+ROWS = ("TTFT", "TPOT", "ITL", "E2E", "queue")
+_TABLE = 37
+"""Cells that the numbers take."""
+
+Targets = tuple[tuple[str, float], ...]
+"""A figure's name and its target in seconds."""
+
+_LOW = 0.75
+"""Height of the bars within a row: rows below one another must not touch."""
+
+_HISTOGRAM = 4
+"""Rows without which the histogram of a figure takes the place of the others' rows."""
+
+_ROOM_FOR_WORDS = 46
+"""Cells in which the upper border has room for whole words."""
+
+_ENOUGH = 5
+"""Values from which their spread is worth drawing."""
+
+_SMALLEST = 1e-6
+"""Seconds below which a histogram does not tell values apart."""
+
+
+def latency(frame: Frame, width: int, height: int) -> Content:
+    """What stands inside the panel."""
+    targets = tuple((name.upper(), s) for name, s in frame.figures.slo.items())
+    choices = frame.choices
+    known = frame.figures.latency()
+    content = _content(known, targets, choices.figure, width, height)
+    if known.requests and (which := level_name(frame)):
+        content = replace(content, corner=[*content.corner, [(which, "dim")]])
+    return replace(content, hints=_HINTS) if choices.focus == "latency" else content
+
+
+_HINTS: tuple[tuple[Span, ...], ...] = ((("↑↓", "key"), (" figure", "dim")),)
+
+
+def turned(frame: Frame, steps: int) -> None:
+    """Choose the figure so many rows further down; above the first there is none."""
+    choices = frame.choices
+    at = -1 if choices.figure is None else choices.figure
+    at = min(max(at + steps, -1), len(ROWS) - 1)
+    choices.figure = None if at < 0 else at
+
+
+@lru_cache(maxsize=4)
+def _content(
+    known: Latency, targets: Targets, figure: int | None, width: int, height: int
+) -> Content:
+    """Made once for each second's latencies, not for each frame."""
+    name = ROWS[figure] if figure is not None else None
+    alone = name is not None and height - len(ROWS) - 1 < _HISTOGRAM
+    lines = [_heading(width)]
+    lines += [
+        _row(row, known, dict(targets).get(row), width, row == name)
+        for row in ROWS
+        if row == name or not alone
+    ][: max(height - 1, 0)]
+    room = height - len(lines)
+    if name is not None:
+        lines += histogram_lines(name, known.values[name], width, room)
+    elif room >= 14 and width >= 60:
+        lines += [(), *_four(known, width, room - 1)]
+    elif room >= 3:
+        gap: list[Line] = [()] if room >= 4 else []
+        lines += [*gap, *histogram_lines("ITL", known.values["ITL"], width, room - len(gap))]
+    return Content(lines, corner=_basis(known, width))
+
+
+def _four(known: Latency, width: int, height: int) -> list[Line]:
+    """A histogram for each of the four, two beside each other."""
+    half, upper = width // 2, height // 2
+    lines: list[Line] = []
+    for (first, second), rows in zip(_PAIRS, (upper, height - upper), strict=True):
+        sides = [
+            [*histogram_lines(name, known.values[name], half - 1, rows - 1), *[()] * rows][:rows]
+            for name in (first, second)
+        ]
+        lines += [(*fit(a, half), *fit(b, width - half)) for a, b in zip(*sides, strict=True)]
+    return lines
+
+
+def _heading(width: int) -> Line:
+    head: list[Span] = [
+        ("      ", "text"),
+        *((f"{name:>9}", "dim") for name in ("p50", "p90", "p99")),
+    ]
+    return tuple(head)
+
+
+def _basis(known: Latency, width: int) -> list[list[Span]]:
+    """How many requests these are, and before it the share that meets the targets."""
+    if not known.requests:
+        return []
+    word = f"newest {known.of}" if known.requests == RECENT else known.of
+    basis: list[list[Span]] = [[(f"{known.requests:,}", "text"), (f" {word}", "dim")]]
+    if known.met is None:
+        return basis
+    role = "text" if known.met == 1 else "warn"
+    words = " meet the targets" if width >= _ROOM_FOR_WORDS else " met"
+    return [[(percent(known.met), role), (words, "dim")], *basis]
+
+
+def _row(name: str, known: Latency, target: float | None, width: int, chosen: bool) -> Line:
+    spread = known.spread.get(name)
+    unit = latency_unit(spread.p99 if spread else None)
+    numbers = (spread.p50, spread.p90, spread.p99) if spread else (None, None, None)
+    line: list[Span] = [(f"{'▸' if chosen else ' '}{name:<5}", "key" if chosen else "dim")]
+    line += [(f"{shown(value, unit):>9}", _role(value, target)) for value in numbers]
+    line.append((f" {unit if spread else '':<2}", "dim"))
+    room = width - _TABLE - 1
+    if spread and spread.count >= _ENOUGH and room >= 5:
+        line.append(("  ", "text"))
+        line.append((_inline(known.values[name], spread, min(room, 20)), "work.5"))
+    return tuple(line)
+
+
+def _role(value: float | None, target: float | None) -> str:
+    """A value beyond its target is a warning."""
+    if value is None:
+        return "dim"
+    return "warn" if target is not None and value > target else "text"
+
+
+def _inline(values: Sequence[float], spread: Distribution, width: int) -> str:
+    """The distribution of a row in one line of bars, smallest values at the left."""
+    if spread.high - spread.low < _SMALLEST:
+        return ""
+    counts = histogram(values, width, max(spread.low, _SMALLEST), spread.high)
+    return columns([share * _LOW for share in shares(counts)])[0]
+
+
+def histogram_lines(name: str, values: Sequence[float], width: int, height: int) -> list[Line]:
+    """Upright bars over an axis with the ends' values: the gaps between tokens."""
+    low, high = max(min(values, default=0), _SMALLEST), max(values, default=0)
+    bars = max(width - 2, 1)
+    if high - low < _SMALLEST or height < 3:
+        return []
+    counts = histogram(values, bars, low, high)
+    rows = columns(shares(counts), height - 1)
+    first, last = span(low), span(high)
+    title = f"{name}, {len(values):,} values" if name else f"{len(values):,} gaps"
+    blank = max(bars - len(first) - len(last), 0)
+    middle = title.center(blank) if len(title) + 2 <= blank else " " * blank
+    lines: list[Line] = [((" ", "text"), *line) for line in shaded(rows, "work")]
+    return [*lines, ((f" {first}{middle}{last}", "dim"),)]

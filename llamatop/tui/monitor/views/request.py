@@ -1,0 +1,114 @@
+"""One request by itself: its figures, its timeline, its gaps, its text."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import islice
+
+from llamatop.events.clock import SECOND
+from llamatop.events.sanitize import one_line
+from llamatop.figures.requests import decode_rate, e2e, gaps, queue_time, tpot, ttft
+from llamatop.session.reducer import Request
+from llamatop.tui.drawing.lines import Line, Span, clip, fit, fitting
+from llamatop.tui.monitor.frame import Frame
+from llamatop.tui.monitor.views.latency import histogram_lines
+from llamatop.tui.monitor.views.panel import Content, framed
+from llamatop.tui.monitor.views.requests import SIGNS, TEXTLESS, missed, state_name
+from llamatop.tui.monitor.views.timeline import slowest, timeline
+from llamatop.tui.monitor.views.values import rate, span
+
+_SLOWEST = 6
+
+
+def request_page(frame: Frame, id: int, width: int, height: int) -> list[Line]:
+    """The whole page in exactly `height` lines."""
+    request = frame.session.requests.get(id)
+    if request is None:
+        why = "is not queued yet" if frame.playback is not None else "is no longer kept"
+        return [fit(((f" request {id} {why}", "dim"),), width)][:height]
+    upper = max(min(height * 11 // 20, 16), 8)
+    lower = max(height - upper - 1, 0)
+    lines = [_title(frame, request, width)]
+    lines += framed(0, "Timeline", timeline(frame, request, width - 2, upper - 2), width, upper)
+    gap_cells = max(width * 2 // 5, 0)
+    left = framed(0, "Gaps", _gaps(request, gap_cells - 2, lower - 2), gap_cells, lower)
+    words = _words(frame, request, width - gap_cells - 2, lower - 2)
+    right = framed(0, "Text", words, width - gap_cells, lower)
+    return [*lines, *((*a, *b) for a, b in zip(left, right, strict=True))][:height]
+
+
+def _title(frame: Frame, request: Request, width: int) -> Line:
+    """Its figures in one line; what misses its target is a warning."""
+    slo = frame.figures.slo
+    sign, role = SIGNS[request.state]
+    told = f"{request.tokens}/{request.max_tokens}"
+    groups: list[list[Span]] = [
+        [(f" request {request.id}", "text.bold")],
+        [(f"{sign} ", role), (state_name(request), "text")],
+        [(told, "text.bold"), (f"  {request.prompt_tokens:,} in", "dim")],
+        [(f"{rate(decode_rate(request)):>7}", "work.bold"), (" tok/s", "dim")],
+        *(
+            [
+                (f"{name} ", "dim"),
+                (
+                    f"{span(value):>7}",
+                    "warn" if missed(request, value, slo.get(target)) else "text",
+                ),
+            ]
+            for name, target, value in (
+                ("TTFT", "ttft", ttft(request)),
+                ("TPOT", "tpot", tpot(request)),
+                ("E2E", "e2e", e2e(request)),
+                ("queue", "queue", queue_time(request)),
+            )
+        ),
+    ]
+    return fit(fitting(groups, width, "   "), width)
+
+
+def _gaps(request: Request, width: int, height: int) -> Content:
+    """How long tokens came after one another, and which took longest."""
+    values = sorted(islice(gaps(request), 20_000))
+    if not values:
+        return Content([((f" no two tokens{_yet(request)}", "dim"),)])
+    slow = slowest(request, min(_SLOWEST, max(height - 5, 1)))
+    bars = max(height - len(slow) - 2, 0)
+    lines = histogram_lines("", values, width, bars) if bars >= 3 else []
+    if lines:
+        lines.append(())
+    lines.append(((" slowest", "dim"), ("    token        at", "dim")))
+    lines += [
+        (
+            (f" {span(gap):>8}", "text"),
+            (f"{number:>9,}", "text"),
+            (f"{span((time - request.scheduled) / SECOND):>10}", "dim"),
+        )
+        for gap, number, time in slow
+    ]
+    return Content(lines[:height])
+
+
+def _words(frame: Frame, request: Request, width: int, height: int) -> Content:
+    """Why it failed; its text, the newest lines of it, or why there is none."""
+    error = _wrapped(request.error, width)[: max(height, 0)] if request.error else []
+    lines: list[Line] = [((f" {clip(line, width - 1)}", "bad"),) for line in error]
+    lines += [()] if error else []
+    room = height - len(lines)
+    if room < 1:
+        return Content(lines[: max(height, 0)])
+    if not request.text:
+        untold = frame.playback is not None and request.tokens
+        known = TEXTLESS if untold else f"no text{_yet(request)}"
+        return Content([*lines, ((f" {known}", "dim"),)])
+    wrapped = [line for text in request.text.split("\n") for line in _wrapped(text, width) or [""]]
+    lines += [((f" {clip(line, width - 1)}", "text"),) for line in wrapped[-room:]]
+    return Content(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(one_line(text), max(width - 2, 1))
+
+
+def _yet(request: Request) -> str:
+    """What has not come may still come, until the request has ended."""
+    return "" if request.ended is not None else " yet"

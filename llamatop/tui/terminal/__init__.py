@@ -1,0 +1,1 @@
+"""The terminal itself: its pace, its cost, its end."""

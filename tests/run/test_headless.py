@@ -1,0 +1,40 @@
+"""What a run without a screen tells on stderr."""
+
+import msgspec
+import pytest
+
+from llamatop.events.kinds import EngineLost
+from llamatop.reports.summary import headline
+from llamatop.run import headless
+from llamatop.run.replay import fold
+from llamatop.settings.config import DtypeName, RunConfig
+from tests.recording.runs import loaded, started
+
+
+@pytest.mark.parametrize(
+    ("has", "dtypes", "lines"),
+    [
+        (False, ("auto", "bfloat16"), 1),
+        (True, ("auto", "bfloat16"), 0),
+        (None, ("auto", "bfloat16"), 0),
+        (False, ("bfloat16", "bfloat16"), 0),
+        (False, ("auto", "float32"), 0),
+    ],
+)
+def test_slow_bfloat16_is_told_once_where_nobody_asked_for_it(
+    has: bool | None, dtypes: tuple[DtypeName, str], lines: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    host = msgspec.structs.replace(started().host, bfloat16=has)
+    begun = msgspec.structs.replace(started(), config=RunConfig(dtype=dtypes[0]), host=host)
+    session = fold([begun, msgspec.structs.replace(loaded(), device="cpu", dtype=dtypes[1])])
+    progress = headless.Progress()
+    progress.show(session, [])
+    progress.show(session, [])
+    assert capsys.readouterr().err.count("float32 is likely faster") == lines
+
+
+def test_why_no_model_was_loaded_is_told() -> None:
+    lost = fold([started(), EngineLost(1, 70, "OSError: no such layer")])
+    assert headline(lost) == "no model was loaded: OSError: no such layer"
+    assert headline(fold([started()])) == "no model was loaded"

@@ -1,0 +1,174 @@
+"""What the start screen finds in files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llamatop.recording.reader import open_recording
+from llamatop.recording.writer import Recorder
+from llamatop.reports import this_machine as here
+from llamatop.tui.start import scan as start_scan
+from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of, typed
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, run_events) -> Path:
+    path = tmp_path / "2026-11-05-140312-demo.parquet"
+    recorder = Recorder(str(path), keep_text=False)
+    recorder.write(run_events)
+    recorder.close()
+    return path
+
+
+def test_a_recording_tells_itself_from_its_footer(recorded):
+    (kept,) = start_scan.recordings([recorded.parent])
+    whole = open_recording(recorded)
+    assert (kept.path, kept.model, kept.engine) == (recorded, "demo", "scripted")
+    assert kept.events == len(whole.events)
+    assert kept.bytes == recorded.stat().st_size
+    assert (kept.state == "complete") == whole.complete
+
+
+def test_the_newest_recording_comes_first_and_damaged_ones_are_listed(recorded):
+    folder = recorded.parent
+    (folder / "broken [x]\x1b.parquet").write_bytes(b"PAR1 and no more")
+    (folder / "empty.parquet").write_bytes(b"")
+    (folder / "2026-11-06-140312-qwen.parquet.journal").write_bytes(b"SQLite")
+    (folder / "nowhere.parquet").symlink_to(folder / "gone")
+    (folder / "folder.parquet").mkdir()
+    os.mkfifo(folder / "pipe.parquet")
+    for age, name in enumerate(("2026-11-06-140312-qwen.parquet.journal", recorded.name)):
+        os.utime(folder / name, (2e9 - age, 2e9 - age))
+    kept = start_scan.recordings([folder, folder / "missing"])
+    assert [k.state for k in kept][:1] == ["cut off"]
+    assert (kept[0].model, kept[0].path.name) == ("qwen", "2026-11-06-140312-qwen.parquet")
+    assert [k.started for k in kept] == sorted((k.started for k in kept), reverse=True)
+    assert {k.model: k.state for k in kept[1:]} == {
+        "broken [x]␛": "damaged",
+        "empty": "damaged",
+        "demo": "complete",
+    }
+
+
+def test_a_recording_that_is_being_made_says_so(tmp_path: Path) -> None:
+    recorder = Recorder(str(tmp_path / "now.parquet"), keep_text=False)
+    (kept,) = start_scan.recordings([tmp_path])
+    recorder.discard()
+    assert (kept.state, kept.path) == ("being recorded", recorder.path)
+
+
+def test_a_journal_beside_its_recording_is_listed_once(recorded):
+    Path(f"{recorded}.journal").write_bytes(b"SQLite")
+    (kept,) = start_scan.recordings([recorded.parent])
+    assert kept.state != "cut off"
+
+
+def test_folders_with_models_are_listed(tmp_path):
+    model = tmp_path / "mine"
+    model.mkdir()
+    (model / "config.json").write_text(
+        json.dumps({"dtype": "bfloat16", "max_position_embeddings": 4096})
+    )
+    _write_weights(model, 900)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    found = {Path(c.model).name: c for c in start_scan.models([tmp_path]) if c.source == "folder"}
+    assert (found["mine"].parameters, found["mine"].context) == (500, 4096)
+    assert (found["broken"].weights_bytes, found["broken"].context) == (None, None)
+    assert found["mine"].problem("auto") == ""
+    assert start_scan.models([model])[0].model == str(model)
+
+
+def _write_weights(folder: Path, size: int) -> None:
+    """A safetensors file with one tensor, of 100 bytes more."""
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [1], "data_offsets": [0, size]}})
+    (folder / "model.safetensors").write_bytes(
+        (92).to_bytes(8, "little") + header.ljust(92).encode() + b"x" * size
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "weights", "problem", "with_random"),
+    [
+        (None, b"", "has no config.json", "has no config.json"),
+        ("{", b"", "config.json is no JSON", "config.json is no JSON"),
+        ("[]", b"", "config.json is no JSON object", "config.json is no JSON object"),
+        ("{}", None, "has no model.safetensors", ""),
+        ("{}", b"", "model.safetensors is empty or cut short", ""),
+        ("{}", b"\x02" + bytes(7) + b"{}" + b"more", "model.safetensors is cut short", ""),
+    ],
+)
+def test_a_folder_says_why_it_cannot_be_loaded(
+    tmp_path: Path, config: str | None, weights: bytes | None, problem: str, with_random: str
+) -> None:
+    folder = tmp_path / "[x] mine"
+    folder.mkdir()
+    if config is not None:
+        (folder / "config.json").write_text(config)
+    if weights is not None:
+        (folder / "model.safetensors").write_bytes(weights)
+    (choice,) = (c for c in start_scan.models([tmp_path]) if c.source == "folder")
+    assert choice.problem("auto") == problem
+    assert choice.problem("random") == with_random
+    if not choice.unreadable:
+        assert (choice.parameters, choice.weights_bytes) == (None, None), "unknown, not a part"
+
+
+def test_a_folder_that_is_typed_tells_itself_and_one_that_is_missing_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = tmp_path / "mine"
+    model.mkdir()
+    (model / "config.json").write_text('{"max_position_embeddings": 4096}')
+    _write_weights(model, 900)
+    for name in (str(model), f"{model}/", "~/mine"):
+        choice = start_scan.named(name)
+        assert (choice.model, choice.context, choice.weights_bytes) == (str(model), 4096, 1000)
+    for name in ("./nowhere", "~/nowhere", "/nowhere/at/all"):
+        assert start_scan.named(name).unreadable == "there is no such folder"
+    for name in ("Qwen/Qwen3-0.6B", "~nobody-of-that-name/x", "/" + "x" * 5000, "a\0b"):
+        assert start_scan.named(name) in (
+            typed(name),
+            replace(typed(name), unreadable="there is no such folder"),
+        )
+
+
+def test_the_machine_has_cores_and_memory():
+    machine = here.machine()
+    assert machine.cores >= 1
+    assert 0 < machine.available <= machine.total
+
+
+def test_folders_of_models_are_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("models/here", "there/one"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(start_scan.FOLDERS, str(tmp_path / "there"))
+    found = [Path(c.model).name for c in start_scan.models() if c.source == "folder"]
+    assert found == ["here", "one"]
+
+
+def test_samples_come_after_ones_own(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("recordings/own.parquet", "recordings/samples/shipped.parquet"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        shutil.copy(recorded, tmp_path / place)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(start_scan, "places", lambda: [Path("recordings")])
+    kept = [(k.path.stem, k.sample) for k in start_scan.recordings()]
+    assert kept == [("own", False), ("shipped", True)]
+    rows = rows_of([], start_scan.recordings(), "")
+    headings = [row.text for row in rows if isinstance(row, Heading)]
+    assert headings[-2:] == [RECORDINGS, SAMPLES]
