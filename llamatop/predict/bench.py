@@ -6,17 +6,13 @@ Measures torch as the engines use it, with all cores; nothing else should run me
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable
 
-import msgspec
 import torch
 from torch.nn.functional import linear
 
 from llamatop.engines import devices
-from llamatop.errors import InputError
 from llamatop.predict.measured import Measure, Measured
 from llamatop.predict.orphan import reply
 

@@ -7,13 +7,10 @@ twice by the engine. Reads JSON on stdin, writes JSON on what was stdout, and en
 from __future__ import annotations
 
 import importlib
-import os
 import re
-import sys
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 import torch
 from transformers.initialization import no_init_weights
 from transformers.utils import logging
@@ -28,7 +25,7 @@ from llamatop.predict.crowd import panels
 from llamatop.predict.orphan import reply
 from llamatop.predict.passes import Tracer
 from llamatop.predict.stored import Stored
-from llamatop.predict.traced import Answer, Ask, LayerKind, Peak, Refusal, Trace
+from llamatop.predict.traced import Ask, LayerKind, Peak, Trace
 from llamatop.settings.config import QuantizeName
 
 _LAST = 200
