@@ -13,6 +13,13 @@ import msgspec
 
 from llamatop.settings.config import RunConfig
 
+TokensBy = Literal["token_ids", "continuous", "timings", "usage", "estimate"]
+"""How the tokens of a server's answer are counted, the surest first."""
+
+Stage = Literal["connected", "status", "event", "answer", "end"]
+"""What a request to a server has reached: a connection, the status line, its first event, its first
+token that is not reasoning, the end of its stream."""
+
 Outcome = Literal["ok", "oom", "failed", "stopped"]
 
 EndedBy = Literal["", "requests", "time", "interval"]
@@ -210,6 +217,79 @@ class RequestCancelled(Event, frozen=True):
     request: int
 
 
+class ServerKnown(Event, frozen=True, kw_only=True):
+    """What a server is, found out before the first level; the newest of each place counts."""
+
+    server: int
+    """Its place among the URLs of the run."""
+    url: str
+    """Without user, password and query."""
+    name: str
+    """`vllm`, `sglang`, `llama.cpp`, …, or `unknown`."""
+    version: str | None
+    model: str | None
+    context: int | None
+    """Longest prompt and output together, in tokens."""
+    tokens_by: TokensBy
+    sent: str = ""
+    """The body of a request as JSON, without its prompt: sampling is part of the set-up."""
+    notes: tuple[str, ...] = ()
+    """What it cannot do, and what that does to the figures; a sentence each."""
+
+
+class ServerLost(Event, frozen=True):
+    """A server that answers no more, and what it said last."""
+
+    server: int
+    said: str
+
+
+class ServerFound(Event, frozen=True):
+    """A lost server answers again."""
+
+    server: int
+
+
+class RequestSent(Event, frozen=True):
+    """The client begins to send a request to a server. Told again where it is sent once more."""
+
+    request: int
+    server: int
+    due: int
+    """When it could have been sent (ns): it had been scheduled, and its slot was free."""
+    again: bool = False
+
+
+class RequestReached(Event, frozen=True):
+    """A request to a server reached a stage for the first time."""
+
+    request: int
+    stage: Stage
+
+
+class TokensCounted(Event, frozen=True, kw_only=True):
+    """What a server says of a request's tokens, once its stream has ended.
+
+    Emissions of a server that does not count as it sends have provisional counts until then.
+    """
+
+    request: int
+    by: TokensBy
+    count: int | None
+    """Output tokens in all, reasoning included; None: nobody counted, those emitted are a guess."""
+    prompt: int | None = None
+    cached: int | None = None
+    """Tokens of the prompt that it had computed before."""
+    reasoning: int | None = None
+
+
+class ClientSampled(Event, frozen=True):
+    """How late the client's event loop was (ns) each time that it should have woken."""
+
+    process: int
+    lags: tuple[int, ...]
+
+
 class HostSampled(Event, frozen=True):
     """The machine and the engine process at one moment; bytes, and percent of one core."""
 
@@ -288,6 +368,13 @@ AnyEvent = (
     | RequestFinished
     | RequestFailed
     | RequestCancelled
+    | ServerKnown
+    | ServerLost
+    | ServerFound
+    | RequestSent
+    | RequestReached
+    | TokensCounted
+    | ClientSampled
     | HostSampled
     | DeviceSampled
     | DeviceAllocated

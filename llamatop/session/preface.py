@@ -18,6 +18,8 @@ from llamatop.events.kinds import (
     LevelStarted,
     RequestAdmitted,
     RequestQueued,
+    RequestReached,
+    RequestSent,
     TokensEmitted,
 )
 from llamatop.session.reducer import Level, Request, Session
@@ -34,6 +36,8 @@ def preface(session: Session) -> list[Event]:
     return [
         replace(session.started, joined=session.now),
         *(fact for fact in facts if fact is not None),
+        *session.servers.values(),
+        *session.away.values(),
         *session.predicted.values(),
         *(event for level in _levels(session) for event in _level(session, level)),
         *([AdmissionPaused(session.now, True)] if session.paused else []),
@@ -84,7 +88,16 @@ def _request(request: Request) -> Iterator[Event]:
     )
     if request.admitted is not None:
         yield RequestAdmitted(request.admitted, request.id, request.level)
+    yield from _served(request)
     last = len(request.times) - 1
     for place, (time, count) in enumerate(zip(request.times, request.counts, strict=True)):
         text = request.text or None if place == last else None
         yield TokensEmitted(time, request.id, count, text)
+
+
+def _served(request: Request) -> Iterator[Event]:
+    """What a client told of it."""
+    if (served := request.served) is not None:
+        yield RequestSent(served.sent, request.id, served.server, served.due, served.resent)
+        for stage, time in served.reached.items():
+            yield RequestReached(time, request.id, stage)

@@ -17,6 +17,7 @@ from typing import Literal, TypeVar
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
     AdmissionPaused,
+    ClientSampled,
     DeviceAllocated,
     DeviceSampled,
     EndedBy,
@@ -38,8 +39,16 @@ from llamatop.events.kinds import (
     RequestFailed,
     RequestFinished,
     RequestQueued,
+    RequestReached,
+    RequestSent,
     RunEnded,
     RunStarted,
+    ServerFound,
+    ServerKnown,
+    ServerLost,
+    Stage,
+    TokensBy,
+    TokensCounted,
     TokensEmitted,
 )
 from llamatop.session.thinning import due, thinned
@@ -49,6 +58,9 @@ BIN = SECOND // 10
 
 LAST_BIN = 10_000_000
 """Bins after this (eleven days) are not kept: a damaged time must not take the memory."""
+
+KEPT_CLIENT = 4096
+"""Samples of the client that are kept with `keep`: the newest."""
 
 KEPT_TEXT = 4096
 """Characters of a request's text that are kept: the newest."""
@@ -60,6 +72,27 @@ _RESERVED_BYTES = attrgetter("reserved_bytes")
 E = TypeVar("E", bound=Event)
 
 State = Literal["queued", "prefill", "decode", "done", "failed", "cancelled"]
+
+
+@dataclass(slots=True)
+class Served:
+    """What is known of a request that went to a server; times in ns."""
+
+    server: int
+    due: int
+    """When it could have been sent."""
+    sent: int
+    """When it was sent first."""
+    resent: bool = False
+    reached: dict[Stage, int] = field(default_factory=dict)
+    by: TokensBy | None = None
+    """How its tokens were counted; None: its stream has not ended."""
+    counted: bool = False
+    """Whether the server said how many tokens it generated."""
+    prompt: int | None = None
+    """Tokens of its prompt, as the server counts."""
+    cached: int | None = None
+    reasoning: int | None = None
 
 
 @dataclass(slots=True)
@@ -81,7 +114,9 @@ class Request:
     times: array[int] = field(default_factory=lambda: array("q"))
     """When each emission arrived."""
     counts: array[int] = field(default_factory=lambda: array("i"))
-    """Tokens of each emission."""
+    """Tokens of each emission; a total that a server tells at the end is spread over them."""
+    served: Served | None = None
+    """None: it was served in process."""
     text: str = field(default="", compare=False, repr=False)
 
     @property
@@ -142,6 +177,10 @@ class Session:
     warmed: EngineWarmed | None = None
     ended: RunEnded | None = None
     lost: EngineLost | None = None
+    servers: dict[int, ServerKnown] = field(default_factory=dict)
+    away: dict[int, ServerLost] = field(default_factory=dict)
+    """Servers that are lost and not back yet."""
+    client: list[ClientSampled] = field(default_factory=list)
     paused: bool = False
     levels: dict[int, Level] = field(default_factory=dict)
     requests: dict[int, Request] = field(default_factory=dict)
@@ -173,6 +212,8 @@ class Session:
         }
         other.predicted = self.predicted.copy()
         other.host, other.notable = self.host.copy(), self.notable.copy()
+        other.servers, other.away = self.servers.copy(), self.away.copy()
+        other.client = self.client.copy()
         other.devices = {id: samples.copy() for id, samples in self.devices.items()}
         other.allocated = {id: samples.copy() for id, samples in self.allocated.items()}
         other.token_bins = self.token_bins[:]
@@ -210,8 +251,65 @@ class Session:
                 self._lose(event)
             case AdmissionPaused():
                 self.paused = event.paused
+            case RequestSent() | RequestReached() | TokensCounted():
+                self._serve(event)
+            case ServerKnown() | ServerLost() | ServerFound() | ClientSampled():
+                self._know(event)
             case _:
                 self._note(event)
+
+    def _serve(self, event: RequestSent | RequestReached | TokensCounted) -> None:
+        """What a client tells of a request to a server."""
+        request = self.active.get(event.request)
+        if request is None:
+            return
+        if isinstance(event, RequestSent):
+            if request.served is None:
+                request.served = Served(event.server, event.due, event.time)
+            request.served.resent |= event.again
+            return
+        served = request.served
+        if served is None:
+            return
+        if isinstance(event, RequestReached):
+            served.reached.setdefault(event.stage, event.time)
+            return
+        served.by, served.counted = event.by, event.count is not None
+        served.prompt, served.cached = event.prompt, event.cached
+        served.reasoning = event.reasoning
+        if event.count is not None and event.count > 0 and request.times:
+            self._recount(request, event.count)
+
+    def _recount(self, request: Request, total: int) -> None:
+        """Spread a total over emissions that were counted provisionally, in their proportions."""
+        before, counts, done = request.tokens, request.counts, 0
+        if total == before:
+            return
+        so_far = 0
+        for place, count in enumerate(counts):
+            so_far += count
+            part = total * so_far // before - done
+            done += part
+            counts[place] = part
+            if (time := request.times[place]) >= self.joined:
+                self.count_bin(max(time, 0) // BIN, part - count)
+        request.tokens = total
+
+    def _know(self, event: ServerKnown | ServerLost | ServerFound | ClientSampled) -> None:
+        """What a client tells of servers and of itself."""
+        match event:
+            case ServerKnown():
+                self.servers[event.server] = event
+            case ServerLost():
+                self.away[event.server] = event
+                self._tell(event)
+            case ServerFound():
+                if self.away.pop(event.server, None) is not None:
+                    self._tell(event)
+            case ClientSampled():
+                self.client.append(event)
+                if self.keep is not None and len(self.client) > KEPT_CLIENT:
+                    del self.client[: KEPT_CLIENT // 2]
 
     def _sample(self, samples: list[E], event: E, amount: Callable[[E], int | None]) -> None:
         """One more sample; with `keep`, old ones get fewer, but none of a level's peaks is lost."""
@@ -391,4 +489,7 @@ class Session:
 
 
 def _copied(request: Request) -> Request:
-    return replace(request, times=request.times[:], counts=request.counts[:])
+    served = request.served
+    if served is not None:
+        served = replace(served, reached=served.reached.copy())
+    return replace(request, times=request.times[:], counts=request.counts[:], served=served)

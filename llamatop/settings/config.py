@@ -15,7 +15,8 @@ MAX_CONCURRENCY = 4096
 """More requests at once than this is a typing error rather than a wish."""
 
 Weights = Literal["auto", "random"]
-EngineName = Literal["auto", "continuous", "batch", "threads", "scripted"]
+EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted"]
+Endpoint = Literal["completions", "chat"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 QuantizeName = Literal["none", "int8", "int4"]
 OffloadName = Literal["none", "cpu", "disk"]
@@ -23,7 +24,7 @@ OffloadName = Literal["none", "cpu", "disk"]
 SLO_NAMES = ("ttft", "tpot", "e2e")
 """Latencies that may have a target."""
 
-ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "scripted")
+ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "server", "scripted")
 DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
 QUANTIZE: tuple[QuantizeName, ...] = ("none", "int8", "int4")
 OFFLOAD_ENGINES = ("auto", "batch")
@@ -78,6 +79,19 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Bits of the weights of linear layers, quantised when they are loaded."""
     offload: OffloadName = "none"
     """Where the weights lie while they are not computed with; none: on the device."""
+    urls: tuple[str, ...] = ()
+    """OpenAI-compatible servers that share the load in turn; empty: the engine is in process."""
+    endpoint: Endpoint = "completions"
+    tokenizer: str | None = None
+    """A Hugging Face id or a folder, for prompts of exact length where a server takes no ids."""
+    api_key_env: str | None = None
+    """The variable that holds the servers' key; never the key itself."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers that every request carries: name, and the variable that holds the value."""
+    timeout: float = 60.0
+    """Seconds without a token after which a request has failed."""
+    client_processes: int | None = None
+    """Processes that send; None: as many as are needed."""
 
     @property
     def varied(self) -> bool:
