@@ -1,4 +1,4 @@
-"""What was learnt on this machine and is kept in the cache folder: where, how, of which versions."""
+"""What was learnt on this machine and is kept in its cache folder: where, and how."""
 
 from __future__ import annotations
 
