@@ -1,6 +1,7 @@
 # Everything goes through one virtual environment, .venv, made on first need.
 PYTHON ?= python3
 BIN := .venv/bin
+TOGETHER := --numprocesses logical --maxprocesses 4 --dist worksteal
 .DEFAULT_GOAL := help
 .PHONY: help install run record test test-all check clean
 
@@ -23,17 +24,17 @@ record: install  ## measure the bundled model without a screen, and record it
 	$(BIN)/llamatop --record --model demo --concurrency 1 2 4
 
 test: install    ## the tests of the main job
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER)
 
 test-all: install    ## also those that take minutes
-	$(BIN)/python -m pytest -m ''
+	$(BIN)/python -m pytest $(TOGETHER) -m ''
 
 check: install   ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER)
 
 clean:           ## remove what was made
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -208,8 +208,7 @@ def make_engine(config: RunConfig, clock: MonotonicClock, progress: Progress) ->
 def warm() -> None:
     """Import what every model needs; what is wrong with it will show when one is loaded."""
     with suppress(Exception):
-        import_module("llamatop.engines.loading")
-        import_module("llamatop.engines.torch_engines")
+        import_module("llamatop.engines.models").libraries()
 
 
 def main() -> None:
