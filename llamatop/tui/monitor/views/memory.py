@@ -7,7 +7,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
-from llamatop.events.kinds import DeviceSampled, Event, HostSampled, MemoryPredicted
+from llamatop.events.kinds import Event, MemoryPredicted
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest
@@ -26,6 +26,8 @@ from llamatop.tui.monitor.views.history import Window, chart, labelled, time_axi
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.parts import bar_line, legend, pieces
 from llamatop.tui.monitor.views.state import home_of
+
+_ENGINE, _USED = attrgetter("engine_bytes"), attrgetter("used_bytes")
 
 _CORES = 32
 """Cores drawn one by one; more are drawn as the busiest of each group."""
@@ -199,7 +201,7 @@ def _chart(frame: Frame, window: Window, width: int, height: int) -> list[Line]:
         line = _line(session, one.device) if one.foretold else None
         return _area(tuple(values), f"{one.name}  ", width, height, line)
     if not session.devices:
-        values = sampled(session.host, _engine, session.now, window.step, window.count)
+        values = sampled(session.host, _ENGINE, session.now, window.step, window.count)
         return _area(tuple(values), "", width, height, _line(session, None))
     home = home_of(session)
     by_importance = sorted(session.devices, key=lambda device: (device != home, device))
@@ -208,7 +210,7 @@ def _chart(frame: Frame, window: Window, width: int, height: int) -> list[Line]:
     for i, device in enumerate(shown):
         rows = height * (i + 1) // len(shown) - height * i // len(shown)
         samples = session.devices[device]
-        values = sampled(samples, _device_used, session.now, window.step, window.count)
+        values = sampled(samples, _USED, session.now, window.step, window.count)
         name = f"gpu {device}  " if len(session.devices) > 1 else ""
         lines += _area(tuple(values), name, width, rows, _line(session, device))
     return lines
@@ -246,11 +248,3 @@ def _dashed(line: Line) -> Line:
     text = "".join(part for part, _ in line)
     empty = [i for i, char in enumerate(text) if char == " "]
     return laid_over(line, [(i, "╌", "dim") for i in empty])
-
-
-def _engine(sample: HostSampled) -> float | None:
-    return sample.engine_bytes
-
-
-def _device_used(sample: DeviceSampled) -> float | None:
-    return sample.used_bytes
