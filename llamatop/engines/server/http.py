@@ -56,7 +56,7 @@ class _Protocol(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         listener = self.listener
-        if listener is None:
+        if listener is None or not data:  # aiohttp itself calls without data, to go on parsing
             super().data_received(data)
             return
         listener.received(self.now())
