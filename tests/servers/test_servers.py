@@ -29,6 +29,8 @@ def transformers_text() -> dict[str, tuple[list[int], list[int]]]:
     tokenizer = load_tokenizer(demo_folder())
     assert tokenizer is not None
     model = transformers.AutoModelForCausalLM.from_pretrained(demo_folder(), dtype=torch.float32)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several wait for one another without sleeping
     written = {}
     for prompt in PROMPTS:
         prompt_ids = tokenizer.encode(prompt).ids
@@ -37,6 +39,7 @@ def transformers_text() -> dict[str, tuple[list[int], list[int]]]:
             with torch.inference_mode():
                 ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
         written[prompt] = prompt_ids, ids[len(prompt_ids) :]
+    torch.set_num_threads(threads)
     return written
 
 
