@@ -70,7 +70,7 @@ def served_figures(session: Session, level: Level) -> ServedFigures | None:
     requests = level.requests
     done = [request for request in requests if request.state == "done"]
     return ServedFigures(
-        short=sum(is_short(session, request) for request in done),
+        short=sum(request.short for request in done),
         resent=sum(request.served is not None and request.served.resent for request in requests),
         estimated_tokens=sum(r.tokens for r in requests if is_estimated(session, r)),
         reasoning_tokens=_told(done, "reasoning"),
@@ -94,12 +94,6 @@ def is_estimated(session: Session, request: Request) -> bool:
 def is_provisional(session: Session) -> bool:
     """Whether tokens of requests in flight are counted by events that may hold several."""
     return any(server.tokens_by in _PROVISIONAL for server in session.servers.values())
-
-
-def is_short(session: Session, request: Request) -> bool:
-    """Whether it ended well with fewer tokens than asked, as far as they were counted."""
-    fewer = request.state == "done" and request.tokens < request.max_tokens
-    return fewer and request.served is not None and not is_estimated(session, request)
 
 
 def ttfa(request: Request) -> float | None:

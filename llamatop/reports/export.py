@@ -18,10 +18,11 @@ from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
 from llamatop.errors import InputError
+from llamatop.events.kinds import Stage
 from llamatop.events.sanitize import clean, clean_event
 from llamatop.figures.levels import LevelFigures, level_figures
 from llamatop.figures.requests import e2e, meets, prompt_size, queue_time, tpot, ttft
-from llamatop.figures.served import ServedFigures, is_short
+from llamatop.figures.served import ServedFigures
 from llamatop.figures.stats import spread_json
 from llamatop.figures.steady import Steady
 from llamatop.recording.files import why
@@ -188,7 +189,7 @@ def requests_table(session: Session) -> Iterator[pl.DataFrame]:
     requests = list(session.requests.values())
     for start in range(0, len(requests) or 1, PART):
         part = requests[start : start + PART]
-        rows = [_request(one, session.levels.get(one.level), slo, session) for one in part]
+        rows = [_request(one, session.levels.get(one.level), slo) for one in part]
         yield _table("requests", rows)
 
 
@@ -198,9 +199,7 @@ def levels_table(session: Session) -> Iterator[pl.DataFrame]:
     yield _table("levels", [_level(one, level_figures(session, one)) for one in levels])
 
 
-def _request(
-    request: Request, level: Level | None, slo: dict[str, float], session: Session
-) -> tuple[object, ...]:
+def _request(request: Request, level: Level | None, slo: dict[str, float]) -> tuple[object, ...]:
     first, last = (request.times[0], request.times[-1]) if request.times else (None, None)
     judged = slo and request.state == "done"
     return (
@@ -208,19 +207,20 @@ def _request(
         request.state, request.error or None, prompt_size(request), request.max_tokens,
         request.tokens, len(request.times), request.scheduled, request.admitted, first, last,
         request.ended, queue_time(request), ttft(request), tpot(request), e2e(request),
-        meets(request, slo) if judged else None, *_served(request, session),
+        meets(request, slo) if judged else None, *_served(request),
     )  # fmt: skip
 
 
-def _served(request: Request, session: Session) -> tuple[object, ...]:
+def _served(request: Request) -> tuple[object, ...]:
     """What is known of it where it went to a server."""
     served = request.served
     if served is None:
         return (None,) * 13
-    stages = ("connected", "status", "event", "answer", "end")
+    stages: tuple[Stage, ...] = ("connected", "status", "event", "answer", "end")
+    reached = (served.reached.get(stage) for stage in stages)
     return (
-        served.server, served.due, served.sent, served.resent, *map(served.reached.get, stages),
-        served.by, is_short(session, request), served.cached, served.reasoning,
+        served.server, served.due, served.sent, served.resent, *reached,
+        served.by, request.short, served.cached, served.reasoning,
     )  # fmt: skip
 
 
