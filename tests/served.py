@@ -108,8 +108,8 @@ class _Told:
                     yield RequestSent(time + self.late + MS, request, server, time, True)
                 yield event
                 yield RequestReached(time + self.late, request, "connected")
-                yield RequestReached(time + 2 * MS, request, "status")
-                yield RequestReached(time + 3 * MS, request, "event")
+                yield RequestReached(time + self.late + 2 * MS, request, "status")
+                yield RequestReached(time + self.late + 3 * MS, request, "event")
             case TokensEmitted(request=request):
                 so_far = self.tokens[request] = self.tokens.get(request, 0) + event.count
                 yield event

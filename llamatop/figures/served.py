@@ -8,7 +8,7 @@ here.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -111,21 +111,27 @@ def ttfa(request: Request) -> float | None:
 
 def client(session: Session, level: Level, requests: Sequence[Request]) -> Client:
     """How late some requests of a level left, and the lag of the client's loop meanwhile."""
-    late = (
-        (request.served.sent - request.served.due) / SECOND
-        for request in requests
-        if request.served is not None
-    )
+    late = distribution(value for r in requests if (value := sent_late(r)) is not None)
     start = level.started if level.joined is None else level.joined
-    return Client(distribution(late), _lag(session, start, level.ended))
+    return Client(late, distribution(client_lags(session, start, level.ended)))
 
 
-def _lag(session: Session, start: int, end: int | None) -> Distribution | None:
-    """From `start` to `end` (ns)."""
+def sent_late(request: Request) -> float | None:
+    """Seconds from when it could have been sent to when it was; None if it went to no server."""
+    served = request.served
+    return None if served is None else (served.sent - served.due) / SECOND
+
+
+def client_lags(session: Session, start: int, end: int | None) -> Iterator[float]:
+    """Seconds by which the client's loop woke late, each time from `start` to `end` (ns).
+
+    The newest first.
+    """
     time, samples = attrgetter("time"), session.client
     first = bisect_left(samples, start, key=time)
     last = len(samples) if end is None else bisect_right(samples, end, key=time)
-    return distribution(lag / SECOND for sample in samples[first:last] for lag in sample.lags)
+    newest = (samples[place] for place in range(last - 1, first - 1, -1))
+    return (lag / SECOND for sample in newest for lag in reversed(sample.lags))
 
 
 def client_bound(client: Client, ttft: Distribution | None) -> bool:

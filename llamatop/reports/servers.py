@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llamatop.events.kinds import ServerKnown
 from llamatop.events.sanitize import one_line
-from llamatop.figures.levels import LevelFigures
 from llamatop.figures.served import Client, ServedFigures, client_bound, on_servers
 from llamatop.figures.stats import spread_json
 from llamatop.session.reducer import Session
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import count, duration
+
+if TYPE_CHECKING:
+    from llamatop.figures.levels import LevelFigures
 
 ROUGH = "~"
 """Before every figure that rests on tokens that nobody counted."""
