@@ -10,6 +10,7 @@ import asyncio
 import functools
 import os
 import secrets as random_bytes
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -42,6 +43,9 @@ from llamatop.settings.servers import host_of, is_here
 
 LOST_SECONDS = 30.0
 """How long a level waits while no server answers before it has failed."""
+
+SWITCH_SECONDS = 0.001
+"""How long another thread of this process may keep the loop from reading."""
 
 CALIBRATION_WORDS = (20, 120)
 """Of two texts that the server counts, where nobody else does."""
@@ -78,11 +82,22 @@ class ServerEngine:
             if place.met.name == "llama.cpp":
                 self._client.never_reuse(place.number)
             tell(place.known(clock.now()))
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.facts = _facts(clock.now(), self._places.all)
 
     def serve(self, work: WorkLike) -> None:
         """Serve until the work ends."""
         self._run(self._serve(work))
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._run(self._close())
+        self._loop.close()
+
+    async def _close(self) -> None:
+        await self._client.close()
+        for place in self._places.all:
+            await place.asker.close()
 
     def allocated(self) -> list[tuple[int, int, int]]:
         """None: no device of ours."""
@@ -177,6 +192,8 @@ class ServerEngine:
         manner, due = place.met.manner, max(job.due, place.found_at)
         salt = f"{self._salt}-{job.id}"
         body = manner.encode(place.prompter.of(job), job.max_tokens, salt)
+        if self._work is not None:
+            place.prompter.expect(job, self._work.concurrency)
         self._client.send(Order(job.id, place.number, due, body, manner.by))
 
     def _end(self, ended: Ended) -> None:
