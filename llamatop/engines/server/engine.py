@@ -47,7 +47,7 @@ LOST_SECONDS = 30.0
 SWITCH_SECONDS = 0.001
 """How long another thread of this process may keep the loop from reading."""
 
-CALIBRATION_WORDS = (20, 120)
+CALIBRATION_CHARACTERS = (100, 1000)
 """Of two texts that the server counts, where nobody else does."""
 
 T = TypeVar("T")
@@ -268,9 +268,10 @@ class ServerEngine:
     async def _measure(self, asker: Asker, met: Met, text: MeasuredText) -> None:
         """Learn from two texts how many tokens the server makes of a word."""
         counts = []
-        for words in CALIBRATION_WORDS:
-            tokens = await prompt_tokens(asker, self._config, met, text.words(words, words))
-            counts.append((words, tokens or 0))
+        for number, characters in enumerate(CALIBRATION_CHARACTERS, 1):
+            sample = text.text(-number, characters)
+            tokens = await prompt_tokens(asker, self._config, met, sample)
+            counts.append((sample, tokens or 0))
         text.learn(counts[0], counts[1])
         met.notes.append(
             "Prompts are text whose length is near what was asked for, and told as it counts them; "

@@ -24,8 +24,8 @@ from llamatop.settings.prompt_file import FilePrompt, read_prompts
 
 CORPUS_CHARACTERS = 200_000
 
-TOKENS_PER_WORD = 1.8
-"""Of a word of the corpus with what follows it, where neither server nor tokenizer counts."""
+TOKENS_PER_CHARACTER = 0.3
+"""Of a text of which neither a server nor a tokenizer counts the tokens."""
 
 
 _BEGINNINGS = 8
@@ -106,8 +106,8 @@ class MeasuredText:
     """Text of about so many tokens, by what the server counted of some."""
 
     def __init__(self, seed: int) -> None:
-        self.added = 0.0
-        self.per_word = TOKENS_PER_WORD
+        self._added = 0.0
+        self._per_character = TOKENS_PER_CHARACTER
         pieces = re.findall(r"\S+\s*", corpus())
         numbers = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
         self._words = list(numbers)
@@ -115,18 +115,26 @@ class MeasuredText:
 
     def prompt(self, request: int, tokens: int) -> str:
         """As many words as tokens should need."""
-        words = round((tokens - self.added) / self.per_word)
-        return self.words(request, max(words, 1))
+        characters = (tokens - self._added) / self._per_character
+        return self.text(request, max(round(characters), 1))
 
-    def words(self, request: int, count: int) -> str:
-        """So many words, which begin with another one than the last requests' did."""
-        return "".join(self._words[n] for n in self._prompts.prompt(request, count)).rstrip()
+    def text(self, request: int, characters: int) -> str:
+        """Whole words of so many characters, the first another one than the last requests'."""
+        words = (self._words[n] for n in self._prompts.prompt(request, characters // 2 + 1))
+        left, taken = characters, []
+        for word in words:
+            if taken and len(word) > 2 * left:
+                break
+            taken.append(word)
+            left -= len(word)
+        return "".join(taken).rstrip()
 
-    def learn(self, few: tuple[int, int], many: tuple[int, int]) -> None:
-        """From two texts' (words, tokens), as the server counts."""
-        if many[0] > few[0] and many[1] > few[1]:
-            self.per_word = (many[1] - few[1]) / (many[0] - few[0])
-            self.added = few[1] - self.per_word * few[0]
+    def learn(self, few: tuple[str, int], many: tuple[str, int]) -> None:
+        """From two texts and their tokens, as the server counts."""
+        more, tokens = len(many[0]) - len(few[0]), many[1] - few[1]
+        if more > 0 and tokens > 0:
+            self._per_character = tokens / more
+            self._added = few[1] - self._per_character * len(few[0])
 
 
 class Ahead:
@@ -189,11 +197,11 @@ def given_of(config: RunConfig) -> list[FilePrompt]:
 
 
 def given_sizes(given: Sequence[FilePrompt], tokenizer: Tokenizer | None) -> list[GivenSize]:
-    """Tokens in, by the tokenizer where there is one, else by their words; and out."""
+    """Tokens in, by the tokenizer where there is one, else by their characters; and out."""
     return [(_tokens(one.text, tokenizer), one.output_tokens) for one in given]
 
 
 def _tokens(text: str, tokenizer: Tokenizer | None) -> int:
     if tokenizer is not None:
         return max(len(tokenizer.encode(text).ids), 1)
-    return max(round(len(text.split()) * TOKENS_PER_WORD), 1)
+    return max(round(len(text) * TOKENS_PER_CHARACTER), 1)
