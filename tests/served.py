@@ -97,7 +97,9 @@ class _Told:
                 yield replace(event, config=self.config)
             case ModelLoaded():
                 yield from (known(i, url, self.by) for i, url in enumerate(self.config.urls))
-                yield replace(event, engine="server", weights="", device="", dtype="")
+                yield replace(
+                    event, engine="server", weights="trained", device="server", dtype="unknown"
+                )
             case LevelEnded():
                 yield ClientSampled(event.time, 0, (self.lag,) * 20)
                 yield replace(event, host_peak_bytes=None)

@@ -18,7 +18,7 @@ from llamatop.figures.levels import LevelFigures, level_figures
 from llamatop.figures.served import on_servers
 from llamatop.reports.servers import server_setup
 from llamatop.session.reducer import Session
-from llamatop.text.formatting import UNKNOWN, count, size
+from llamatop.text.formatting import count, size
 
 SHORT = 40
 """Characters of a name that a legend or a column has room for."""
@@ -161,6 +161,8 @@ def _loaded(session: Session) -> dict[str, str]:
     model = session.model
     if model is None:
         return {}
+    if on_servers(session):
+        return {"engine": model.engine}
     facts = {
         "weights": model.weights,
         "parameters": count(model.parameters),
@@ -175,8 +177,7 @@ def _loaded(session: Session) -> dict[str, str]:
         "threads": "" if model.threads is None else str(model.threads),
         **{f"{name} version": version for name, version in model.versions.items()},
     }
-    unknown = ("", "none", UNKNOWN) if on_servers(session) else ("",)
-    return {name: one_line(value) for name, value in facts.items() if value not in unknown}
+    return {name: one_line(value) for name, value in facts.items() if value}
 
 
 def _layers(kept: int | None, whole: int | None) -> str:
