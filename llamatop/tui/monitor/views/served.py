@@ -21,9 +21,9 @@ _STAGES: tuple[tuple[Stage, str], ...] = (
 
 _BY = {
     "token_ids": "by their ids",
-    "continuous": "by the server, as they came",
-    "timings": "by the server, as they came",
-    "usage": "by the server, at the end",
+    "continuous": "as they came",
+    "timings": "as they came",
+    "usage": "by the server, at its end",
     "estimate": "by nobody: a guess",
 }
 
@@ -52,7 +52,8 @@ def _stages(request: Request, served: Served) -> list[list[Span]]:
     for stage, name in _STAGES:
         if stage == "answer":
             times.append(("first token", first))
-        times.append((name, served.reached.get(stage)))
+        if stage != "answer" or stage in served.reached:
+            times.append((name, served.reached.get(stage)))
     return [
         [(f" {name:<14}", "dim"), (f"{_after(request, time):>8}", "text")] for name, time in times
     ]
