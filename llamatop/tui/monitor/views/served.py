@@ -63,9 +63,13 @@ def _after(request: Request, time: int | None) -> str:
     return NOTHING if time is None else span((time - request.scheduled) / SECOND)
 
 
+_SHORTEST = 12
+"""Cells of a stage with its time, at least."""
+
+
 def _two_each(stages: list[list[Span]], width: int) -> list[list[Span]]:
     """The same in half the rows, names cut."""
-    half = width // 2
+    half = max(width // 2, _SHORTEST)
     short = [[(f" {clip(name.strip(), half - 9):<{half - 9}}", role), (told, "text")]
              for (name, role), (told, _) in stages]  # fmt: skip
     rows = -(-len(short) // 2)
@@ -87,7 +91,7 @@ def _counted(request: Request, served: Served) -> list[Line]:
     if served.cached is not None:
         lines.append(((" cached prompt ", "dim"), (f"{served.cached:,} tokens", "text")))
     if request.short:
-        told = f"{request.tokens} of {request.max_tokens}, yet it ended well"
+        told = f"{request.tokens} of {request.max_tokens} tokens"
         lines.append(((" short         ", "dim"), (told, "warn")))
     if served.resent:
         lines.append(((" sent again    ", "dim"), ("its connection was lost", "warn")))
