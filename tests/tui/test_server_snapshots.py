@@ -18,5 +18,5 @@ def test_two_servers_of_which_one_is_lost(snap_compare):
 
 
 def test_one_request_to_a_server(snap_compare):
-    app = live_app(moment(20))
-    assert snap_compare(app, terminal_size=(120, 36), press=["down"] * 9 + ["enter"])
+    app = live_app(moment(22))
+    assert snap_compare(app, terminal_size=(120, 36), press=["down"] * 8 + ["enter"])
