@@ -8,7 +8,7 @@ It stands for no real server. It is the ground truth for timing: the clock of it
 `POST /script` takes `{"script": {...}, "next": [{...}], "models": {...}}`, fields of `Script`: for
 all requests, for the next ones in turn, and what `/v1/models` answers. `GET /log` gives every
 request since, as `{"number", "path", "headers", "body", "came", "sent": [ns, ...], "tokens",
-"ended"}`.
+"ended"}`; `GET /sums` how many streams are open, and events sent.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ class Stage:
         entry = {"number": len(self.log), "path": path, "headers": headers, "body": body}
         self.log.append(entry | {"came": time.monotonic_ns(), "sent": [], "tokens": 0, "ended": ""})
         return self.log[-1]
+
+    def sums(self) -> dict[str, int]:
+        """Streams that are open, and events sent so far."""
+        streams = sum(not entry["ended"] for entry in self.log)
+        return {"open": streams, "events": sum(len(entry["sent"]) for entry in self.log)}
 
 
 def script_of(fields: dict[str, Any]) -> Script:
@@ -96,6 +101,8 @@ class Connection(asyncio.Protocol):
             self._say(200, "{}")
         elif path == "/log":
             self._say(200, json.dumps(self._stage.log))
+        elif path == "/sums":
+            self._say(200, json.dumps(self._stage.sums()))
         elif path == "/v1/models":
             self._say(200, json.dumps(self._stage.models))
         elif method == "POST" and path in ("/v1/completions", "/v1/chat/completions"):

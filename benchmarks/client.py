@@ -1,0 +1,339 @@
+"""How exact the client is that drives servers, and what it takes of a core.
+
+Against the scripted server (`tests/servers/scripted_server.py`), which writes down when it sent each
+token, on the clock that all processes of a machine share. Each part is done on uvloop and without.
+
+timing  256 streams of 20 tokens/s, one event a token: what llamatop recorded, less the truth.
+rate    the same at 10,000 events/s in all: missing tokens, and stamps that are late.
+cost    CPU per event beside a bare aiohttp loop (`bare.py`), in turns: of the client, with the
+        recording, and how much more of a core the screen takes.
+
+    python benchmarks/client.py timing
+    python benchmarks/client.py rate --events 10000
+    python benchmarks/client.py cost --quads 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pexpect
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from llamatop.events.clock import MILLISECOND
+from llamatop.events.kinds import RequestSent, RunStarted, TokensEmitted
+from llamatop.recording.reader import open_recording
+from llamatop.run.replay import fold
+from tests.servers import running
+from tests.servers.running import Server
+
+STREAMS = 256
+LATE = 5.0
+"""Milliseconds after which a stamp is told as late."""
+LOOPS = ("uvloop", "asyncio")
+
+
+def env_of(loop: str, folder: Path) -> dict[str, str]:
+    """An environment with uvloop, or one whose uvloop cannot be imported."""
+    root = str(Path(__file__).parents[1])
+    if loop == "uvloop":
+        return {**os.environ, "PYTHONPATH": root}
+    (folder / "uvloop.py").write_text("raise ImportError('left out')\n")
+    return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{root}"}
+
+
+def options(server: Server, requests: int, gen_toks: int, path: Path) -> list[str]:
+    """Of llamatop."""
+    load = ["--concurrency", str(STREAMS), "--requests", str(requests), "--gen-toks", str(gen_toks)]
+    return ["--url", server.url, *load, "--prompt-toks", "16", "--out", str(path)]
+
+
+def record(server: Server, env: dict[str, str], requests: int, gen_toks: int, path: Path) -> None:
+    """Run llamatop headless to its end."""
+    command = [sys.executable, "-m", "llamatop", "--record"]
+    command += options(server, requests, gen_toks, path)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"llamatop ended with {done.returncode}: {done.stderr[-500:]}")
+
+
+# Timing
+
+
+class Stamps:
+    """What a recording says of each request beside what the server says; milliseconds."""
+
+    def __init__(self, server: Server, path: Path, gen_toks: int) -> None:
+        events = open_recording(path).events
+        [started] = [event for event in events if isinstance(event, RunStarted)]
+        sent: dict[int, int] = {}
+        reads: dict[int, list[tuple[int, int]]] = {}
+        for event in events:
+            if isinstance(event, RequestSent):
+                sent.setdefault(event.request, event.time + started.origin)
+            elif isinstance(event, TokensEmitted):
+                stamp = event.time + started.origin
+                reads.setdefault(event.request, []).append((stamp, event.count))
+        self.missing = self.tokens = 0
+        self.first: list[float] = []
+        """TTFT less that of the server, of streams that began while others ran."""
+        self.at_once: list[float] = []
+        """The same of those that all began together."""
+        self.gaps: list[float] = []
+        """ITL less the server's."""
+        self.late: list[float] = []
+        """Each stamp less when the server sent it."""
+        self.coalesced = 0
+        """Tokens that shared a read with one before them."""
+        log = [entry for entry in json.loads(server.get("/log")) if measured(entry, gen_toks)]
+        together = min(entry["came"] for entry in log) + 2e9
+        for entry in log:
+            request = int(entry["body"]["cache_salt"].rpartition("-")[2])
+            self._compare(entry, sent[request], reads[request], entry["came"] < together)
+
+    def _compare(
+        self, entry: dict, sent: int, reads: list[tuple[int, int]], together: bool
+    ) -> None:
+        got = [stamp for stamp, count in reads for _ in range(count)]
+        truth = entry["sent"]
+        self.tokens += len(truth)
+        self.missing += abs(len(truth) - len(got))
+        self.coalesced += sum(count - 1 for _, count in reads)
+        if len(truth) != len(got):
+            return
+        first = (got[0] - sent) - (truth[0] - entry["came"])
+        (self.at_once if together else self.first).append(first / MILLISECOND)
+        pairs = zip(pairwise(got), pairwise(truth), strict=True)
+        self.gaps += [abs((b - a) - (d - c)) / MILLISECOND for (a, b), (c, d) in pairs]
+        self.late += [(g - t) / MILLISECOND for g, t in zip(got, truth, strict=True)]
+
+
+def measured(entry: dict, gen_toks: int) -> bool:
+    """Whether it is a request of the level: warm-ups and questions are shorter."""
+    return entry["body"].get("max_tokens") == gen_toks
+
+
+def spread(values: Sequence[float]) -> str:
+    """p50, p99, most."""
+    if not values:
+        return "none"
+    p50, p99 = np.percentile(np.abs(values), [50, 99])
+    return f"p50 {p50:6.3f}  p99 {p99:7.3f}  most {max(map(abs, values)):7.2f} ms"
+
+
+def timing(server: Server, folder: Path, rate: float, loops: Sequence[str], seconds: float) -> None:
+    """Print how far the recorded times are from the true ones; `rate`: tokens/s of a stream."""
+    gen_toks = round(seconds * rate)
+    for loop in loops:
+        script = {"ttft": 0.2, "interval": 1 / rate, "spread": STREAMS, "counts": "token_ids"}
+        server.post("/script", {"script": script})
+        path = folder / f"{loop}.parquet"
+        record(server, env_of(loop, folder), 2 * STREAMS, gen_toks, path)
+        stamps = Stamps(server, path, gen_toks)
+        late = sum(value > LATE for value in stamps.late)
+        lags = level(path)
+        path.unlink()
+        print(f"{loop:8} {STREAMS} streams of {rate:g} tokens/s: {stamps.tokens:,} tokens, "
+              f"{stamps.missing} missing, {late} stamps later than {LATE:g} ms, "
+              f"{stamps.coalesced} shared a read")  # fmt: skip
+        print(f"  TTFT     off by  {spread(stamps.first)}  ({len(stamps.first)} that began one by one)")
+        print(f"                   {spread(stamps.at_once)}  ({len(stamps.at_once)} that began at once)")
+        print(f"  ITL      off by  {spread(stamps.gaps)}")
+        print(f"  a stamp  late by {spread(stamps.late)}")
+        print(f"  the client says  {lags}", flush=True)
+
+
+def level(path: Path) -> str:
+    """What llamatop says itself of how late it was."""
+    from llamatop.reports.summary import summary  # noqa: PLC0415
+
+    [told] = summary(fold(open_recording(path).events), None)["levels"]
+    return json.dumps(told.get("client"))
+
+
+# Cost
+
+
+class Used:
+    """Seconds of processor time of processes, between two looks."""
+
+    def __init__(self, processes: dict[str, psutil.Process]) -> None:
+        self._processes = processes
+        self._before = self._now()
+
+    def _now(self) -> dict[str, float]:
+        times = {name: process.cpu_times() for name, process in self._processes.items()}
+        return {name: time.user + time.system for name, time in times.items()}
+
+    def since(self) -> dict[str, float]:
+        """Seconds of each since the last look."""
+        before, self._before = self._before, self._now()
+        return {name: now - before[name] for name, now in self._before.items()}
+
+
+def parts_of(process: psutil.Process) -> dict[str, psutil.Process]:
+    """llamatop's processes: `client` sends and reads, `main` records and draws, `probe` looks."""
+    parts = {"main": process}
+    for child in process.children(recursive=True):
+        line = " ".join(child.cmdline())
+        parts["client" if "engines.host" in line else "probe"] = child
+    return parts
+
+
+@contextmanager
+def bare(server: Server, env: dict[str, str], gen_toks: int) -> Iterator[psutil.Process]:
+    """The bare loop, running."""
+    command = [sys.executable, str(Path(__file__).with_name("bare.py")), server.url, "--reuse"]
+    command += ["--concurrency", str(STREAMS), "--requests", str(STREAMS)]
+    child = subprocess.Popen(
+        [*command, "--gen-toks", str(gen_toks)], env=env, stdout=subprocess.DEVNULL
+    )
+    try:
+        yield psutil.Process(child.pid)
+    finally:
+        child.kill()
+        child.wait()
+
+
+@contextmanager
+def headless(
+    server: Server, env: dict[str, str], gen_toks: int, folder: Path
+) -> Iterator[psutil.Process]:
+    """llamatop with a recording and no screen, running."""
+    command = [sys.executable, "-m", "llamatop", "--record"]
+    command += options(server, STREAMS, gen_toks, folder / f"{time.monotonic_ns()}.parquet")
+    child = subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield psutil.Process(child.pid)
+    finally:
+        child.kill()
+        child.wait()
+
+
+@contextmanager
+def on_screen(
+    server: Server, env: dict[str, str], gen_toks: int, folder: Path
+) -> Iterator[psutil.Process]:
+    """llamatop with its screen and a recording, running on a pseudo-terminal that is read."""
+    given = options(server, STREAMS, gen_toks, folder / f"{time.monotonic_ns()}.parquet")
+    child = pexpect.spawn(
+        sys.executable, ["-m", "llamatop", *given], dimensions=(36, 120), env=env, timeout=60
+    )
+    reader = subprocess.Popen(["cat"], stdin=child.child_fd, stdout=subprocess.DEVNULL)
+    try:
+        yield psutil.Process(child.pid)
+    finally:
+        child.close(force=True)
+        reader.kill()
+        reader.wait()
+
+
+def turn(server: Server, rate: float, started: object, seconds: float) -> dict[str, float]:
+    """Microseconds per event of each process, over so many seconds in which all streams run."""
+    script = {"ttft": 0.2, "interval": 1 / rate, "spread": STREAMS, "counts": "token_ids"}
+    server.post("/script", {"script": script})
+    with started as process:  # type: ignore[attr-defined]
+        wait_until_all_run(server)
+        used = Used(parts_of(process))
+        before, began = json.loads(server.get("/sums")), time.monotonic()
+        time.sleep(seconds)
+        took, after = used.since(), json.loads(server.get("/sums"))
+        passed = time.monotonic() - began
+        if after["open"] < STREAMS:
+            sys.exit("streams ended within a turn")
+    events = after["events"] - before["events"]
+    return {name: cpu / events * 1e6 for name, cpu in took.items()} | {
+        "core": took["main"] / passed,
+        "events": events / passed,
+    }
+
+
+def wait_until_all_run(server: Server) -> None:
+    """Until all streams are open and the rush of their beginning is over."""
+    end = time.monotonic() + 60
+    while json.loads(server.get("/sums"))["open"] < STREAMS:
+        if time.monotonic() > end:
+            sys.exit("the streams did not all begin")
+        time.sleep(0.1)
+    time.sleep(2)
+
+
+def cost(
+    server: Server, folder: Path, rate: float, loops: Sequence[str], seconds: float, quads: int
+) -> None:
+    """Print CPU per event of the bare loop and of llamatop, in turns."""
+    gen_toks = round((seconds + 6) * rate)
+    for loop in loops:
+        env = env_of(loop, folder)
+        turns: dict[str, list[dict[str, float]]] = {"bare": [], "headless": [], "screen": []}
+        for order in (["bare", "headless", "screen"], ["screen", "headless", "bare"]) * quads:
+            for what in order:
+                started = {
+                    "bare": lambda: bare(server, env, gen_toks),  # noqa: B023
+                    "headless": lambda: headless(server, env, gen_toks, folder),  # noqa: B023
+                    "screen": lambda: on_screen(server, env, gen_toks, folder),  # noqa: B023
+                }[what]()
+                turns[what].append(turn(server, rate, started, seconds))
+        report(loop, turns)
+
+
+def report(loop: str, turns: dict[str, list[dict[str, float]]]) -> None:
+    """Medians of the turns, and what they come to."""
+
+    def median(what: str, part: str) -> float:
+        return statistics.median(turn[part] for turn in turns[what])
+
+    base = median("bare", "main")
+    client, main = median("headless", "client"), median("headless", "main")
+    probe = median("headless", "probe")
+    print(f"{loop:8} {median('bare', 'events'):,.0f} events/s, µs of CPU per event: "
+          f"bare {base:.1f}, client {client:.1f}, recording {main:.1f}, probe {probe:.1f}")  # fmt: skip
+    print(f"  client / bare                  {client / base:.2f}")
+    print(f"  client and recording / bare    {(client + main) / base:.2f}")
+    more = median("screen", "core") - median("headless", "core")
+    print(f"  the screen takes               {more:.1%} of a core more ({median('screen', 'client'):.1f} "
+          "µs per event in the client beneath it)", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    """Do one part, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("part", choices=("timing", "rate", "cost"))
+    parser.add_argument("--events", type=float, default=10_000, help="a second in all, of `rate`")
+    parser.add_argument("--loop", choices=LOOPS, help="only this one")
+    parser.add_argument("--seconds", type=float, default=6, help="of a stream, or of a turn")
+    parser.add_argument("--quads", type=int, default=1, help="turns there and back, of `cost`")
+    args = parser.parse_args()
+    loops = [args.loop] if args.loop else LOOPS
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server = running.scripted(folder / "server.log")
+        try:
+            if args.part == "timing":
+                timing(server, folder, 20, loops, args.seconds)
+            elif args.part == "rate":
+                timing(server, folder, args.events / STREAMS, loops, args.seconds)
+            else:
+                cost(server, folder, 20, loops, args.seconds, args.quads)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
