@@ -13,11 +13,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from llamatop.engines.server.crew import processes_for
 from llamatop.engines.server.exchange import Exchange
 from llamatop.engines.server.known import NOTES
 from llamatop.engines.server.orders import Order
 from llamatop.events.clock import ManualClock
-from llamatop.events.kinds import RequestFinished, RequestReached, TokensCounted, TokensEmitted
+from llamatop.events.kinds import (
+    ClientSampled,
+    RequestFinished,
+    RequestReached,
+    TokensCounted,
+    TokensEmitted,
+)
+from llamatop.settings.config import RunConfig
 from tests.servers.driving import Driven
 from tests.servers.scripted_client import Scripted
 
@@ -294,3 +302,28 @@ def test_a_redirect_is_not_followed(scripted: Scripted) -> None:
     driven.level(2)
     assert "redirects" in driven.requests[0].error
     assert len(scripted.log()) == 3
+
+
+def test_processes_that_send_tell_the_same_as_one(scripted: Scripted) -> None:
+    scripted.plays(counts="token_ids", per_event=(1, 2))
+    driven = Driven(scripted.url, client_processes=2, gen_toks=9).level(12, concurrency=4)
+    assert [one.tokens for one in driven.requests] == [9] * 12
+    assert {one.state for one in driven.requests} == {"done"}
+    for one in driven.requests:
+        assert one.served is not None
+        assert one.scheduled <= one.served.sent <= one.times[0]
+    lagging = {event.process for event in driven.of(ClientSampled)}
+    assert lagging <= {0, 1, 2}
+    driven.start(None, 2).until(lambda d: d.requests[-1].tokens > 0)
+    assert driven.run is not None
+    driven.run.stop()
+    driven.end()
+
+
+def test_one_process_sends_until_one_is_not_enough() -> None:
+    config = RunConfig(engine="server", concurrency=(1, 64))
+    assert processes_for(config, 8) == 1
+    many = msgspec.structs.replace(config, concurrency=(2048,))
+    assert processes_for(many, 16) == 4
+    assert processes_for(many, 2) == 1
+    assert processes_for(msgspec.structs.replace(many, client_processes=3), 2) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -34,8 +35,7 @@ class Read:
 
 def events_of(data: bytes, *cuts: int) -> list[bytes]:
     stream = EventStream()
-    edges = [0, *cuts, len(data)]
-    parts = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [data[a:b] for a, b in pairwise([0, *cuts, len(data)])]
     return [event for part in parts for event in stream.feed(part)] + stream.end()
 
 
@@ -249,7 +249,7 @@ def test_reasoning_is_told_from_the_answer() -> None:
 
 
 def test_reasoning_tokens_that_a_server_tells_are_taken() -> None:
-    usage = b'{"prompt_tokens":3,"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":5}}'
+    usage = b'{"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":5}}'
     thought = b'{"choices":[{"index":0,"delta":{"reasoning":"hm"}}]}'
     got = read_events([thought, b'{"choices":[],"usage":' + usage + b"}"])
     assert got.answer.thought == 5
