@@ -34,7 +34,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from llamatop.events.clock import MILLISECOND
+
 from llamatop.events.kinds import RequestSent, RunStarted, TokensEmitted
 from llamatop.recording.reader import open_recording
 from llamatop.run.replay import fold
@@ -42,6 +42,7 @@ from tests.servers import running
 from tests.servers.running import Server
 
 STREAMS = 256
+MILLISECOND = 1e6
 LATE = 5.0
 """Milliseconds after which a stamp is told as late."""
 LOOPS = ("uvloop", "asyncio")
@@ -56,16 +57,21 @@ def env_of(loop: str, folder: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{root}"}
 
 
-def options(server: Server, requests: int, gen_toks: int, path: Path) -> list[str]:
+def options(server: Server, load: Sequence[str], gen_toks: int, path: Path) -> list[str]:
     """Of llamatop."""
-    load = ["--concurrency", str(STREAMS), "--requests", str(requests), "--gen-toks", str(gen_toks)]
-    return ["--url", server.url, *load, "--prompt-toks", "16", "--out", str(path)]
+    lengths = ["--gen-toks", str(gen_toks), "--prompt-toks", "16"]
+    return ["--url", server.url, *load, *lengths, "--out", str(path)]
 
 
-def record(server: Server, env: dict[str, str], requests: int, gen_toks: int, path: Path) -> None:
+ALL_AT_ONCE = ("--concurrency", str(STREAMS), "--requests", str(STREAMS))
+
+
+def record(
+    server: Server, env: dict[str, str], load: Sequence[str], gen_toks: int, path: Path
+) -> None:
     """Run llamatop headless to its end."""
     command = [sys.executable, "-m", "llamatop", "--record"]
-    command += options(server, requests, gen_toks, path)
+    command += options(server, load, gen_toks, path)
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"llamatop ended with {done.returncode}: {done.stderr[-500:]}")
@@ -90,9 +96,7 @@ class Stamps:
                 reads.setdefault(event.request, []).append((stamp, event.count))
         self.missing = self.tokens = 0
         self.first: list[float] = []
-        """TTFT less that of the server, of streams that began while others ran."""
-        self.at_once: list[float] = []
-        """The same of those that all began together."""
+        """TTFT less that of the server."""
         self.gaps: list[float] = []
         """ITL less the server's."""
         self.late: list[float] = []
@@ -100,14 +104,11 @@ class Stamps:
         self.coalesced = 0
         """Tokens that shared a read with one before them."""
         log = [entry for entry in json.loads(server.get("/log")) if measured(entry, gen_toks)]
-        together = min(entry["came"] for entry in log) + 2e9
         for entry in log:
             request = int(entry["body"]["cache_salt"].rpartition("-")[2])
-            self._compare(entry, sent[request], reads[request], entry["came"] < together)
+            self._compare(entry, sent[request], reads[request])
 
-    def _compare(
-        self, entry: dict, sent: int, reads: list[tuple[int, int]], together: bool
-    ) -> None:
+    def _compare(self, entry: dict, sent: int, reads: list[tuple[int, int]]) -> None:
         got = [stamp for stamp, count in reads for _ in range(count)]
         truth = entry["sent"]
         self.tokens += len(truth)
@@ -116,7 +117,7 @@ class Stamps:
         if len(truth) != len(got):
             return
         first = (got[0] - sent) - (truth[0] - entry["came"])
-        (self.at_once if together else self.first).append(first / MILLISECOND)
+        self.first.append(first / MILLISECOND)
         pairs = zip(pairwise(got), pairwise(truth), strict=True)
         self.gaps += [abs((b - a) - (d - c)) / MILLISECOND for (a, b), (c, d) in pairs]
         self.late += [(g - t) / MILLISECOND for g, t in zip(got, truth, strict=True)]
@@ -136,25 +137,38 @@ def spread(values: Sequence[float]) -> str:
 
 
 def timing(server: Server, folder: Path, rate: float, loops: Sequence[str], seconds: float) -> None:
-    """Print how far the recorded times are from the true ones; `rate`: tokens/s of a stream."""
-    gen_toks = round(seconds * rate)
+    """Print how far the recorded times are from the true ones; `rate`: tokens/s of a stream.
+
+    Requests arrive as a Poisson process, so that on average all streams are open at once. Then
+    all at once, which is how a level in a closed loop begins.
+    """
+    arrivals = ["--rate", f"{STREAMS / seconds:.3f}", "--requests", str(3 * STREAMS)]
+    arrivals += ["--concurrency", str(2 * STREAMS)]  # more than ever are open
     for loop in loops:
-        script = {"ttft": 0.2, "interval": 1 / rate, "spread": STREAMS, "counts": "token_ids"}
-        server.post("/script", {"script": script})
-        path = folder / f"{loop}.parquet"
-        record(server, env_of(loop, folder), 2 * STREAMS, gen_toks, path)
-        stamps = Stamps(server, path, gen_toks)
+        stamps, says = compared(server, folder, loop, arrivals, rate, seconds)
         late = sum(value > LATE for value in stamps.late)
-        lags = level(path)
-        path.unlink()
-        print(f"{loop:8} {STREAMS} streams of {rate:g} tokens/s: {stamps.tokens:,} tokens, "
-              f"{stamps.missing} missing, {late} stamps later than {LATE:g} ms, "
-              f"{stamps.coalesced} shared a read")  # fmt: skip
-        print(f"  TTFT     off by  {spread(stamps.first)}  ({len(stamps.first)} that began one by one)")
-        print(f"                   {spread(stamps.at_once)}  ({len(stamps.at_once)} that began at once)")
+        print(f"{loop:8} {STREAMS} streams of {rate:g} tokens/s, arriving by and by: "
+              f"{stamps.tokens:,} tokens, {stamps.missing} missing, {late} stamps "
+              f"later than {LATE:g} ms, {stamps.coalesced} shared a read")  # fmt: skip
+        print(f"  TTFT     off by  {spread(stamps.first)}")
         print(f"  ITL      off by  {spread(stamps.gaps)}")
         print(f"  a stamp  late by {spread(stamps.late)}")
-        print(f"  the client says  {lags}", flush=True)
+        print(f"  the client says  {says}", flush=True)
+        stamps, says = compared(server, folder, loop, ALL_AT_ONCE, rate, seconds)
+        print(f"{'':8} all at once: {stamps.missing} missing")
+        print(f"  TTFT     off by  {spread(stamps.first)}")
+        print(f"  the client says  {says}", flush=True)
+
+
+def compared(
+    server: Server, folder: Path, loop: str, load: Sequence[str], rate: float, seconds: float
+) -> tuple[Stamps, str]:
+    """One run beside the truth, and what it says itself of how late it was."""
+    script = {"ttft": 0.2, "interval": 1 / rate, "spread": STREAMS, "counts": "token_ids"}
+    server.post("/script", {"script": script})
+    path, gen_toks = folder / f"{time.monotonic_ns()}.parquet", round(seconds * rate)
+    record(server, env_of(loop, folder), load, gen_toks, path)
+    return Stamps(server, path, gen_toks), level(path)
 
 
 def level(path: Path) -> str:
@@ -215,7 +229,7 @@ def headless(
 ) -> Iterator[psutil.Process]:
     """llamatop with a recording and no screen, running."""
     command = [sys.executable, "-m", "llamatop", "--record"]
-    command += options(server, STREAMS, gen_toks, folder / f"{time.monotonic_ns()}.parquet")
+    command += options(server, ALL_AT_ONCE, gen_toks, folder / f"{time.monotonic_ns()}.parquet")
     child = subprocess.Popen(
         command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -231,7 +245,7 @@ def on_screen(
     server: Server, env: dict[str, str], gen_toks: int, folder: Path
 ) -> Iterator[psutil.Process]:
     """llamatop with its screen and a recording, running on a pseudo-terminal that is read."""
-    given = options(server, STREAMS, gen_toks, folder / f"{time.monotonic_ns()}.parquet")
+    given = options(server, ALL_AT_ONCE, gen_toks, folder / f"{time.monotonic_ns()}.parquet")
     child = pexpect.spawn(
         sys.executable, ["-m", "llamatop", *given], dimensions=(36, 120), env=env, timeout=60
     )
