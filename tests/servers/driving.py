@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
@@ -24,6 +24,9 @@ E = TypeVar("E", bound=Event)
 class Driven:
     """Levels, one after another, on servers that are known."""
 
+    all: ClassVar[list[Driven]] = []
+    """Those of the test that runs, for its end."""
+
     def __init__(self, *urls: str, **settings: Any) -> None:
         settings = {"model": "", "prompt_toks": 16, "gen_toks": 8, **settings}
         self.config = checked(RunConfig(engine="server", urls=urls, **settings))
@@ -36,7 +39,15 @@ class Driven:
         self._outbox.put(RunStarted(0, self.config, host, "", ""))
         self.engine = ServerEngine(self.config, self.clock, lambda *_: None, self._outbox.put)
         self.run: LevelRun | None = None
+        self.all.append(self)
         self._thread: threading.Thread | None = None
+
+    def close(self) -> None:
+        """End what runs, and its connections."""
+        if self.run is not None:
+            self.run.stop()
+            self.end()
+        self.engine.close()
 
     def level(self, requests: int | None = 4, concurrency: int = 1) -> Driven:
         """A level, to its end."""

@@ -77,6 +77,7 @@ class Client:
         self._keep_text = keep_text
         self._timeout = timeout
         self._running: dict[int, _Running] = {}
+        self._sessions: list[Any] = []
         self._watching: asyncio.Task[None] | None = None
 
     def send(self, order: Order) -> None:
@@ -103,6 +104,11 @@ class Client:
         """A level has ended: nothing is in flight."""
         if self._watching is not None:
             self._watching.cancel()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions:
+            await session.close()
 
     async def _watch(self) -> None:
         while True:
@@ -173,6 +179,7 @@ class Client:
     def _session(self, place: _Place) -> Any:
         if place.session is None:
             place.session = new_session(self._now, self._secrets.headers, place.reuse)
+            self._sessions.append(place.session)
         return place.session
 
 

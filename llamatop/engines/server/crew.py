@@ -88,6 +88,12 @@ class Crew:
         """A level has ended."""
         self._tell_all(encode(Serving(False)))
 
+    async def close(self) -> None:
+        """End the workers."""
+        for process in self._workers:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
     def _tell_all(self, frame: bytes) -> None:
         for worker in range(len(self._workers)):
             self._tell(worker, frame)

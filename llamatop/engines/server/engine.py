@@ -10,6 +10,7 @@ import asyncio
 import functools
 import os
 import secrets as random_bytes
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -43,7 +44,10 @@ from llamatop.settings.servers import host_of, is_here
 LOST_SECONDS = 30.0
 """How long a level waits while no server answers before it has failed."""
 
-CALIBRATION_WORDS = (20, 120)
+SWITCH_SECONDS = 0.001
+"""How long another thread of this process may keep the loop from reading."""
+
+CALIBRATION_CHARACTERS = (100, 1000)
 """Of two texts that the server counts, where nobody else does."""
 
 T = TypeVar("T")
@@ -78,11 +82,22 @@ class ServerEngine:
             if place.met.name == "llama.cpp":
                 self._client.never_reuse(place.number)
             tell(place.known(clock.now()))
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.facts = _facts(clock.now(), self._places.all)
 
     def serve(self, work: WorkLike) -> None:
         """Serve until the work ends."""
         self._run(self._serve(work))
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._run(self._close())
+        self._loop.close()
+
+    async def _close(self) -> None:
+        await self._client.close()
+        for place in self._places.all:
+            await place.asker.close()
 
     def allocated(self) -> list[tuple[int, int, int]]:
         """None: no device of ours."""
@@ -177,6 +192,8 @@ class ServerEngine:
         manner, due = place.met.manner, max(job.due, place.found_at)
         salt = f"{self._salt}-{job.id}"
         body = manner.encode(place.prompter.of(job), job.max_tokens, salt)
+        if self._work is not None:
+            place.prompter.expect(job, self._work.concurrency)
         self._client.send(Order(job.id, place.number, due, body, manner.by))
 
     def _end(self, ended: Ended) -> None:
@@ -251,9 +268,10 @@ class ServerEngine:
     async def _measure(self, asker: Asker, met: Met, text: MeasuredText) -> None:
         """Learn from two texts how many tokens the server makes of a word."""
         counts = []
-        for words in CALIBRATION_WORDS:
-            tokens = await prompt_tokens(asker, self._config, met, text.words(words, words))
-            counts.append((words, tokens or 0))
+        for number, characters in enumerate(CALIBRATION_CHARACTERS, 1):
+            sample = text.text(-number, characters)
+            tokens = await prompt_tokens(asker, self._config, met, sample)
+            counts.append((sample, tokens or 0))
         text.learn(counts[0], counts[1])
         met.notes.append(
             "Prompts are text whose length is near what was asked for, and told as it counts them; "
