@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -65,10 +66,14 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=16)
     parser.add_argument("--gen-toks", type=int, default=64)
     parser.add_argument("--model", default="")
-    parser.add_argument("--prompts", help="a file of JSON: a list of prompts, used in turn")
-    parser.add_argument("--reuse", action="store_true", help="connections, where the server keeps them")
+    parser.add_argument(
+        "--prompts", type=Path, help="a file of JSON: a list of prompts, used in turn"
+    )
+    parser.add_argument(
+        "--reuse", action="store_true", help="connections, where the server keeps them"
+    )
     args = parser.parse_args()
-    prompts = json.load(open(args.prompts)) if args.prompts else ["Once upon a time"]
+    prompts = json.loads(args.prompts.read_bytes()) if args.prompts else ["Once upon a time"]
     fixed = {"model": args.model, "max_tokens": args.gen_toks, "temperature": 0, "stream": True}
     fixed |= {"ignore_eos": True, "cache_prompt": False, "stream_options": {"include_usage": True}}
     bodies = ({"prompt": prompts[n % len(prompts)], **fixed} for n in range(args.requests))

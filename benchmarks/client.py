@@ -1,7 +1,7 @@
 """How exact the client is that drives servers, and what it takes of a core.
 
-Against the scripted server (`tests/servers/scripted_server.py`), which writes down when it sent each
-token, on the clock that all processes of a machine share. Each part is done on uvloop and without.
+Against the scripted server (`tests/servers/scripted_server.py`), which writes down when it sent
+each token, on the clock that all processes share. Each part is done on uvloop and without.
 
 timing  256 streams of 20 tokens/s, one event a token: what llamatop recorded, less the truth.
 rate    the same at 10,000 events/s in all: missing tokens, and stamps that are late.
@@ -72,7 +72,8 @@ def record(
     """Run llamatop headless to its end."""
     command = [sys.executable, "-m", "llamatop", "--record"]
     command += options(server, load, gen_toks, path)
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, check=False)  # fmt: skip
     if done.returncode:
         sys.exit(f"llamatop ended with {done.returncode}: {done.stderr[-500:]}")
 
@@ -145,7 +146,7 @@ def timing(server: Server, folder: Path, rate: float, loops: Sequence[str], seco
     arrivals = ["--rate", f"{STREAMS / seconds:.3f}", "--requests", str(3 * STREAMS)]
     arrivals += ["--concurrency", str(2 * STREAMS)]  # more than ever are open
     for loop in loops:
-        stamps, says = compared(server, folder, loop, arrivals, rate, seconds)
+        stamps, says = compared(server, folder, loop, arrivals, rate=rate, seconds=seconds)
         late = sum(value > LATE for value in stamps.late)
         print(f"{loop:8} {STREAMS} streams of {rate:g} tokens/s, arriving by and by: "
               f"{stamps.tokens:,} tokens, {stamps.missing} missing, {late} stamps "
@@ -154,14 +155,14 @@ def timing(server: Server, folder: Path, rate: float, loops: Sequence[str], seco
         print(f"  ITL      off by  {spread(stamps.gaps)}")
         print(f"  a stamp  late by {spread(stamps.late)}")
         print(f"  the client says  {says}", flush=True)
-        stamps, says = compared(server, folder, loop, ALL_AT_ONCE, rate, seconds)
+        stamps, says = compared(server, folder, loop, ALL_AT_ONCE, rate=rate, seconds=seconds)
         print(f"{'':8} all at once: {stamps.missing} missing")
         print(f"  TTFT     off by  {spread(stamps.first)}")
         print(f"  the client says  {says}", flush=True)
 
 
 def compared(
-    server: Server, folder: Path, loop: str, load: Sequence[str], rate: float, seconds: float
+    server: Server, folder: Path, loop: str, load: Sequence[str], *, rate: float, seconds: float
 ) -> tuple[Stamps, str]:
     """One run beside the truth, and what it says itself of how late it was."""
     script = {"ttft": 0.2, "interval": 1 / rate, "spread": STREAMS, "counts": "token_ids"}
@@ -230,9 +231,7 @@ def headless(
     """llamatop with a recording and no screen, running."""
     command = [sys.executable, "-m", "llamatop", "--record"]
     command += options(server, ALL_AT_ONCE, gen_toks, folder / f"{time.monotonic_ns()}.parquet")
-    child = subprocess.Popen(
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield psutil.Process(child.pid)
     finally:
@@ -289,7 +288,7 @@ def wait_until_all_run(server: Server) -> None:
 
 
 def cost(
-    server: Server, folder: Path, rate: float, loops: Sequence[str], seconds: float, quads: int
+    server: Server, folder: Path, rate: float, loops: Sequence[str], *, seconds: float, quads: int
 ) -> None:
     """Print CPU per event of the bare loop and of llamatop, in turns."""
     gen_toks = round((seconds + 6) * rate)
@@ -315,14 +314,14 @@ def report(loop: str, turns: dict[str, list[dict[str, float]]]) -> None:
 
     base = median("bare", "main")
     client, main = median("headless", "client"), median("headless", "main")
-    probe = median("headless", "probe")
-    print(f"{loop:8} {median('bare', 'events'):,.0f} events/s, µs of CPU per event: "
-          f"bare {base:.1f}, client {client:.1f}, recording {main:.1f}, probe {probe:.1f}")  # fmt: skip
-    print(f"  client / bare                  {client / base:.2f}")
-    print(f"  client and recording / bare    {(client + main) / base:.2f}")
     more = median("screen", "core") - median("headless", "core")
-    print(f"  the screen takes               {more:.1%} of a core more ({median('screen', 'client'):.1f} "
-          "µs per event in the client beneath it)", flush=True)  # fmt: skip
+    print(f"{loop:8} {median('bare', 'events'):,.0f} events/s; µs of CPU per event:")
+    for what in turns:
+        told = ("main", "client", "probe") if what != "bare" else ("main",)
+        print(f"  {what:10}", ", ".join(f"{part} {median(what, part):.1f}" for part in told))
+    print(f"  client / bare                {client / base:.2f}")
+    print(f"  client, recording / bare     {(client + main) / base:.2f}")
+    print(f"  the screen, of a core more   {more:.1%}", flush=True)
 
 
 def main() -> None:
@@ -344,7 +343,7 @@ def main() -> None:
             elif args.part == "rate":
                 timing(server, folder, args.events / STREAMS, loops, args.seconds)
             else:
-                cost(server, folder, 20, loops, args.seconds, args.quads)
+                cost(server, folder, 20, loops, seconds=args.seconds, quads=args.quads)
         finally:
             server.stop()
 
