@@ -98,6 +98,8 @@ class Stamps:
         self.missing = self.tokens = 0
         self.first: list[float] = []
         """TTFT less that of the server."""
+        self.sending: list[float] = []
+        """From when llamatop began to send a request to when the server had read it."""
         self.gaps: list[float] = []
         """ITL less the server's."""
         self.late: list[float] = []
@@ -119,6 +121,7 @@ class Stamps:
             return
         first = (got[0] - sent) - (truth[0] - entry["came"])
         self.first.append(first / MILLISECOND)
+        self.sending.append((entry["came"] - sent) / MILLISECOND)
         pairs = zip(pairwise(got), pairwise(truth), strict=True)
         self.gaps += [abs((b - a) - (d - c)) / MILLISECOND for (a, b), (c, d) in pairs]
         self.late += [(g - t) / MILLISECOND for g, t in zip(got, truth, strict=True)]
@@ -152,6 +155,7 @@ def timing(server: Server, folder: Path, rate: float, loops: Sequence[str], seco
               f"{stamps.tokens:,} tokens, {stamps.missing} missing, {late} stamps "
               f"later than {LATE:g} ms, {stamps.coalesced} shared a read")  # fmt: skip
         print(f"  TTFT     off by  {spread(stamps.first)}")
+        print(f"   of it, sending  {spread(stamps.sending)}")
         print(f"  ITL      off by  {spread(stamps.gaps)}")
         print(f"  a stamp  late by {spread(stamps.late)}")
         print(f"  the client says  {says}", flush=True)
