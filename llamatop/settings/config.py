@@ -15,7 +15,7 @@ MAX_CONCURRENCY = 4096
 """More requests at once than this is a typing error rather than a wish."""
 
 Weights = Literal["auto", "random"]
-EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted"]
+EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted", "attach"]
 Endpoint = Literal["completions", "chat"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 QuantizeName = Literal["none", "int8", "int4"]
@@ -92,6 +92,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without a token after which a request has failed."""
     client_processes: int | None = None
     """Processes that send; None: as many as are needed."""
+    alerts: tuple[str, ...] = ()
+    """Limits of what servers tell, as `kv_usage>0.9 for 30s`."""
+    cost_per_hour: float | None = None
+    """What the servers cost an hour, together, in whatever currency."""
 
     @property
     def varied(self) -> bool:
