@@ -17,6 +17,7 @@ from llamatop.run.controls import Recorder, Stage
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
+from llamatop.settings.servers import check_secrets
 
 if TYPE_CHECKING:
     from llamatop.predict.memory import Foretold
@@ -46,9 +47,9 @@ class Desk:
 
         if self.save and self._out is not None and os.path.lexists(self._out):
             raise InputError(f"{one_line(self._out)} exists already; choose another name")
-        scripted = config.engine == "scripted"
-        engine = None if scripted else self._warmed()
-        live = LiveRun(config, engine, None if scripted else _prepare)
+        check_secrets(config.api_key_env, config.headers, os.environ)
+        engine = self._warmed() if config.loads_model else None
+        live = LiveRun(config, engine, _prepare if config.loads_model else None)
         return Stage(Pump(live, Session(keep=KEPT_REQUESTS)), live=live)
 
     def replay(self, path: Path) -> Stage:
@@ -71,9 +72,11 @@ class Desk:
     def record(self, config: RunConfig) -> Recorder:
         """A new recording: where `out` says the first time, then at a place of its own."""
         from llamatop.recording import writer
-        from llamatop.recording.default_path import default_path
+        from llamatop.recording.default_path import default_path, named_after
 
-        recorder = writer.Recorder(self._out or default_path(config.model), self._keep_text)
+        named = None if self._out or config.model else named_after
+        path = self._out or default_path(config.called)
+        recorder = writer.Recorder(path, self._keep_text, named)
         self._out = None
         return recorder
 

@@ -51,8 +51,7 @@ class Run:
     @property
     def model(self) -> str:
         """The model's name on one line."""
-        started = self.session.started
-        return one_line(started.config.model) if started else "unknown model"
+        return one_line(self.session.model_name) or "unknown model"
 
 
 def run_of(session: Session, name: str = "run") -> Run:
@@ -144,7 +143,7 @@ def _asked(session: Session) -> dict[str, str]:
         return {}
     config = session.started.config
     return {
-        "model": one_line(config.model),
+        "model": one_line(session.model_name),
         "prompt tokens": one_line(config.prompt_spelling),
         "tokens to generate": config.gen_spelling,
         "arrivals": "as slots are free" if config.rate is None else f"{config.rate:g} a second",

@@ -205,6 +205,17 @@ class Session:
         """The newest level."""
         return next(reversed(self.levels.values()), None)
 
+    @property
+    def model_name(self) -> str:
+        """What was asked for by name; else what a server calls its model, or where that is."""
+        if self.started is None:
+            return ""
+        config = self.started.config
+        if config.model or not config.urls:
+            return config.model
+        known = (server.model for server in self.servers.values() if server.model)
+        return next(known, config.called)
+
     def copy(self) -> Session:
         """A session that goes on by itself; what no event changes any more is shared."""
         flying = {id: _copied(request) for id, request in self.active.items()}

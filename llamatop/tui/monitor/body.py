@@ -11,12 +11,12 @@ from textual.geometry import Size
 from llamatop.tui.drawing.box import Box
 from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.drawing.planned import Planned
-from llamatop.tui.monitor.body.views import history, latency, memory, throughput
 from llamatop.tui.monitor.footer import Footer
 from llamatop.tui.monitor.frame import Choices, Frame
 from llamatop.tui.monitor.panels import EventsPanel, Header, Panel, Transport
 from llamatop.tui.monitor.plan import PANELS, plan
 from llamatop.tui.monitor.table import RequestsPanel, RequestTable
+from llamatop.tui.monitor.views import history, latency, memory, throughput
 from llamatop.tui.monitor.views.footer import Key
 
 if TYPE_CHECKING:

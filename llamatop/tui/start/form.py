@@ -15,7 +15,8 @@ import msgspec
 from msgspec.structs import replace
 
 from llamatop.errors import InputError
-from llamatop.settings.config import DTYPES, ENGINES, QUANTIZE, RunConfig, checked
+from llamatop.settings.checks import checked
+from llamatop.settings.config import DTYPES, ENGINES, QUANTIZE, RunConfig
 from llamatop.settings.lengths import parse_lengths
 from llamatop.tui.start.edit import Edit
 

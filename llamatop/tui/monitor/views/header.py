@@ -55,7 +55,7 @@ def _facts(frame: Frame) -> list[list[Span]]:
     if started is None:
         return []
     config = started.config
-    name: list[Span] = [(clip(one_line(_short(config.model)), _NAME), "text.bold")]
+    name: list[Span] = [(clip(one_line(_short(frame.session.model_name)), _NAME), "text.bold")]
     if model is None:
         return [name, _words(config.weights if config.weights == "random" else "")]
     weights = model.weights
