@@ -23,7 +23,7 @@ from llamatop.events.kinds import Event
 from llamatop.events.sanitize import clean, one_line
 from llamatop.events.wire import Command, read_events, write_command
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 
 LOG_BYTES = 65_536
 

@@ -24,7 +24,7 @@ SHIPPED = ("llamatop-dark", "llamatop-light", "high-contrast", "colour-blind-saf
 """In the order in which `t` goes through them."""
 
 _LARGEST = 65_536
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 _ROLES = ("primary", "secondary", "accent", "success", "warning", "error")
 _COLOURS = frozenset([*_ROLES, "foreground", "background", "surface", "panel", "boost"])
 _FIELDS = {field.name for field in dataclasses.fields(Theme)}

@@ -37,7 +37,7 @@ FIELDS = (
     Field("output", "--gen-toks", "tokens generated for each request, exactly"),
     Field("requests", "--requests", "measured requests per level; empty: until stopped"),
     Field("engine", "--engine", "who generates; auto: what is fastest on the device",
-          tuple(name for name in ENGINES if name != "scripted")),
+          tuple(name for name in ENGINES if name not in ("server", "scripted"))),
     Field("weights", "--weights", "random: exact shapes, real speed and memory, noise as text",
           ("auto", "random")),
     Field("dtype", "--dtype", "auto: as the checkpoint", DTYPES),
