@@ -23,7 +23,7 @@ class Quantile:
 
 
 def quantile(buckets: Mapping[str, float], share: float) -> Quantile | None:
-    """The quantile at `share` (0–1) of observations by upper bound, each bucket alone.
+    """The quantile at `share` (0 to 1) of observations by upper bound, each bucket alone.
 
     None where nothing was observed. Within a bucket it interpolates linearly from the bound
     below, as PromQL does.

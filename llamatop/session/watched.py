@@ -6,7 +6,7 @@ of two moments is never negative. Knows no metric by name; rates and percentiles
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from llamatop.events.clock import SECOND
@@ -42,6 +42,23 @@ class Sample:
     """What each has grown by since it was first told."""
     buckets: Mapping[str, Grown]
     """Observations of each bucket since it was first told; empty in old samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSample:
+    """The slots of a server together at one moment; tokens."""
+
+    time: int
+    busy: int
+    prefilling: int
+    decoded: int
+    """Generated so far by the answers that are being generated."""
+    prefilled: int
+    """Computed so far of the prompts that are being computed."""
+    ended: int
+    """Generated, as seen last, by answers that have left their slots since the watch began."""
+    held: int
+    """In the contexts of busy slots."""
 
 
 @dataclass(slots=True)
@@ -152,7 +169,8 @@ class Watched:
     """When it told something last (ns)."""
     replicas: dict[str, Replica] = field(default_factory=dict)
     slots: dict[int, SlotFacts] = field(default_factory=dict)
-    slots_at: int | None = None
+    slot_samples: list[SlotSample] = field(default_factory=list)
+    """All slots together, oldest first."""
     weighed: ServerWeighed | None = None
     peak_bytes: int | None = None
     """The most that its processes held in memory."""
@@ -166,8 +184,23 @@ class Watched:
         """One that goes on by itself."""
         replicas = {name: replica.copy() for name, replica in self.replicas.items()}
         return replace(
-            self, replicas=replicas, slots=self.slots.copy(), alerts=self.alerts.copy()
+            self,
+            replicas=replicas,
+            slots=self.slots.copy(),
+            slot_samples=self.slot_samples.copy(),
+            alerts=self.alerts.copy(),
         )
+
+    def take_slots(self, event: SlotsSampled) -> None:
+        """Take the slots that changed."""
+        ended = self.slot_samples[-1].ended if self.slot_samples else 0
+        for slot in event.slots:
+            ended += _left(self.slots.get(slot.id), slot)
+            self.slots[slot.id] = slot
+        self.slot_samples.append(_together(event.time, self.slots.values(), ended))
+        samples = self.slot_samples
+        if len(samples) > 1 and due(samples[-2].time, samples[-1].time):
+            samples[:] = thinned(samples, lambda sample: None, (), RESOLUTION)
 
 
 WATCH = (
@@ -191,8 +224,8 @@ def fold(watched: dict[int, Watched], event: WATCH) -> list[Event]:
             fell = server.replicas.setdefault(event.replica, Replica()).fold(event)
             return [event] if fell else []
         case SlotsSampled():
-            server.slots.update((slot.id, slot) for slot in event.slots)
-            server.slots_at = server.was_up = event.time
+            server.was_up = event.time
+            server.take_slots(event)
         case ServerWeighed():
             server.weighed = event
             server.peak_bytes = _most(server.peak_bytes, event.resident_bytes)
@@ -212,6 +245,27 @@ def fold(watched: dict[int, Watched], event: WATCH) -> list[Event]:
                 server.alerts.pop(key, None)
             return [event]
     return []
+
+
+def _left(before: SlotFacts | None, now: SlotFacts) -> int:
+    """Tokens of an answer that is not in its slot any more."""
+    if before is None or not before.busy or (now.busy and now.task == before.task):
+        return 0
+    return before.decoded or 0
+
+
+def _together(time: int, slots: Iterable[SlotFacts], ended: int) -> SlotSample:
+    busy = [slot for slot in slots if slot.busy]
+    prefilling = [slot for slot in busy if not slot.decoded]
+    return SlotSample(
+        time,
+        len(busy),
+        len(prefilling),
+        sum(slot.decoded or 0 for slot in busy),
+        sum(slot.prompt or 0 for slot in prefilling),
+        ended,
+        sum(slot.held or 0 for slot in busy),
+    )
 
 
 def _gauges(before: Grown, changed: Mapping[str, float | None]) -> Grown:

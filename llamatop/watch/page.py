@@ -53,6 +53,7 @@ def _wanted() -> re.Pattern[str]:
 
 
 _WANTED = _wanted()
+_MEANT = GAUGE_NAMES | COUNTER_NAMES | HISTOGRAM_NAMES
 
 
 class Pages:
@@ -65,6 +66,8 @@ class Pages:
         self._told: dict[tuple[str, str], float] = {}
         self.replicas: list[str] = []
         """Those of the last page, in its order."""
+        self._fell: set[str] = set()
+        """Those whose counters fell: they began again."""
 
     def read(self, text: str) -> dict[str, Changes]:
         """What changed, by replica; of the first page everything.
@@ -79,6 +82,7 @@ class Pages:
             raise PageError(f"a line of more than {LONGEST_LINE} characters")
         samples = list(_samples(fresh))
         changes: dict[str, Changes] = {}
+        self._fell = set()
         for replica, key, bound, value in _first_of_each(samples):
             if replica not in self.replicas:
                 if len(self.replicas) >= MOST_REPLICAS:
@@ -86,6 +90,8 @@ class Pages:
                 self.replicas.append(replica)
             self._take(changes.setdefault(replica, Changes()), replica, key, bound, value)
         self._spread(changes)
+        for replica in self._fell:
+            self._tell_all(replica, changes[replica])
         self._vanish(changes, [line for line in self._lines if line not in lines])
         self._lines = lines
         return {replica: changes.get(replica, Changes()) for replica in self.replicas}
@@ -97,10 +103,12 @@ class Pages:
         if bound is not None:
             self._cumulative.setdefault((replica, key), {})[bound] = value
             changes.buckets[key] = {}
-        elif self._told.get((replica, key)) != value:
+        elif (told := self._told.get((replica, key))) != value:
             self._told[replica, key] = value
             if bare in COUNTER_NAMES:
                 changes.counters[key] = value
+                if told is not None and value < told:
+                    self._fell.add(replica)
             else:
                 changes.gauges[key] = value
 
@@ -114,11 +122,22 @@ class Pages:
                 for bound, count in ordered:
                     alone[bound], before = count - before, count
                 differ = {b: count for b, count in alone.items() if told.get(b) != count}
+                if any(count < told.get(b, 0.0) for b, count in differ.items()):
+                    self._fell.add(replica)
                 told.update(differ)
                 if differ:
                     changed.buckets[key] = differ
                 else:
                     del changed.buckets[key]
+
+    def _tell_all(self, replica: str, changes: Changes) -> None:
+        """Of one that began again: a count that is as it was before is another one."""
+        for (name, key), value in self._told.items():
+            if name == replica and key.partition("{")[0] in COUNTER_NAMES:
+                changes.counters[key] = value
+        for (name, key), alone in self._alone.items():
+            if name == replica:
+                changes.buckets[key] = dict(alone)
 
     def _vanish(self, changes: dict[str, Changes], gone: list[str]) -> None:
         """Gauges whose line is no more on the page, in any value."""
@@ -161,10 +180,10 @@ def _place(sample: Sample) -> tuple[str, str, str | None]:
 
 
 def _first_of_each(samples: list[Sample]) -> Iterator[tuple[str, str, str | None, float]]:
-    """A value that stands there twice, with and without `_total` or once a rank, counts once."""
+    """What means something here; twice, with and without `_total` or once a rank, counts once."""
     seen = set()
     for sample in samples:
         place = _place(sample)
-        if place not in seen:
+        if place not in seen and place[1].partition("{")[0] in _MEANT:
             seen.add(place)
             yield *place, sample.value
