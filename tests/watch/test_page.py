@@ -37,7 +37,9 @@ def test_what_says_nothing_here_is_left_alone() -> None:
 
 
 def test_a_counter_that_stands_there_twice_counts_once() -> None:
-    page = 'ray_vllm_generation_tokens{engine="0"} 7\nray_vllm_generation_tokens_total{engine="0"} 7\n'
+    page = (
+        'ray_vllm_generation_tokens{engine="0"} 7\nray_vllm_generation_tokens_total{engine="0"} 7\n'
+    )
     assert Pages().read(page)["0"].counters == {"vllm:generation_tokens": 7}
 
 

@@ -35,7 +35,9 @@ def answer(name: str) -> Answer:
 def test_who_it_is(
     name: str, model: str | None, context: int | None, models: str, more: dict[str, str]
 ) -> None:
-    answers = {path: answer(f"{file}.http") for path, file in {"/v1/models": models, **more}.items()}
+    answers = {
+        path: answer(f"{file}.http") for path, file in {"/v1/models": models, **more}.items()
+    }
     found = identity(answers)
     assert (found.name, found.model, found.context) == (name, model, context)
     assert is_server(answers)
