@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     add("--api-key-env", metavar="NAME", help="the variable that holds the key of a named --url")
     add("--header", action="append", default=[], metavar="NAME=ENVVAR",
         help="a header from a variable, for a named --url")  # fmt: skip
+    add("--no-save", action="store_true", help="the UI records nothing until asked")
     add("--theme", help="the UI's colours")
     args = parser.parse_args(arguments)
     config, headers = _config(args)
@@ -40,7 +41,12 @@ def main(arguments: list[str]) -> int:
         from llamatop.commands.attach_record import record
 
         return record(config, headers, args.out, args.json)
-    raise InputError("not here yet: --record or --once")
+    from llamatop.commands.desk import Desk
+    from llamatop.commands.watch import watch
+
+    desk = Desk(args.out, save=not args.no_save)
+    desk.secrets = headers
+    return watch(config, desk, False, args.theme)
 
 
 def _config(args: object) -> tuple[RunConfig, dict[str, dict[str, str]]]:

@@ -16,7 +16,7 @@ from llamatop.run.pump import Pump
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import host_of
-from llamatop.text.formatting import clock, number
+from llamatop.text.formatting import clock, number, whole
 from llamatop.watch.source import Watch
 
 STEP_SECONDS = 0.25
@@ -69,6 +69,6 @@ def _line(session: Session) -> str:
     if load is None:
         return text
     return (
-        f"{text}, {number(load.running)} running, {number(load.waiting)} waiting, "
+        f"{text}, {whole(load.running)} running, {whole(load.waiting)} waiting, "
         f"{number(load.generation_rate)} tok/s"
     )

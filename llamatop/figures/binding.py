@@ -10,7 +10,7 @@ from typing import Literal
 
 from llamatop.figures.serving import Load, answers, state_of, together
 from llamatop.session.watched import Watched
-from llamatop.text.formatting import number, percent
+from llamatop.text.formatting import number, percent, whole
 
 FULL = 0.9
 """Share of a KV cache from which on it is what binds."""
@@ -52,11 +52,11 @@ def _kv(server: Watched, load: Load) -> Bound | None:
         return None
     parts = [f"KV cache {percent(load.kv_usage)} full"]
     if load.waiting_capacity:
-        parts.append(f"{number(load.waiting_capacity)} wait for room")
+        parts.append(f"{whole(load.waiting_capacity)} wait for room")
     elif load.waiting:
-        parts.append(f"{number(load.waiting)} wait")
+        parts.append(f"{whole(load.waiting)} wait")
     if load.preempted:
-        parts.append(f"{number(load.preempted)} preempted in 5 s")
+        parts.append(f"{whole(load.preempted)} preempted in 5 s")
     help_ = {
         "vllm": "more memory for it (--gpu-memory-utilization), --kv-cache-dtype fp8, a replica",
         "sglang": "more memory for it (--mem-fraction-static), an fp8 cache, a replica",
@@ -71,9 +71,9 @@ def _taken(server: Watched, load: Load) -> Bound | None:
         return None
     slots = len(server.slots)
     if slots:
-        words = f"all {slots} slots are taken, {number(load.waiting)} wait"
+        words = f"all {slots} slots are taken, {whole(load.waiting)} wait"
         return Bound("slots", words, "more slots (--parallel), or another replica")
-    words = f"{number(load.running)} run, {number(load.waiting)} wait"
+    words = f"{whole(load.running)} run, {whole(load.waiting)} wait"
     words += f", KV cache {percent(load.kv_usage)}: the number of sequences binds"
     help_ = {"vllm": "--max-num-seqs", "sglang": "--max-running-requests"}
     return Bound("queue", words, help_.get(_name(server), "another replica"))
@@ -90,7 +90,7 @@ def _steps(server: Watched, load: Load) -> Bound:
         if hits is not None:
             words += f", {percent(hits)} of the prompts cached"
         return Bound("prefill", words, "shared prefixes first in the prompt, more prefill budget")
-    words = f"decode: {number(load.running)} at once make {number(made)} tok/s, nothing waits"
+    words = f"decode: {whole(load.running)} at once make {number(made)} tok/s, nothing waits"
     return Bound("decode", words, "it has room for more requests")
 
 

@@ -33,6 +33,13 @@ def _latency(name: str, share: str) -> Callable[[Load], float | None]:
     return value
 
 
+def _stalled(load: Load) -> float | None:
+    """1 where requests run and no token comes, of a prompt or of an answer."""
+    if load.running is None or load.generation_rate is None:
+        return None
+    return float(load.running > 0 and load.generation_rate == 0 and not load.prompt_rate)
+
+
 METRICS: dict[str, Callable[[Load], float | None]] = {
     "running": lambda load: load.running,
     "waiting": lambda load: load.waiting,
@@ -41,7 +48,7 @@ METRICS: dict[str, Callable[[Load], float | None]] = {
     "prompt_tok_s": lambda load: load.prompt_rate,
     "prefix_hit_rate": lambda load: load.prefix_hit_rate,
     "preempted": lambda load: load.preempted,
-    "stalled": lambda load: _stalled(load),
+    "stalled": _stalled,
     **{
         f"{name.removesuffix('_s')}_{share}": _latency(name, share)
         for name in HISTOGRAMS
@@ -51,13 +58,6 @@ METRICS: dict[str, Callable[[Load], float | None]] = {
 """What a limit may be of, besides `differs`: 1 for the replica that differs from the others."""
 
 DIFFERS = "differs"
-
-
-def _stalled(load: Load) -> float | None:
-    """1 where requests run and no token comes, of a prompt or of an answer."""
-    if load.running is None or load.generation_rate is None:
-        return None
-    return float(load.running > 0 and load.generation_rate == 0 and not load.prompt_rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,12 +244,12 @@ def slot_tokens(server: Watched, window: int | None) -> tuple[float, float, floa
     start, end = before(looks, window), looks[-1]
     if end.time <= start.time:
         return None
-    (made, read), (made_before, read_before) = _so_far(replica, end), _so_far(replica, start)
+    (made, read), (made_before, read_before) = so_far(replica, end), so_far(replica, start)
     seconds = (end.time - start.time) / SECOND
     return max(made - made_before, 0.0), max(read - read_before, 0.0), seconds
 
 
-def _so_far(replica: Replica, look: SlotSample) -> tuple[float, float]:
+def so_far(replica: Replica, look: SlotSample) -> tuple[float, float]:
     """Tokens generated and prompt tokens computed up to a look at the slots."""
     place = bisect_right(replica.samples, look.time, key=lambda sample: sample.time)
     sample = replica.samples[max(place - 1, 0)]

@@ -20,7 +20,7 @@ from llamatop.figures.vocabulary import HISTOGRAMS
 from llamatop.reports.summary import SCHEMA
 from llamatop.session.reducer import Session
 from llamatop.session.watched import Watched
-from llamatop.text.formatting import UNKNOWN, duration, number, percent
+from llamatop.text.formatting import UNKNOWN, duration, number, percent, whole
 
 
 def watch_summary(session: Session, recording: str | None, whole: bool = True) -> dict[str, Any]:
@@ -166,8 +166,8 @@ def _server_line(url: str, server: Watched, now: int) -> str:
 
 def _load_line(load: Load) -> str:
     parts = [
-        f"{number(load.running)} running",
-        f"{number(load.waiting)} waiting",
+        f"{whole(load.running)} running",
+        f"{whole(load.waiting)} waiting",
         f"KV {percent(load.kv_usage)}",
         f"{number(load.generation_rate)} tok/s generated",
         f"{number(load.prompt_rate)} tok/s prompt",

@@ -105,7 +105,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def loads_model(self) -> bool:
         """Whether a model is loaded on this machine, by an engine of ours."""
-        return self.engine not in ("scripted", "server")
+        return self.engine not in ("scripted", "server", "attach")
 
     @property
     def varied(self) -> bool:

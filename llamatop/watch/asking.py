@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from llamatop.engines.server.identity import Answer
 
-SECONDS = 4.0
+SECONDS = 8.0
 """A whole answer takes no longer; a page of metrics that does is none."""
 
 LARGEST = 8 << 20
@@ -25,6 +25,11 @@ _PIECE = 1 << 16
 
 class UnansweredError(Exception):
     """No whole answer came; why, in a few words."""
+
+    def __init__(self, why: str, connected: bool = False) -> None:
+        super().__init__(why)
+        self.connected = connected
+        """Whether somebody listens there who was asked, and did not answer in time."""
 
 
 class Asking:
@@ -47,9 +52,11 @@ class Asking:
         try:
             return self._ask(path, accept, until)
         except (HTTPException, OSError) as error:
+            slow = isinstance(error, TimeoutError)
+            connected = slow and self._connection is not None and self._connection.sock is not None
             self.close()
-            if not kept or isinstance(error, TimeoutError):
-                raise UnansweredError(_why(error)) from None
+            if not kept or slow:
+                raise UnansweredError(_why(error), connected) from None
         try:
             return self._ask(path, accept, until)
         except (HTTPException, OSError) as error:

@@ -52,9 +52,7 @@ class WatchedServer:
         try:
             answer = self._asking.get(self._path, TEXT)
         except UnansweredError as error:
-            was_up = self._stood is not None and self._stood[0] in ("up", "stale")
-            slow = was_up and "in time" in str(error)
-            return self._stand("stale" if slow else "down", str(error))
+            return self._stand("stale" if error.connected else "down", str(error))
         if answer.status == 503:
             return self._stand("starting", _said(answer))
         try:

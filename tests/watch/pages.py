@@ -48,7 +48,7 @@ def serving() -> Iterator[Pages]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             pages.asked.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
             status, headers, body = pages.by_path.get(self.path, (404, {}, b"{}"))
             self.send_response_only(status)
