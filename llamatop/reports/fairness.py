@@ -21,6 +21,9 @@ _UNFAIR = {
     "model": "another model",
     "weights": "other weights",
     "layers": "not the same layers of the model",
+    "endpoint": "another endpoint: a chat template makes other prompts",
+    "sampling sent": "other sampling: not the same tokens are generated",
+    "tokens by": "tokens are counted in another way",
     "text decoded": "only one of them decoded its tokens to text, which costs time",
 }
 

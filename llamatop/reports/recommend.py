@@ -15,7 +15,7 @@ from llamatop.figures.requests import meets
 from llamatop.reports.knee import knee, usable
 from llamatop.reports.runs import Run
 from llamatop.session.reducer import Request
-from llamatop.settings.config import RunConfig, lengths_options
+from llamatop.settings.config import RunConfig, lengths_options, server_options
 from llamatop.text.formatting import duration, number, size
 
 CLOSE = 0.02
@@ -170,12 +170,13 @@ def _answer(goal: str, one: _Candidate, reasons: list[str]) -> Recommendation:
 
 def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
     """The command line that runs one level again; what is the default is left out."""
-    plain, model = RunConfig(), run.session.model
+    plain = RunConfig()
     options: list[tuple[str, object, object]] = [
-        ("--model", config.model, plain.model),
+        *server_options(config),
+        ("--model", config.model, "" if config.urls else plain.model),
         ("--weights", _weights(config, run), plain.weights),
         ("--layers", config.layers, plain.layers),
-        ("--engine", model.engine if model else config.engine, plain.engine),
+        ("--engine", _engine(config, run), plain.engine),
         ("--concurrency", concurrency, None),
         *lengths_options(config),
         ("--rate", config.rate, plain.rate),
@@ -187,8 +188,14 @@ def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
     words = ["llamatop", "--record"]
     for name, value, default in options:
         if value != default:
-            words += [name, str(value)]
+            words += [name, *(str(value).split() if name == "--url" else [str(value)])]
     return shlex.join(words)
+
+
+def _engine(config: RunConfig, run: Run) -> str:
+    """The engine that ran; what --url implies needs no name."""
+    model = run.session.model
+    return "auto" if config.urls else model.engine if model else config.engine
 
 
 def _weights(config: RunConfig, run: Run) -> str:

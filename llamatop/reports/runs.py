@@ -15,6 +15,8 @@ from msgspec import structs
 
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import LevelFigures, level_figures
+from llamatop.figures.served import on_servers
+from llamatop.reports.servers import server_setup
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import count, size
 
@@ -22,7 +24,8 @@ SHORT = 40
 """Characters of a name that a legend or a column has room for."""
 
 LEGEND = (
-    "model", "weights", "layers", "dtype", "quantization", "offload", "device", "engine", "threads",
+    "model", "server", "server version", "host", "endpoint", "weights", "layers", "dtype",
+    "quantization", "offload", "device", "engine", "threads",
     "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
@@ -46,7 +49,8 @@ class Run:
     @cached_property
     def setup(self) -> dict[str, str]:
         """What was run and where, by name, as a person reads it."""
-        return {**_asked(self.session), **_loaded(self.session), **_machine(self.session)}
+        served = server_setup(self.session)
+        return {**_asked(self.session), **served, **_loaded(self.session), **_machine(self.session)}
 
     @property
     def model(self) -> str:
@@ -157,6 +161,8 @@ def _loaded(session: Session) -> dict[str, str]:
     model = session.model
     if model is None:
         return {}
+    if on_servers(session):
+        return {"engine": model.engine}
     facts = {
         "weights": model.weights,
         "parameters": count(model.parameters),
@@ -208,6 +214,8 @@ def facts(run: Run) -> list[str]:
             _with("{}", setup.get("quantization")),
             _with("{} offload", setup.get("offload")),
             _with("engine {}", setup.get("engine")),
+            _with("{}", _joined_words(setup.get("server"), setup.get("server version"))),
+            _with("at {}", setup.get("host")),
             setup.get("device"),
             where,
             _with("{} cores", setup.get("cores")),
@@ -218,6 +226,10 @@ def facts(run: Run) -> list[str]:
         )
         if text
     ]
+
+
+def _joined_words(*words: str | None) -> str:
+    return " ".join(filter(None, words))
 
 
 def _with(form: str, value: str | None) -> str | None:

@@ -23,6 +23,7 @@ from llamatop.events.kinds import (
     RequestSent,
     SecondsThinned,
     SlotsSampled,
+    TokensCounted,
     TokensEmitted,
 )
 from llamatop.session.reducer import Level, Request, Session
@@ -98,6 +99,22 @@ def _request(request: Request) -> Iterator[Event]:
     for place, (time, count) in enumerate(zip(request.times, request.counts, strict=True)):
         text = request.text or None if place == last else None
         yield TokensEmitted(time, request.id, count, text)
+    yield from _counted(request)
+
+
+def _counted(request: Request) -> Iterator[Event]:
+    """What its server said of its tokens, where its stream has ended."""
+    served = request.served
+    if served is not None and served.by is not None:
+        yield TokensCounted(
+            time=request.scheduled,
+            request=request.id,
+            by=served.by,
+            count=request.tokens if served.counted else None,
+            prompt=served.prompt,
+            cached=served.cached,
+            reasoning=served.reasoning,
+        )
 
 
 def _served(request: Request) -> Iterator[Event]:

@@ -26,6 +26,7 @@ SLO_NAMES = ("ttft", "tpot", "e2e")
 """Latencies that may have a target."""
 
 ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "server", "scripted")
+ENDPOINTS: tuple[Endpoint, ...] = ("completions", "chat")
 DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
 QUANTIZE: tuple[QuantizeName, ...] = ("none", "int8", "int4")
 
@@ -145,6 +146,22 @@ def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
     if config.prompts is not None:
         prompts = ("--prompts", config.prompts, "")
     return [prompts, ("--gen-toks", config.gen_spelling, plain.gen_spelling)]
+
+
+def server_options(config: RunConfig) -> list[tuple[str, str | None, str | None]]:
+    """Options that drive the same servers again: name, value as typed, what it is by default."""
+    plain = RunConfig()
+    headers = [("--header", f"{name}={variable}", None) for name, variable in config.headers]
+    processes = config.client_processes
+    return [
+        ("--url", " ".join(config.urls), ""),
+        ("--endpoint", config.endpoint, plain.endpoint),
+        ("--tokenizer", config.tokenizer, None),
+        ("--api-key-env", config.api_key_env, None),
+        *headers,
+        ("--timeout", f"{config.timeout:g}", f"{plain.timeout:g}"),
+        ("--client-processes", None if processes is None else str(processes), None),
+    ]
 
 
 def parse_slo(text: str) -> dict[str, float]:

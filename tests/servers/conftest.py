@@ -30,16 +30,22 @@ def gguf(folder: Path) -> Path:
     return demo_gguf(folder / "demo.gguf")
 
 
+ONE_THREAD = {"cpuparams__n_threads": 1, "cpuparams_batch__n_threads": 1}
+"""llama.cpp's threads wait for one another without sleeping: two are slow on busy cores."""
+
+
 @pytest.fixture(scope="session")
 def llamacpp(gguf: Path, folder: Path) -> Iterator[Server]:
     """llama.cpp with four slots that share a context of 2048 tokens, for all tests."""
-    yield from _running(running.llamacpp(gguf, folder / "llamacpp.log", n_parallel=4, n_ctx=2048))
+    shape = {"n_parallel": 4, "n_ctx": 2048, "kv_unified": True, **ONE_THREAD}
+    yield from _running(running.llamacpp(gguf, folder / "llamacpp.log", **shape))
 
 
 @pytest.fixture
 def own_llamacpp(gguf: Path, tmp_path: Path) -> Iterator[Server]:
     """A llama.cpp that the test may kill and start again."""
-    yield from _running(running.llamacpp(gguf, tmp_path / "own.log", n_parallel=2, n_ctx=2048))
+    shape = {"n_parallel": 2, "n_ctx": 2048, **ONE_THREAD}
+    yield from _running(running.llamacpp(gguf, tmp_path / "own.log", **shape))
 
 
 @pytest.fixture(scope="session")

@@ -10,16 +10,15 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 
 def main() -> int:
     child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
     died = os.pidfd_open(child.pid)
     select.select([sys.stdin, died], [], [])
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     return child.wait()
 
 

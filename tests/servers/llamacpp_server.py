@@ -6,8 +6,8 @@ NAME is one of llama.cpp's common parameters (`n_parallel`, `n_ctx`, `cpuparams.
 """
 
 import json
+import signal
 import sys
-import threading
 from typing import Any
 
 import xllamacpp
@@ -27,8 +27,8 @@ def serve(model: str, port: str, *given: str) -> None:
             target = getattr(target, part)
         setattr(target, last, json.loads(value))
     server = xllamacpp.Server(parameters)
-    print(server.listening_address, flush=True)
-    threading.Event().wait()
+    while server:
+        signal.pause()
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Servers with an OpenAI-compatible interface, as a client sees them."""
+"""The client: drives running OpenAI-compatible servers, and measures what their streams show."""
