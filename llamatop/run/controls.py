@@ -98,7 +98,7 @@ class Stage:
 
     @property
     def worth_keeping(self) -> bool:
-        """Whether its recording tells anything: of a loaded model, a watched server, a lost engine."""
+        """Whether its recording tells anything: of a model, a watched server, a lost engine."""
         session = self.pump.session
         known = session.model, session.lost, session.watched or None
         return any(fact is not None for fact in known)
