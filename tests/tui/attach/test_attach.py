@@ -27,7 +27,7 @@ def grown(page: bytes, more: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def watched() -> list[Event]:
-    """Ten seconds of vLLM with two replicas, of llama.cpp with its slots, and of one that is down."""
+    """Ten seconds of two replicas of vLLM, of llama.cpp with its slots, and of one that is down."""
     clock = ManualClock()
     config = RunConfig(model="", engine="attach", urls=URLS, cost_per_hour=2.0)
     host = started().host
@@ -70,7 +70,7 @@ async def test_servers_replicas_and_all_together(
     watched: list[Event], size: tuple[int, int]
 ) -> None:
     text = await shown(watched, size)
-    rows = {line[2:26].strip(" ▸└"): line for line in text.splitlines() if "│" in line}
+    rows = {line[3:25].strip(" └"): line for line in text.splitlines() if "│" in line}
     assert "50" in rows["127.0.0.1:8000"] and "● up" in rows["127.0.0.1:8000"]
     assert "50" in rows["0"] and "0" in rows["1"]
     assert "▲ waiting>0" in rows["127.0.0.1:8080"]
