@@ -41,6 +41,10 @@ class Asker:
         self._session = session
         self._timeout = timeout
 
+    async def close(self) -> None:
+        """Ask no more."""
+        await self._session.close()
+
     async def get(self, path: str) -> Reply:
         """What a path answers."""
         return await self._ask("GET", path, None, ASK_SECONDS)

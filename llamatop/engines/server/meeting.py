@@ -148,6 +148,16 @@ async def _probe(
     return await asker.stream(config.endpoint, fields.body(prompt, PROBE_TOKENS, "hello"))
 
 
+async def prompt_tokens(asker: Asker, config: RunConfig, met: Met, text: str) -> int | None:
+    """How many tokens the server makes of a text as a prompt; None: it does not tell."""
+    chat: Prompt = [{"role": "user", "content": text}]
+    prompt = chat if config.endpoint == "chat" else text
+    try:
+        return (await _probe(asker, config, met.manner.fields, prompt)).answer.prompt
+    except RequestError:
+        return None
+
+
 async def _version(asker: Asker, name: str) -> str | None:
     """Where a kind of server tells its version."""
     if name == "llama.cpp":
