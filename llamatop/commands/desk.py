@@ -6,7 +6,7 @@ What makes a run or a replay is imported when one is made: the start screen wait
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,8 @@ class Desk:
         self._warm: Child | None = None
         self.kept: list[str] = []
         """What became of each recording, for after the screen."""
+        self.secrets: Mapping[str, Mapping[str, str]] = {}
+        """What is sent to each server that was named and is watched, a key perhaps; none other."""
         self.failed = False
         """Whether one of the runs that ended has failed."""
 
@@ -47,6 +49,11 @@ class Desk:
 
         if self.save and self._out is not None and os.path.lexists(self._out):
             raise InputError(f"{one_line(self._out)} exists already; choose another name")
+        if config.engine == "attach":
+            from llamatop.watch.source import Watch
+
+            watch = Watch(config, self.secrets)
+            return Stage(Pump(watch, Session(keep=KEPT_REQUESTS)), live=watch)
         check_secrets(config.api_key_env, config.headers, os.environ)
         engine = self._warmed() if config.loads_model else None
         live = LiveRun(config, engine, _prepare if config.loads_model else None)

@@ -51,7 +51,9 @@ from llamatop.events.kinds import (
     TokensCounted,
     TokensEmitted,
 )
+from llamatop.session import watched
 from llamatop.session.thinning import due, thinned
+from llamatop.session.watched import WATCH, Watched
 
 BIN = SECOND // 10
 """Width in nanoseconds of the bins in which tokens are counted for histories."""
@@ -197,6 +199,8 @@ class Session:
     ended: RunEnded | None = None
     lost: EngineLost | None = None
     servers: dict[int, ServerKnown] = field(default_factory=dict)
+    watched: dict[int, Watched] = field(default_factory=dict)
+    """Servers that are watched, by their place among the URLs."""
     away: dict[int, ServerLost] = field(default_factory=dict)
     """Servers that are lost and not back yet."""
     loads: dict[int, Load] = field(default_factory=dict)
@@ -246,6 +250,7 @@ class Session:
         other.predicted = self.predicted.copy()
         other.host, other.notable = self.host.copy(), self.notable.copy()
         other.servers, other.away = self.servers.copy(), self.away.copy()
+        other.watched = {id: server.copy() for id, server in self.watched.items()}
         other.client = self.client.copy()
         other.loads = {id: replace(load) for id, load in self.loads.items()}
         other.devices = {id: samples.copy() for id, samples in self.devices.items()}
@@ -291,6 +296,9 @@ class Session:
                 self._serve(event)
             case ServerKnown() | ServerLost() | ServerFound() | ClientSampled():
                 self._know(event)
+            case _ if isinstance(event, WATCH):
+                for told in watched.fold(self.watched, event):
+                    self._tell(told)
             case _:
                 self._note(event)
 

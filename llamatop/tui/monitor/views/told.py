@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
+    AlertChanged,
     EngineLost,
     HostFacts,
     LevelEnded,
     LevelStarted,
     ModelLoaded,
     ModelRefused,
+    ReplicaSampled,
     RequestFailed,
     RequestFinished,
     RequestSent,
@@ -20,6 +22,7 @@ from llamatop.events.kinds import (
     ServerFound,
     ServerKnown,
     ServerLost,
+    ServerStood,
 )
 from llamatop.events.sanitize import one_line
 from llamatop.figures.contention import Episode
@@ -54,6 +57,18 @@ def told(frame: Frame, story: Story) -> Said:
     return sign, role, one_line(text)
 
 
+def _watched(what: ServerStood | AlertChanged | ReplicaSampled) -> Said:
+    """What a watched server tells."""
+    match what:
+        case AlertChanged(server=server, rule=rule, on=on):
+            return ("▲", "bad", f"server {server}: {rule}") if on else (
+                "△", "good", f"server {server}: kept again: {rule}")  # fmt: skip
+        case ReplicaSampled(server=server, replica=replica):
+            return "↻", "warn", f"server {server}, replica {replica}: began again"
+    said = f": {what.said}" if what.said else ""
+    return "◆", "good" if what.state == "up" else "bad", f"server {what.server} {what.state}{said}"
+
+
 def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
     match story.what:
         case HostFacts():
@@ -66,6 +81,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             why = f" ({reason})" if reason else ""
             slow = f"  {SLOW_HERE} " if slow_dtype(frame.session) else ""
             return "◆", "work", f"loaded by the {engine} engine{slow}{why}".rstrip()
+        case ServerStood() | AlertChanged() | ReplicaSampled():
+            return _watched(story.what)
         case LevelStarted(concurrency=concurrency, requests=requests):
             asked = f"{requests:,} requests" if requests is not None else "until stopped"
             return "▸", "work", f"concurrency {concurrency}, {asked}"
