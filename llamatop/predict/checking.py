@@ -19,7 +19,7 @@ from llamatop.predict import memory
 from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.devices import Published, smallest
 from llamatop.predict.fit import Verdict, largest, verdict
-from llamatop.predict.forecast import architecture_of, trace_model
+from llamatop.predict.forecast import architecture_of, shapes_of, trace_model
 from llamatop.predict.machine import measure_machine, roof_dtype
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
@@ -27,11 +27,6 @@ from llamatop.predict.traced import Reach, Shape, Trace
 from llamatop.settings.config import RunConfig
 
 Told = Verdict | Literal["unknown"]
-
-MANY = 256
-"""A batch that is traced beside those asked for, so that all others lie on a line."""
-BETWEEN = (1, 4, 16, 64, MANY)
-"""Levels that are traced where it is not known which will come: others lie between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +126,7 @@ def check(config: RunConfig, place: Place) -> Check:
     engine = memory.resolve_engine(config.engine, place.device)
     hopeless = _is_hopeless(config, place)
     known = None if hopeless else _reach(config, engine, place)
-    shapes = _shapes(config, engine, place.device, hopeless)
+    shapes = shapes_of(config, place.device, few=hopeless)
     trace = trace_model(config, place.device, shapes, place.capability, known)
     width = band(place.device, engine, bool(trace.quantization))
     if trace.untold:
@@ -221,13 +216,6 @@ def _least_width(config: RunConfig, known: KnownModel) -> float:
         return 0.5
     dtype = known.dtype if config.dtype == "auto" else config.dtype
     return 4.0 if dtype == "float32" else 2.0
-
-
-def _shapes(config: RunConfig, engine: str, device: str, few: bool) -> set[Shape]:
-    """The levels asked for, and others to draw lines through."""
-    more = () if few else BETWEEN if engine == "threads" else (1, MANY)
-    levels = [*config.concurrency, *more]
-    return memory.shapes(engine, device, levels, config.prompt_toks, config.gen_toks)
 
 
 def _level(
