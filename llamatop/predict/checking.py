@@ -130,13 +130,12 @@ def check(config: RunConfig, place: Place) -> Check:
     trace = trace_model(config, place.device, shapes, place.capability, known)
     width = band(place.device, engine, bool(trace.quantization))
     if trace.untold:
-        return _untold(config, engine, trace, place, width)
-    return _told(config, engine, trace, place, width, hopeless)
+        return _untold(config, trace, place, width)
+    return _told(config, trace, place, width, hopeless=hopeless)
 
 
-def _told(
-    config: RunConfig, engine: str, trace: Trace, place: Place, width: float, hopeless: bool
-) -> Check:
+def _told(config: RunConfig, trace: Trace, place: Place, width: float, *, hopeless: bool) -> Check:
+    engine = memory.resolve_engine(config.engine, place.device)
     prompt, tokens = config.prompt_toks, config.gen_toks
     roofs = _roofs(place, trace.dtype)
 
@@ -171,8 +170,9 @@ def _told(
     return found
 
 
-def _untold(config: RunConfig, engine: str, trace: Trace, place: Place, width: float) -> Check:
+def _untold(config: RunConfig, trace: Trace, place: Place, width: float) -> Check:
     """What is known of a model whose peaks are not."""
+    engine = memory.resolve_engine(config.engine, place.device)
     roofs = _roofs(place, trace.dtype) if trace.weights_bytes is not None else None
     levels = [
         _level(trace, roofs, Shape(n, config.prompt_toks, config.gen_toks), None, "unknown")

@@ -61,8 +61,8 @@ def ask(module: str, question: Any, answer: type[Answer], seconds: float = SECON
         )
     except subprocess.TimeoutExpired:
         raise InputError(
-            f"{module} gives no answer within {seconds:g} s, as when the machine is busy or a model "
-            "loops long; try shorter prompts, or run it to measure it"
+            f"{module} gives no answer within {seconds:g} s, as on a busy machine, or of a model "
+            "that loops long; try shorter prompts, or run it to measure it"
         ) from None
     if done.returncode != 0:
         raise InputError(f"{module} failed: {_last_line(done.stderr) or done.returncode}")

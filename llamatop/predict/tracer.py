@@ -46,9 +46,8 @@ def _answer(ask: Ask) -> Trace:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(
-            f"--model {ask.model}: its memory cannot be foretold: {told(error)}; run it to measure it"
-        ) from None
+        why = f"its memory cannot be foretold: {told(error)}; run it to measure it"
+        raise InputError(f"--model {ask.model}: {why}") from None
 
 
 def trace(ask: Ask) -> Trace:
