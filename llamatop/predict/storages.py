@@ -37,6 +37,8 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[misc]
         self._rounding = rounding
         self._tallies = tallies
         self._known: dict[int, weakref.ref[Any]] = {}
+        self.operations = 0
+        """Of which tensors were asked so far."""
 
     def __torch_dispatch__(
         self,
@@ -46,6 +48,7 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[misc]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operation and count what it made."""
+        self.operations += 1
         if func is _TO_PYTHON:
             return _answer(args[0])
         kwargs = kwargs or {}
