@@ -8,7 +8,6 @@ neither llama.cpp nor what the settings mean. Source: the GGUF specification of 
 from __future__ import annotations
 
 import io
-import os
 import re
 import struct
 from collections import Counter
@@ -27,8 +26,10 @@ _KEY, _TEXT = 1 << 16, 1 << 20
 """Bytes of a name, and of a text that is kept."""
 _KEPT = 1 << 12
 """Numbers of an array that is kept: one a layer. Of longer ones only the length is."""
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_SCALARS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
+"""By their ids, as `struct` names them."""
 _STRING, _ARRAY = 8, 9
+_MOST_PARTS = 10_000
 _SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
 
 Scalar = int | float | bool | str
@@ -124,8 +125,8 @@ def _parts(path: Path) -> list[Path]:
     if split is None:
         return [path]
     count = int(split[3])
-    if not 1 <= count <= len(os.listdir(path.parent)):
-        raise GgufError(f"is one of {count} parts, of which not all are there")
+    if not 1 <= count <= _MOST_PARTS:
+        raise GgufError(f"is by its name one of {count} parts")
     names = [f"{split[1]}-{n:05}-of-{split[3]}.gguf" for n in range(1, count + 1)]
     missing = [name for name in names if not path.with_name(name).is_file()]
     if missing:

@@ -24,18 +24,27 @@ EXIT_DOES_NOT_FIT = 3
 def main(arguments: list[str]) -> int:
     """Check the models; 3 if for any of them the smallest level does not fit."""
     args = _parser().parse_args(arguments)
-    from llamatop.predict.checking import check
+    from llamatop.predict.gguf import models_of
     from llamatop.reports.bar import pen_for
     from llamatop.reports.check import check_text
 
     place = _place(args)
-    found = [check(_config(args, model), place) for model in args.model or ["demo"]]
+    found = [_checked(args, model, place) for model in models_of(args.model or ["demo"])]
     if args.json:
         print(json.dumps({"schema": SCHEMA, "models": [_object(one) for one in found]}, indent=1))
     else:
         pen = pen_for(sys.stdout)
         print("\n\n".join(check_text(one, pen) for one in found))
     return 0 if all(one.may_fit for one in found) else EXIT_DOES_NOT_FIT
+
+
+def _checked(args: argparse.Namespace, model: str, place: Place) -> Check:
+    from llamatop.predict import checking, gguf
+
+    config = _config(args, model)
+    if gguf.is_gguf(model):
+        return gguf.check(config, place, args.cache_type)
+    return checking.check(config, place)
 
 
 def _parser() -> Parser:
@@ -45,7 +54,7 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("--model", nargs="+", action="extend", metavar="M",
-        help="Hugging Face ids, local folders, or demo (the default)")  # fmt: skip
+        help="Hugging Face ids, local folders, GGUF files, or demo (the default)")  # fmt: skip
     add("--weights", choices=("auto", "random"), default="auto", help="as for a run")
     add("--layers", type=int, metavar="N", help="keep the first N layers only")
     add("--engine", default="auto", choices=("auto", "continuous", "batch", "threads"))
@@ -57,6 +66,8 @@ def _parser() -> Parser:
     add("--device", default="auto", help="auto, cpu, cuda")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
         help="weights of linear layers in 8 or 4 bits")  # fmt: skip
+    add("--cache-type", choices=("f16", "q8_0", "q4_0"), default="f16",
+        help="of GGUF models: how llama.cpp keeps keys and values (f16)")  # fmt: skip
     add("--memory", metavar="SIZE", help="of another machine: 24GB")
     add("--device-name", metavar="NAME", help='another device: "RTX 4090"')
     add("--json", action="store_true", help="one JSON object on stdout")
@@ -118,6 +129,7 @@ def _object(one: Check) -> dict[str, Any]:
         "error_band": one.band,
         "verdict": one.verdict,
         "would_fit": one.would_fit,
+        **one.beside,
     }
 
 

@@ -6,8 +6,7 @@ takes for it, and the memory at hand or asked about.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llamatop.catalog import gguf as files
@@ -31,31 +30,32 @@ _TABLES = ("rope_freqs.", "rope_factors_")
 _NO_GPU = "llama.cpp on a GPU was not measured: its weights and cache by size, the rest as on a CPU"
 
 
-@dataclass(frozen=True, slots=True)
-class GgufCheck(Check):
-    """The same of a GGUF model."""
-
-    stored_by_type: dict[str, int] = field(default_factory=dict)
-    """Bytes of its tensors by ggml's types."""
+def is_gguf(model: str) -> bool:
+    """Whether a model's name is a GGUF file's."""
+    return files.is_gguf(Path(model))
 
 
-def models(name: str) -> list[str]:
-    """The GGUF files that a name means: itself, or those in a folder without a `config.json`; []
-    where it is no GGUF model."""
-    path = Path(name).expanduser()
+def models_of(names: Sequence[str]) -> list[str]:
+    """The same names, but for a folder of GGUF files its models."""
+    return [model for name in names for model in _models_in(name) or [name]]
+
+
+def _models_in(name: str) -> list[str]:
+    """The GGUF models of a folder that has no `config.json`; [] of anything else."""
+    folder = Path(name).expanduser()
     try:
-        if files.is_gguf(path):
-            return [name]
-        if not path.is_dir() or (path / "config.json").exists():
+        if not folder.is_dir() or (folder / "config.json").exists():
             return []
     except OSError:
         return []
-    return [str(file) for file in files.models_in(path)]
+    found = files.models_in(folder)
+    return [str(file) for file in found if not file.name.startswith("mmproj")]
 
 
-def check(config: RunConfig, place: Place, cache_type: str = "f16") -> GgufCheck:
+def check(config: RunConfig, place: Place, cache_type: str = "f16") -> Check:
     """Check one file at the levels of `config`; InputError in one line where it is no model."""
     gguf = _model(config.model)
+    _check_options(config)
     server = Server(gguf, cache_type, place.device)
     prompt, output = config.prompt_toks, config.gen_toks
     trace = _trace(gguf, server, _notes(server, prompt, output))
@@ -75,7 +75,7 @@ def check(config: RunConfig, place: Place, cache_type: str = "f16") -> GgufCheck
 
     levels = [_level(trace, place, n, config, peak(n)) for n in config.concurrency]
     last = max(levels, key=lambda level: level.concurrency)
-    return GgufCheck(
+    return Check(
         config=config,
         engine=ENGINE,
         trace=trace,
@@ -87,7 +87,7 @@ def check(config: RunConfig, place: Place, cache_type: str = "f16") -> GgufCheck
         band=BAND,
         verdict=last.verdict,
         would_fit=_advice(last, most(sure), cache_type) if last.verdict != "fits" else [],
-        stored_by_type=gguf.stored_by_type,
+        beside={"stored_by_type": gguf.stored_by_type},
     )
 
 
@@ -106,6 +106,20 @@ def _model(name: str) -> Gguf:
         what = "a projector of images" if gguf.architecture == "clip" else f"no model ({kind})"
         raise InputError(f"--model {name}: it is {what}; give the model's own file")
     return gguf
+
+
+def _check_options(config: RunConfig) -> None:
+    """What a run in process would be told and llama.cpp is not."""
+    given = {
+        "--weights random": config.weights == "random",
+        f"--layers {config.layers}": config.layers is not None,
+        f"--engine {config.engine}": config.engine != "auto",
+        f"--dtype {config.dtype}": config.dtype != "auto",
+        f"--quantize {config.quantize}": config.quantize != "none",
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise InputError(f"{option}: {config.model} runs as it is stored; leave it out")
 
 
 def _check_context(config: RunConfig, trace: Trace) -> None:
@@ -206,5 +220,7 @@ def _advice(level: LevelCheck, most: int | None, cache_type: str) -> list[str]:
     advice.append(f"{size(needed)} of memory")
     if (which := smallest(needed)) is not None:
         count, device = which
-        advice.append(f"{count} x {device.name} ({size(device.memory_bytes)} each)")
+        of = size(device.memory_bytes)
+        one = f"one {device.name} ({of})"
+        advice.append(one if count == 1 else f"{count} x {device.name} ({of} each)")
     return advice

@@ -24,20 +24,21 @@ _EVERY = {
 _FIRST = {"smallthinker"}
 _OWN_WINDOW = {"llama4": 8192, "smallthinker": 4096}
 """Windows that stand in llama.cpp, not in the file."""
-_NONE = frozenset(
-    "llama deci falcon baichuan grok gpt2 mpt starcoder refact bloom stablelm qwen qwen2 qwen2moe "
-    "qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe phi2 phi3 phimoe plamo codeshell orion internlm2 "
-    "minicpm minicpm3 gemma starcoder2 xverse command-r dbrx olmo olmoe openelm arctic deepseek "
-    "deepseek2 chatglm glm4 glm4moe bitnet jais jais2 nemotron exaone granite granitemoe chameleon "
-    "plm bailingmoe bailingmoe2 dots1 arcee ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense "
-    "hunyuan_vl smollm3 dream llada llada-moe seed_oss minimax-m2 cogvlm rnd1 pangu-embedded "
-    "mistral3 mistral4 paddleocr maincoder gptneox apertus grovemoe".split()
-)
+_PLAIN = """
+llama deci falcon baichuan grok gpt2 mpt starcoder refact bloom stablelm qwen qwen2 qwen2moe
+qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe phi2 phi3 phimoe plamo codeshell orion internlm2 minicpm
+minicpm3 gemma starcoder2 xverse command-r dbrx olmo olmoe openelm arctic deepseek deepseek2
+chatglm glm4 glm4moe bitnet jais jais2 nemotron exaone granite granitemoe chameleon plm bailingmoe
+bailingmoe2 dots1 arcee ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense hunyuan_vl smollm3 dream
+llada llada-moe seed_oss minimax-m2 cogvlm rnd1 pangu-embedded mistral3 mistral4 paddleocr
+maincoder gptneox apertus grovemoe
+"""
 """Architectures whose layers all cache keys and values, whatever window their file names."""
-_RECURRENT = frozenset(
-    "mamba mamba2 jamba falcon-h1 nemotron_h nemotron_h_moe granitehybrid plamo2 lfm2 lfm2moe".split()
-)
+_HYBRID = """
+mamba mamba2 jamba falcon-h1 nemotron_h nemotron_h_moe granitehybrid plamo2 lfm2 lfm2moe
+"""
 """Those with states besides, or instead; layers without key/value heads have them."""
+_NONE, _RECURRENT = frozenset(_PLAIN.split()), frozenset(_HYBRID.split())
 _STATES_EVERYWHERE = {"falcon-h1"}
 
 

@@ -1,6 +1,6 @@
 """What llama.cpp's server takes in memory for a GGUF model: part by part, without starting it.
 
-As `llama-server -np SLOTS -c SLOTS×CONTEXT` of build 11549 does it on a CPU (AVX2), each slot full
+As `llama-server -np SLOTS -c ALL` of build 11549 does it on a CPU (AVX2), each slot full
 for the first time. What its server keeps of prompts that ended (`--cache-ram`) comes on top. The
 buffers follow its own sizes; what of this is measured stands in `docs/prediction.md`. Arithmetic.
 """
@@ -150,7 +150,7 @@ class Server:
         return sum(grown) + kept.state_bytes + self._checkpoint_bytes(prompt)
 
     def _checkpoint_bytes(self, prompt: int) -> int:
-        """Two near the end of a prompt, and one each so many tokens, where anything is forgotten."""
+        """Two near the end of a prompt, and one each so many tokens, where it is forgotten."""
         kept = self.caches
         forgotten = kept.state_bytes + sum(
             kind.count * kind.kv_bytes_per_token * min(kind.window, prompt)
@@ -198,7 +198,7 @@ def _cells(window: int | None, context: int) -> int:
 
 
 def _mapped(gguf: Gguf, read: list[Tensor]) -> int:
-    """Of a file that is one: from its first to its last tensor that is read. Of parts, all of them."""
+    """Of one file: from its first to its last tensor that is read. Of parts, all of them."""
     if len(gguf.files) > 1:
         return gguf.file_bytes
     return max(one.place + one.bytes for one in read) - min(one.place for one in read)

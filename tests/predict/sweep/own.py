@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 _HEAD = {"head_dim": 16}
-_ROTARY = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}
-_SSM = {"n_mamba_heads": 8, "mamba_headdim": 16, "attention_hidden_size": 128, "attention_head_dim": 32}
+_SSM = {
+    "n_mamba_heads": 8,
+    "mamba_headdim": 16,
+    "attention_hidden_size": 128,
+    "attention_head_dim": 32,
+}
 _GEMMA3N = {
     "layers": 10,
     "num_kv_shared_layers": 5,
@@ -18,9 +22,41 @@ _GEMMA3N = {
     "activation_sparsity_pattern": [0.0] * 10,
 }
 _GROUPED = {"num_experts_per_tok": 2, "n_group": 1, "topk_group": 1}
-_MEDIUM = {"per_layer_config": {}}
+
+_SECTIONS = {
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 10000.0,
+        "mrope_section": [2, 3, 3],
+    }
+}
+_SIGHT = {"text_config": _SECTIONS}
 
 OWN: dict[str, dict[str, Any]] = {
+    "glm46v": _SIGHT,
+    "glm4v": _SIGHT,
+    "glm_ocr": _SIGHT,
+    "glmga": _SIGHT,
+    "paddleocr_vl": _SIGHT,
+    "qwen2_5_vl": _SIGHT,
+    "qwen2_vl": _SIGHT,
+    "qwen2_5_omni_thinker": _SIGHT,
+    "glm4v_moe": {
+        "text_config": {
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "partial_rotary_factor": 0.5,
+                "mrope_section": [1, 1, 2],
+            }
+        }
+    },
+    "reformer": {"axial_pos_embds_dim": [32, 32], "attention_head_size": 16},
+    "molmo2": {"adapter_config": {"vision_feature_layer": [3, 1]}},
+    "falcon_h1": {"mamba_d_ssm": 128},
+    "bamba": {"attn_layer_indices": [1]},
+    "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6}},
+    "emu3": {"vocabulary_map": {"<image>": 5, "<|visual token 000000|>": 6}},
     "aria": {"projector_patch_to_query_dict": {"256": 128}},
     "cohere_compass_text": {
         "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}},
@@ -30,12 +66,12 @@ OWN: dict[str, dict[str, Any]] = {
             "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}},
         }
     },
-    "dbrx": {"attn_config": {"rope_theta": 10000.0}},
+    "dbrx": {"attn_config": {"rope_theta": 10000.0, "clip_qkv": 8.0}},
     "deepseek_ocr2": {
         "text_config": {**_GROUPED, "mlp_layer_types": ["dense", "sparse", "sparse", "sparse"]}
     },
     "deepseek_v2": _GROUPED,
-    "dots1": {"n_routed_experts": 8, **_GROUPED},
+    "dots1": {"n_routed_experts": 8, "n_shared_experts": 1, **_GROUPED},
     "ernie4_5_vl_moe": {"text_config": {"moe_intermediate_size": [64, 32]}},
     "fun_asr_nano": {"adaptor_config": {"intermediate_size": 16}},
     "gemma3n": {"text_config": _GEMMA3N},

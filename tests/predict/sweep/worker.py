@@ -88,7 +88,9 @@ def _told(raw: dict[str, Any]) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(raw, default=str))
-        config = RunConfig(model=folder, weights="random", dtype="bfloat16", prompt_toks=32, gen_toks=2)
+        config = RunConfig(
+            model=folder, weights="random", dtype="bfloat16", prompt_toks=32, gen_toks=2
+        )
         try:
             with (
                 mock.patch.object(forecast, "ask", here),
