@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
 from llamatop.catalog.ggml import TYPES, Type
 
@@ -147,7 +148,7 @@ def _read_header(path: Path) -> Gguf:
 class _Header:
     """One header, read from its start to its end."""
 
-    def __init__(self, file: io.BufferedReader, size: int) -> None:
+    def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
         self._left = self._size = size
         self._order = "<"

@@ -34,7 +34,8 @@ _SIZES = {
 
 _GENERATES = ("CausalLM", "ConditionalGeneration", "Text2Text")
 _TALK = tuple(
-    f"MODEL_FOR_{task}_MAPPING_NAMES" for task in ("IMAGE_TEXT_TO_TEXT", "CAUSAL_LM", "MULTIMODAL_LM")
+    f"MODEL_FOR_{task}_MAPPING_NAMES"
+    for task in ("IMAGE_TEXT_TO_TEXT", "CAUSAL_LM", "MULTIMODAL_LM")
 )
 _TASK = re.compile(r".*?For([A-Z]\w*)")
 

@@ -47,7 +47,10 @@ class Source:
     def context(self) -> int | None:
         """Longest prompt and output together in tokens, where the architecture has a limit."""
         text = text_config(self.architecture)
-        return next((n for key in _CONTEXT_KEYS if _is_number(n := text.get(key)) and n > 0), None)
+        found = (text.get(key) for key in _CONTEXT_KEYS)
+        return next(
+            (n for n in found if isinstance(n, int) and not isinstance(n, bool) and n > 0), None
+        )
 
 
 def resolve(config: RunConfig, progress: Progress) -> Source:
@@ -79,10 +82,6 @@ def text_config(architecture: dict[str, Any]) -> dict[str, Any]:
     """The part of a `config.json` that describes the language model."""
     text = architecture.get("text_config")
     return text if isinstance(text, dict) else architecture
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_context(config: RunConfig, source: Source) -> None:

@@ -6,7 +6,6 @@ Looks at a model on torch's meta device, which holds no weights. Runs nothing.
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from torch import nn
 
 from llamatop.engines import architecture
 from llamatop.predict.caches import fresh
+from llamatop.predict.excerpt import Excerpt
 from llamatop.predict.stacks import is_stack
 
 _CHOSEN = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_topk", "top_k")
@@ -92,12 +92,10 @@ class Anatomy:
         """The decoder's layers in order."""
         return list(self._place[2])
 
-    def keep(self, count: int) -> list[Any]:
-        """Take all but the first `count` layers out of the model; those that stay."""
-        parent, name, layers = self._place
-        if count < len(layers):
-            setattr(parent, name, nn.ModuleList(list(layers)[:count]))
-        return list(getattr(parent, name))
+    def excerpt(self) -> Excerpt:
+        """To run some of the layers only."""
+        parent, name, _ = self._place
+        return Excerpt(parent, name, self.kinds)
 
     @cached_property
     def _place(self) -> tuple[Any, str, Any]:
@@ -128,18 +126,6 @@ class Anatomy:
             looks = (type(cache).__name__, getattr(cache, "sliding_window", None), rate, shapes)
             kinds.append(known.setdefault(looks, len(known)))
         return kinds
-
-    @cached_property
-    def prefix(self) -> int:
-        """So many first layers show each kind, past the first layer where it is not the only."""
-        total = Counter(self.kinds)
-        seen: set[int] = set()
-        for i, kind in enumerate(self.kinds):
-            if i > 0 or total[kind] == 1:
-                seen.add(kind)
-            if len(seen) == len(total):
-                return i + 1
-        return len(self.kinds)
 
     @cached_property
     def _language(self) -> list[torch.Tensor]:

@@ -44,10 +44,18 @@ def left_by(outputs: Any) -> Any:
 
 def layers_of(cache: Any, count: int) -> list[Any]:
     """Of the first `count` layers what each caches; [] where that is not told apart."""
-    layers = getattr(cache, "layers", cache)
-    if isinstance(layers, list | tuple) and len(layers) >= count:
-        return list(layers[:count])
-    return []
+    parts = [cache, *vars(cache).values()] if hasattr(cache, "__dict__") else [cache]
+    lists = [found for part in parts if (found := _by_layer(part, count))]
+    if len(lists) < 2:
+        return lists[0] if lists else []
+    return list(zip(*lists, strict=True))
+
+
+def _by_layer(part: Any, count: int) -> list[Any]:
+    if isinstance(part, dict):
+        part = [part[i] for i in range(count) if i in part]
+    told = isinstance(part, list | tuple) and len(part) >= count > 0
+    return list(part[:count]) if told and any(True for one in part for _ in tensors(one)) else []
 
 
 def can_grow(layer: Any) -> bool:
@@ -78,9 +86,9 @@ def bytes_per_token(layer: Any) -> int:
     return int(both // (keys.shape[0] * max(int(keys.shape[-2]), 1)))
 
 
-def has_only_keys(layer: Any) -> bool:
-    """Whether an empty one will hold keys and values alone: attention, which does not loop."""
-    return type(layer) in (cache_utils.DynamicLayer, cache_utils.DynamicSlidingWindowLayer)
+def cannot_loop(layer: Any) -> bool:
+    """Whether it is attention's alone, which goes through no token by itself."""
+    return not isinstance(layer, cache_utils.LinearAttentionCacheLayerMixin)
 
 
 def growth(plain: Any, shorter: Any, longer: Any, more: int) -> list[Cached]:
@@ -121,7 +129,7 @@ def tensors(part: Any) -> Iterator[torch.Tensor]:
     elif isinstance(part, list | tuple):
         for value in part:
             yield from tensors(value)
-    elif type(part).__module__.startswith("transformers.") and hasattr(part, "__dict__"):
+    elif type(part).__module__.startswith("transformers."):
         yield from tensors({k: v for k, v in vars(part).items() if k != "config"})
 
 

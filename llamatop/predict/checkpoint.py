@@ -54,7 +54,10 @@ def read(found: Quantization, model: nn.Module, device: str) -> Stored:
     for matrix in _matrices(found, model):
         size = _size(found, matrix, device)
         if size is not None:
-            sizes[id(matrix.parameter)] = (size.weights * matrix.copies, size.scales * matrix.copies)
+            sizes[id(matrix.parameter)] = (
+                size.weights * matrix.copies,
+                size.scales * matrix.copies,
+            )
     return Stored(found.method, sizes)
 
 

@@ -14,7 +14,7 @@ from llamatop.predict.child import ask
 from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.memory import Prediction
 from llamatop.predict.runtime import remember_runtime
-from llamatop.predict.traced import Ask, Shape, Trace
+from llamatop.predict.traced import Ask, Reach, Shape, Trace
 from llamatop.predict.traces import remember, remembered
 from llamatop.settings.config import RunConfig
 
@@ -24,10 +24,12 @@ def trace_model(
     device: str,
     shapes: Iterable[Shape],
     capability: tuple[int, int] | None = None,
+    reach: Reach | None = None,
 ) -> Trace:
     """All about the model of `config`, without its weights. Raises InputError in one line.
 
-    `capability` is the compute capability of a device that is not here.
+    `capability` is the compute capability of a device that is not here; `reach` the memory in
+    which the longest context is sought.
     """
     source = architecture_of(config)
     question = Ask(
@@ -43,6 +45,8 @@ def trace_model(
         runtime=device == "cpu",
         capability=capability,
         sampling=_sampling(config),
+        beside=source.beside,
+        reach=reach,
     )
     trace = remembered(question)
     if trace is None:

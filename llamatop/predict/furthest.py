@@ -30,9 +30,11 @@ class Peaks(Protocol):
 
 def furthest(trace: Trace, peaks: Peaks, reach: Reach, device: str) -> Trace:
     """The same with what was found, or with the reason why nothing could be."""
-    if reason := _hidden(trace):
+    if reason := trace.untold:
         return _unknown(trace, reason)
-    if trace.context is None and all(kind.window or not kind.kv_bytes_per_token for kind in trace.kinds):
+    if trace.context is None and all(
+        kind.window or not kind.kv_bytes_per_token for kind in trace.kinds
+    ):
         return _unknown(
             trace, "unlimited: what it caches stops growing, and its config names no limit"
         )
@@ -67,12 +69,6 @@ def search(needed: Callable[[int], float], limit: float, most: int) -> int:
         else:
             high, above, weight = middle, over, 1.0
     return low
-
-
-def _hidden(trace: Trace) -> str:
-    """Why no peak can be told."""
-    names = ("weights_bytes", "peak_bytes")
-    return next((trace.unknown[name] for name in names if name in trace.unknown), "")
 
 
 def _unknown(trace: Trace, reason: str) -> Trace:

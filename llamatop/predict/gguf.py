@@ -27,7 +27,7 @@ from llamatop.text.formatting import size
 ENGINE = "llama.cpp"
 _TABLES = ("rope_freqs.", "rope_factors_")
 """Tensors that are no parameters: constants of the rotation."""
-_NO_GPU = "llama.cpp on a GPU was not measured: its weights and cache by size, the rest as on a CPU"
+_NO_GPU = "not measured on a GPU: weights and cache by size, the rest as on a CPU"
 
 
 def is_gguf(model: str) -> bool:
@@ -166,7 +166,7 @@ def _trace(gguf: Gguf, server: Server, notes: tuple[str, ...]) -> Trace:
 def _notes(server: Server, prompt: int, output: int) -> tuple[str, ...]:
     """What besides the peak one must know of llama.cpp."""
     each = size(server.kept_bytes(prompt, output))
-    kept = f"llama-server also keeps prompts that ended: {each} each, up to its --cache-ram, 8.6 GB"
+    kept = f"ended prompts stay in llama-server: {each} each, up to --cache-ram, 8.6 GB"
     return (kept,) if server.device == "cpu" else (kept, _NO_GPU)
 
 

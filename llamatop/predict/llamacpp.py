@@ -66,7 +66,9 @@ class Server:
             parts["context"] = CONTEXT_BYTES
         parts = {name: size for name, size in parts.items() if size}
         total = sum(parts.values())
-        return Prediction(*((total, None) if self.device == "cpu" else (None, total)), parts)
+        if self.device == "cpu":
+            return Prediction(total, None, parts)
+        return Prediction(None, total - CONTEXT_BYTES, parts)
 
     @cached_property
     def weights_bytes(self) -> int:

@@ -1,16 +1,15 @@
-"""Traces prefill and decode of a model's first layers and adds up what all of them would hold.
+"""Traces prefill and decode of some of a model's layers and adds up what all of them would hold.
 
 The forward that runs is transformers' own, on fake tensors. Layers alike take alike, so the
-first of each kind speak for the rest; caches are added layer by layer.
+last of each kind speaks for the rest; caches are added layer by layer.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from math import inf
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from llamatop.predict import caches, kernels
 from llamatop.predict.anatomy import Anatomy
 from llamatop.predict.caches import Cached
 from llamatop.predict.crowd import together
+from llamatop.predict.excerpt import plans
 from llamatop.predict.forward import Forward, Tally, Total
 from llamatop.predict.sampling import Sampling
 from llamatop.predict.storages import LiveStorages
@@ -32,14 +32,14 @@ ROUNDING = {"cuda": 512}
 OTHER_ROUNDING = 64
 FEW_TOKENS = 16
 """Of the prompt that shows what a layer caches, where no other does."""
-LOOKED = 16
+LOOKED = 8
 """So many times more tokens show whether a model loops over them: some do over chunks."""
 GROWN = 256
 """Of two prompts that show how an unusual cache grows, the one has so many tokens more: what
 compresses keeps one of up to so many."""
 LONGEST = 8192
 """A window longer than this is not looked past."""
-MANY_OPERATIONS = 6000
+MANY_OPERATIONS = 3000
 """As many in one forward take some tenths of a second to trace."""
 HEAP_BELOW = 2 * 2**20
 """Larger blocks the C library takes from the kernel and gives back; smaller ones it may keep.
@@ -47,35 +47,48 @@ As `MALLOC_MMAP_THRESHOLD_` is set for engines."""
 
 
 class Tracer:
-    """A prefix of a model on fake tensors, to be run for any shape."""
+    """Some layers of a model on fake tensors, to be run for any shape."""
 
     def __init__(
         self, anatomy: Anatomy, device: str, sampling: dict[str, Any] | None = None
     ) -> None:
-        """Takes the model of `anatomy` for itself, cut to the layers that show each kind.
+        """Takes the model of `anatomy` for itself, and runs it once.
 
-        `sampling` is the checkpoint's `generation_config.json`.
+        `sampling` is the checkpoint's `generation_config.json`. Raises what the model does, where
+        it does not run on fake tensors.
         """
-        model, kinds, prefix = anatomy.model, anatomy.kinds, anatomy.prefix
-        like = {kind: i for i, kind in enumerate(kinds[:prefix])}
-        self._shown = [i if i < prefix else like[kind] for i, kind in enumerate(kinds)]
+        model = anatomy.model
         self._text = anatomy.text
         self._rounding = ROUNDING.get(device, OTHER_ROUNDING)
         self._gathers = device != "cpu"
         self._device = device = device if _can_be_faked(device) else "cpu"
         self._mode = FakeTensorMode()
-        self._layers = anatomy.keep(prefix)
         self._dtype = model.dtype
-        with self._mode, torch.device(device):
-            _make_fake(model)
-            self._sampling = Sampling(model, sampling or {})
-        self._model = model.eval()
         self._takes = frozenset(inspect.signature(model.forward).parameters)
         self._known: dict[Shape, Peak] = {}
+        self._excerpt = anatomy.excerpt()
+        self._model = model.eval()
+        with self._mode, torch.device(device):
+            self._sampling = Sampling(model, sampling or {})
+        self._kept, self._few_operations = self._settled(anatomy.kinds)
+
+    def _settled(self, kinds: Sequence[int]) -> tuple[list[Any], int]:
+        """Keep as few layers as the model runs with; what they cache, and its operations."""
+        before: Exception | None = None
+        for plan in plans(kinds):
+            self._excerpt.follow(plan)
+            with self._mode, torch.device(self._device):
+                _make_fake(self._model)
+            try:
+                return self._short(FEW_TOKENS)
+            except Exception as error:
+                before = before or error
+        raise before or LookupError("it has no layers")
 
     def quantize(self, kernel: kernels.Kernel) -> None:
         """Let the layers' matrices be computed with as that kernel does."""
-        kernels.stand_in(self._layers, kernel)
+        for layer in self._excerpt.kept:
+            kernels.stand_in(layer, kernel)
 
     def leave_experts(self) -> None:
         """Let decoding read the chosen experts' weights where they lie."""
@@ -85,37 +98,36 @@ class Tracer:
         """The peaks of generating that shape; of a prompt that would take long to go through,
         on the line through two that do not."""
         if shape not in self._known:
-            most = self.most_tokens
-            if shape.prompt <= most:
-                self._known[shape] = self._peak(shape)
-            else:
-                low, high = (self.peak(shape._replace(prompt=n)) for n in (most // 2, most))
-                share = (shape.prompt - most // 2) / (most - most // 2)
-                self._known[shape] = between(low, high, share, shape)
+            self._known[shape] = self._peak(shape) if self._is_quick(shape) else self._line(shape)
         return self._known[shape]
 
+    def _is_quick(self, shape: Shape) -> bool:
+        return self.most_tokens is None or shape.prompt <= self.most_tokens
+
+    def _line(self, shape: Shape) -> Peak:
+        most = self.most_tokens or shape.prompt
+        low, high = (self.peak(shape._replace(prompt=n)) for n in (most // 2, most))
+        return between(low, high, (shape.prompt - most // 2) / (most - most // 2), shape)
+
     @cached_property
-    def most_tokens(self) -> float:
-        """The longest prompt that is traced: what loops over tokens in Python takes long."""
-        if self.plain:
-            return inf
-        few, more = (self._operations(n * FEW_TOKENS) for n in (1, 1 + LOOKED))
-        slope = (more - few) / (LOOKED * FEW_TOKENS)
-        if slope == 0:
-            return inf
+    def most_tokens(self) -> int | None:
+        """The longest prompt that is traced, where a model loops over tokens in Python, which
+        takes long; None: it does not."""
+        layers = caches.layers_of(self._cache(), 1)
+        if layers and all(map(caches.cannot_loop, layers)):
+            return None
+        _, more = self._short((1 + LOOKED) * FEW_TOKENS)
+        slope = (more - self._few_operations) / (LOOKED * FEW_TOKENS)
+        if slope <= 0:
+            return None
         return max(int(MANY_OPERATIONS / slope) // FEW_TOKENS, 4) * FEW_TOKENS
 
-    @cached_property
-    def plain(self) -> bool:
-        """Whether every layer caches keys and values, and nothing else."""
-        layers = caches.layers_of(self._cache(), len(self._layers))
-        return bool(layers) and all(map(caches.has_only_keys, layers))
-
-    def _operations(self, tokens: int) -> int:
+    def _short(self, tokens: int) -> tuple[list[Any], int]:
+        """What each layer has cached after a prompt of one request, and operations of that."""
         tally = Tally()
         with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, tally) as on:
-            self._run(self._cache(), 1, tokens, tokens)
-        return on.operations
+            _, cache = self._run(self._cache(), 1, tokens, tokens)
+            return self._layers_of(cache), on.operations
 
     def _peak(self, shape: Shape) -> Peak:
         phases = self.phases(shape)
@@ -126,7 +138,7 @@ class Tracer:
     def phases(self, shape: Shape) -> list[list[Total]]:
         """Of prefill, and of the last step where there is one: all blocks, and the small ones."""
         prefill, *last = self._forwards(shape)
-        return [[forward.whole(self._shown) for forward in prefill], *last]
+        return [[forward.whole(self._excerpt.shown) for forward in prefill], *last]
 
     def _forwards(self, shape: Shape) -> Any:
         """Prefill's forwards, and then what the last step holds, where there is one."""
@@ -147,7 +159,7 @@ class Tracer:
         """
         threads = shape.batch
         prefill, *last = self._forwards(shape._replace(batch=1))
-        paths = [forward.path(self._shown) for forward in prefill]
+        paths = [forward.path(self._excerpt.shown) for forward in prefill]
         whole, small = (together(path, threads) for path in paths)
         for everything, blocks in last:
             whole, small = max(whole, threads * everything.peak), max(small, threads * blocks.peak)
@@ -157,22 +169,26 @@ class Tracer:
         return Peak(shape, whole, cache, logits, small, sampling)
 
     def cached(self) -> list[list[Cached]]:
-        """What each of the prefix's layers caches. Raises LookupError where that is not known."""
-        kept = self._kept(FEW_TOKENS)
+        """What each layer of the whole model caches. Raises LookupError where that is not known."""
+        kept = self._kept
         if kept and all(map(caches.is_plain, kept)):
-            return [[Cached(caches.bytes_per_token(one), caches.window_of(one))] for one in kept]
+            found = [[Cached(caches.bytes_per_token(one), caches.window_of(one))] for one in kept]
+        else:
+            found = self._grown(kept)
+        return [found[n] for n in self._excerpt.shown]
+
+    def _grown(self, kept: list[Any]) -> list[list[Cached]]:
         windows = [caches.window_of(one) or 0 for one in kept]
         few = min(GROWN * (max(windows, default=0) // GROWN + 1), LONGEST)
-        grown = list(zip(kept, self._kept(few), self._kept(few + GROWN), strict=True))
-        if not grown:
+        (shorter, _), (longer, _) = self._short(few), self._short(few + GROWN)
+        if not kept:
             raise LookupError("its cache does not tell one layer's from another's")
+        grown = zip(kept, shorter, longer, strict=True)
         return [caches.growth(*one, GROWN) for one in grown]
 
-    def _kept(self, tokens: int) -> list[Any]:
-        """What each layer has cached after a prompt of one request."""
-        with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, Tally()):
-            _, cache = self._run(self._cache(), 1, tokens, tokens)
-            return caches.layers_of(cache, len(self._layers))
+    def _layers_of(self, cache: Any) -> list[Any]:
+        """Of those that run."""
+        return self._excerpt.caches(caches.layers_of(cache, self._excerpt.length))
 
     def scores(self) -> int:
         """Bytes of one request's scores and of what choosing from them takes."""
@@ -189,18 +205,18 @@ class Tracer:
     def _last_step(self, tallies: list[Tally], cache: Any, shape: Shape) -> list[Total]:
         """The step with the longest context, after those between have grown the caches."""
         before = shape.prompt + shape.generated - 2
-        layers = caches.layers_of(cache, len(self._layers))
+        layers = self._layers_of(cache)
         if all(map(caches.can_grow, layers)):
             for layer in layers:
                 caches.grow(layer, shape.generated - 2)
         elif shape.generated > 2:
             _, cache = self._run(self._cache(), shape.batch, before, before)
-            layers = caches.layers_of(cache, len(self._layers))
+            layers = self._layers_of(cache)
         held = [[caches.storage_bytes(layer, t.below) for layer in layers] for t in tallies]
         kept = [self._sampling.held_bytes(tally.below) for tally in tallies]
         with self._decoding():
             forwards, _ = self._watched(tallies, cache, shape.batch, 1, before + 1)
-        totals = [f.whole(self._shown, h) for f, h in zip(forwards, held, strict=True)]
+        totals = [f.whole(self._excerpt.shown, h) for f, h in zip(forwards, held, strict=True)]
         return [
             total._replace(sampling=total.sampling + size)
             for total, size in zip(totals, kept, strict=True)
@@ -221,8 +237,8 @@ class Tracer:
             for forward in forwards:
                 forward.leave(0 if given is None else given.untyped_storage().nbytes())
 
-        hooks = [layer.register_forward_pre_hook(enter) for layer in self._layers]
-        hooks.append(self._layers[-1].register_forward_hook(leave))
+        hooks = [layer.register_forward_pre_hook(enter) for layer in self._excerpt.kept]
+        hooks.append(self._excerpt.kept[-1].register_forward_hook(leave))
         try:
             scores, cache = self._run(cache, batch, tokens, total)
             enter()
@@ -254,7 +270,7 @@ class Tracer:
         return outputs.logits, caches.left_by(outputs)
 
     def _cache(self) -> Any:
-        return caches.fresh(self._model, self._text)
+        return self._excerpt.share(caches.fresh(self._model, self._text))
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
@@ -275,7 +291,7 @@ def _make_fake(model: Any) -> None:
     tied ones stay tied. What it sees and hears with reads no tokens, and is taken out."""
     for sense in ("image", "audio"):
         if model.get_encoder(modality=sense) is not model:
-            model.set_encoder(nn.Identity(), modality=sense)
+            model.set_encoder(_Unused(model.get_encoder(modality=sense)), modality=sense)
     made: dict[int, Any] = {}
     for module in model.modules():
         for name, tensor in [*module.named_parameters(recurse=False)]:
@@ -285,6 +301,17 @@ def _make_fake(model: Any) -> None:
             setattr(module, name, made[id(tensor)][0])
         for name, tensor in [*module.named_buffers(recurse=False)]:
             setattr(module, name, torch.empty(tensor.shape, dtype=tensor.dtype))
+
+
+class _Unused(nn.Module):  # type: ignore[misc]
+    """Stands where an encoder stood, and tells of it what a model asks, such as its device."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["_encoder"] = encoder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_encoder"], name)
 
 
 def _can_be_faked(device: str) -> bool:

@@ -146,6 +146,12 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
         return sum(kind.count for kind in self.kinds if not kind.beside)
 
     @property
+    def untold(self) -> str:
+        """Why no peak can be told; empty: it can."""
+        names = ("weights_bytes", "peak_bytes")
+        return next((self.unknown[name] for name in names if name in self.unknown), "")
+
+    @property
     def caches(self) -> tuple[tuple[int, int | None], ...]:
         """(bytes per token, window) of all layers of each kind together."""
         return tuple((kind.count * kind.kv_bytes_per_token, kind.window) for kind in self.kinds)

@@ -33,6 +33,7 @@ from llamatop.predict.telling import told
 from llamatop.predict.traced import Ask, LayerKind, Peak, Trace
 from llamatop.settings.config import QuantizeName
 
+
 def main() -> None:
     """Answer what stdin asks."""
     logging.set_verbosity_error()
@@ -137,9 +138,7 @@ def _cached(found: Trace, tracer: Tracer, anatomy: Anatomy) -> Trace:
     return msgspec.structs.replace(found, kinds=_kinds(anatomy.kinds, cached))
 
 
-def _held(
-    found: Trace, tracer: Tracer, ask: Ask, anatomy: Anatomy, dtype: torch.dtype
-) -> Trace:
+def _held(found: Trace, tracer: Tracer, ask: Ask, anatomy: Anatomy, dtype: torch.dtype) -> Trace:
     """The same with the peaks that were asked for."""
     try:
         alone, crowds = _peaks(tracer, ask)
@@ -148,7 +147,7 @@ def _held(
         why = f"a forward of it cannot be traced: {told(problem)}"
         return msgspec.structs.replace(found, unknown={**found.unknown, "peak_bytes": why})
     most = tracer.most_tokens
-    long = any(shape.prompt > most for shape in ask.shapes)
+    long = most is not None and any(shape.prompt > most for shape in ask.shapes)
     note = f"peaks of prompts beyond {most} tokens lie on the line through shorter ones"
     return msgspec.structs.replace(
         found,
@@ -210,8 +209,8 @@ def _runtime_bytes(how: QuantizeName) -> int | None:
 
 
 def _kinds(kinds: list[int], cached: list[list[Cached]]) -> tuple[LayerKind, ...]:
-    """Each kind of layer once, with what the last of the prefix caches."""
-    like = dict(zip(kinds, cached, strict=False))
+    """Each kind of layer once, with what it caches."""
+    like = dict(zip(kinds, cached, strict=True))
     return tuple(
         LayerKind(kinds.count(kind), size, window, beside=n > 0)
         for kind, parts in like.items()

@@ -32,7 +32,8 @@ def main(model: str, slots: str, context: str, prompt: str, cache_type: str) -> 
         one.join()
     status = Path("/proc/self/status").read_text().splitlines()
     peak = next(line.split()[1] for line in status if line.startswith("VmHWM"))
-    print("peak", int(peak) * 1024, flush=True)
+    sys.stdout.write(f"peak {int(peak) * 1024}\n")
+    sys.stdout.flush()
     os._exit(0)
 
 

@@ -166,7 +166,7 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
         ("gemma3", WINDOWED | {"kind": files.Q8_0}, 4, 500, "q8_0"),
     ],
 )
-def test_the_peak_is_what_its_server_then_takes(
+def test_the_peak_is_what_its_server_then_takes(  # noqa: PLR0917
     tmp_path: Path, name: str, more: dict[str, Any], slots: int, prompt: int, cache_type: str
 ) -> None:
     pytest.importorskip("xllamacpp")
