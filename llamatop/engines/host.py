@@ -204,11 +204,11 @@ def make_engine(
     if config.engine == "scripted":
         step = float(os.environ.get(SCRIPTED_STEP, Script().step))
         return ScriptedEngine(config, clock, Script(step=step))
-    progress("imports", 0, None)
     if config.engine == "server":
         from llamatop.engines.server.engine import ServerEngine  # noqa: PLC0415  (aiohttp)
 
         return ServerEngine(config, clock, progress, tell)
+    progress("imports", 0, None)
     from llamatop.engines.models import load_engine  # noqa: PLC0415  (torch, only where needed)
 
     return load_engine(config, progress)

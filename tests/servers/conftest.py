@@ -12,6 +12,7 @@ from llamatop.catalog import demo_folder
 from llamatop.engines.gguf_demo import demo_gguf
 from tests.end_to_end.conftest import llamatop
 from tests.servers import running
+from tests.servers.driving import Driven
 from tests.servers.running import Server
 from tests.servers.scripted_client import Scripted
 
@@ -67,6 +68,14 @@ def vllm(folder: Path) -> Iterator[Server]:
 def scripted_server(folder: Path) -> Iterator[Server]:
     """The scripted server's process, for all tests."""
     yield from _running(running.scripted(folder / "scripted.log"))
+
+
+@pytest.fixture(autouse=True)
+def undriven() -> Iterator[None]:
+    """What a test has driven is closed at its end."""
+    yield
+    while Driven.all:
+        Driven.all.pop().close()
 
 
 @pytest.fixture

@@ -41,6 +41,10 @@ class Asker:
         self._session = session
         self._timeout = timeout
 
+    async def close(self) -> None:
+        """Ask no more."""
+        await self._session.close()
+
     async def get(self, path: str) -> Reply:
         """What a path answers."""
         return await self._ask("GET", path, None, ASK_SECONDS)
@@ -60,7 +64,9 @@ class Asker:
             ):
                 content = await body_of(answer, MOST_REPLY_BYTES)
                 return Reply(answer.status, _lower(answer.headers), content)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except TimeoutError:
+            return Reply(0, body=f"no answer within {seconds:g} s".encode())
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             return Reply(0, body=troubles(error).encode())
 
     async def stream(self, endpoint: Endpoint, body: dict[str, Any]) -> Probed:

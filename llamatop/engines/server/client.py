@@ -77,6 +77,8 @@ class Client:
         self._keep_text = keep_text
         self._timeout = timeout
         self._running: dict[int, _Running] = {}
+        self._sessions: list[Any] = []
+        self._watching: asyncio.Task[None] | None = None
 
     def send(self, order: Order) -> None:
         """Begin to send a request."""
@@ -94,20 +96,26 @@ class Client:
         if place.reuse:
             place.reuse, place.session = False, None  # what still runs keeps the old one
 
-    async def watch(self) -> None:
-        """Look for answers that stall; runs until it is cancelled."""
+    def begin(self) -> None:
+        """A level begins: look for answers that stall."""
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    def rest(self) -> None:
+        """A level has ended: nothing is in flight."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions:
+            await session.close()
+
+    async def _watch(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._timeout / 4))
             now = self._now()
             for running in list(self._running.values()):
                 self._look_at(running, now)
-
-    async def close(self) -> None:
-        """Close what is open."""
-        for place in self._places:
-            if place.session is not None:
-                await place.session.close()
-                place.session = None
 
     def _look_at(self, running: _Running, now: int) -> None:
         exchange = running.exchange
@@ -171,6 +179,7 @@ class Client:
     def _session(self, place: _Place) -> Any:
         if place.session is None:
             place.session = new_session(self._now, self._secrets.headers, place.reuse)
+            self._sessions.append(place.session)
         return place.session
 
 

@@ -10,6 +10,7 @@ import asyncio
 import functools
 import os
 import secrets as random_bytes
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -18,8 +19,10 @@ from llamatop.engines.prompts import Prompts
 from llamatop.engines.server import lag
 from llamatop.engines.server.asking import Asker
 from llamatop.engines.server.client import Client
+from llamatop.engines.server.crew import Crew, processes_for
 from llamatop.engines.server.http import new_session
-from llamatop.engines.server.meeting import HELLO, Met, meet
+from llamatop.engines.server.loops import new_loop
+from llamatop.engines.server.meeting import HELLO, Met, meet, prompt_tokens
 from llamatop.engines.server.orders import Ended, Order
 from llamatop.engines.server.places import Place, Places
 from llamatop.engines.server.prompts import (
@@ -33,7 +36,7 @@ from llamatop.engines.server.prompts import (
     load_tokenizer,
 )
 from llamatop.engines.server.secrets import Secrets
-from llamatop.events.clock import SECOND, Clock
+from llamatop.events.clock import SECOND, Clock, MonotonicClock
 from llamatop.events.kinds import Event, ModelLoaded
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import host_of, is_here
@@ -41,17 +44,13 @@ from llamatop.settings.servers import host_of, is_here
 LOST_SECONDS = 30.0
 """How long a level waits while no server answers before it has failed."""
 
+SWITCH_SECONDS = 0.001
+"""How long another thread of this process may keep the loop from reading."""
+
+CALIBRATION_CHARACTERS = (100, 1000)
+"""Of two texts that the server counts, where nobody else does."""
+
 T = TypeVar("T")
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """The quickest event loop there is here."""
-    try:
-        import uvloop  # noqa: PLC0415  (not on every system)
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
 
 
 class ServerEngine:
@@ -78,25 +77,27 @@ class ServerEngine:
         self.given: Sequence[GivenSize] = given_sizes(prompts, self._tokenizer)
         loading = _Loading(progress)
         self._places = self._run(self._meet_all(secrets, prompts, loading))
-        self._client = Client(
-            config.urls,
-            secrets,
-            clock.now,
-            self,
-            self._end,
-            endpoint=config.endpoint,
-            keep_text=config.text,
-            timeout=config.timeout,
-        )
+        self._client = self._sending(secrets)
         for place in self._places.all:
             if place.met.name == "llama.cpp":
                 self._client.never_reuse(place.number)
             tell(place.known(clock.now()))
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.facts = _facts(clock.now(), self._places.all)
 
     def serve(self, work: WorkLike) -> None:
         """Serve until the work ends."""
         self._run(self._serve(work))
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._run(self._close())
+        self._loop.close()
+
+    async def _close(self) -> None:
+        await self._client.close()
+        for place in self._places.all:
+            await place.asker.close()
 
     def allocated(self) -> list[tuple[int, int, int]]:
         """None: no device of ours."""
@@ -130,10 +131,8 @@ class ServerEngine:
         wake = self._wake.set
         self._places.changed = wake
         work.listen(functools.partial(_wake, loop, wake))
-        beside = [
-            loop.create_task(self._client.watch()),
-            loop.create_task(lag.sample(0, self._clock.now, self._tell)),
-        ]
+        sampling = loop.create_task(lag.sample(0, self._clock.now, self._tell))
+        self._client.begin()
         try:
             self._places.look_again()
             await self._places.idle(lambda: work.stopping)
@@ -141,9 +140,9 @@ class ServerEngine:
         finally:
             work.listen(None)
             self._places.stop_looking()
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            self._client.rest()
+            sampling.cancel()
+            await asyncio.gather(sampling, return_exceptions=True)
             self._work = None
 
     async def _until_over(self, work: WorkLike) -> None:
@@ -193,6 +192,8 @@ class ServerEngine:
         manner, due = place.met.manner, max(job.due, place.found_at)
         salt = f"{self._salt}-{job.id}"
         body = manner.encode(place.prompter.of(job), job.max_tokens, salt)
+        if self._work is not None:
+            place.prompter.expect(job, self._work.concurrency)
         self._client.send(Order(job.id, place.number, due, body, manner.by))
 
     def _end(self, ended: Ended) -> None:
@@ -213,6 +214,23 @@ class ServerEngine:
         self._wake.set()
 
     # Before the first level
+
+    def _sending(self, secrets: Secrets) -> Client | Crew:
+        """Who sends: this process, or several more."""
+        config, clock = self._config, self._clock
+        size = processes_for(config, os.cpu_count() or 1)
+        if size > 1 and isinstance(clock, MonotonicClock):
+            return Crew(config, clock.origin, size, loop=self._loop, sink=self, ended=self._end)
+        return Client(
+            config.urls,
+            secrets,
+            clock.now,
+            self,
+            self._end,
+            endpoint=config.endpoint,
+            keep_text=config.text,
+            timeout=config.timeout,
+        )
 
     async def _meet_all(
         self, secrets: Secrets, prompts: list[Any], loading: Callable[[], None]
@@ -242,7 +260,23 @@ class ServerEngine:
             text = TokenizedText(self._tokenizer, seed)
             text.added = max((met.hello_tokens or 0) - text.count(HELLO), 0)
             return text
-        return MeasuredText(seed)
+        measured = MeasuredText(seed)
+        if self._config.prompts is None:
+            await self._measure(asker, met, measured)
+        return measured
+
+    async def _measure(self, asker: Asker, met: Met, text: MeasuredText) -> None:
+        """Learn from two texts how many tokens the server makes of a word."""
+        counts = []
+        for number, characters in enumerate(CALIBRATION_CHARACTERS, 1):
+            sample = text.text(-number, characters)
+            tokens = await prompt_tokens(asker, self._config, met, sample)
+            counts.append((sample, tokens or 0))
+        text.learn(counts[0], counts[1])
+        met.notes.append(
+            "Prompts are text whose length is near what was asked for, and told as it counts them; "
+            "with --tokenizer it is exact."
+        )
 
 
 def _wake(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:

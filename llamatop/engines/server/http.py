@@ -8,6 +8,7 @@ which connection a request got. Knows no JSON and no tokens.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -135,5 +136,6 @@ def troubles(error: BaseException) -> str:
     """What went wrong on the way to a server, in words and without an address."""
     words = next((told for kind, told in _TROUBLES.items() if isinstance(error, kind)), None)
     if words is None and isinstance(error, aiohttp.ClientConnectorError):
-        words = (error.os_error.strerror or str(error.os_error)).lower()
+        number = error.os_error.errno
+        words = os.strerror(number).lower() if number else str(error.os_error)
     return words or f"{type(error).__name__}: {error}"

@@ -57,7 +57,7 @@ async def meet(
     models = await _reach(asker, loading)
     name = known.name_by_models(models)
     listed = known.models_of(models)
-    model = config.model or _only(asker.url, listed)
+    model = config.model or _only(asker.url, listed, models.status)
     fields, probed = await _negotiate(asker, config, Fields.wished(name, model))
     if name == "unknown":
         name = known.name_by_answer(probed.headers, probed.first)
@@ -100,12 +100,15 @@ async def _reach(asker: Asker, loading: Callable[[], None]) -> Reply:
         await asyncio.sleep(0.5)
 
 
-def _only(url: str, listed: Sequence[dict[str, Any]]) -> str:
+def _only(url: str, listed: Sequence[dict[str, Any]], status: int) -> str:
     """The one model that a server lists."""
     if len(listed) == 1:
         return str(listed[0]["id"])
     if not listed:
-        raise InputError(f"--url {url}: it lists no model; name the one it serves with --model")
+        raise InputError(
+            f"--url {url}: it lists no model (HTTP {status} for /v1/models); correct the address, "
+            "or name the model that it serves with --model"
+        )
     names = ", ".join(str(one["id"]) for one in listed[:_LISTED])
     more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
     raise InputError(
@@ -146,6 +149,16 @@ async def _probe(
         chat: Prompt = [{"role": "user", "content": HELLO}]
         prompt = chat if config.endpoint == "chat" else HELLO
     return await asker.stream(config.endpoint, fields.body(prompt, PROBE_TOKENS, "hello"))
+
+
+async def prompt_tokens(asker: Asker, config: RunConfig, met: Met, text: str) -> int | None:
+    """How many tokens the server makes of a text as a prompt; None: it does not tell."""
+    chat: Prompt = [{"role": "user", "content": text}]
+    prompt = chat if config.endpoint == "chat" else text
+    try:
+        return (await _probe(asker, config, met.manner.fields, prompt)).answer.prompt
+    except RequestError:
+        return None
 
 
 async def _version(asker: Asker, name: str) -> str | None:

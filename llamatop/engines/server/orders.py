@@ -12,7 +12,7 @@ import msgspec
 from llamatop.events.kinds import TokensBy
 
 
-class Order(msgspec.Struct, frozen=True, gc=False):
+class Order(msgspec.Struct, frozen=True, gc=False, tag=True):
     """One request to send, at once."""
 
     request: int
@@ -24,7 +24,25 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """How that server is known to count tokens."""
 
 
-class Ended(msgspec.Struct, frozen=True, gc=False):
+class TakeBack(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Close a request's connection."""
+
+    request: int
+
+
+class Reopen(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Reuse no connection to a server from here on."""
+
+    server: int
+
+
+class Serving(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A level begins or has ended: look for stalls and sample the loop meanwhile."""
+
+    on: bool
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What became of a request."""
 
     request: int

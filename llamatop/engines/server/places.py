@@ -30,6 +30,8 @@ class Place:
     prompter: Prompter
     up: bool = True
     """Whether it is sent to; not while it is being looked at."""
+    lost: bool = False
+    """Whether it was told lost, and not yet found."""
     found_at: int = 0
     """When it was last found again (ns)."""
     dropped: bool = False
@@ -105,17 +107,14 @@ class Places:
                 self.suspect(place.number, self.said)
 
     async def _look(self, place: Place, words: str) -> None:
-        if await self._healthy(place) is None:
-            self._back(place)
-            return
-        self.said = words
-        self._tell(ServerLost(self._now(), place.number, words))
         while await self._healthy(place) is not None:
+            if not place.lost:
+                place.lost, self.said = True, words
+                self._tell(ServerLost(self._now(), place.number, words))
             await asyncio.sleep(ASK_AGAIN)
-        self._tell(ServerFound(self._now(), place.number))
-        self._back(place)
-
-    def _back(self, place: Place) -> None:
+        if place.lost:
+            place.lost = False
+            self._tell(ServerFound(self._now(), place.number))
         place.up, place.found_at = True, self._now()
         self.changed()
 
