@@ -6,13 +6,14 @@ stamps what comes. They take turns on one server: bare, screen, screen, bare. A 
 tokens over the time from the first request to the last byte.
 
     python benchmarks/serving.py
-    python benchmarks/serving.py --quads 2 --gen-toks 128 --requests 16
+    python benchmarks/serving.py --quads 4 --gen-toks 128 --requests 32
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -93,9 +94,14 @@ def on_screen(server: Server, folder: Path, requests: int, gen_toks: int) -> flo
     child = pexpect.spawn(
         sys.executable, ["-m", "llamatop", *options], dimensions=(36, 120), timeout=0.1
     )
-    end = time.monotonic() + 100
-    while not path.exists() and child.isalive() and time.monotonic() < end:
+    wanted = generated(server) + requests * gen_toks
+    looks = time.monotonic()
+    while child.isalive():
         child.expect([pexpect.TIMEOUT, pexpect.EOF])
+        if time.monotonic() - looks > 2:
+            looks = time.monotonic()
+            if generated(server) >= wanted and is_idle(server):
+                break
     child.send("q")
     child.expect(pexpect.EOF, timeout=20)
     child.close()
@@ -105,12 +111,23 @@ def on_screen(server: Server, folder: Path, requests: int, gen_toks: int) -> flo
     return float(level["output_tok_s"])
 
 
+def generated(server: Server) -> float:
+    """Tokens of all answers that llama.cpp has ended."""
+    [found] = re.findall(r"^llamacpp:tokens_predicted_total (\S+)$", server.get("/metrics"), re.M)
+    return float(found)
+
+
+def is_idle(server: Server) -> bool:
+    """Whether no slot of it computes."""
+    return not any(slot["is_processing"] for slot in json.loads(server.get("/slots")))
+
+
 def main() -> None:
     """Print every four turns and the median ratio."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quads", type=int, default=2, help="four turns each")
+    parser.add_argument("--quads", type=int, default=1, help="four turns each")
     parser.add_argument("--requests", type=int, default=16)
-    parser.add_argument("--gen-toks", type=int, default=96)
+    parser.add_argument("--gen-toks", type=int, default=48)
     parser.add_argument("--gguf", type=Path, help="made there once, and used again")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
