@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -39,6 +40,11 @@ MS = SECOND // 1000
 SERVED = RunConfig(
     model="", engine="server", urls=URLS, concurrency=(2, 8), requests=24, gen_toks=60
 )
+
+
+def served(**changes: Any) -> RunConfig:
+    """The usual run with other settings."""
+    return replace(SERVED, **changes)
 
 
 def known(server: int, url: str, by: TokensBy = "usage") -> ServerKnown:
@@ -97,7 +103,9 @@ class _Told:
                 yield replace(event, config=self.config)
             case ModelLoaded():
                 yield from (known(i, url, self.by) for i, url in enumerate(self.config.urls))
-                yield replace(event, engine="server", weights="", device="", dtype="")
+                yield replace(
+                    event, engine="server", weights="trained", device="server", dtype="unknown"
+                )
             case LevelEnded():
                 yield ClientSampled(event.time, 0, (self.lag,) * 20)
                 yield replace(event, host_peak_bytes=None)

@@ -35,13 +35,14 @@ def summary(session: Session, recording: str | None, whole: bool = True) -> dict
     `whole`: the recording, if there is one, holds all of the session.
     """
     model, end = session.model, memory_end(session)
+    ours = None if on_servers(session) else model  # what is known of a model that is loaded here
     return {
         "schema": SCHEMA,
         "model": session.model_name if session.started else None,
-        "weights": model.weights or None if model else None,
+        "weights": ours.weights if ours else None,
         "engine": model.engine if model else None,
-        "device": model.device or None if model else None,
-        "dtype": model.dtype or None if model else None,
+        "device": ours.device if ours else None,
+        "dtype": ours.dtype if ours else None,
         "quantization": (model.quantization or None) if model else None,
         "offload": (model.offload or None) if model else None,
         "parameters": model.parameters if model else None,

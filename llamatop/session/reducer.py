@@ -320,18 +320,17 @@ class Session:
             self._recount(request, event.count)
 
     def _recount(self, request: Request, total: int) -> None:
-        """Spread a total over emissions that were counted provisionally, in their proportions."""
-        before, counts, done = request.tokens, request.counts, 0
-        if total == before:
+        """Spread a total over emissions that were counted provisionally; those left with no token
+        were none."""
+        if total == request.tokens:
             return
-        so_far = 0
-        for place, count in enumerate(counts):
-            so_far += count
-            part = total * so_far // before - done
-            done += part
-            counts[place] = part
-            if (time := request.times[place]) >= self.joined:
+        parts = _shared(request.counts, total)
+        for time, count, part in zip(request.times, request.counts, parts, strict=True):
+            if time >= self.joined:
                 self.count_bin(max(time, 0) // BIN, part - count)
+        kept = [(time, part) for time, part in zip(request.times, parts, strict=True) if part]
+        request.times = array("q", (time for time, _ in kept))
+        request.counts = array("i", (part for _, part in kept))
         request.tokens = total
 
     def _know(self, event: ServerKnown | ServerLost | ServerFound | ClientSampled) -> None:
@@ -538,6 +537,20 @@ class Session:
         self._tell(event)
         for id in list(self.active):
             self._close(id, event.time, "failed", event.reason)
+
+
+def _shared(counts: array[int], total: int) -> list[int]:
+    """A total shared in the proportions of `counts`; the first one and the last get a token."""
+    before = sum(counts)
+    head = int(total < before)  # fewer tokens than emissions: the first came with the first
+    skipped = counts[0] if head else 0
+    rest, parts, so_far, done = before - skipped, [], -skipped, 0
+    for count in counts:
+        so_far += count
+        reached = head + (total - head) * so_far // rest if rest else total
+        parts.append(reached - done)
+        done = reached
+    return parts
 
 
 def _copied(request: Request) -> Request:

@@ -26,6 +26,7 @@ SLO_NAMES = ("ttft", "tpot", "e2e")
 """Latencies that may have a target."""
 
 ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "server", "scripted")
+ENDPOINTS: tuple[Endpoint, ...] = ("completions", "chat")
 DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
 QUANTIZE: tuple[QuantizeName, ...] = ("none", "int8", "int4")
 

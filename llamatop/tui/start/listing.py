@@ -33,7 +33,7 @@ STATES = {
 """Of recordings that did not come to their end."""
 
 _SHORT = {"does not fit": "too big", "too short": "context", "cannot load": "broken"}
-_SEARCH = "type to search, or any Hugging Face id or folder"
+_SEARCH = "type to search, or a Hugging Face id, a folder, a server"
 _MARK = 2
 """Cells before a name."""
 

@@ -16,7 +16,7 @@ from llamatop.tui.compare.letters import MOST
 from llamatop.tui.start.command import compare_command, replay_command, run_command
 from llamatop.tui.start.cursor import Listing
 from llamatop.tui.start.edit import Edit
-from llamatop.tui.start.form import NAMES, Form
+from llamatop.tui.start.form import NAMES, SERVER, Form
 from llamatop.tui.start.rows import Item, Kept, model_name, typed
 
 Chosen = RunConfig | Path | tuple[Path, ...]
@@ -36,7 +36,7 @@ class Start:
         named: Callable[[str], Choice] = typed,
     ) -> None:
         self.form = Form(defaults)
-        self.listing = Listing(defaults.model, named)
+        self.listing = Listing(" ".join(defaults.urls) or defaults.model, named)
         self.marked: list[Path] = []
         """Recordings to compare, the baseline first."""
         self.in_form = False
@@ -65,9 +65,11 @@ class Start:
 
     def found_models(self, choices: Sequence[Choice]) -> None:
         """The models are known; a default that is none of them is listed by itself."""
-        wanted = self.form.defaults.model
+        defaults = self.form.defaults
+        wanted = " ".join(defaults.urls) or defaults.model
         known = any(choice.model == wanted for choice in choices)
-        given = [] if known else [Choice(wanted, "given", None, None, None)]
+        source = SERVER if defaults.urls else "given"
+        given = [] if known else [Choice(wanted, source, None, None, None)]
         self.listing.choices = [*given, *choices]
 
     def found_recordings(self, kept: Sequence[Kept]) -> None:
@@ -185,6 +187,8 @@ class Start:
             self.form.follow(self.selected.source)
         elif self.selected is not None:
             self.in_form = False
+        if self.form.serving:
+            return
         try:
             config = self.form.config("")
         except InputError:
@@ -200,7 +204,7 @@ class Start:
         if not isinstance(choice, Choice):
             return self.form.problems()
         if choice.unreadable:
-            return {"model": choice.unreadable}
+            return {"server" if choice.source == SERVER else "model": choice.unreadable}
         if problem := choice.problem(self.form.weights_for(choice.source)):
             return {"weights": f"{problem}; random needs none", **self.form.problems()}
         return self.form.problems(choice.context)
@@ -211,6 +215,8 @@ class Start:
         With another concurrency than the largest of the settings, if one is given.
         """
         key = (choice, concurrency)
+        if choice.source == SERVER:
+            return None
         if key not in self._known_fits and self.machine is not None:
             levels = (concurrency,) if concurrency else self.config.concurrency
             weights = self.form.weights_for(choice.source)
@@ -235,15 +241,16 @@ class Start:
     def chosen(self) -> Chosen | None:
         """What Enter means; None, and the form at its first problem, where it means nothing."""
         item, problems = self.selected, self.problems()
+        names = [field.name for field in self.form.fields]
         if isinstance(item, Kept):
             return tuple(self.marked) if self.comparing else item.path
         if item is not None and not problems:
             return self.form.config(model_name(item))
-        if "model" in problems:
-            self.told = f"model: {problems['model']}"
+        if other := next((name for name in problems if name not in names), ""):
+            self.told = f"{other}: {problems[other]}"
         elif problems:
             if not self.in_form or self.form.field.name not in problems:
-                self.form.go(next(i for i, name in enumerate(NAMES) if name in problems))
+                self.form.go(next(i for i, name in enumerate(names) if name in problems))
             self.in_form = True
             self.told = f"{self.form.field.name}: {problems[self.form.field.name]}"
         return None

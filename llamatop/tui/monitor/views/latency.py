@@ -59,7 +59,8 @@ def latency(frame: Frame, width: int, height: int) -> Content:
     content = _content(known, targets, choices.figure, width, height)
     if known.requests and (which := level_name(frame)):
         content = replace(content, corner=[*content.corner, [(which, "dim")]])
-    return replace(content, hints=_HINTS) if choices.focus == "latency" else content
+    hints = [*(_HINTS if choices.focus == "latency" else ()), *content.hints]
+    return replace(content, hints=hints) if hints else content
 
 
 _HINTS: tuple[tuple[Span, ...], ...] = ((("↑↓", "key"), (" figure", "dim")),)
@@ -100,7 +101,18 @@ def _content(
     elif room >= 3:
         gap: list[Line] = [()] if room >= 4 else []
         lines += [*gap, *histogram_lines("ITL", known.values["ITL"], width, room - len(gap))]
-    return Content(lines, corner=_basis(known, width))
+    unseen = 1 + len(rows) > height or alone
+    return Content(lines, corner=_basis(known, width), hints=_client(known) if unseen else ())
+
+
+def _client(known: Latency) -> list[list[Span]]:
+    """In the lower border, where its rows find no room: how late the client is."""
+    told: list[Span] = []
+    for name in _OF_CLIENT:
+        if spread := known.spread.get(name):
+            role = "bad" if known.client_bound else "text"
+            told += [(f"{' ' if told else 'client '}{name} ", "dim"), (span(spread.p99), role)]
+    return [[*told, (" p99", "dim")]] if told else []
 
 
 def _four(known: Latency, width: int, height: int) -> list[Line]:

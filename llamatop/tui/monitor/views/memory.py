@@ -100,7 +100,8 @@ def _figures(frame: Frame, width: int, height: int) -> list[list[Sequence[Span]]
         devices = [together(session) if one is None else devices[known.index(one)]]
     of_servers: list[list[Sequence[Span]]] = []
     if on_servers(session):
-        of_servers = server_rows(session, width, max(height - _BESIDE_SERVERS, 1))
+        spare = _BESIDE_SERVERS if height > _LOWEST else 1
+        of_servers = server_rows(session, width, max(height - spare, 1))
     rows = [*of_servers, _host(session, width), *devices, _cores(frame)]
     rows = [groups for groups in rows if any(groups)]
     return rows[:-1] if session.devices and len(rows) >= height > 1 else rows
