@@ -92,19 +92,15 @@ def on_screen(server: Server, folder: Path, requests: int, gen_toks: int) -> flo
     options = ["--url", server.url, "--concurrency", str(AT_ONCE), "--requests", str(requests)]
     options += ["--prompt-toks", str(PROMPT_TOKS), "--gen-toks", str(gen_toks), "--out", str(path)]
     child = pexpect.spawn(
-        sys.executable, ["-m", "llamatop", *options], dimensions=(36, 120), timeout=0.1
+        sys.executable, ["-m", "llamatop", *options], dimensions=(36, 120), timeout=30
     )
-    wanted = generated(server) + requests * gen_toks
-    looks = time.monotonic()
-    while child.isalive():
-        child.expect([pexpect.TIMEOUT, pexpect.EOF])
-        if time.monotonic() - looks > 2:
-            looks = time.monotonic()
-            if generated(server) >= wanted and is_idle(server):
-                break
+    null, wanted = subprocess.DEVNULL, generated(server) + requests * gen_toks
+    reader = subprocess.Popen(["cat"], stdin=child.child_fd, stdout=null, stderr=null)
+    while generated(server) < wanted or not is_idle(server):
+        time.sleep(2)
     child.send("q")
-    child.expect(pexpect.EOF, timeout=20)
-    child.close()
+    child.wait()
+    reader.wait()
     [level] = summary(fold(open_recording(path).events), None)["levels"]
     if level["output_tokens"] != requests * gen_toks:
         sys.exit(f"llamatop got {level['output_tokens']} tokens: {level['outcome']}")
