@@ -111,8 +111,10 @@ def _weighed(ask: Ask, source: Source, anatomy: Anatomy, dtype: torch.dtype) -> 
     )
 
 
-def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int:
-    """What the checkpoint's files hold, in the dtype in which it is stored."""
+def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int | None:
+    """What the checkpoint's files hold, in the dtype in which it is stored; None: there is none."""
+    if not ask.checkpoint:
+        return None
     if disk.sizes:
         return disk.bytes_of(model.parameters())
     width = architecture.stored_dtype(source).itemsize
