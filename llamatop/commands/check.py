@@ -25,8 +25,10 @@ EXIT_DOES_NOT_FIT = 3
 def main(arguments: list[str]) -> int:
     """Check the models: 2 if any is bad input, else 3 if the smallest level of any does not fit."""
     args = _parser().parse_args(arguments)
+    from llamatop.predict.gguf import models_of
+
     place = _place(args)
-    models = args.model or ["demo"]
+    models = models_of(args.model or ["demo"])
     if len(models) == 1:
         found, problems = [_checked(args, models[0], place)], list[InputError]()
     else:
@@ -37,12 +39,6 @@ def main(arguments: list[str]) -> int:
     if problems:
         return EXIT_BAD_INPUT
     return 0 if all(one.may_fit for one in found) else EXIT_DOES_NOT_FIT
-
-
-def _checked(args: argparse.Namespace, model: str, place: Place) -> Check:
-    from llamatop.predict.checking import check
-
-    return check(_config(args, model), place)
 
 
 def _all(
@@ -70,6 +66,15 @@ def _print(args: argparse.Namespace, found: list[Check]) -> None:
         print("\n\n".join(check_text(one, pen) for one in found))
 
 
+def _checked(args: argparse.Namespace, model: str, place: Place) -> Check:
+    from llamatop.predict import checking, gguf
+
+    config = _config(args, model)
+    if gguf.is_gguf(model):
+        return gguf.check(config, place, args.cache_type)
+    return checking.check(config, place)
+
+
 def _parser() -> Parser:
     parser = Parser(
         prog="llamatop check",
@@ -77,7 +82,7 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("--model", nargs="+", action="extend", metavar="M",
-        help="Hugging Face ids, local folders, or demo (the default)")  # fmt: skip
+        help="Hugging Face ids, local folders, GGUF files, or demo (the default)")  # fmt: skip
     add("--weights", choices=("auto", "random"), default="auto", help="as for a run")
     add("--layers", type=int, metavar="N", help="keep the first N layers only")
     add("--engine", default="auto", choices=("auto", "continuous", "batch", "threads"))
@@ -89,6 +94,8 @@ def _parser() -> Parser:
     add("--device", default="auto", help="auto, cpu, cuda")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
         help="weights of linear layers in 8 or 4 bits")  # fmt: skip
+    add("--cache-type", choices=("f16", "q8_0", "q4_0"), default="f16",
+        help="of GGUF models: how llama.cpp keeps keys and values (f16)")  # fmt: skip
     add("--memory", metavar="SIZE", help="of another machine: 24GB")
     add("--device-name", metavar="NAME", help='another device: "RTX 4090"')
     add("--json", action="store_true", help="one JSON object on stdout")
@@ -96,7 +103,8 @@ def _parser() -> Parser:
 
 
 def _config(args: argparse.Namespace, model: str) -> RunConfig:
-    from llamatop.settings.config import RunConfig, checked
+    from llamatop.settings.checks import checked
+    from llamatop.settings.config import RunConfig
 
     return checked(
         RunConfig(
@@ -154,6 +162,7 @@ def _object(one: Check) -> dict[str, Any]:
         "would_fit": one.would_fit,
         "unknown": one.unknown,
         "notes": list(one.trace.notes),
+        **one.beside,
     }
     return told | {name: None for name in one.unknown if name in told}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from llamatop.catalog import KnownModel, find
 from llamatop.errors import InputError
@@ -81,6 +81,8 @@ class Check:
     verdict: Told
     would_fit: list[str] = field(default_factory=list)
     """What to change, where not all levels fit."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What `check --json` tells besides, of some formats."""
 
     @property
     def may_fit(self) -> bool:

@@ -13,6 +13,7 @@ from types import FrameType
 from llamatop.events.clock import SECOND
 from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import current_rate, tpot, ttft
+from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound
 from llamatop.reports.slow import slow_dtype
 from llamatop.reports.summary import ended_text, headline, steady_text
 from llamatop.run.live import LiveRun
@@ -145,9 +146,11 @@ def level_line(session: Session, level: Level) -> str:
     return (
         f"concurrency {level.concurrency}: {level.outcome}, "
         f"{figures.completed} of {figures.requests} requests, "
-        f"{number(figures.output_rate)} tok/s, peak {size(figures.host_peak_bytes)}"
+        f"{ROUGH if figures.estimated else ''}{number(figures.output_rate)} tok/s"
+        + (f", peak {size(figures.host_peak_bytes)}" if figures.host_peak_bytes else "")
         + (f", steady {steady_text(steady)}" if until_ci is not None and steady else "")
         + (f", ended by {why}" if why else "")
+        + (f"; {CLIENT}" if is_client_bound(figures) else "")
     )
 
 
