@@ -47,8 +47,8 @@ def find(architecture: dict[str, Any], beside: dict[str, Settings]) -> Quantizat
         return Quantization("mlx", mlx, "quantization")
     for where, settings, part in _in_config(architecture):
         return Quantization(_method(settings), settings, where, language_only=part)
-    for name, settings in beside.items():
-        settings = settings.get("quantization", settings) if name == BESIDE[0] else settings
+    for name, found in beside.items():
+        settings = found.get("quantization", found) if name == BESIDE[0] else found
         if isinstance(settings, dict) and settings:
             usual = {BESIDE[0]: "modelopt", BESIDE[1]: "gptq", BESIDE[2]: "awq"}[name]
             return Quantization(_method(settings) or usual, settings, name)

@@ -45,6 +45,11 @@ def left_by(outputs: Any) -> Any:
 def layers_of(cache: Any, count: int) -> list[Any]:
     """Of the first `count` layers what each caches; [] where that is not told apart."""
     parts = [cache, *vars(cache).values()] if hasattr(cache, "__dict__") else [cache]
+    if isinstance(
+        cache, cache_utils.Cache
+    ):  # whose list of layers may end with the last that has one
+        parts = [[*cache.layers, *[None] * (count - len(cache.layers))], *vars(cache).values()]
+        parts = [part for part in parts if part is not cache.layers]
     lists = [found for part in parts if (found := _by_layer(part, count))]
     if len(lists) < 2:
         return lists[0] if lists else []

@@ -19,7 +19,7 @@ from llamatop.predict import memory
 from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.devices import Published, smallest
 from llamatop.predict.fit import Verdict, largest, verdict
-from llamatop.predict.forecast import architecture_of, trace_model
+from llamatop.predict.forecast import architecture_of, shapes_of, trace_model
 from llamatop.predict.machine import measure_machine, roof_dtype
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
@@ -27,11 +27,6 @@ from llamatop.predict.traced import Reach, Shape, Trace
 from llamatop.settings.config import RunConfig
 
 Told = Verdict | Literal["unknown"]
-
-MANY = 256
-"""A batch that is traced beside those asked for, so that all others lie on a line."""
-BETWEEN = (1, 4, 16, 64, MANY)
-"""Levels that are traced where it is not known which will come: others lie between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +128,16 @@ def check(config: RunConfig, place: Place) -> Check:
     engine = memory.resolve_engine(config.engine, place.device)
     hopeless = _is_hopeless(config, place)
     known = None if hopeless else _reach(config, engine, place)
-    shapes = _shapes(config, engine, place.device, hopeless)
+    shapes = shapes_of(config, place.device, few=hopeless)
     trace = trace_model(config, place.device, shapes, place.capability, known)
     width = band(place.device, engine, bool(trace.quantization))
     if trace.untold:
-        return _untold(config, engine, trace, place, width)
-    return _told(config, engine, trace, place, width, hopeless)
+        return _untold(config, trace, place, width)
+    return _told(config, trace, place, width, hopeless=hopeless)
 
 
-def _told(
-    config: RunConfig, engine: str, trace: Trace, place: Place, width: float, hopeless: bool
-) -> Check:
+def _told(config: RunConfig, trace: Trace, place: Place, width: float, *, hopeless: bool) -> Check:
+    engine = memory.resolve_engine(config.engine, place.device)
     prompt, tokens = config.prompt_toks, config.gen_toks
     roofs = _roofs(place, trace.dtype)
 
@@ -178,8 +172,9 @@ def _told(
     return found
 
 
-def _untold(config: RunConfig, engine: str, trace: Trace, place: Place, width: float) -> Check:
+def _untold(config: RunConfig, trace: Trace, place: Place, width: float) -> Check:
     """What is known of a model whose peaks are not."""
+    engine = memory.resolve_engine(config.engine, place.device)
     roofs = _roofs(place, trace.dtype) if trace.weights_bytes is not None else None
     levels = [
         _level(trace, roofs, Shape(n, config.prompt_toks, config.gen_toks), None, "unknown")
@@ -223,13 +218,6 @@ def _least_width(config: RunConfig, known: KnownModel) -> float:
         return 0.5
     dtype = known.dtype if config.dtype == "auto" else config.dtype
     return 4.0 if dtype == "float32" else 2.0
-
-
-def _shapes(config: RunConfig, engine: str, device: str, few: bool) -> set[Shape]:
-    """The levels asked for, and others to draw lines through."""
-    more = () if few else BETWEEN if engine == "threads" else (1, MANY)
-    levels = [*config.concurrency, *more]
-    return memory.shapes(engine, device, levels, config.prompt_toks, config.gen_toks)
 
 
 def _level(

@@ -41,7 +41,8 @@ def furthest(trace: Trace, peaks: Peaks, reach: Reach, device: str) -> Trace:
 
     def needed(tokens: int) -> float:
         shape = Shape(1, tokens - 1, 1)
-        found = msgspec.structs.replace(trace, peaks=(*trace.peaks, peaks.peak(shape)))
+        own = () if reach.engine == "continuous" else (peaks.peak(shape),)  # which has its steps
+        found = msgspec.structs.replace(trace, peaks=(*trace.peaks, *own))
         return memory.predict(found, reach.engine, device, shape).sure_bytes(reach.band)
 
     most = search(needed, reach.available_bytes, trace.context or UNLIMITED)

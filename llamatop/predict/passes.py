@@ -34,7 +34,7 @@ FEW_TOKENS = 16
 """Of the prompt that shows what a layer caches, where no other does."""
 LOOKED = 8
 """So many times more tokens show whether a model loops over them: some do over chunks."""
-GROWN = 256
+GROWN = 128
 """Of two prompts that show how an unusual cache grows, the one has so many tokens more: what
 compresses keeps one of up to so many."""
 LONGEST = 8192
@@ -116,11 +116,17 @@ class Tracer:
         layers = caches.layers_of(self._cache(), 1)
         if layers and all(map(caches.cannot_loop, layers)):
             return None
-        _, more = self._short((1 + LOOKED) * FEW_TOKENS)
-        slope = (more - self._few_operations) / (LOOKED * FEW_TOKENS)
+        slope = self._slope(FEW_TOKENS)  # token by token
+        if slope < 1:
+            slope = self._slope(LOOKED * FEW_TOKENS)  # chunk by chunk
         if slope <= 0:
             return None
-        return max(int(MANY_OPERATIONS / slope) // FEW_TOKENS, 4) * FEW_TOKENS
+        return max(int(MANY_OPERATIONS / slope) // FEW_TOKENS, 2) * FEW_TOKENS
+
+    def _slope(self, more: int) -> float:
+        """Operations for each of so many tokens more."""
+        _, operations = self._short(FEW_TOKENS + more)
+        return (operations - self._few_operations) / more
 
     def _short(self, tokens: int) -> tuple[list[Any], int]:
         """What each layer has cached after a prompt of one request, and operations of that."""

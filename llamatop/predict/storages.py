@@ -102,7 +102,9 @@ def _flops(func: Any, args: tuple[Any, ...], made: list[torch.Tensor]) -> int:
 
 def _answer(tensor: torch.Tensor) -> bool | int | float:
     """What a model asks of its data is whether no token is masked: yes; and no number matters."""
-    return tensor.dtype == torch.bool if not tensor.is_floating_point() else 0.0
+    if tensor.is_floating_point():
+        return 0.0
+    return True if tensor.dtype == torch.bool else 0
 
 
 def _split(tensor: torch.Tensor, sizes: Sequence[int], dim: int = 0) -> tuple[Any, ...]:

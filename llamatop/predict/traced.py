@@ -118,7 +118,8 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     quantization: str = ""
     """How its matrices are stored, where not in `dtype`; empty: they are not quantised."""
     stored_bytes: int | None = None
-    """Of a quantised checkpoint as it is stored; more in memory where it is unpacked."""
+    """What a checkpoint holds; more in memory where it is unpacked. None: its weights are random,
+    or how they are quantised is not understood."""
     quantization_note: str = ""
     """Why it is unpacked, or what it takes to stay as it is; empty: that is so everywhere."""
     scales_bytes: int = 0

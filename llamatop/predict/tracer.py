@@ -46,9 +46,8 @@ def _answer(ask: Ask) -> Trace:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(
-            f"--model {ask.model}: its memory cannot be foretold: {told(error)}; run it to measure it"
-        ) from None
+        why = f"its memory cannot be foretold: {told(error)}; run it to measure it"
+        raise InputError(f"--model {ask.model}: {why}") from None
 
 
 def trace(ask: Ask) -> Trace:
@@ -112,8 +111,10 @@ def _weighed(ask: Ask, source: Source, anatomy: Anatomy, dtype: torch.dtype) -> 
     )
 
 
-def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int:
-    """What the checkpoint's files hold, in the dtype in which it is stored."""
+def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int | None:
+    """What the checkpoint's files hold, in the dtype in which it is stored; None: there is none."""
+    if not ask.checkpoint:
+        return None
     if disk.sizes:
         return disk.bytes_of(model.parameters())
     width = architecture.stored_dtype(source).itemsize

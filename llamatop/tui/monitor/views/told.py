@@ -8,6 +8,7 @@ from llamatop.events.kinds import (
     HostFacts,
     LevelEnded,
     LevelStarted,
+    MemoryUntold,
     ModelLoaded,
     ModelRefused,
     RequestFailed,
@@ -64,6 +65,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             return "✗", "key" if sought else "bad", _failed(story, story.what)
         case EngineLost():
             return "✗", "bad", f"engine lost: {loss_of(story.what)}"
+        case MemoryUntold(reason=reason):
+            return "·", "warn", f"memory not foretold: {reason}"
         case ModelRefused(error=error):
             return "✗", "bad", error
         case RunEnded():
