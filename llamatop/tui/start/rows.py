@@ -18,6 +18,7 @@ GROUPS = {
     "bundled": "bundled",
     "given": "asked for",
     "folder": "folders",
+    "gguf": "GGUF files, which llama.cpp runs",
     "downloaded": "downloaded",
     "built-in": "built-in architectures, with random weights",
 }
