@@ -13,6 +13,7 @@ _UNFAIR = {
     "prompt tokens": "other prompt lengths: the work is not the same",
     "tokens to generate": "other output lengths: the work is not the same",
     "arrivals": "requests arrive in another way: latencies hold another queue",
+    "measured by": "measured by another tool, whose client has its own delays",
     "processor": "another processor",
     "accelerator": "another accelerator",
     "cores": "another number of cores",
@@ -35,6 +36,8 @@ def warnings(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
     ]
     for run in (baseline, other):
         found += _cut_off(run)
+        imported = run.session.imported
+        found += [f"{run.name}: {note}" for note in imported.notes] if imported else []
     found += _unpaired(baseline, other, pairs)
     for pair in pairs:
         found += _uneven(pair)
@@ -65,7 +68,7 @@ def _uneven(pair: Pair) -> list[str]:
         found.append(f"{at}: {first.failed} and {second.failed} requests failed")
     if first.outcome != second.outcome:
         found.append(f"{at}: one ended {first.outcome}, the other {second.outcome}")
-    tokens = [f.output_tokens / f.requests for f in pair if f.requests]
+    tokens = [f.output_tokens / f.requests for f in pair if f.requests and f.output_tokens]
     if len(tokens) == 2 and abs(tokens[0] - tokens[1]) > 0.02 * max(tokens):
         found.append(f"{at}: {tokens[0]:.1f} and {tokens[1]:.1f} tokens generated a request")
     return found

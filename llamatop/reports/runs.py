@@ -5,7 +5,7 @@ Knows sessions and how to open recordings; draws nothing and compares no figures
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from llamatop.events.kinds import RunImported
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import LevelFigures, level_figures
 from llamatop.session.reducer import Session
@@ -23,7 +24,7 @@ SHORT = 40
 
 LEGEND = (
     "model", "weights", "layers", "dtype", "quantization", "offload", "device", "engine", "threads",
-    "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
+    "measured by", "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
 
@@ -143,6 +144,8 @@ def _asked(session: Session) -> dict[str, str]:
     if session.started is None:
         return {}
     config = session.started.config
+    if session.imported is not None:
+        return _told(session, session.imported)
     return {
         "model": one_line(config.model),
         "prompt tokens": one_line(config.prompt_spelling),
@@ -154,9 +157,32 @@ def _asked(session: Session) -> dict[str, str]:
     }
 
 
+def _told(session: Session, imported: RunImported) -> dict[str, str]:
+    """Of another tool's run: what its requests were, since nobody asked llamatop for them."""
+    requests = [one for one in session.requests.values() if not one.warmup]
+    config = session.started.config if session.started else None
+    facts = {
+        "model": one_line(config.model) if config else "",
+        "prompt tokens": _range(one.prompt_tokens for one in requests),
+        "tokens to generate": _range(one.max_tokens for one in requests),
+        "arrivals": f"{config.rate:g} a second" if config and config.rate is not None else "",
+        "measured by": f"{imported.title} {imported.version or ''}".rstrip(),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _range(counts: Iterable[int | None]) -> str:
+    """One number where all have it, else the least and the most; empty: not known."""
+    known = [count for count in counts if count is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def _loaded(session: Session) -> dict[str, str]:
     model = session.model
-    if model is None:
+    if model is None or session.imported is not None:
         return {}
     facts = {
         "weights": model.weights,
@@ -182,7 +208,7 @@ def _layers(kept: int | None, whole: int | None) -> str:
 
 
 def _machine(session: Session) -> dict[str, str]:
-    if session.started is None:
+    if session.started is None or session.imported is not None:
         return {}
     host = session.started.host
     return {
@@ -209,6 +235,7 @@ def facts(run: Run) -> list[str]:
             _with("{}", setup.get("quantization")),
             _with("{} offload", setup.get("offload")),
             _with("engine {}", setup.get("engine")),
+            _with("measured by {}", setup.get("measured by")),
             setup.get("device"),
             where,
             _with("{} cores", setup.get("cores")),

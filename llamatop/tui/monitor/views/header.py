@@ -56,6 +56,8 @@ def _facts(frame: Frame) -> list[list[Span]]:
         return []
     config = started.config
     name: list[Span] = [(clip(one_line(_short(config.model)), _NAME), "text.bold")]
+    if (imported := frame.session.imported) is not None:
+        return [name, _words(f"imported from {imported.title} {imported.version or ''}".rstrip())]
     if model is None:
         return [name, _words(config.weights if config.weights == "random" else "")]
     weights = model.weights

@@ -9,11 +9,18 @@ from llamatop.events.clock import SECOND
 from llamatop.events.sanitize import one_line
 from llamatop.figures.requests import decode_rate, e2e, gaps, queue_time, tpot, ttft
 from llamatop.session.reducer import Request
+from llamatop.text.formatting import whole
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, fitting
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.views.latency import histogram_lines
 from llamatop.tui.monitor.views.panel import Content, framed
-from llamatop.tui.monitor.views.requests import SIGNS, TEXTLESS, missed, state_name
+from llamatop.tui.monitor.views.requests import (
+    SIGNS,
+    TEXTLESS,
+    missed,
+    progress_text,
+    state_name,
+)
 from llamatop.tui.monitor.views.timeline import slowest, timeline
 from llamatop.tui.monitor.views.values import rate, span
 
@@ -41,11 +48,11 @@ def _title(frame: Frame, request: Request, width: int) -> Line:
     """Its figures in one line; what misses its target is a warning."""
     slo = frame.figures.slo
     sign, role = SIGNS[request.state]
-    told = f"{request.tokens}/{request.max_tokens}"
+    told = progress_text(request)
     groups: list[list[Span]] = [
         [(f" request {request.id}", "text.bold")],
         [(f"{sign} ", role), (state_name(request), "text")],
-        [(told, "text.bold"), (f"  {request.prompt_tokens:,} in", "dim")],
+        [(told, "text.bold"), (f"  {whole(request.prompt_tokens)} in", "dim")],
         [(f"{rate(decode_rate(request)):>7}", "work.bold"), (" tok/s", "dim")],
         *(
             [
@@ -70,7 +77,8 @@ def _gaps(request: Request, width: int, height: int) -> Content:
     """How long tokens came after one another, and which took longest."""
     values = sorted(islice(gaps(request), 20_000))
     if not values:
-        return Content([((f" no two tokens{_yet(request)}", "dim"),)])
+        why = "not in the imported file" if request.summed else f"no two tokens{_yet(request)}"
+        return Content([((f" {why}", "dim"),)])
     slow = slowest(request, min(_SLOWEST, max(height - 5, 1)))
     bars = max(height - len(slow) - 2, 0)
     lines = histogram_lines("", values, width, bars) if bars >= 3 else []

@@ -12,6 +12,7 @@ from llamatop.events.kinds import (
     ModelRefused,
     RequestFailed,
     RunEnded,
+    RunImported,
     RunStarted,
 )
 from llamatop.events.sanitize import one_line
@@ -50,6 +51,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             return "·", "dim", _machine(frame, story.what)
         case RunStarted(joined=joined):
             return "●", "dim", f"the recording begins at {clock(joined / SECOND)}"
+        case RunImported(title=title, file=file, notes=notes):
+            return "◆", "work", "  ".join([f"imported from {title}: {file}", *notes])
         case ModelLoaded(engine=engine, engine_reason=reason):
             why = f" ({reason})" if reason else ""
             slow = f"  {SLOW_HERE} " if slow_dtype(frame.session) else ""
@@ -76,6 +79,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
 def _machine(frame: Frame, host: HostFacts) -> str:
     """Where it runs, in parts."""
     started = frame.session.started
+    if frame.session.imported is not None:
+        return "where it ran is not in the file"
     parts = [host.cpu or host.system, f"{host.cores} cores"]
     if host.memory_bytes is not None:
         parts.append(size(host.memory_bytes))
