@@ -118,10 +118,11 @@ def _level(
 
 def _check(one: Told, file: str) -> None:
     """Nothing can come before what it follows."""
-    times = [one.sent, *(() if one.rest_at is None else (one.rest_at,)), one.ended]
+    last = one.sent
     if len(one.chunks):
-        times[1:1] = [int(one.chunks[0]), int(one.chunks[-1])]
-    if any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
+        first, last = int(one.chunks[0]), int(one.chunks[-1])
+        last = last if one.sent <= first <= last else one.ended + 1
+    if not last <= (last if one.rest_at is None else one.rest_at) <= one.ended:
         raise InputError(f"{file}: a request's times go backwards; they are not those of a run")
     if one.rest is not None and not 0 <= one.rest <= MOST_TOKENS:
         raise InputError(f"{file}: a request of {one.rest} tokens is none")

@@ -149,8 +149,8 @@ def _of_json(data: bytes, head: bytes) -> str | None:
         return _by_keys(_first_of_list(data))
     if head[:1] != b"{":
         return None
-    line = data[: data.find(b"\n") if b"\n" in data else len(data)]
-    return _by_keys(_keys(line)) or _by_keys(_keys(data))
+    line, more, _ = data.partition(b"\n")
+    return _by_keys(_keys(line)) or (_by_keys(_keys(data)) if more else None)
 
 
 def _keys(data: bytes) -> set[str]:

@@ -82,7 +82,8 @@ def seconds(value: float | None, what: str) -> int:
     """Seconds as whole ns; InputError where they are none, or none that a clock shows."""
     if value is None or not abs(value) < 1e10:  # which NaN is not
         raise InputError(f"{what}: {value!r} is no time")
-    return round(value * SECOND)
+    whole = int(value)  # by itself: a time of day times 10^9 is rounded to 256 ns
+    return whole * SECOND + round((value - whole) * SECOND)
 
 
 def nanoseconds(value: int | float | None, what: str) -> int:

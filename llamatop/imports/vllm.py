@@ -16,7 +16,7 @@ from llamatop.errors import InputError
 from llamatop.events.clock import SECOND
 from llamatop.imports.headlines import spread
 from llamatop.imports.reading import decoded
-from llamatop.imports.told import Run, Stretch, Told, count, seconds
+from llamatop.imports.told import Run, Stretch, Told, count
 
 Ints = NDArray[np.int64]
 
@@ -67,49 +67,55 @@ def read(path: Path, data: bytes, keep_text: bool = False) -> Run:
 
 def _requests(found: _File, queue: list[float], texts: list[str]) -> list[Told]:
     """Every time is a difference of whole ns, so rounding each part finds them again."""
-    sizes = np.fromiter(map(len, found.itls), np.int64, len(found.itls))
-    gaps = _whole(np.fromiter(chain.from_iterable(found.itls), np.float64, int(sizes.sum())))
-    starts = _whole(np.array(found.start_times, np.float64))
-    firsts = starts + _whole(np.array(found.ttfts, np.float64))
-    after = np.cumsum(gaps)
-    ends = np.cumsum(sizes)
+    starts, waits = _whole(found.start_times), _whole(queue)
+    firsts, ends = starts + _whole(found.ttfts), starts + _whole(found.latencies)
+    chunks, begins = _chunks(found, firsts)
     requests = []
-    for place, (start, first, end, size) in enumerate(
-        zip(starts.tolist(), firsts.tolist(), ends.tolist(), sizes.tolist(), strict=True)
+    for place, (start, first, end, wait) in enumerate(
+        zip(starts.tolist(), firsts.tolist(), ends.tolist(), waits.tolist(), strict=True)
     ):
-        begin = end - size
-        before = int(after[begin - 1]) if begin else 0
         error = found.errors[place]
-        chunks: Ints = np.empty(0, np.int64)
-        if first > start or size:
-            chunks = np.concatenate([[first], after[begin:end] - before + first])
-        tokens = None if error else count(found.output_lens[place])
+        own = chunks[begins[place] : begins[place + 1]]
+        some = first > start or len(own) > 1
         requests.append(
             Told(
                 start,
-                max(start + seconds(found.latencies[place], "latencies"), _last(chunks, start)),
-                scheduled=start - seconds(queue[place], "queue_times"),
-                chunks=chunks,
-                tokens=tokens or None,
+                max(end, int(own[-1])) if some else max(end, start),
+                start - wait,
+                own if some else (),
+                tokens=(None if error else count(found.output_lens[place])) or None,
                 prompt=count(found.input_lens[place]),
                 end="failed" if error else "done",
-                error=_reason(error),
+                error=_reason(error) if error else "",
                 texts=[texts[place]] if place < len(texts) else (),
             )
         )
     return requests
 
 
-def _whole(values: NDArray[np.float64]) -> Ints:
+def _chunks(found: _File, firsts: Ints) -> tuple[Ints, list[int]]:
+    """When each chunk came, request after request, and where each request's begin."""
+    sizes = np.fromiter(map(len, found.itls), np.int64, len(found.itls))
+    gaps = _whole(list(chain.from_iterable(found.itls)))
+    begins = np.concatenate([[0], np.cumsum(sizes + 1)])
+    times = np.empty(int(begins[-1]), np.int64)
+    first = np.zeros(len(times), np.bool_)
+    first[begins[:-1]] = True
+    passed = np.cumsum(gaps)
+    before = np.concatenate([[0], passed])[begins[:-1] - np.arange(len(sizes))]
+    times[first] = firsts
+    times[~first] = passed + np.repeat(firsts - before, sizes)
+    return times, begins.tolist()
+
+
+def _whole(values: list[float]) -> Ints:
     """Seconds as whole ns."""
-    if not bool(np.all(np.abs(values) < 1e9)):
+    found = np.array(values, np.float64)
+    if not bool(np.all(np.abs(found) < 1e9)):
         raise InputError("a time in it is none: too large, or no number")
-    rounded: Ints = np.rint(values * SECOND).astype(np.int64)
-    return rounded
-
-
-def _last(chunks: Ints, start: int) -> int:
-    return int(chunks[-1]) if len(chunks) else start
+    whole = np.trunc(found).astype(np.int64)  # by itself: a product as large would be rounded
+    parts: Ints = whole * SECOND + np.rint((found - whole) * SECOND).astype(np.int64)
+    return parts
 
 
 def _reason(error: str) -> str:
@@ -153,12 +159,12 @@ def _notes(found: _File, requests: list[Told]) -> list[str]:
         notes.append(
             "TTFT is the first event of a chat stream: a chunk that names the role, no token"
         )
-    most = max((one.tokens or 0 for one in done), default=0)
-    short = sum((one.tokens or 0) < most for one in done)
-    if short:
+    lengths = [one.tokens for one in done if one.tokens]
+    if lengths and min(lengths) < max(lengths):
         notes.append(
-            f"{short} of {len(done)} successes have fewer tokens than the {most} of the longest: "
-            "this tool counts an error event in a stream as success"
+            f"outputs are {min(lengths)} to {max(lengths)} tokens long, and what each request asked "
+            "for is not in the file: this tool counts an error event in a stream as success, so "
+            "that short ones may be failures"
         )
     empty = sum(one.tokens is None for one in done)
     if empty:
@@ -168,7 +174,6 @@ def _notes(found: _File, requests: list[Told]) -> list[str]:
         )
     if any(one.end == "failed" for one in requests):
         notes.append("when a failed request ended is not in the file: its last chunk stands for it")
-    if any(one.chunks is not None and len(one.chunks) != one.tokens for one in done if one.tokens):
+    if any(one.tokens not in (None, len(one.chunks)) for one in done):
         notes.append("chunks and tokens differ in number: tokens are spread evenly over chunks")
-    notes.append("what each request asked for is not in the file")
     return notes
