@@ -14,7 +14,7 @@ from llamatop.commands.ending import exit_code
 from llamatop.errors import InputError
 from llamatop.events.sanitize import one_line
 from llamatop.run.controls import Recorder, Stage
-from llamatop.run.pump import Pump
+from llamatop.run.pump import Pump, Sink
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 
@@ -30,10 +30,18 @@ KEPT_REQUESTS = 10_000
 class Desk:
     """One per screen. `out` is where the first run is recorded; later ones find their own place."""
 
-    def __init__(self, out: str | None = None, save: bool = True, keep_text: bool = False) -> None:
+    def __init__(
+        self,
+        out: str | None = None,
+        save: bool = True,
+        keep_text: bool = False,
+        sinks: Sequence[Sink] = (),
+    ) -> None:
         self._out = out
         self.save = save
         self._keep_text = keep_text
+        self._sinks = sinks
+        """What gets the events of every run, beside its recording."""
         self._warm: Child | None = None
         self.kept: list[str] = []
         """What became of each recording, for after the screen."""
@@ -49,7 +57,7 @@ class Desk:
         scripted = config.engine == "scripted"
         engine = None if scripted else self._warmed()
         live = LiveRun(config, engine, None if scripted else _prepare)
-        return Stage(Pump(live, Session(keep=KEPT_REQUESTS)), live=live)
+        return Stage(Pump(live, Session(keep=KEPT_REQUESTS), self._sinks), live=live)
 
     def replay(self, path: Path) -> Stage:
         """A recording, read and, where its run was cut off, recovered."""

@@ -12,6 +12,7 @@ from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
 
 if TYPE_CHECKING:
+    from llamatop.reports.tally import Tally
     from llamatop.settings.config import RunConfig
 
 EXIT_DOES_NOT_FIT = 3
@@ -87,6 +88,8 @@ def _run_parser() -> Parser:
         help="double the concurrency until memory ends, then find the most that works")  # fmt: skip
     add("--memory", metavar="SIZE",
         help="the engine may take so much on a CPU, as 2GB (all there is, less 5 %%)")  # fmt: skip
+    add("--listen", metavar="HOST:PORT",
+        help="this run's figures for Prometheus, as 127.0.0.1:9400 (off)")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--verbose", action="store_true",
         help="tell of each request, and what the engine's libraries print, on stderr")  # fmt: skip
@@ -111,16 +114,30 @@ def main(arguments: list[str]) -> int:
             print(f"--until-ci: {config.max_time:g} s per level at most (--max-time)",
                   file=sys.stderr)  # fmt: skip
         _tell_of_requests(config)
-        return record(config, args.out, args.record_text, args.json, args.verbose)
+        return record(
+            config, args.out, args.record_text, args.json, args.verbose, _listening(args.listen)
+        )
     if args.json:
         raise InputError("--json goes with --record")
     gc.disable()  # until the first paint: what is imported stays, and looking at it takes long
     from llamatop.commands.desk import Desk
     from llamatop.commands.watch import watch
 
-    desk = Desk(args.out, not args.no_save, args.record_text)
+    desk = Desk(args.out, not args.no_save, args.record_text, _listening(args.listen))
     return watch(config, desk, args.model is None and args.engine != "scripted", args.theme,
                  args.verbose)  # fmt: skip
+
+
+def _listening(address: str | None) -> list[Tally]:
+    """What counts for Prometheus, shown at an address; nothing where none is asked for."""
+    if address is None:
+        return []
+    from llamatop.reports.openmetrics import serve
+    from llamatop.reports.tally import Tally
+
+    tally = Tally()
+    serve(tally, address)
+    return [tally]
 
 
 def _tell_of_requests(config: RunConfig) -> None:

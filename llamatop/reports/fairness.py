@@ -29,14 +29,20 @@ _UNFAIR = {
 def warnings(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
     """Why the figures may differ for other reasons than the one looked for."""
     differing = dict(differences([baseline, other]))
+    foreign = [run for run in (baseline, other) if run.session.imported is not None]
+    untold = [n for n in _UNFAIR if foreign and n in differing and None in differing[n]]
     found = [
         f"{why} ({' and '.join(value or 'unknown' for value in differing[name])})"
         for name, why in _UNFAIR.items()
-        if name in differing
+        if name in differing and name not in untold
     ]
+    if untold:
+        found.append(f"not known of both, and perhaps not the same: {', '.join(untold)}")
     for run in (baseline, other):
         found += _cut_off(run)
         imported = run.session.imported
+        if run.told is not None and imported is not None:
+            found.append(f"{run.name}: a table of {imported.title}'s own figures, not made anew")
         found += [f"{run.name}: {note}" for note in imported.notes] if imported else []
     found += _unpaired(baseline, other, pairs)
     for pair in pairs:

@@ -7,7 +7,7 @@ run to the next (a warm machine, a busy neighbour) is in no single recording and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,27 @@ def spreads(level: Level, seed: int) -> dict[str, Spread]:
     for name, values in _latencies(done, blocks).items():
         draws |= _spread_draws(name, values, weights)
     return {name: _spread(values, count) for name, values in draws.items()}
+
+
+def sample_spreads(
+    samples: Mapping[str, Sequence[float]], concurrency: int, seed: int
+) -> dict[str, Spread]:
+    """The spread of each figure that was made of such values, in the order in which they came.
+
+    As of a level: what came together is drawn together. A rate of repetitions is their mean.
+    """
+    found: dict[str, Spread] = {}
+    for place, (name, values) in enumerate(samples.items()):
+        count = blocks_of(len(values), concurrency)
+        if count < 2:
+            continue
+        blocks = np.arange(len(values)) * count // len(values)
+        weights = _weights(count, np.random.default_rng([seed, place]))
+        draws = _spread_draws(name, _Values(np.asarray(values, np.float64), blocks), weights)
+        found |= {figure: _spread(drawn, count) for figure, drawn in draws.items()}
+        if f"{name}.mean" in found:
+            found[name] = found[f"{name}.mean"]
+    return found
 
 
 def blocks_of(requests: int, concurrency: int) -> int:

@@ -38,10 +38,16 @@ class Run:
     session: Session
     path: str | None = None
     notices: tuple[str, ...] = ()
+    told: list[LevelFigures] | None = None
+    """The figures of a table, which another tool's own file holds; None: they are found here."""
+    samples: list[dict[str, list[float]]] | None = None
+    """What a table's figures were made of, level by level; see `recording.tables.Row`."""
 
     @cached_property
     def figures(self) -> list[LevelFigures]:
         """The figures of every level, in order."""
+        if self.told is not None:
+            return self.told
         return [level_figures(self.session, level) for level in self.session.levels.values()]
 
     @cached_property
@@ -153,6 +159,7 @@ def _asked(session: Session) -> dict[str, str]:
         "arrivals": "as slots are free" if config.rate is None else f"{config.rate:g} a second",
         "text decoded": "yes" if config.text else "no",
         "seed": str(config.seed),
+        "measured by": "llamatop",
         "llamatop": session.started.version,
     }
 
@@ -235,7 +242,7 @@ def facts(run: Run) -> list[str]:
             _with("{}", setup.get("quantization")),
             _with("{} offload", setup.get("offload")),
             _with("engine {}", setup.get("engine")),
-            _with("measured by {}", setup.get("measured by")),
+            _with("measured by {}", setup["measured by"] if run.session.imported else None),
             setup.get("device"),
             where,
             _with("{} cores", setup.get("cores")),
