@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str]) -> int:
     """Write tables of a recording; the exit code."""
-    parser = Parser(prog="llamatop export", description="A recording as plain tables, or for others: "
-                    "perfetto (a trace), openmetrics (for Prometheus), markdown (to paste).")
+    parser = Parser(
+        prog="llamatop export",
+        description="A recording as plain tables, or for others: "
+        "perfetto (a trace), openmetrics (for Prometheus), markdown (to paste).",
+    )
     add = parser.add_argument
     add("file", metavar="FILE")
-    add("--format", required=True,
-        choices=("csv", "json", "jsonl", "parquet", "perfetto", "openmetrics", "markdown"))
+    add(
+        "--format",
+        required=True,
+        choices=("csv", "json", "jsonl", "parquet", "perfetto", "openmetrics", "markdown"),
+    )
     add("--table", choices=("events", "requests", "levels"), action="append",
         help="one of them; all where none is said")  # fmt: skip
     add("--out", metavar="DIR", help="the folder for NAME-TABLE.FORMAT (here); - for stdout, "

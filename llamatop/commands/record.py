@@ -26,6 +26,7 @@ def record(
     keep_text: bool,
     as_json: bool,
     verbose: bool = False,
+    *,
     sinks: Sequence[Sink] = (),
 ) -> int:
     """Run a config to its end; the exit code. Raises InputError when it cannot run at all.

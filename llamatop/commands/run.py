@@ -115,7 +115,12 @@ def main(arguments: list[str]) -> int:
                   file=sys.stderr)  # fmt: skip
         _tell_of_requests(config)
         return record(
-            config, args.out, args.record_text, args.json, args.verbose, _listening(args.listen)
+            config,
+            args.out,
+            args.record_text,
+            args.json,
+            args.verbose,
+            sinks=_listening(args.listen),
         )
     if args.json:
         raise InputError("--json goes with --record")

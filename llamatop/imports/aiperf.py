@@ -16,7 +16,8 @@ import numpy as np
 from llamatop.errors import InputError
 from llamatop.events.clock import SECOND
 from llamatop.imports.headlines import Percentiles, spread
-from llamatop.imports.reading import decoded, lines, read as read_bytes
+from llamatop.imports.reading import decoded, lines
+from llamatop.imports.reading import read as read_bytes
 from llamatop.imports.told import Run, Stretch, Told, count, nanoseconds
 
 UNITS = {"ns": 1.0, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "sec": 1e9}
@@ -64,6 +65,7 @@ class Failure(msgspec.Struct, frozen=True):
     message: str = ""
 
     def __str__(self) -> str:
+        """In one line."""
         code = "" if self.code is None else f"{self.code} "
         return f"{code}{self.type}: {self.message}"
 

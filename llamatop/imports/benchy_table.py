@@ -45,7 +45,11 @@ def read(path: Path, data: bytes) -> Table:
         "failed requests are dropped from it without a word",
         "its times of tokens are interpolated: import the file of --emit-progress for a timeline",
         "its generation throughput is without the prefill: not llamatop's output throughput",
-        *(["some of it has no figures: all requests failed"] if not all(r.figures for r in rows) else []),
+        *(
+            ["some of it has no figures: all requests failed"]
+            if not all(r.figures for r in rows)
+            else []
+        ),
     ]
     return Table(tool="llama-benchy", file=path.name, rows=rows, notes=notes,
                  version=found.version, model=found.model)  # fmt: skip

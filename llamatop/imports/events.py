@@ -66,9 +66,7 @@ def _begin(one: Told) -> int:
 def _head(run: Run) -> Iterator[Event]:
     levels = tuple(_concurrency(level) for level in run.levels)
     model = one_line(run.model or "") or "unknown model"
-    config = RunConfig(
-        model=model, engine="server", concurrency=levels, rate=run.rate, text=False
-    )
+    config = RunConfig(model=model, engine="server", concurrency=levels, rate=run.rate, text=False)
     yield RunStarted(0, config, _NOBODY, __version__, run.started_at)
     yield RunImported(
         time=0, tool=run.tool, title=run.title, version=run.version, file=one_line(run.file),

@@ -9,7 +9,8 @@ import msgspec
 
 from llamatop.errors import InputError
 from llamatop.imports.headlines import Percentiles, spread
-from llamatop.imports.reading import decoded, read as read_bytes
+from llamatop.imports.reading import decoded
+from llamatop.imports.reading import read as read_bytes
 from llamatop.recording.tables import Row, Table
 
 SCALES = {"s": 1.0, "ms": 1e-3}

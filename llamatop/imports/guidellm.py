@@ -1,4 +1,4 @@
-"""guidellm's JSON: a benchmark a level; of a request's tokens only the first and the last are timed.
+"""guidellm's JSON: a benchmark a level; of a request's tokens only first and last are timed.
 
 Times are the time of day in seconds. Warm-up and cool-down requests are in its lists unmarked: they
 lie wholly outside of the benchmark's own start and end.

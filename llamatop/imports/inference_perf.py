@@ -1,7 +1,7 @@
 """inference-perf's `per_request_lifecycle_metrics.json`, with what lies beside it.
 
-Times are `perf_counter` (monotonic, seconds). A stage is told of no request: they follow one another,
-so each takes as many requests, by their start, as its own file counts.
+Times are `perf_counter` (monotonic, seconds). A stage is told of no request: they follow one
+another, so each takes as many requests, by their start, as its own file counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import yaml
 
 from llamatop.errors import InputError
 from llamatop.imports.headlines import Percentiles, spread
-from llamatop.imports.reading import decoded, read as read_bytes
+from llamatop.imports.reading import decoded
+from llamatop.imports.reading import read as read_bytes
 from llamatop.imports.told import Run, Stretch, Told, count, seconds
 
 _CONFIG_BYTES = 1 << 20
@@ -184,9 +185,7 @@ def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and 0 < value < 2**31 else None
 
 
-def _levels(
-    requests: list[Told], stages: list[_Stage], at_once: list[int | None]
-) -> list[Stretch]:
+def _levels(requests: list[Told], stages: list[_Stage], at_once: list[int | None]) -> list[Stretch]:
     """The requests of each stage, where their files count as many as there are."""
     counts = [stage.load_summary.count for stage in stages]
     if not counts or sum(counts) != len(requests):

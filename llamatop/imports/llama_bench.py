@@ -36,7 +36,11 @@ def read(path: Path, data: bytes) -> Table:
     rows = sorted(map(_row, tests), key=lambda row: "output_tok_s" not in row.figures)
     notes = [
         "generation alone is its output throughput: no prompt is in that time",
-        *(["the prefill of a depth is in none of its times"] if any(t.n_depth for t in tests) else []),
+        *(
+            ["the prefill of a depth is in none of its times"]
+            if any(t.n_depth for t in tests)
+            else []
+        ),
     ]
     build = tests[0].build_number
     return Table(
@@ -59,6 +63,4 @@ def _row(test: _Test) -> Row:
             samples["tpot_s"] = each
     parts = [f"pp{test.n_prompt}"] * bool(test.n_prompt) + [f"tg{test.n_gen}"] * bool(test.n_gen)
     depth = f" at depth {test.n_depth}" if test.n_depth else ""
-    return Row(
-        name="+".join(parts) + depth, concurrency=1, figures=spread(told), samples=samples
-    )
+    return Row(name="+".join(parts) + depth, concurrency=1, figures=spread(told), samples=samples)

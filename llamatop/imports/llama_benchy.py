@@ -129,8 +129,8 @@ def _notes(requests: list[Told], complete: bool, levels: int) -> list[str]:
     short = sum(one.tokens is not None and one.tokens < (one.asked or 0) for one in done)
     if short:
         notes.append(
-            f"{short} of {len(done)} successes have fewer tokens than asked: llama-benchy counts an "
-            "error event in a stream as success"
+            f"{short} of {len(done)} successes have fewer tokens than asked: llama-benchy counts "
+            "an error event in a stream as success"
         )
     if any(one.tokens not in (None, len(one.chunks)) for one in done):
         notes.append("chunks and tokens differ in number: tokens are spread evenly over chunks")

@@ -20,9 +20,7 @@ _SPREADS = {
     "Time per Output Token": "tpot_s",
     "time to output token": "tpot_s",
 }
-_SPREAD = re.compile(
-    r"(Mean|50\.00 percentile|90\.00 percentile|99\.00 percentile) (.+) \(ns\)"
-)
+_SPREAD = re.compile(r"(Mean|50\.00 percentile|90\.00 percentile|99\.00 percentile) (.+) \(ns\)")
 _PARTS = {"Mean": "mean", "50": "p50", "90": "p90", "99": "p99"}
 
 LONGEST = 1e12

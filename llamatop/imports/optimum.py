@@ -89,7 +89,7 @@ def read(path: Path, data: bytes) -> Table:
     if not spread(told):
         raise InputError(f"{path.name}: holds none of its figures")
     notes = [
-        "its generate throughput says samples/s and is tokens/s, without each request's first token",
+        "its generate throughput says samples/s and is tokens/s, without each first token",
         "its per-token latencies repeat earlier runs and hold the time between runs: left out",
         *(["its batch size is not in this file: taken as 1"] if batch is None else []),
     ]

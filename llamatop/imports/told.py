@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from llamatop.errors import InputError
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import TokensBy
@@ -30,7 +33,7 @@ class Told:
     ended: int
     scheduled: int | None = None
     """When it should have been sent, where the tool tells that apart."""
-    chunks: Sequence[int] = ()
+    chunks: Sequence[int] | NDArray[np.int64] = ()
     """When each chunk with tokens arrived, in order."""
     rest_at: int | None = None
     """By when all tokens after those of `chunks` had come, where their own times are not kept."""

@@ -1,7 +1,7 @@
 """A table of another tool's figures, kept as `NAME.table.json`: what no timeline can be made of.
 
-Figures have the summary's names (`output_tok_s`, `ttft_s.p50`) where they mean the same, in seconds,
-tokens and bytes, and are that tool's own. Knows no tool.
+Figures have the summary's names (`output_tok_s`, `ttft_s.p50`) where they mean the same, in
+seconds, tokens and bytes, and are that tool's own. Knows no tool.
 """
 
 from __future__ import annotations

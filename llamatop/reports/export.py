@@ -49,7 +49,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "prompt_tokens": "tokens in",
         "max_tokens": "tokens asked for",
         "output_tokens": "tokens generated",
-        "emissions": "in how many emissions they came; null where an imported file does not tell",
+        "emissions": "in how many emissions they came; null where a file does not tell",
         "scheduled_ns": "when it should have started",
         "admitted_ns": "when the engine took it",
         "first_token_ns": "when its first token came",
@@ -175,8 +175,8 @@ def _request(request: Request, level: Level | None, slo: dict[str, float]) -> tu
         request.id, request.level, level.concurrency if level else None, request.warmup,
         request.state, request.error or None, request.prompt_tokens, request.max_tokens,
         request.tokens if counted(request) else None,
-        None if request.summed else len(request.times), request.scheduled, request.admitted, first, last,
-        request.ended, queue_time(request), ttft(request), tpot(request), e2e(request),
+        None if request.summed else len(request.times),
+        request.scheduled, request.admitted, first, last, request.ended, queue_time(request), ttft(request), tpot(request), e2e(request),
         meets(request, slo) if judged else None,
     )  # fmt: skip
 

@@ -20,7 +20,9 @@ HEAD = (
 
 def markdown(run: Run) -> str:
     """What ran, a row a level, then machine, versions and command."""
-    return "\n".join([f"**{_safe(headline(run.session))}**", "", *_table(run), "", *_facts(run), ""])
+    return "\n".join(
+        [f"**{_safe(headline(run.session))}**", "", *_table(run), "", *_facts(run), ""]
+    )
 
 
 def _table(run: Run) -> Iterator[str]:

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from llamatop import __version__
 from llamatop.errors import InputError
+from llamatop.events.kinds import HostSampled
 from llamatop.reports.tally import OUTCOMES, Counts, Histogram, Tally
 
 _HISTOGRAMS = (
@@ -102,17 +103,23 @@ def _buckets(counts: Counts, field: str) -> tuple[list[tuple[str, float]], float
 
 def _gauges(tally: Tally) -> Iterator[Metric]:
     host = tally.host
-    for name, what, value in (
+    gauges: tuple[tuple[str, str, float | None], ...] = (
         ("llamatop_concurrency", "Requests in flight that the level asks for", tally.concurrency),
         ("llamatop_requests_in_flight", "Requests that were taken", tally.in_flight),
         ("llamatop_requests_waiting", "Requests that wait to be taken", tally.waiting),
-        ("llamatop_engine_resident_bytes", "The engine's process", host and host.engine_bytes),
-        ("llamatop_memory_used_bytes", "Memory in use on the machine", host and host.used_bytes),
-        ("llamatop_memory_available_bytes", "Memory that is left", host and host.available_bytes),
-    ):
+        ("llamatop_engine_resident_bytes", "The engine's process", _of(host, "engine_bytes")),
+        ("llamatop_memory_used_bytes", "Memory in use on the machine", _of(host, "used_bytes")),
+        ("llamatop_memory_available_bytes", "Memory that is left", _of(host, "available_bytes")),
+    )
+    for name, what, value in gauges:
         if value is not None:
             yield GaugeMetricFamily(name, what, value=value)
     yield from _devices(tally)
+
+
+def _of(sample: HostSampled | None, field: str) -> float | None:
+    value: float | None = None if sample is None else getattr(sample, field)
+    return value
 
 
 def _devices(tally: Tally) -> Iterator[Metric]:
@@ -141,7 +148,8 @@ def registry_of(tally: Tally) -> CollectorRegistry:
 
 def text(tally: Tally) -> str:
     """The page in the OpenMetrics format."""
-    return str(generate_latest(registry_of(tally)).decode())
+    page: bytes = generate_latest(registry_of(tally))  # type: ignore[no-untyped-call]
+    return page.decode()
 
 
 def serve(tally: Tally, address: str) -> tuple[WSGIServer, Thread]:

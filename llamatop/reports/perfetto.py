@@ -1,8 +1,10 @@
-"""A run as a Chrome JSON trace, which ui.perfetto.dev and chrome://tracing open.
+"""A run as a Chrome JSON trace, which ui.perfetto.dev opens.
 
-Requests are async tracks with queue, prefill and decode; tokens are a counter in steps, never slices
-of their own, so that a million tokens take no more room than their seconds. Times are µs since the
-run began: small numbers, which keep their fraction. `id` is a whole number: a float drops the event.
+Requests are async tracks with queue, prefill and decode in them; tokens are a counter in steps,
+never slices of their own, so that a million of them take no more room than their seconds. All
+requests share a name: Perfetto makes one group of them, with a row for each that overlaps. Times
+are µs since the run began: small numbers, which keep their fraction. `id` is a whole number: where
+it is a float the event is dropped.
 """
 
 from __future__ import annotations
@@ -51,9 +53,14 @@ def trace(session: Session) -> Iterator[Entry]:
     yield _named("process_name", _REQUESTS, "requests")
     for level in session.levels.values():
         end = session.now if level.ended is None else level.ended
-        name = f"concurrency {level.concurrency}"
-        yield from _span("level", name, level.id, _RUN, (level.started, end),
-                         {"outcome": level.outcome, "requests": len(level.requests)})  # fmt: skip
+        named = {
+            "cat": "level",
+            "name": f"concurrency {level.concurrency}",
+            "id": level.id,
+            "pid": _RUN,
+        }
+        facts = {"outcome": level.outcome, "requests": len(level.requests)}
+        yield from _span(named, (level.started, end), facts)
     for request in _chosen(session):
         yield from _request(request, session.now)
     yield from _tokens(session)
@@ -77,39 +84,39 @@ def _named(what: str, process: int, name: str) -> Entry:
     return {"name": what, "ph": "M", "pid": process, "tid": 1, "args": {"name": name}}
 
 
-def _span(
-    category: str, name: str, id: int, process: int, between: tuple[int, int], args: Entry
-) -> Iterator[Entry]:
-    """An async slice: those of one category and id lie within one another."""
-    common = {"cat": category, "name": name, "id": id, "pid": process, "tid": 1}
+def _span(of: Entry, between: tuple[int, int], args: Entry) -> tuple[Entry, Entry]:
+    """An async slice's two ends: those of one category and id lie within one another."""
     begin, end = between
-    yield {**common, "ph": "b", "ts": _us(begin), "args": args}
-    yield {**common, "ph": "e", "ts": _us(max(begin, end))}
+    common = {**of, "tid": 1}
+    opens = {**common, "ph": "b", "ts": _us(begin), "args": args}
+    return opens, {**common, "ph": "e", "ts": _us(max(begin, end))}
 
 
 def _request(request: Request, now: int) -> Iterator[Entry]:
     """A request with its phases inside."""
     begin, end = request.scheduled, now if request.ended is None else request.ended
-    first = first_token(request)
-    admitted = request.admitted
-    whole = list(_span("request", f"request {request.id}", request.id, _REQUESTS,
-                       (begin, end), _facts(request)))  # fmt: skip
-    yield whole[0]
-    marks = [("queue", begin, end if admitted is None else admitted)]
-    if admitted is not None:
-        marks.append(("prefill", admitted, end if first is None else first))
-    if first is not None:
-        marks.append(("decode", first, max(request.times[-1], first)))
-    for name, start, over in marks:
+    of = {"cat": "request", "name": "request", "id": request.id, "pid": _REQUESTS}
+    opens, closes = _span(of, (begin, end), _facts(request))
+    yield opens
+    for name, start, over in _phases(request, end):
         if over > start:
-            yield from _span(
-                "request", name, request.id, _REQUESTS, (start, min(over, max(end, start))), {}
-            )
-    yield whole[1]
+            yield from _span({**of, "name": name}, (start, min(over, max(end, start))), {})
+    yield closes
+
+
+def _phases(request: Request, end: int) -> Iterator[tuple[str, int, int]]:
+    """Queue, prefill and decode, as far as it came: begin and end in ns."""
+    first, admitted = first_token(request), request.admitted
+    yield "queue", request.scheduled, end if admitted is None else admitted
+    if admitted is not None:
+        yield "prefill", admitted, end if first is None else first
+    if first is not None:
+        yield "decode", first, request.times[-1]
 
 
 def _facts(request: Request) -> Entry:
     return {
+        "request": request.id,
         "state": request.state,
         "warmup": request.warmup,
         "prompt_tokens": request.prompt_tokens,

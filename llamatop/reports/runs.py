@@ -24,7 +24,8 @@ SHORT = 40
 
 LEGEND = (
     "model", "weights", "layers", "dtype", "quantization", "offload", "device", "engine", "threads",
-    "measured by", "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
+    "measured by", "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator",
+    "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
 

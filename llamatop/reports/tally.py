@@ -53,6 +53,7 @@ class Histogram:
     total: float = 0.0
 
     def __post_init__(self) -> None:
+        """Empty buckets, where none are given."""
         self.counts = self.counts or [0] * (len(self.ends) + 1)
 
     def see(self, value: float, times: int = 1) -> None:

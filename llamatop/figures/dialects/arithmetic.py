@@ -45,9 +45,7 @@ def paced(request: Request) -> bool:
 
 def firsts(done: Sequence[Request]) -> list[float]:
     """Seconds from the sending to the first token, where that is known."""
-    return [
-        (first - sent(one)) / SECOND for one in done if (first := first_token(one)) is not None
-    ]
+    return [(first - sent(one)) / SECOND for one in done if (first := first_token(one)) is not None]
 
 
 def output(done: Sequence[Request]) -> int | None:

@@ -190,9 +190,7 @@ def _llama_benchy(session: Session, level: Level) -> Reading:
         seconds = (max(one.times[-1] for one in done) - min(one.times[0] for one in done)) / SECOND
     tokens = sum(one.tokens - 1 for one in done)
     latencies = {"ttft": linear(firsts(completed(level)))}
-    return _reading(
-        "llama-benchy", level, tokens, seconds, counted=len(done), latencies=latencies
-    )
+    return _reading("llama-benchy", level, tokens, seconds, counted=len(done), latencies=latencies)
 
 
 _READ: dict[str, Callable[[Session, Level], Reading]] = {
