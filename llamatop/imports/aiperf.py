@@ -7,7 +7,6 @@ and marked. A cancelled request's times are repaired, see `_span`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -18,7 +17,7 @@ from llamatop.events.clock import SECOND
 from llamatop.imports.headlines import Percentiles, spread
 from llamatop.imports.reading import decoded, lines
 from llamatop.imports.reading import read as read_bytes
-from llamatop.imports.told import Run, Stretch, Told, count, nanoseconds
+from llamatop.imports.told import Run, Stretch, Told, count, nanoseconds, utc
 
 UNITS = {"ns": 1.0, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "sec": 1e9}
 
@@ -180,12 +179,8 @@ def read(path: Path, keep_text: bool = False) -> Run:
         [Stretch(requests, phase.concurrency, _figures(summary))],
         summary.aiperf_version,
         next(iter(names), None) or next((one.payload.model for one in raw.values()), None),
-        _utc(first), phase.rate, _notes(told, raw, requests),
+        utc(first), phase.rate, _notes(told, raw, requests),
     )  # fmt: skip
-
-
-def _utc(ns: int) -> str:
-    return datetime.fromtimestamp(ns / SECOND, UTC).isoformat(timespec="seconds")
 
 
 def _raw(folder: Path) -> Iterator[RawLine]:

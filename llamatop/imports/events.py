@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llamatop import __version__
 from llamatop.errors import InputError
@@ -56,7 +57,10 @@ def events_of(run: Run, keep_text: bool = False) -> tuple[list[Event], Emitted]:
     for place, level in enumerate(run.levels):
         rare += _level(place, level, origin, numbered, run)
     rare.append(RunEnded(end - origin, "ok"))
-    return rare, _emitted(numbered, origin, keep_text)
+    try:
+        return rare, _emitted(numbered, origin, keep_text)
+    except (OverflowError, ValueError):
+        raise InputError(f"{run.file}: the times of a request's chunks go backwards") from None
 
 
 def _begin(one: Told) -> int:
@@ -153,7 +157,9 @@ def _emitted(numbered: list[tuple[int, Told]], origin: int, keep_text: bool) -> 
     sizes = np.fromiter((len(one.chunks) for _, one in numbered), np.int64, len(numbered))
     chunks = [np.asarray(one.chunks, np.int64) for _, one in numbered if len(one.chunks)]
     times = np.concatenate(chunks) - origin if chunks else np.empty(0, np.int64)
-    requests = np.repeat(np.arange(len(numbered), dtype=np.int32), sizes)
+    requests: NDArray[np.int32] = np.repeat(np.arange(len(numbered), dtype=np.int32), sizes)
+    if bool(np.any((np.diff(times) < 0) & (np.diff(requests) == 0))):
+        raise ValueError("chunks that go backwards")
     return Emitted(times, requests, _texts(numbered) if keep_text else None)
 
 

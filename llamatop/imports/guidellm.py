@@ -7,14 +7,13 @@ lie wholly outside of the benchmark's own start and end.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from llamatop.imports.headlines import Percentiles, spread
 from llamatop.imports.reading import decoded
-from llamatop.imports.told import End, Run, Stretch, Told, count, seconds
+from llamatop.imports.told import End, Run, Stretch, Told, count, seconds, utc
 
 
 class _Timings(msgspec.Struct, frozen=True):
@@ -130,7 +129,7 @@ def read(path: Path, data: bytes, keep_text: bool = False) -> Run:
         "guidellm", "guidellm", path.name, "times are the time of day, as floating seconds",
         levels, found.metadata.guidellm_version,
         spec.backend.model if spec and spec.backend else None,
-        datetime.fromtimestamp(first / 1e9, UTC).isoformat(timespec="seconds"),
+        utc(first),
         rates[0] if len(set(rates)) == 1 else None, _notes(found, requests),
     )  # fmt: skip
 

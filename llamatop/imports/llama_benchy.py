@@ -6,14 +6,13 @@ A level is what shares concurrency, prompt, context and length. Warm-up runs are
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from llamatop.errors import InputError
 from llamatop.imports.reading import lines
-from llamatop.imports.told import Run, Stretch, Told, count, seconds
+from llamatop.imports.told import Run, Stretch, Told, count, seconds, utc
 
 Load = tuple[int | None, int | None, int | None, int | None]
 """Concurrency, prompt, context and response size."""
@@ -92,7 +91,7 @@ def read(path: Path, data: bytes, keep_text: bool = False) -> Run:
         "llama-benchy", "llama-benchy", path.name,
         "times are the time of day, as floating seconds, taken about 0.1 ms after the arrival",
         list(levels.values()), version, model,
-        datetime.fromtimestamp(first / 1e9, UTC).isoformat(timespec="seconds"),
+        utc(first),
         notes=_notes(requests, complete, len(levels)),
     )  # fmt: skip
 

@@ -7,7 +7,6 @@ issued and completed, in some scenarios its first token, and never its tokens.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from llamatop.errors import InputError
 from llamatop.imports.headlines import spread
 from llamatop.imports.loadgen_summary import Summary, summary_of
 from llamatop.imports.reading import read as read_bytes
-from llamatop.imports.told import Run, Stretch, Told, nanoseconds
+from llamatop.imports.told import Run, Stretch, Told, nanoseconds, utc
 
 _BEGIN = re.compile(
     r'\{"name":"(Sample|Token)",[^{}]*"ph":"b",[^{}]*"id":(\d{1,18}),"ts":(-?[\d.]{1,30}),'
@@ -72,9 +71,8 @@ def _ns(microseconds: str) -> int:
 def _utc(anchor: str, started: int) -> str:
     """The time of day at which the first sample was due; empty where it is none."""
     try:
-        at = (Decimal(anchor) * 1000 + started) / 1_000_000_000
-        return datetime.fromtimestamp(float(at), UTC).isoformat(timespec="seconds")
-    except (ValueError, OverflowError, OSError, InvalidOperation):
+        return utc(int(Decimal(anchor) * 1000) + started)
+    except (ValueError, InvalidOperation):
         return ""
 
 

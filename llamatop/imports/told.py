@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
@@ -87,6 +88,14 @@ def seconds(value: float | None, what: str) -> int:
         raise InputError(f"{what}: {value!r} is no time")
     whole = int(value)  # by itself: a time of day times 10^9 is rounded to 256 ns
     return whole * SECOND + round((value - whole) * SECOND)
+
+
+def utc(ns: int) -> str:
+    """A time of day (epoch ns) in words; empty where it is none."""
+    try:
+        return datetime.fromtimestamp(ns / SECOND, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def nanoseconds(value: int | float | None, what: str) -> int:
