@@ -141,7 +141,7 @@ def _listening(address: str | None) -> list[Tally]:
     from llamatop.reports.tally import Tally
 
     tally = Tally()
-    serve(tally, address)
+    print(f"metrics at {serve(tally, address)}", file=sys.stderr)
     return [tally]
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from itertools import accumulate
-from threading import Thread
-from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import (
@@ -152,22 +150,26 @@ def text(tally: Tally) -> str:
     return page.decode()
 
 
-def serve(tally: Tally, address: str) -> tuple[WSGIServer, Thread]:
-    """Show a tally at `HOST:PORT`, from a thread; the loopback where no host is said.
+def serve(tally: Tally, address: str) -> str:
+    """Show a tally at `HOST:PORT`, from a thread; the loopback where no host is said. Its URL.
+
+    Port 0 is any that is free.
 
     Raises InputError where that is no address, or it cannot be listened to.
     """
     host, port = parsed(address)
     logging.getLogger("wsgiref").disabled = True
     try:
-        return start_http_server(port, host, registry_of(tally))
+        server, _ = start_http_server(port, host, registry_of(tally))
     except OSError as error:
         raise InputError(f"--listen {address}: {error.strerror or error}") from None
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{server.server_port}/metrics"
 
 
 def parsed(address: str) -> tuple[str, int]:
     """Host and port of `HOST:PORT`, `:PORT` or `PORT`."""
     host, _, port = address.rpartition(":")
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    if not port.isascii() or not port.isdigit() or not int(port) < 65536:
         raise InputError(f"--listen {address}: say HOST:PORT, as 127.0.0.1:9400")
     return host.strip("[]") or "127.0.0.1", int(port)
