@@ -32,7 +32,8 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop plot FILE        charts as PNG and SVG  [--terminal, --html FILE]
   llamatop compare A B      runs side by side  [--fail-if "output_tok_s<-5%"]
   llamatop recommend FILE   the settings to use, and why
-  llamatop export FILE      events, requests and levels as csv, json, jsonl, parquet
+  llamatop export FILE      its tables as csv, json, jsonl, parquet; perfetto, openmetrics, markdown
+  llamatop import FILE      other tools' results as recordings  --out FOLDER
   llamatop roofline         this machine's measured bandwidth and arithmetic
   llamatop doctor           what works here and what does not
 """

@@ -50,12 +50,12 @@ def test_benchy_json_that_has_nothing_is_no_measurement() -> None:
     assert all(not row.figures for row in table.rows)
 
 
-def test_a_table_beside_a_recording(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_table_beside_a_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", str(GENAI), "--out", str(tmp_path)]) == 0
     capsys.readouterr()
-    assert main(["compare", str(tmp_path / "mock-error-event.table.json"), str(VLLM), "--json"]) == 0
+    assert (
+        main(["compare", str(tmp_path / "mock-error-event.table.json"), str(VLLM), "--json"]) == 0
+    )
     found = json.loads(capsys.readouterr().out)["comparisons"][0]
     first = found["overall"][0]
     assert first["metric"] == "output_tok_s"

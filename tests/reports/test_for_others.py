@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -14,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from llamatop.cli import main
 from llamatop.engines.scripted import Script
 from llamatop.errors import InputError
+from llamatop.events.kinds import DeviceSampled, HostSampled
 from llamatop.figures.levels import level_figures
 from llamatop.reports import perfetto
 from llamatop.reports.markdown import markdown
@@ -134,9 +136,7 @@ def test_markdown_is_a_table_that_holds_together() -> None:
 
 
 @pytest.mark.parametrize("form", ["perfetto", "openmetrics", "markdown"])
-def test_export_writes_each(
-    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_export_writes_each(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(SWEEP), "--format", form, "--out", str(tmp_path)]) == 0
     [file] = tmp_path.iterdir()
     assert file.stat().st_size > 500
@@ -144,3 +144,15 @@ def test_export_writes_each(
     assert main(["export", str(SWEEP), "--format", form, "--out", "-"]) == 0
     assert capsys.readouterr().out == file.read_text()
     assert main(["export", str(SWEEP), "--format", form, "--table", "levels"]) == 2
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    dashboard = (Path(__file__).parents[2] / "docs" / "grafana-dashboard.json").read_text()
+    asked = {
+        name for panel in json.loads(dashboard)["panels"] for target in panel["targets"]
+        for name in re.findall(r"llamatop_\w+", target["expr"])
+    }  # fmt: skip
+    tally = Tally()
+    tally.write([*events((2,)), HostSampled(1, 1, 1, 1, engine_bytes=1),
+                 DeviceSampled(1, 0, "GPU", 1, 1, 1.0, 1.0, 1.0)])  # fmt: skip
+    assert asked <= {name for name, _ in samples(text(tally))}

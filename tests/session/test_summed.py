@@ -16,8 +16,8 @@ from llamatop.figures.gaps import slowest_gaps
 from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import e2e, gaps, tpot, ttft
 from llamatop.recording.schema import block_of, table_of
-from llamatop.session.reducer import Request, Session
 from llamatop.run.replay import fold
+from llamatop.session.reducer import Request, Session
 
 
 def events(first: bool, rest: int | None) -> list[Event]:
