@@ -162,8 +162,8 @@ def _notes(found: _File, requests: list[Told]) -> list[str]:
     lengths = [one.tokens for one in done if one.tokens]
     if lengths and min(lengths) < max(lengths):
         notes.append(
-            f"outputs have {min(lengths)} to {max(lengths)} tokens, and what each request asked for "
-            "is not in the file: this tool counts an error event in a stream as success, so "
+            f"outputs have {min(lengths)} to {max(lengths)} tokens, and what each asked for is "
+            "not in the file: this tool counts an error event in a stream as success, so "
             "that short ones may be failures"
         )
     empty = sum(one.tokens is None for one in done)

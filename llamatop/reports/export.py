@@ -176,7 +176,8 @@ def _request(request: Request, level: Level | None, slo: dict[str, float]) -> tu
         request.state, request.error or None, request.prompt_tokens, request.max_tokens,
         request.tokens if counted(request) else None,
         None if request.summed else len(request.times),
-        request.scheduled, request.admitted, first, last, request.ended, queue_time(request), ttft(request), tpot(request), e2e(request),
+        request.scheduled, request.admitted, first, last, request.ended,
+        queue_time(request), ttft(request), tpot(request), e2e(request),
         meets(request, slo) if judged else None,
     )  # fmt: skip
 
