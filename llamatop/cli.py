@@ -29,6 +29,7 @@ COMMANDS = (
     "roofline",
     "doctor",
     "import",
+    "attach",
 )
 """Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llamatop.figures.levels import LevelFigures
-from llamatop.reports.runs import Run, differences
+from llamatop.reports.runs import GUESSED, Run, differences
 
 Pair = tuple[LevelFigures, LevelFigures]
 
@@ -22,6 +22,9 @@ _UNFAIR = {
     "model": "another model",
     "weights": "other weights",
     "layers": "not the same layers of the model",
+    "endpoint": "another endpoint: a chat template makes other prompts",
+    "sampling sent": "other sampling: not the same tokens are generated",
+    "tokens by": "tokens are counted in another way",
     "text decoded": "only one of them decoded its tokens to text, which costs time",
 }
 
@@ -44,6 +47,7 @@ def warnings(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
         if run.told is not None and imported is not None:
             found.append(f"{run.name}: a table of {imported.title}'s own figures, not made anew")
         found += [f"{run.name}: {note}" for note in imported.notes] if imported else []
+        found += [f"{run.name}: {GUESSED}"] if run.estimated else []
     found += _unpaired(baseline, other, pairs)
     for pair in pairs:
         found += _uneven(pair)

@@ -16,6 +16,8 @@ from msgspec import structs
 from llamatop.events.kinds import RunImported
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import LevelFigures, level_figures
+from llamatop.figures.served import on_servers
+from llamatop.reports.servers import ROUGH, server_setup
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import count, size
 
@@ -23,11 +25,15 @@ SHORT = 40
 """Characters of a name that a legend or a column has room for."""
 
 LEGEND = (
-    "model", "weights", "layers", "dtype", "quantization", "offload", "device", "engine", "threads",
-    "measured by", "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator",
-    "cores", "seed",
+    "model", "server", "server version", "host", "endpoint", "weights", "layers", "dtype",
+    "quantization", "offload", "device", "engine", "threads", "measured by",
+    "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
+
+
+GUESSED = f"{ROUGH} tokens are estimated, and with them throughput, TPOT and ITL"
+"""Said of a run in which no server counted some tokens."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +57,21 @@ class Run:
             return self.told
         return [level_figures(self.session, level) for level in self.session.levels.values()]
 
+    @property
+    def estimated(self) -> bool:
+        """Whether tokens of some level are a guess."""
+        return any(figures.estimated for figures in self.figures)
+
     @cached_property
     def setup(self) -> dict[str, str]:
         """What was run and where, by name, as a person reads it."""
-        return {**_asked(self.session), **_loaded(self.session), **_machine(self.session)}
+        served = server_setup(self.session)
+        return {**_asked(self.session), **served, **_loaded(self.session), **_machine(self.session)}
 
     @property
     def model(self) -> str:
         """The model's name on one line."""
-        started = self.session.started
-        return one_line(started.config.model) if started else "unknown model"
+        return one_line(self.session.model_name) or "unknown model"
 
 
 def run_of(session: Session, name: str = "run") -> Run:
@@ -154,7 +165,7 @@ def _asked(session: Session) -> dict[str, str]:
     if session.imported is not None:
         return _told(session, session.imported)
     return {
-        "model": one_line(config.model),
+        "model": one_line(session.model_name),
         "prompt tokens": one_line(config.prompt_spelling),
         "tokens to generate": config.gen_spelling,
         "arrivals": "as slots are free" if config.rate is None else f"{config.rate:g} a second",
@@ -192,6 +203,8 @@ def _loaded(session: Session) -> dict[str, str]:
     model = session.model
     if model is None or session.imported is not None:
         return {}
+    if on_servers(session):
+        return {"engine": model.engine}
     facts = {
         "weights": model.weights,
         "parameters": count(model.parameters),
@@ -236,6 +249,7 @@ def facts(run: Run) -> list[str]:
         text
         for text in (
             run.model,
+            GUESSED if run.estimated else None,
             _with("{} weights", setup.get("weights")),
             _with("{} parameters", setup.get("parameters")),
             _with("{} layers", setup.get("layers")),
@@ -244,6 +258,8 @@ def facts(run: Run) -> list[str]:
             _with("{} offload", setup.get("offload")),
             _with("engine {}", setup.get("engine")),
             _with("measured by {}", setup["measured by"] if run.session.imported else None),
+            _with("{}", _joined_words(setup.get("server"), setup.get("server version"))),
+            _with("at {}", setup.get("host")),
             setup.get("device"),
             where,
             _with("{} cores", setup.get("cores")),
@@ -254,6 +270,10 @@ def facts(run: Run) -> list[str]:
         )
         if text
     ]
+
+
+def _joined_words(*words: str | None) -> str:
+    return " ".join(filter(None, words))
 
 
 def _with(form: str, value: str | None) -> str | None:

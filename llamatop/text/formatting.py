@@ -24,9 +24,9 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{min(decimals, 9)}f}"
 
 
-def whole(value: int | None) -> str:
+def whole(value: float | None) -> str:
     """A count in full, as `12,345`."""
-    return UNKNOWN if value is None else f"{value:,}"
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:,.0f}"
 
 
 def size(value: float | None) -> str:

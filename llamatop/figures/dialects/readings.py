@@ -17,6 +17,7 @@ from llamatop.figures.dialects.arithmetic import (
     chunk_gaps,
     completed,
     ended,
+    first_chunk,
     firsts,
     linear,
     output,
@@ -30,7 +31,7 @@ from llamatop.figures.dialects.arithmetic import (
 )
 from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import counted, first_token
-from llamatop.session.reducer import Level, Session
+from llamatop.session.reducer import Level, Request, Session
 
 DIALECTS = (
     "llamatop", "vllm", "aiperf", "guidellm", "mlperf", "inference-perf", "llama-benchy",
@@ -86,14 +87,19 @@ def _llamatop(session: Session, level: Level) -> Reading:
 
 
 def _vllm(session: Session, level: Level) -> Reading:
-    """`calculate_metrics` of vllm/benchmarks/serve.py: chunk gaps, no TPOT for one token."""
+    """`calculate_metrics` of vllm/benchmarks/serve.py: chunk gaps, no TPOT for one token.
+
+    The first chunk starts it all, with a token or without.
+    """
     done = completed(level)
     end = max((one.ended for one in level.requests if one.ended is not None), default=None)
     start = min((one.scheduled for one in level.requests), default=0)
     seconds = None if end is None else (end - start) / SECOND
     latencies = {
-        "ttft": linear(firsts(done)),
-        "tpot": linear([pace(one) for one in done if paced(one)]),
+        "ttft": linear(
+            [(first_chunk(one) - sent(one)) / SECOND for one in done if first_token(one)]
+        ),
+        "tpot": linear([_vllm_pace(one) for one in done if paced(one)]),
         "itl": linear([gap for one in done for gap in chunk_gaps(one)]),
         "e2e": linear([(one.times[-1] - sent(one)) / SECOND for one in done]),
     }
@@ -105,6 +111,10 @@ def _vllm(session: Session, level: Level) -> Reading:
         counted=len(done),
         latencies=latencies,
     )
+
+
+def _vllm_pace(one: Request) -> float:
+    return (one.times[-1] - first_chunk(one)) / SECOND / (one.tokens - 1)
 
 
 def _aiperf(session: Session, level: Level) -> Reading:
