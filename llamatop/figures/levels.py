@@ -21,6 +21,7 @@ from llamatop.figures.requests import (
     gaps,
     meets,
     output_tokens,
+    prompt_size,
     prompt_tokens,
     queue_time,
     tpot,
@@ -143,7 +144,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
 def _prompts(requests: list[Request], since: int | None) -> int | None:
     """Prompt tokens, where they are known; what failed may have none."""
     known = [count for one in requests if (count := prompt_tokens(one, since)) is not None]
-    untold = any(one.state == "done" and one.prompt_tokens is None for one in requests)
+    untold = any(one.state == "done" and prompt_size(one) is None for one in requests)
     return None if untold or (requests and not known) else sum(known)
 
 

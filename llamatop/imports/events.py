@@ -137,7 +137,7 @@ def _request(number: int, level: int, one: Told, origin: int) -> Iterator[Event]
     end, chunks = one.ended - origin, len(one.chunks)
     if one.rest_at is not None:
         yield TokensSummed(one.rest_at - origin, number, one.rest)
-    elif chunks and one.tokens is not None and one.tokens != chunks:
+    elif chunks and one.tokens is not None and (one.tokens != chunks or _short(one)):
         yield RequestSent(sent, number, 0, scheduled)
         yield TokensCounted(
             time=end, request=number, by=one.by, count=one.tokens or None, prompt=one.prompt,
@@ -148,8 +148,12 @@ def _request(number: int, level: int, one: Told, origin: int) -> Iterator[Event]
     elif one.end == "cancelled":
         yield RequestCancelled(end, number)
     else:
-        short = one.tokens is not None and one.asked is not None and one.tokens < one.asked
-        yield RequestFinished(end, number, "stop" if short else "length")
+        yield RequestFinished(end, number, "stop" if _short(one) else "length")
+
+
+def _short(one: Told) -> bool:
+    """Whether it has fewer tokens than asked."""
+    return one.tokens is not None and one.asked is not None and one.tokens < one.asked
 
 
 def _emitted(numbered: list[tuple[int, Told]], origin: int, keep_text: bool) -> Emitted:

@@ -153,7 +153,8 @@ class Request:
         """Whether it ended well with fewer tokens than asked, as a server counted them."""
         served = self.served
         counted = served is not None and served.counted and served.by != "estimate"
-        return counted and self.state == "done" and self.tokens < self.max_tokens
+        asked = self.max_tokens
+        return counted and self.state == "done" and asked is not None and self.tokens < asked
 
 
 @dataclass(slots=True)

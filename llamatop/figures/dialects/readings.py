@@ -97,7 +97,11 @@ def _vllm(session: Session, level: Level) -> Reading:
     seconds = None if end is None else (end - start) / SECOND
     latencies = {
         "ttft": linear(
-            [(first_chunk(one) - sent(one)) / SECOND for one in done if first_token(one)]
+            [
+                (first_chunk(one) - sent(one)) / SECOND
+                for one in done
+                if first_token(one) is not None
+            ]
         ),
         "tpot": linear([_vllm_pace(one) for one in done if paced(one)]),
         "itl": linear([gap for one in done for gap in chunk_gaps(one)]),

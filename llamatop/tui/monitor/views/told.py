@@ -32,7 +32,7 @@ from llamatop.figures.served import on_servers
 from llamatop.reports.servers import CLIENT, is_client_bound, server_name
 from llamatop.reports.slow import slow_dtype
 from llamatop.settings.servers import host_of
-from llamatop.text.formatting import clock, size
+from llamatop.text.formatting import clock, size, whole
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.log import Story
 from llamatop.tui.monitor.views.state import end_of_memory, loss_of
@@ -139,7 +139,7 @@ def _short(frame: Frame, story: Story, newest: RequestFinished) -> str:
     if story.count > 1:
         return f"{story.count:,} requests: fewer tokens than asked{_stretch(story, newest.request)}"
     request = frame.session.requests.get(newest.request)
-    had = "" if request is None else f" ({request.tokens} of {request.max_tokens})"
+    had = "" if request is None else f" ({request.tokens} of {whole(request.max_tokens)})"
     return f"request {newest.request}: fewer tokens than asked{had}"
 
 
