@@ -19,7 +19,7 @@ from llamatop.reports.summary import ended_text, headline, steady_text
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Level, Request, Session
-from llamatop.text.formatting import clock, number, size
+from llamatop.text.formatting import clock, number, size, whole
 
 STEP_SECONDS = 0.1
 """How often events are moved."""
@@ -126,7 +126,7 @@ def request_line(request: Request) -> str:
     """A request that has ended in one line."""
     what = "warm-up" if request.warmup else "request"
     first, each = ttft(request), tpot(request)
-    parts = [f"{request.tokens} of {request.max_tokens} tokens"]
+    parts = [f"{request.tokens} of {whole(request.max_tokens)} tokens"]
     parts += [f"TTFT {number(first)} s"] if first is not None else []
     parts += [f"TPOT {number(each)} s"] if each is not None else []
     parts += [request.error] if request.error else []
