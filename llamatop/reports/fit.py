@@ -105,12 +105,8 @@ def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     available, total = machine.memory_for(config.device)
     if choice.source == GGUF and choice.weights_bytes is not None:
         return _gguf(machine, choice, config)
-    if choice.problem(config.weights):
-        return Fit("cannot load", available=available, total=total)
-    if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
-        return Fit("too short", available=available, total=total)
-    if config.offload != "none":
-        return Fit("unknown", available=available, total=total)
+    if why := _no_question(choice, config):
+        return Fit(why, available=available, total=total)
     plain = config.layers is None and config.quantize == "none"
     if plain and (known := _coefficients(machine, choice, config)) is not None:
         quantized = _is_quantized(choice.model, config.weights)
@@ -126,6 +122,15 @@ def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
         ("runtime", RUNTIME_BYTES),
     )
     return Fit(verdict(sum(size for _, size in parts), available), parts, available, total)
+
+
+def _no_question(choice: Choice, config: RunConfig) -> Verdict | None:
+    """What is said of a choice whatever the memory; None: memory decides."""
+    if choice.problem(config.weights):
+        return "cannot load"
+    if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
+        return "too short"
+    return "unknown" if config.offload != "none" else None
 
 
 def _gguf(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
