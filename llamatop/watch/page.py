@@ -32,6 +32,10 @@ MOST_LINES = 20_000
 MOST_REPLICAS = 256
 
 
+Place = tuple[str, str, str | None]
+"""A replica, a name as it is told, and the bound of a bucket."""
+
+
 class PageError(Exception):
     """A page that cannot be read, in one line."""
 
@@ -61,6 +65,8 @@ class Pages:
 
     def __init__(self) -> None:
         self._lines: dict[str, None] = {}
+        self._places: dict[str, Place] = {}
+        """Of each series, as it is spelled."""
         self._cumulative: dict[tuple[str, str], dict[str, float]] = {}
         self._alone: dict[tuple[str, str], dict[str, float]] = {}
         self._told: dict[tuple[str, str], float] = {}
@@ -80,10 +86,10 @@ class Pages:
         fresh = [line for line in lines if line not in self._lines]
         if any(len(line) > LONGEST_LINE for line in fresh):
             raise PageError(f"a line of more than {LONGEST_LINE} characters")
-        samples = list(_samples(fresh))
+        told = self._told_by(fresh)
         changes: dict[str, Changes] = {}
         self._fell = set()
-        for replica, key, bound, value in _first_of_each(samples):
+        for (replica, key, bound), value in told.items():
             if replica not in self.replicas:
                 if len(self.replicas) >= MOST_REPLICAS:
                     raise PageError(f"more than {MOST_REPLICAS} replicas")
@@ -95,6 +101,32 @@ class Pages:
         self._vanish(changes, [line for line in self._lines if line not in lines])
         self._lines = lines
         return {replica: changes.get(replica, Changes()) for replica in self.replicas}
+
+    def _told_by(self, lines: list[str]) -> dict[Place, float]:
+        """The values of some lines; what stands there twice, as once a rank, counts once.
+
+        A series is parsed when it is seen first; then its line differs in its value alone.
+        """
+        told: dict[Place, float] = {}
+        strange = []
+        for line in lines:
+            series, _, value = line.rpartition(" ")
+            place = self._places.get(series)
+            try:
+                number = float(value) if place is not None else None
+            except ValueError:
+                raise PageError(f"a line that cannot be read: {line[:80]}") from None
+            if place is None or number is None:
+                strange.append(line)
+            elif isfinite(number):
+                told.setdefault(place, number)
+        for sample, line in zip(_samples(strange), strange, strict=False):
+            place = _place(sample)
+            if place[1].partition("{")[0] in _MEANT and isfinite(sample.value):
+                told.setdefault(place, sample.value)
+                if sample.timestamp is None:
+                    self._places[line.rpartition(" ")[0]] = place
+        return told
 
     def _take(
         self, changes: Changes, replica: str, key: str, bound: str | None, value: float
@@ -160,14 +192,12 @@ def _samples(lines: list[str]) -> Iterator[Sample]:
     """The samples of some lines, as prometheus-client reads them."""
     try:
         for family in text_string_to_metric_families("\n".join(lines) + "\n"):
-            for sample in family.samples:
-                if isfinite(sample.value):
-                    yield sample
+            yield from family.samples
     except (ValueError, KeyError, IndexError) as error:
         raise PageError(f"a line that cannot be read: {error}") from None
 
 
-def _place(sample: Sample) -> tuple[str, str, str | None]:
+def _place(sample: Sample) -> Place:
     """Its replica, its name as told with the labels that are kept, and a bucket's bound."""
     prefix = next(prefix for prefix in PREFIXES if sample.name.startswith(prefix))
     name = PREFIXES[prefix] + sample.name.removeprefix(prefix)
@@ -177,13 +207,3 @@ def _place(sample: Sample) -> tuple[str, str, str | None]:
     kept = ",".join(f"{label}={labels[label]}" for label in KEPT_LABELS if label in labels)
     replica = next((labels[label] for label in REPLICA_LABELS if labels.get(label)), "0")
     return replica, f"{name}{{{kept}}}" if kept else name, bound
-
-
-def _first_of_each(samples: list[Sample]) -> Iterator[tuple[str, str, str | None, float]]:
-    """What means something here; twice, with and without `_total` or once a rank, counts once."""
-    seen = set()
-    for sample in samples:
-        place = _place(sample)
-        if place not in seen and place[1].partition("{")[0] in _MEANT:
-            seen.add(place)
-            yield *place, sample.value
