@@ -217,8 +217,7 @@ def make_engine(
 def warm() -> None:
     """Import what every model needs; what is wrong with it will show when one is loaded."""
     with suppress(Exception):
-        import_module("llamatop.engines.loading")
-        import_module("llamatop.engines.torch_engines")
+        import_module("llamatop.engines.models").libraries()
 
 
 def main() -> None:

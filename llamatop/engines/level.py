@@ -42,7 +42,7 @@ class LevelRun:
         self._paused = False
         self._stopped = False
         self._peaks_known = False
-        self._here = engine.facts.device != "server"
+        self._here = config.engine != "server"
         """Whether the model is in this process; else the peaks here are not the model's."""
         self._work: Work | None = None
         self._begun = False

@@ -94,6 +94,12 @@ class MemoryPredicted(Event, frozen=True):
     parts: dict[str, int] = {}
 
 
+class MemoryUntold(Event, frozen=True):
+    """Why the peaks of this run are not foretold, or not before its first level."""
+
+    reason: str
+
+
 class ModelLoading(Event, frozen=True):
     """Progress of a load: bytes done of total; `stage` is `imports`, `download` or `weights`."""
 
@@ -457,6 +463,7 @@ AnyEvent = (
     | MachineMeasured
     | ModelTraced
     | MemoryPredicted
+    | MemoryUntold
     | ModelLoading
     | ModelLoaded
     | ModelRefused

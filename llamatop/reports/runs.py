@@ -16,7 +16,7 @@ from msgspec import structs
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import LevelFigures, level_figures
 from llamatop.figures.served import on_servers
-from llamatop.reports.servers import server_setup
+from llamatop.reports.servers import ROUGH, server_setup
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import count, size
 
@@ -29,6 +29,10 @@ LEGEND = (
     "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
+
+
+GUESSED = f"{ROUGH} tokens are estimated, and with them throughput, TPOT and ITL"
+"""Said of a run in which no server counted some tokens."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Run:
     def figures(self) -> list[LevelFigures]:
         """The figures of every level, in order."""
         return [level_figures(self.session, level) for level in self.session.levels.values()]
+
+    @property
+    def estimated(self) -> bool:
+        """Whether tokens of some level are a guess."""
+        return any(figures.estimated for figures in self.figures)
 
     @cached_property
     def setup(self) -> dict[str, str]:
@@ -207,6 +216,7 @@ def facts(run: Run) -> list[str]:
         text
         for text in (
             run.model,
+            GUESSED if run.estimated else None,
             _with("{} weights", setup.get("weights")),
             _with("{} parameters", setup.get("parameters")),
             _with("{} layers", setup.get("layers")),

@@ -54,7 +54,6 @@ class Recorder(Sink, Protocol):
     @property
     def path(self) -> Path:
         """Where the recording will be."""
-        ...
 
     def close(self) -> None:
         """Write the rest and make it whole, which may take a while."""
@@ -119,38 +118,30 @@ class Launcher(Protocol):
 
     def run(self, config: RunConfig) -> Stage:
         """A run, not begun; InputError where it cannot be."""
-        ...
 
     def replay(self, path: Path) -> Stage:
         """A recording, read; InputError where it cannot be."""
-        ...
 
     def runs(self, paths: Sequence[Path]) -> list[Run]:
         """Recordings, read and folded, to be compared; InputError where one cannot be."""
-        ...
 
     def record(self, config: RunConfig) -> Recorder:
         """A new recording, which may take a moment; InputError where it cannot be made."""
-        ...
 
     def finish(self, recorder: Recorder, worth: bool) -> str:
         """Finish a recording, which may take a while; where it is, or why it is not.
 
         What is not worth keeping is removed.
         """
-        ...
 
     def ended(self, session: Session) -> None:
         """A run is over and no longer shown: how it went makes the exit code."""
-        ...
 
     def charts(self, runs: Sequence[Run], folder: Path) -> int:
         """Draw the charts of some runs into a folder, which takes seconds; how many files."""
-        ...
 
     def warm(self) -> None:
         """A person is choosing: get ready."""
-        ...
 
 
 class Idle:

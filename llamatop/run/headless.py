@@ -88,6 +88,9 @@ class Progress:
             self._line(headline(session))
             if slow := slow_dtype(session):
                 self._line(slow)
+        untold = session.unforetold if session.model is not None else None
+        if untold is not None and self._is_new("untold"):
+            self._line(f"memory not foretold: {untold.reason}")
         for request in session.requests.values() if self._verbose else ():
             if not request.active and self._is_new(("request", request.id)):
                 self._line(request_line(request))

@@ -29,6 +29,7 @@ from llamatop.events.kinds import (
     LevelStarted,
     MachineMeasured,
     MemoryPredicted,
+    MemoryUntold,
     ModelLoaded,
     ModelLoading,
     ModelRefused,
@@ -195,6 +196,8 @@ class Session:
     traced: ModelTraced | None = None
     predicted: dict[int, MemoryPredicted] = field(default_factory=dict)
     """By level; a prediction comes before its level starts."""
+    unforetold: MemoryUntold | None = None
+    """Why there are no predictions, or came none for the first level."""
     warmed: EngineWarmed | None = None
     ended: RunEnded | None = None
     lost: EngineLost | None = None
@@ -387,6 +390,9 @@ class Session:
                 self.traced = event
             case MemoryPredicted():
                 self.predicted[event.level] = event
+            case MemoryUntold():
+                self.unforetold = event
+                self._tell(event)
             case RunEnded():
                 self.ended = event
                 self._tell(event)

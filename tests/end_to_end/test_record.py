@@ -7,10 +7,12 @@ import stat
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from llamatop.commands import check
 from llamatop.commands.record import record
 from llamatop.events.kinds import ModelLoaded
 from llamatop.recording.reader import open_recording
@@ -49,7 +51,13 @@ def test_the_bundled_model_on_each_engine(llamatop: Llamatop, engine: str) -> No
 
 
 @pytest.mark.parametrize("how", ["int8", pytest.param("int4", marks=pytest.mark.slow)])
-def test_quantised_weights(llamatop: Llamatop, how: str) -> None:
+def test_quantised_weights(
+    llamatop: Llamatop,
+    how: str,
+    traced_here: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pytest.importorskip("bitsandbytes")
     done = llamatop("--record", "--model", "demo", "--quantize", how, "--dtype", "float32",
                     "--concurrency", "1", "2", *TINY, "--json", "--out", "run.parquet")  # fmt: skip
@@ -61,9 +69,13 @@ def test_quantised_weights(llamatop: Llamatop, how: str) -> None:
     assert (replayed.code, replayed.out) == (0, done.out)
     again = llamatop("recommend", "run.parquet")
     assert f"--quantize {how}" in again.out
-    plain = llamatop("check", "--model", "demo", "--dtype", "float32", "--json").json["models"][0]
-    fewer = llamatop("check", "--model", "demo", "--dtype", "float32", "--quantize", how, "--json")
-    model = fewer.json["models"][0]
+    monkeypatch.setenv("LLAMATOP_CACHE", llamatop.env["LLAMATOP_CACHE"])
+
+    def checked(quantize: str) -> dict[str, Any]:
+        check.main(["--model", "demo", "--dtype", "float32", "--quantize", quantize, "--json"])
+        return dict(json.loads(capsys.readouterr().out)["models"][0])
+
+    plain, model = checked("none"), checked(how)
     assert model["weights_bytes"] < plain["weights_bytes"]
     assert (model["parameters"], model["quantization"]) == (plain["parameters"], how)
     loaded = next(event for event in open_recording(str(llamatop.folder / "run.parquet")).events

@@ -16,8 +16,8 @@ from llamatop.recording.reader import fold_recording, open_recording
 from llamatop.recording.writer import Recorder
 from llamatop.reports.export import levels_table, requests_table
 from llamatop.reports.fairness import warnings
-from llamatop.reports.recommend import command_of
-from llamatop.reports.runs import labels, run_of
+from llamatop.reports.recommend import command_of, recommend
+from llamatop.reports.runs import GUESSED, facts, labels, run_of
 from llamatop.reports.servers import CLIENT, NOT_HERE, sampling
 from llamatop.reports.summary import summary, table
 from llamatop.settings.config import RunConfig
@@ -55,6 +55,15 @@ def test_every_figure_that_rests_on_a_guess_is_marked() -> None:
         assert "~" in rows[name], name
     for name in ("average latency", "TTFT", "E2E"):
         assert "~" not in rows[name], name
+
+
+def test_a_guess_is_told_wherever_runs_are_shown() -> None:
+    guess = run_of(session_of(served_events(counted=False)), "guess")
+    sure = run_of(session_of(served_events()), "sure")
+    assert GUESSED in facts(guess) and GUESSED not in facts(sure)
+    assert f"guess: {GUESSED}" in warnings(guess, sure, [])
+    [first, *_] = recommend([guess], "throughput").reasons
+    assert first.startswith("~") and not recommend([sure], "throughput").reasons[0].startswith("~")
 
 
 def test_a_client_that_is_late_is_told() -> None:

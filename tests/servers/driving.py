@@ -11,7 +11,7 @@ from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.server.engine import ServerEngine
 from llamatop.events.clock import MonotonicClock
-from llamatop.events.kinds import Event, HostFacts, RequestSent, RunStarted
+from llamatop.events.kinds import Event, HostFacts, RequestSent, RunStarted, ServerKnown
 from llamatop.events.wire import RunLevel
 from llamatop.session.reducer import Request, Session
 from llamatop.settings.checks import checked
@@ -89,6 +89,12 @@ class Driven:
     def of(self, kind: type[E]) -> list[E]:
         """Events of a kind."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def known(self) -> ServerKnown:
+        """What is known of the first server."""
+        self.look()
+        return self.session.servers[0]
 
     @property
     def requests(self) -> list[Request]:

@@ -70,7 +70,10 @@ def test_no_server_is_bad_input() -> None:
 
 @pytest.mark.parametrize(
     ("ids", "words"),
-    [([], "lists no model; name the one"), (["a", "b"], "lists 2 models; choose by --model: a, b")],
+    [
+        ([], "lists no model .HTTP 200.*--model"),
+        (["a", "b"], "lists 2 models; choose by --model: a, b"),
+    ],
 )
 def test_a_model_must_be_named_where_there_is_not_one(
     scripted: Scripted, ids: list[str], words: str
@@ -127,6 +130,15 @@ def test_a_server_that_stays_away_fails_its_level_and_not_the_next(
         assert [one.state for one in driven.requests[-2:]] == ["done", "done"]
     finally:
         server.stop()
+
+
+def test_a_key_over_plain_http_beyond_this_machine_is_warned_of(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-key")
+    assert not any("plain http" in one for one in Driven(scripted.url).known.notes)
+    monkeypatch.setattr(engines, "is_here", lambda _: False)
+    assert any("plain http" in one for one in Driven(scripted.url).known.notes)
 
 
 class Answers:

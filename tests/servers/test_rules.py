@@ -7,6 +7,7 @@ answers stands for is said in the test.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,7 @@ from llamatop.events.kinds import (
 from llamatop.settings.config import RunConfig
 from tests.servers.driving import Driven
 from tests.servers.scripted_client import Scripted
+from tests.waiting import until
 
 
 def asked(scripted: Scripted) -> list[dict[str, Any]]:
@@ -261,7 +263,7 @@ def test_rule_16_one_prompt_one_choice(scripted: Scripted) -> None:
 
 def test_prompts_differ_from_their_first_word_on(scripted: Scripted) -> None:
     Driven(scripted.url).level(20, concurrency=4)
-    first = [body["prompt"].split()[0] for body in asked(scripted)[1:]]
+    first = [body["prompt"].split()[0] for body in asked(scripted)[3:]]
     assert len(set(first)) == len(first)
 
 
@@ -325,3 +327,44 @@ def test_one_process_sends_until_one_is_not_enough() -> None:
     assert processes_for(many, 16) == 4
     assert processes_for(many, 2) == 1
     assert processes_for(msgspec.structs.replace(many, client_processes=3), 2) == 3
+
+
+def test_an_open_loop_sends_when_requests_arrive(scripted: Scripted) -> None:
+    driven = Driven(scripted.url, rate=100.0).level(20, concurrency=8)
+    for one in driven.requests:
+        assert one.served is not None
+        assert one.scheduled <= one.served.due <= one.served.sent
+    arrivals = [one.scheduled for one in driven.requests]
+    assert len(set(arrivals)) == 20
+    assert any(one.served and one.served.due == one.scheduled for one in driven.requests)
+
+
+def test_in_an_open_loop_a_request_is_due_when_there_is_room(scripted: Scripted) -> None:
+    driven = Driven(scripted.url, rate=500.0).level(6, concurrency=1)
+    for before, after in pairwise(driven.requests):
+        assert before.ended is not None
+        assert after.served is not None
+        assert after.served.due == max(after.scheduled, before.ended)
+
+
+def test_more_at_once_and_a_hold_take_effect_while_a_level_runs(scripted: Scripted) -> None:
+    scripted.plays(interval=0.02)
+    driven = Driven(scripted.url, gen_toks=1000).start(None, 1)
+    driven.until(lambda d: any(one.tokens for one in d.requests))
+    assert driven.run is not None
+    driven.run.resize(1, 3)
+    driven.until(lambda d: sum(one.state == "decode" for one in d.requests) == 3)
+    driven.run.pause(True)
+    driven.run.cancel(driven.requests[0].id)
+    driven.until(lambda d: "left" in [one["ended"] for one in scripted.log()])
+    assert len(driven.requests) == 3
+    driven.run.pause(False)
+    driven.until(lambda d: len(d.requests) == 4 and d.requests[-1].tokens > 0)
+
+
+def test_at_its_time_a_level_takes_back_what_is_in_flight(scripted: Scripted) -> None:
+    driven = Driven(scripted.url, gen_toks=1000, max_time=0.3)
+    driven.level(None, concurrency=4)
+    assert {one.state for one in driven.requests} == {"cancelled"}
+    assert all(one.tokens > 0 for one in driven.requests)
+    until(lambda: [one["ended"] for one in scripted.log()][-4:] == ["left"] * 4)

@@ -260,3 +260,45 @@ def test_text_that_need_not_be_kept_is_not() -> None:
     for event in events_of(samples.body("vllm-0.32.0.completions-include_usage")):
         answer.take(event)
     assert answer.flush() == (4, None)
+
+
+# ruff: noqa: E501
+SCRIPTED = {
+    # as their sources have it: these servers were not run
+    "sglang": (
+        b'data: {"choices":[{"index":0,"text":"a"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n'
+        b'data: {"choices":[{"index":0,"text":"bc"}],"usage":{"prompt_tokens":3,"completion_tokens":3}}\n\n'
+        b'data: {"choices":[{"index":0,"text":"","finish_reason":"length"}]}\n\n'
+        b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":3}}\n\ndata: [DONE]\n\n',
+        ("continuous", 3, [1, 2]),
+    ),
+    "ollama": (
+        b'data: {"choices":[{"index":0,"text":"a"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}\n\n'
+        b'data: {"choices":[{"index":0,"text":"b","finish_reason":"stop"}],'
+        b'"usage":{"prompt_tokens":0,"completion_tokens":0}}\n\n'
+        b'data: {"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":5}}\n\ndata: [DONE]\n\n',
+        ("usage", 5, [1, 1]),
+    ),
+    "tgi": (
+        b'data:{"choices":[{"index":0,"text":"a","finish_reason":null}],"usage":null}\n\n'
+        b'data:{"choices":[{"index":0,"text":"b","finish_reason":"length"}],'
+        b'"usage":{"prompt_tokens":4,"completion_tokens":2}}\n\ndata:[DONE]\n\n',
+        ("usage", 2, [1, 1]),
+    ),
+    "trtllm": (
+        b'data: {"choices":[{"index":0,"text":"a"}],"usage":{"prompt_tokens":4,"completion_tokens":1}} \n\n'
+        b'data: {"choices":[{"index":0,"text":"b","finish_reason":"length"}],'
+        b'"usage":{"prompt_tokens":4,"completion_tokens":2}} \n\ndata: [DONE] \n\n',
+        ("continuous", 2, [1, 1]),
+    ),
+}
+
+
+@pytest.mark.parametrize("server", SCRIPTED)
+def test_scripted_streams_of_servers_that_were_not_run(server: str) -> None:
+    data, (by, total, counts) = SCRIPTED[server]
+    got = read_events(events_of(data))
+    assert (got.answer.by, got.answer.total) == (by, total)
+    assert [count for _, count, _ in got.emissions] == counts
+    assert got.answer.done
+    assert all(events_of(data, place) == events_of(data) for place in range(len(data)))

@@ -64,7 +64,9 @@ class Asker:
             ):
                 content = await body_of(answer, MOST_REPLY_BYTES)
                 return Reply(answer.status, _lower(answer.headers), content)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except TimeoutError:
+            return Reply(0, body=f"no answer within {seconds:g} s".encode())
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             return Reply(0, body=troubles(error).encode())
 
     async def stream(self, endpoint: Endpoint, body: dict[str, Any]) -> Probed:

@@ -57,7 +57,7 @@ async def meet(
     models = await _reach(asker, loading)
     name = known.name_by_models(models)
     listed = known.models_of(models)
-    model = config.model or _only(asker.url, listed)
+    model = config.model or _only(asker.url, listed, models.status)
     fields, probed = await _negotiate(asker, config, Fields.wished(name, model))
     if name == "unknown":
         name = known.name_by_answer(probed.headers, probed.first)
@@ -100,12 +100,15 @@ async def _reach(asker: Asker, loading: Callable[[], None]) -> Reply:
         await asyncio.sleep(0.5)
 
 
-def _only(url: str, listed: Sequence[dict[str, Any]]) -> str:
+def _only(url: str, listed: Sequence[dict[str, Any]], status: int) -> str:
     """The one model that a server lists."""
     if len(listed) == 1:
         return str(listed[0]["id"])
     if not listed:
-        raise InputError(f"--url {url}: it lists no model; name the one it serves with --model")
+        raise InputError(
+            f"--url {url}: it lists no model (HTTP {status} for /v1/models); correct the address, "
+            "or name the model that it serves with --model"
+        )
     names = ", ".join(str(one["id"]) for one in listed[:_LISTED])
     more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
     raise InputError(

@@ -76,7 +76,7 @@ class Form:
         """Whether these are the settings of a server."""
         self.picked = {
             "endpoint": str(defaults.endpoint),
-            "engine": str(defaults.engine),
+            "engine": "auto" if defaults.urls else str(defaults.engine),
             "weights": str(defaults.weights),
             "dtype": str(defaults.dtype),
             "quantize": str(defaults.quantize),
@@ -107,7 +107,8 @@ class Form:
     def options(self, field: Field) -> tuple[str, ...]:
         """What can be picked; what the command line gave is among it."""
         default = str(getattr(self.defaults, field.name)) if field.options else ""
-        return field.options if default in field.options else (*field.options, default)
+        known = default in field.options or default == SERVER
+        return field.options if known else (*field.options, default)
 
     def weights_for(self, source: str) -> str:
         """Weights as they suit a model from `source`, unless the person chose them."""
@@ -197,7 +198,8 @@ class Form:
         """What the command line gave, as far as it is about what is chosen."""
         plain, given = RunConfig(), self.defaults
         if not self.serving:
-            return replace(given, **{name: getattr(plain, name) for name in _OF_SERVERS})
+            own = {name: getattr(plain, name) for name in _OF_SERVERS}
+            return replace(given, **own, engine="auto" if given.urls else given.engine)
         own = {name: getattr(plain, name) for name in _OF_MODELS}
         return replace(given, **{**own, "engine": "server", "urls": base_urls(urls.split())})
 

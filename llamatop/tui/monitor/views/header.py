@@ -62,7 +62,7 @@ def _facts(frame: Frame) -> list[list[Span]]:
     config = started.config
     name: list[Span] = [(clip(one_line(_short(frame.session.model_name)), _NAME), "text.bold")]
     if on_servers(frame.session):
-        return [name, *_servers(frame.session), _words(_asked(config))]
+        return [name, *_servers(frame.session), _words(_asked(config)), _words(config.endpoint)]
     if model is None:
         return [name, _words(config.weights if config.weights == "random" else "")]
     weights = model.weights
@@ -93,12 +93,11 @@ def _servers(session: Session) -> list[list[Span]]:
     """Which server and where; of several, how many of which kind."""
     known = list(session.servers.values())
     urls = session.started.config.urls if session.started else ()
-    endpoint = session.started.config.endpoint if session.started else ""
     if len(urls) > 1:
         kinds = ", ".join(dict.fromkeys(server_name(one) for one in known))
-        return [_words(f"{len(urls)} servers"), _words(clip(kinds, _NAME)), _words(endpoint)]
+        return [_words(f"{len(urls)} servers"), _words(clip(kinds, _NAME))]
     host = _words(clip(host_of(urls[0]), _NAME)) if urls else []
-    return [*(_words(clip(server_name(one), _NAME)) for one in known), host, _words(endpoint)]
+    return [*(_words(clip(server_name(one), _NAME)) for one in known), host]
 
 
 def _threads(threads: int | None) -> str:
@@ -240,7 +239,7 @@ def _away(session: Session) -> list[str]:
     if not session.away or session.ended is not None:
         return []
     if len(session.servers) < 2:
-        return ["the server is lost, its return is awaited", "the server is lost", "server lost"]
+        return ["its return is awaited"]
     lost = len(session.away)
     return [f"{lost} of {len(session.servers)} servers lost", f"{lost} lost"]
 

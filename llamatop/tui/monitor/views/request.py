@@ -23,7 +23,7 @@ from llamatop.tui.monitor.views.values import rate, roughly, span
 _SLOWEST = 6
 
 _SERVED = 42
-"""Cells of what a server said."""
+"""Cells of what a server said; half of a page that is narrower than two of them."""
 
 _BOTH = 64
 """Cells beside it from which gaps and text both find room."""
@@ -47,9 +47,10 @@ def request_page(frame: Frame, id: int, width: int, height: int) -> list[Line]:
 def _beside(frame: Frame, request: Request, width: int, height: int) -> list[list[Line]]:
     """What stands under the timeline, side by side; gaps give way to what a server said."""
     served = request.served is not None
-    cells = {"Server": _SERVED if served else 0, "Gaps": max(width * 2 // 5, 0)}
+    first = min(_SERVED, max(width // 2, 0)) if served else 0
+    cells = {"Server": first, "Gaps": max(width * 2 // 5, 0)}
     if served:
-        rest = width - _SERVED
+        rest = width - first
         cells["Gaps"] = rest * 2 // 5 if rest >= _BOTH else 0
     cells["Text"] = width - sum(cells.values())
     made: dict[str, Callable[[int, int], Content]] = {

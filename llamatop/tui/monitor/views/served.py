@@ -21,9 +21,9 @@ _STAGES: tuple[tuple[Stage, str], ...] = (
 
 _BY = {
     "token_ids": "by their ids",
-    "continuous": "by the server, as they came",
-    "timings": "by the server, as they came",
-    "usage": "by the server, at the end",
+    "continuous": "as they came",
+    "timings": "as they came",
+    "usage": "by the server, at its end",
     "estimate": "by nobody: a guess",
 }
 
@@ -52,7 +52,8 @@ def _stages(request: Request, served: Served) -> list[list[Span]]:
     for stage, name in _STAGES:
         if stage == "answer":
             times.append(("first token", first))
-        times.append((name, served.reached.get(stage)))
+        if stage != "answer" or stage in served.reached:
+            times.append((name, served.reached.get(stage)))
     return [
         [(f" {name:<14}", "dim"), (f"{_after(request, time):>8}", "text")] for name, time in times
     ]
@@ -62,9 +63,13 @@ def _after(request: Request, time: int | None) -> str:
     return NOTHING if time is None else span((time - request.scheduled) / SECOND)
 
 
+_SHORTEST = 12
+"""Cells of a stage with its time, at least."""
+
+
 def _two_each(stages: list[list[Span]], width: int) -> list[list[Span]]:
     """The same in half the rows, names cut."""
-    half = width // 2
+    half = max(width // 2, _SHORTEST)
     short = [[(f" {clip(name.strip(), half - 9):<{half - 9}}", role), (told, "text")]
              for (name, role), (told, _) in stages]  # fmt: skip
     rows = -(-len(short) // 2)
@@ -86,7 +91,7 @@ def _counted(request: Request, served: Served) -> list[Line]:
     if served.cached is not None:
         lines.append(((" cached prompt ", "dim"), (f"{served.cached:,} tokens", "text")))
     if request.short:
-        told = f"{request.tokens} of {request.max_tokens}, yet it ended well"
+        told = f"{request.tokens} of {request.max_tokens} tokens"
         lines.append(((" short         ", "dim"), (told, "warn")))
     if served.resent:
         lines.append(((" sent again    ", "dim"), ("its connection was lost", "warn")))

@@ -49,17 +49,17 @@ def _row(session: Session, one: ServerKnown, host: int, width: int) -> Groups:
         told: list[Span] = [sign, *(name or [kind]), ("  lost ", "bad"), (since, "text")]
         return [told, [(clip(one_line(lost.said), max(width - line_width(told) - 5, 0)), "dim")]]
     load = session.loads.get(one.server, Load())
-    counts = _counts(load)
+    flying, *others = _counts(load)
     if host:
-        return [[sign, *name], *counts, [kind]]
-    return [[sign, kind], *counts, *_facts(one)]
+        return [[sign, *name, *flying], *others, [kind]]
+    return [[sign, kind, *flying], *others, *_facts(one)]
 
 
 def _counts(load: Load) -> Groups:
     failed: Groups = [[(f"{load.failed:,}", "bad"), (" failed", "dim")]] if load.failed else []
     return [
-        [(f"{load.flying:>3}", "text"), (" in flight", "dim")],
-        [(f"{load.done:>5,}", "text"), (" done", "dim")],
+        [(f" {load.flying:>3}", "text"), (" in flight", "dim")],
+        [(f"{load.done:>4,}", "text"), (" done", "dim")],
         *failed,
     ]
 
@@ -74,7 +74,8 @@ def _others(session: Session, rest: Sequence[ServerKnown]) -> Groups:
     """Those for which there is no row, together."""
     loads = [session.loads.get(one.server, Load()) for one in rest]
     total = Load(*(sum(getattr(x, name) for x in loads) for name in ("flying", "done", "failed")))
-    return [[(f" … {len(rest)} more", "dim")], *_counts(total)]
+    flying, *others = _counts(total)
+    return [[(f" … {len(rest)} more", "dim"), *flying], *others]
 
 
 def _memory(session: Session) -> Groups:

@@ -11,6 +11,7 @@ from llamatop.events.kinds import (
     HostFacts,
     LevelEnded,
     LevelStarted,
+    MemoryUntold,
     ModelLoaded,
     ModelRefused,
     ReplicaSampled,
@@ -103,6 +104,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             return "✗", "bad", f"client lost: {loss_of(story.what)}"
         case EngineLost():
             return "✗", "bad", f"engine lost: {loss_of(story.what)}"
+        case MemoryUntold(reason=reason):
+            return "·", "warn", f"memory not foretold: {reason}"
         case ModelRefused(error=error):
             return "✗", "bad", error
         case RunEnded():
