@@ -6,7 +6,6 @@ a page of a thousand lines costs what changed in it. Knows no socket and no cloc
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite
@@ -49,14 +48,29 @@ class Changes:
     buckets: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-def _wanted() -> re.Pattern[str]:
-    prefixes = "|".join(map(re.escape, PREFIXES))
-    names = {name.partition(":")[2] for name in GAUGE_NAMES | COUNTER_NAMES | HISTOGRAM_NAMES}
-    either = "|".join(sorted(names, key=len, reverse=True))
-    return re.compile(rf"^(?:{prefixes})(?:{either})(?:_total|_bucket)?[{{ \t][^\n]*", re.MULTILINE)
+def _spelled() -> frozenset[str]:
+    """Every name at the beginning of a line that means something."""
+    names = GAUGE_NAMES | COUNTER_NAMES | HISTOGRAM_NAMES
+    return frozenset(
+        prefix + name.removeprefix(stands) + ending
+        for prefix, stands in PREFIXES.items()
+        for name in names
+        if name.startswith(stands)
+        for ending in ("", "_total", "_bucket")
+    )
 
 
-_WANTED = _wanted()
+_SPELLED = _spelled()
+
+
+def _wanted(text: str) -> dict[str, None]:
+    """The lines of a page that mean something, each once, in order."""
+    lines = (line for line in text.splitlines() if line and line[0] != "#")
+    return dict.fromkeys(
+        line for line in lines if line.split("{", 1)[0].split(" ", 1)[0] in _SPELLED
+    )
+
+
 _MEANT = GAUGE_NAMES | COUNTER_NAMES | HISTOGRAM_NAMES
 
 
@@ -80,7 +94,7 @@ class Pages:
 
         Raises PageError, with nothing changed, where the page is too large or a line is bad.
         """
-        lines = dict.fromkeys(_WANTED.findall(text))
+        lines = _wanted(text)
         if len(lines) > MOST_LINES:
             raise PageError(f"more than {MOST_LINES} lines that mean something")
         fresh = [line for line in lines if line not in self._lines]
@@ -98,7 +112,7 @@ class Pages:
         self._spread(changes)
         for replica in self._fell:
             self._tell_all(replica, changes[replica])
-        self._vanish(changes, [line for line in self._lines if line not in lines])
+        self._vanish(changes, fresh, [line for line in self._lines if line not in lines])
         self._lines = lines
         return {replica: changes.get(replica, Changes()) for replica in self.replicas}
 
@@ -171,15 +185,12 @@ class Pages:
             if name == replica:
                 changes.buckets[key] = dict(alone)
 
-    def _vanish(self, changes: dict[str, Changes], gone: list[str]) -> None:
-        """Gauges whose line is no more on the page, in any value."""
-        if not gone:
-            return
-        for sample in _samples(gone):
-            replica, key, bound = _place(sample)
-            bare = key.partition("{")[0]
-            told = self._told.get((replica, key))
-            if bound is None and bare in GAUGE_NAMES and told == sample.value:
+    def _vanish(self, changes: dict[str, Changes], fresh: list[str], gone: list[str]) -> None:
+        """Gauges whose series is no more on the page, in any value."""
+        there = {line.rpartition(" ")[0] for line in fresh}
+        left = (series for line in gone if (series := line.rpartition(" ")[0]) not in there)
+        for replica, key, _ in (self._places[one] for one in left if one in self._places):
+            if key.partition("{")[0] in GAUGE_NAMES and (replica, key) in self._told:
                 changes.setdefault(replica, Changes()).gauges[key] = None
                 del self._told[replica, key]
 
