@@ -195,7 +195,9 @@ class ServerEngine:
     def _send(self, job: Job, place: Place) -> None:
         manner, due = place.met.manner, max(job.due, place.found_at)
         salt = f"{self._salt}-{job.id}"
-        body = manner.encode(place.prompter.of(job), job.max_tokens, salt)
+        context = place.met.context
+        fits = context is None or job.prompt_tokens + job.max_tokens <= context
+        body = manner.encode(place.prompter.of(job), job.max_tokens, salt, fits)
         if self._work is not None:
             place.prompter.expect(job, self._work.concurrency)
         self._client.send(Order(job.id, place.number, due, body, manner.by))
