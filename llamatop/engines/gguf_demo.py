@@ -1,8 +1,8 @@
 """The bundled model as a GGUF file, for llama.cpp: weights, tokenizer and chat template.
 
-Weights are written as float32, so that llama.cpp's greedy text is transformers'. Writes Llamas like
-the bundled one alone: one safetensors file in bfloat16, tied embeddings, GPT-2's way to cut text
-before BPE. Knows no server. Needs the package `gguf` (`pip install 'llamatop[servers]'`).
+Weights are written as float32, so that llama.cpp's greedy text is transformers'. Writes Llamas
+like the bundled one alone: one safetensors file in bfloat16, and GPT-2's way to cut text before
+BPE. Knows no server. Needs the package `gguf` (`pip install 'llamatop[servers]'`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ Matrix = npt.NDArray[np.float32]
 NAMES = {
     "model.embed_tokens": "token_embd",
     "model.norm": "output_norm",
+    "lm_head": "output",
     "input_layernorm": "attn_norm",
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",

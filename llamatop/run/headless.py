@@ -19,7 +19,7 @@ from llamatop.reports.summary import ended_text, headline, steady_text
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Level, Request, Session
-from llamatop.text.formatting import clock, number, size
+from llamatop.text.formatting import clock, number, size, whole
 
 STEP_SECONDS = 0.1
 """How often events are moved."""
@@ -88,6 +88,9 @@ class Progress:
             self._line("\n".join([headline(session), *server_notes(session)]))
             if slow := slow_dtype(session):
                 self._line(slow)
+        untold = session.unforetold if session.model is not None else None
+        if untold is not None and self._is_new("untold"):
+            self._line(f"memory not foretold: {untold.reason}")
         for request in session.requests.values() if self._verbose else ():
             if not request.active and self._is_new(("request", request.id)):
                 self._line(request_line(request))
@@ -123,7 +126,7 @@ def request_line(request: Request) -> str:
     """A request that has ended in one line."""
     what = "warm-up" if request.warmup else "request"
     first, each = ttft(request), tpot(request)
-    parts = [f"{request.tokens} of {request.max_tokens} tokens"]
+    parts = [f"{request.tokens} of {whole(request.max_tokens)} tokens"]
     parts += [f"TTFT {number(first)} s"] if first is not None else []
     parts += [f"TPOT {number(each)} s"] if each is not None else []
     parts += [request.error] if request.error else []

@@ -8,7 +8,7 @@ It stands for no real server. It is the ground truth for timing: the clock of it
 `POST /script` takes `{"script": {...}, "next": [{...}], "models": {...}}`, fields of `Script`: for
 all requests, for the next ones in turn, and what `/v1/models` answers. `GET /log` gives every
 request since, as `{"number", "path", "headers", "body", "came", "sent": [ns, ...], "tokens",
-"ended"}`.
+"ended"}`; `GET /sums` how many streams are open, and events sent.
 """
 
 from __future__ import annotations
@@ -44,11 +44,18 @@ class Stage:
         self.models = wanted.get("models", MODELS)
         self.log = []
 
-    def entry(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
-        """The log's entry of one more request."""
+    def entry(
+        self, path: str, headers: dict[str, str], body: dict[str, Any], came: int
+    ) -> dict[str, Any]:
+        """The log's entry of one more request, whose last byte was read at `came`."""
         entry = {"number": len(self.log), "path": path, "headers": headers, "body": body}
-        self.log.append(entry | {"came": time.monotonic_ns(), "sent": [], "tokens": 0, "ended": ""})
+        self.log.append(entry | {"came": came, "sent": [], "tokens": 0, "ended": ""})
         return self.log[-1]
+
+    def sums(self) -> dict[str, int]:
+        """Streams that are open, and events sent so far."""
+        streams = sum(not entry["ended"] for entry in self.log)
+        return {"open": streams, "events": sum(len(entry["sent"]) for entry in self.log)}
 
 
 def script_of(fields: dict[str, Any]) -> Script:
@@ -75,6 +82,7 @@ class Connection(asyncio.Protocol):
             self._entry["ended"] = "left"
 
     def data_received(self, data: bytes) -> None:
+        now = time.monotonic_ns()
         self._read += data
         head, found, rest = self._read.partition(b"\r\n\r\n")
         if not found:
@@ -84,7 +92,7 @@ class Connection(asyncio.Protocol):
         length = int(headers.get("content-length", 0))
         if len(rest) < length:
             return
-        self._read = rest[length:]
+        self._read, self._came = rest[length:], now
         method, path, _ = lines[0].split(" ", 2)
         self._request(method, path.partition("?")[0], headers, rest[:length])
 
@@ -96,6 +104,8 @@ class Connection(asyncio.Protocol):
             self._say(200, "{}")
         elif path == "/log":
             self._say(200, json.dumps(self._stage.log))
+        elif path == "/sums":
+            self._say(200, json.dumps(self._stage.sums()))
         elif path == "/v1/models":
             self._say(200, json.dumps(self._stage.models))
         elif method == "POST" and path in ("/v1/completions", "/v1/chat/completions"):
@@ -106,7 +116,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> None:
         stage = self._stage
         script = stage.next.pop(0) if stage.next else stage.script
-        self._entry = entry = stage.entry(path, headers, body)
+        self._entry = entry = stage.entry(path, headers, body, self._came)
         refused = [field for field in script.refuses if field in body]
         if refused or script.status != 200:
             entry["ended"] = "refused"
