@@ -16,7 +16,7 @@ MAX_CONCURRENCY = 4096
 """More requests at once than this is a typing error rather than a wish."""
 
 Weights = Literal["auto", "random"]
-EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted"]
+EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted", "attach"]
 Endpoint = Literal["completions", "chat"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 QuantizeName = Literal["none", "int8", "int4"]
@@ -93,6 +93,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without a token after which a request has failed."""
     client_processes: int | None = None
     """Processes that send; None: as many as are needed."""
+    alerts: tuple[str, ...] = ()
+    """Limits of what servers tell, as `kv_usage>0.9 for 30s`."""
+    cost_per_hour: float | None = None
+    """What the servers cost an hour, together, in whatever currency."""
 
     @property
     def called(self) -> str:
@@ -102,7 +106,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def loads_model(self) -> bool:
         """Whether a model is loaded on this machine, by an engine of ours."""
-        return self.engine not in ("scripted", "server")
+        return self.engine not in ("scripted", "server", "attach")
 
     @property
     def varied(self) -> bool:

@@ -11,6 +11,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from llamatop.errors import InputError
 
+DEFAULT_KEY = "OPENAI_API_KEY"
+"""The variable of the key where none is named."""
+
 _HERE = ("localhost", "::1")
 
 _PATHS = re.compile(r"/(chat/)?(completions|models|responses)$")
@@ -122,3 +125,14 @@ def check_secrets(
                 f"{option}{named}: the value of that variable has a line break or a character "
                 "that no header may have"
             )
+
+
+def sent_headers(
+    key: str | None, headers: Iterable[tuple[str, str]], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """The headers that a server which was named is sent; secrets, so never kept or shown."""
+    sent = {name: environment[variable] for name, variable in headers}
+    value = environment.get(key or DEFAULT_KEY, "").strip()
+    if value and not any(name.lower() == "authorization" for name in sent):
+        sent["Authorization"] = f"Bearer {value}"
+    return sent

@@ -1,7 +1,11 @@
-"""`check` and `roofline` as commands: JSON, exit codes, one line for what cannot be."""
+"""`check` and `roofline` as commands: JSON, exit codes, one line for what cannot be.
+
+The first that traces and the one whose tracer fails ask a child; the others the tracer in here.
+"""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -53,6 +57,7 @@ def test_json_has_what_the_page_promises(capsys: pytest.CaptureFixture[str]) -> 
     assert one["prefill_floor_s"] >= weights / 50e9 * 0.99
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_exit_3_and_what_would_fit(capsys: pytest.CaptureFixture[str]) -> None:
     big = ["--model", "meta-llama/Llama-3.1-8B-Instruct", "--concurrency", "2"]
     big += ["--dtype", "bfloat16"]
@@ -62,6 +67,7 @@ def test_exit_3_and_what_would_fit(capsys: pytest.CaptureFixture[str]) -> None:
     assert "RTX 4090" in told
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_the_most_at_once_is_what_the_verdict_calls_fits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -72,7 +78,6 @@ def test_the_most_at_once_is_what_the_verdict_calls_fits(
     sure, at_best = found.max_concurrency, found.max_concurrency_at_best
     assert 1 < sure < at_best
     monkeypatch.setattr(checking, "trace_model", lambda *_: found.trace)
-    monkeypatch.setattr(checking, "_context", lambda *_: 0)
     beside = msgspec.structs.replace(config, concurrency=(sure, sure + 1, at_best, at_best + 1))
     levels = checking.check(beside, place).levels
     assert [level.verdict for level in levels] == ["fits", "tight", "tight", "does not fit"]
@@ -81,6 +86,7 @@ def test_the_most_at_once_is_what_the_verdict_calls_fits(
     assert f"at most {sure} requests at once, {at_best} if the estimate holds" in told
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_a_level_inside_the_band_is_tight_and_no_reason_to_refuse(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +101,7 @@ def test_a_level_inside_the_band_is_tight_and_no_reason_to_refuse(
     assert "at once, if the estimate holds" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("traced_here")
 @pytest.mark.parametrize("memory", ["12GB", "17GB", "2TB"])
 def test_the_text_is_at_most_80_columns_wide(
     memory: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -122,6 +129,7 @@ def test_weights_are_as_wide_as_asked_for_or_as_the_checkpoint_has_them() -> Non
     assert hopeless(41e9, model=packed, weights="random")
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_a_name_cannot_steer_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +140,7 @@ def test_a_name_cannot_steer_the_terminal(
     assert "a␛]0;title␇: fits" in told and "\x1b" not in told
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     big = ["--model", "meta-llama/Llama-3.1-8B-Instruct", "--json"]
     assert check.main([*big, "--device-name", "H100 SXM"]) == 0
@@ -140,6 +149,7 @@ def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     assert model["levels"][0]["decode_floor_tok_s"] == pytest.approx(221, rel=0.05)
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_a_packed_checkpoint_on_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     """13.8 GB is what the checkpoint's files take."""
     packed = ["--model", "openai/gpt-oss-20b", "--device-name", "RTX 4090"]
@@ -209,6 +219,36 @@ def test_one_line_for_what_cannot_be(tmp_path: Path) -> None:
         check.main(["--device-name", "abacus"])
 
 
+def test_several_models_are_answered_for_those_that_can_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    models = ["--model", str(tmp_path / "absent"), str(tmp_path), "--device", "cpu", "--json"]
+    assert check.main([*models, "--memory", "24GB"]) == 2
+    told = capsys.readouterr()
+    (model,) = json.loads(told.out)["models"]
+    assert (model["model"], model["verdict"], model["unknown"]) == (str(tmp_path), "fits", {})
+    assert "there is no such folder" in told.err and told.err.count("\n") == 1
+
+
+def test_the_longest_context_does_not_depend_on_the_lengths_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And a page more of tokens does not fit."""
+
+    def told(prompt: int, generated: int) -> dict[str, Any]:
+        lengths = ["--prompt-toks", str(prompt), "--gen-toks", str(generated)]
+        check.main(["--model", MODEL, "--device", "cpu", "--memory", "620MB", "--json", *lengths])
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)["models"][0]
+        return found
+
+    most = told(128, 32)["max_context"]
+    assert 64 < most < 8192
+    assert told(1024, 8)["max_context"] == most
+    assert told(most - 1, 1)["levels"][0]["verdict"] == "fits"
+    assert told(most + 15, 1)["levels"][0]["verdict"] != "fits"
+
+
 def test_a_model_that_cannot_be_traced_is_told_in_a_line(tmp_path: Path) -> None:
     odd = {**LLAMA, "num_attention_heads": 5, "head_dim": 7, "rope_theta": "x"}
     (tmp_path / "config.json").write_text(json.dumps(odd))
@@ -230,6 +270,7 @@ def test_roofline_measures_and_keeps(
     assert told["dtypes"]["float32"]["matmul_flop_s"] > 1e8
 
 
+@pytest.mark.usefixtures("traced_here")
 @pytest.mark.parametrize(
     ("has", "dtype", "told"),
     [

@@ -241,18 +241,14 @@ class Shares(NamedTuple):
 
 def recent_shares(session: Session, level: Level) -> Shares:
     """Those of the newest requests of a level that have tokens."""
-    from llamatop.figures.shares import (  # noqa: PLC0415  (not for the first paint)
-        level_held_back_by,
-        level_mbu,
-        level_mfu,
-    )
+    from llamatop.figures import shares  # noqa: PLC0415  (not for the first paint)
 
     recent = copy(level)
     recent.requests = [r for r in level.requests[-RECENT:] if r.times]
     if not recent.requests:
         return Shares(None, None, None)
-    held = level_held_back_by(session, recent)
-    return Shares(level_mbu(session, recent), level_mfu(session, recent), held)
+    held = shares.level_held_back_by(session, recent)
+    return Shares(shares.level_mbu(session, recent), shares.level_mfu(session, recent), held)
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

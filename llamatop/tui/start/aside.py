@@ -12,6 +12,7 @@ from llamatop.text.formatting import size
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, left, line_width
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.values import TIMES
+from llamatop.tui.start.answering import Answering, facts
 from llamatop.tui.start.command import wrapped
 from llamatop.tui.start.form import FIELDS, Field
 from llamatop.tui.start.listing import SIGNS, typed
@@ -28,6 +29,8 @@ def settings(start: Start, width: int, height: int) -> Content:
     """The fields, a row each where there is room, else side by side; Content of the panel."""
     if isinstance(start.selected, Kept):
         return Content(recording(start.selected, width))
+    if isinstance(start.selected, Answering):
+        return Content(facts(start.selected, LABEL, width))
     problems = start.problems()
     if height >= _FULL:
         rows = [field_line(start, field, problems, width) for field in start.form.fields]

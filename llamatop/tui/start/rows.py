@@ -16,6 +16,7 @@ import msgspec
 from llamatop.errors import InputError
 from llamatop.reports.models import Choice
 from llamatop.settings.servers import base_urls
+from llamatop.tui.start.answering import HEADING, Answering
 from llamatop.tui.start.form import SERVER
 
 ADDRESSES = "a server, driven from here"
@@ -25,6 +26,7 @@ GROUPS = {
     "given": "asked for",
     "server": ADDRESSES,
     "folder": "folders",
+    "gguf": "GGUF files, which llama.cpp runs",
     "downloaded": "downloaded",
     "built-in": "built-in architectures, with random weights",
 }
@@ -71,7 +73,10 @@ class Hint(msgspec.Struct, frozen=True):
     text: str
 
 
-Item = Choice | Kept
+Opened = Kept | Answering
+"""What is opened as it is, with nothing to set."""
+
+Item = Choice | Opened
 Row = Item | Heading | Hint
 
 
@@ -80,10 +85,11 @@ def rows_of(
     kept: Sequence[Kept],
     query: str,
     named: Callable[[str], Choice] | None = None,
+    servers: Sequence[Answering] = (),
 ) -> list[Row]:
     """The rows that a search leaves, group by group, the typed name last, as `named` knows it."""
     words = query.casefold().split()
-    rows: list[Row] = []
+    rows = _group(HEADING, [one for one in servers if _matches(one, words)])
     for source, heading in GROUPS.items():
         models = [c for c in choices if c.source == source and _matches(c, words)]
         rows += _group(heading, models)
@@ -137,6 +143,8 @@ def _matches(item: Item, words: Sequence[str]) -> bool:
 
 def told_of(item: Item) -> str:
     """All of an item that can be searched for."""
+    if isinstance(item, Answering):
+        return item.searched
     if isinstance(item, Choice):
         return f"{item.model} {item.source}"
     kind = "sample recording" if item.sample else "recording"
@@ -149,12 +157,14 @@ def same(one: Row, other: Row | None) -> bool:
         return (one.model, one.source) == (other.model, other.source)
     if isinstance(one, Kept) and isinstance(other, Kept):
         return one.path == other.path
+    if isinstance(one, Answering) and isinstance(other, Answering):
+        return one.url == other.url
     return False
 
 
 def selectable(row: Row) -> bool:
     """Whether the cursor may stand on it."""
-    return isinstance(row, Choice | Kept)
+    return isinstance(row, Choice | Opened)
 
 
 def nearest(rows: Sequence[Row], at: int, direction: int) -> int:

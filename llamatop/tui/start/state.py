@@ -13,6 +13,7 @@ from llamatop.reports.fit import Fit, Fits, Machine, estimate
 from llamatop.reports.models import Choice
 from llamatop.settings.config import RunConfig
 from llamatop.tui.compare.letters import MOST
+from llamatop.tui.start.answering import Answering, attach_command
 from llamatop.tui.start.command import compare_command, replay_command, run_command
 from llamatop.tui.start.cursor import Listing
 from llamatop.tui.start.edit import Edit
@@ -22,7 +23,7 @@ from llamatop.tui.start.rows import Item, Kept, model_name, typed
 Chosen = RunConfig | Path | tuple[Path, ...]
 """A run, a recording to replay, or several to compare."""
 
-LOOKS = ("machine", "models", "recordings")
+LOOKS = ("machine", "models", "recordings", "servers")
 """What is looked for after the first paint, in this order."""
 
 
@@ -75,6 +76,10 @@ class Start:
     def found_recordings(self, kept: Sequence[Kept]) -> None:
         """The recordings are known."""
         self.listing.kept = list(kept)
+
+    def found_servers(self, servers: Sequence[Answering]) -> None:
+        """The servers that answer here are known."""
+        self.listing.servers = list(servers)
 
     def looked(self, what: str, problem: str = "") -> None:
         """One of `LOOKS` is done, well or not."""
@@ -234,6 +239,8 @@ class Start:
             return compare_command([str(path) for path in self.marked])
         if isinstance(item, Kept):
             return replay_command(str(item.path))
+        if isinstance(item, Answering):
+            return attach_command(item)
         if item is None or self.problems():
             return []
         return run_command(self.form.config(model_name(item)))
@@ -244,6 +251,8 @@ class Start:
         names = [field.name for field in self.form.fields]
         if isinstance(item, Kept):
             return tuple(self.marked) if self.comparing else item.path
+        if isinstance(item, Answering):
+            return item.config
         if item is not None and not problems:
             return self.form.config(model_name(item))
         if other := next((name for name in problems if name not in names), ""):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
-from llamatop.events.kinds import DeviceSampled, Event, HostSampled, MemoryPredicted
+from llamatop.events.kinds import Event, MemoryPredicted
 from llamatop.figures.served import on_servers
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import size
@@ -28,6 +28,8 @@ from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.parts import bar_line, legend, pieces
 from llamatop.tui.monitor.views.servers import server_rows, server_title
 from llamatop.tui.monitor.views.state import home_of
+
+_ENGINE, _USED = attrgetter("engine_bytes"), attrgetter("used_bytes")
 
 _CORES = 32
 """Cores drawn one by one; more are drawn as the busiest of each group."""
@@ -216,7 +218,7 @@ def _chart(frame: Frame, window: Window, width: int, height: int) -> list[Line]:
         line = _line(session, one.device) if one.foretold else None
         return _area(tuple(values), f"{one.name}  ", width, height, line)
     if not session.devices:
-        used, name = (_machine, "machine  ") if on_servers(session) else (_engine, "")
+        used, name = (_USED, "machine  ") if on_servers(session) else (_ENGINE, "")
         values = sampled(session.host, used, session.now, window.step, window.count)
         return _area(tuple(values), name, width, height, _line(session, None))
     home = home_of(session)
@@ -226,7 +228,7 @@ def _chart(frame: Frame, window: Window, width: int, height: int) -> list[Line]:
     for i, device in enumerate(shown):
         rows = height * (i + 1) // len(shown) - height * i // len(shown)
         samples = session.devices[device]
-        values = sampled(samples, _device_used, session.now, window.step, window.count)
+        values = sampled(samples, _USED, session.now, window.step, window.count)
         name = f"gpu {device}  " if len(session.devices) > 1 else ""
         lines += _area(tuple(values), name, width, rows, _line(session, device))
     return lines
@@ -264,15 +266,3 @@ def _dashed(line: Line) -> Line:
     text = "".join(part for part, _ in line)
     empty = [i for i, char in enumerate(text) if char == " "]
     return laid_over(line, [(i, "╌", "dim") for i in empty])
-
-
-def _engine(sample: HostSampled) -> float | None:
-    return sample.engine_bytes
-
-
-def _machine(sample: HostSampled) -> float | None:
-    return sample.used_bytes
-
-
-def _device_used(sample: DeviceSampled) -> float | None:
-    return sample.used_bytes

@@ -6,20 +6,25 @@ from collections.abc import Sequence
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
+    AlertChanged,
     EngineLost,
     HostFacts,
     LevelEnded,
     LevelStarted,
+    MemoryUntold,
     ModelLoaded,
     ModelRefused,
+    ReplicaSampled,
     RequestFailed,
     RequestFinished,
     RequestSent,
     RunEnded,
+    RunImported,
     RunStarted,
     ServerFound,
     ServerKnown,
     ServerLost,
+    ServerStood,
 )
 from llamatop.events.sanitize import one_line
 from llamatop.figures.contention import Episode
@@ -27,7 +32,7 @@ from llamatop.figures.served import on_servers
 from llamatop.reports.servers import CLIENT, is_client_bound, server_name
 from llamatop.reports.slow import slow_dtype
 from llamatop.settings.servers import host_of
-from llamatop.text.formatting import clock, size
+from llamatop.text.formatting import clock, size, whole
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.log import Story
 from llamatop.tui.monitor.views.state import end_of_memory, loss_of
@@ -54,18 +59,34 @@ def told(frame: Frame, story: Story) -> Said:
     return sign, role, one_line(text)
 
 
+def _watched(what: ServerStood | AlertChanged | ReplicaSampled) -> Said:
+    """What a watched server tells."""
+    match what:
+        case AlertChanged(server=server, rule=rule, on=on):
+            return ("▲", "bad", f"server {server}: {rule}") if on else (
+                "△", "good", f"server {server}: kept again: {rule}")  # fmt: skip
+        case ReplicaSampled(server=server, replica=replica):
+            return "↻", "warn", f"server {server}, replica {replica}: began again"
+    said = f": {what.said}" if what.said else ""
+    return "◆", "good" if what.state == "up" else "bad", f"server {what.server} {what.state}{said}"
+
+
 def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
     match story.what:
         case HostFacts():
             return "·", "dim", _machine(frame, story.what)
         case RunStarted(joined=joined):
             return "●", "dim", f"the recording begins at {clock(joined / SECOND)}"
+        case RunImported(title=title, file=file, notes=notes):
+            return "◆", "work", "  ".join([f"imported from {title}: {file}", *notes])
         case ModelLoaded(engine=engine, engine_reason=reason):
             if on_servers(frame.session):
                 return "◆", "work", _answered(frame)
             why = f" ({reason})" if reason else ""
             slow = f"  {SLOW_HERE} " if slow_dtype(frame.session) else ""
             return "◆", "work", f"loaded by the {engine} engine{slow}{why}".rstrip()
+        case ServerStood() | AlertChanged() | ReplicaSampled():
+            return _watched(story.what)
         case LevelStarted(concurrency=concurrency, requests=requests):
             asked = f"{requests:,} requests" if requests is not None else "until stopped"
             return "▸", "work", f"concurrency {concurrency}, {asked}"
@@ -86,6 +107,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             return "✗", "bad", f"client lost: {loss_of(story.what)}"
         case EngineLost():
             return "✗", "bad", f"engine lost: {loss_of(story.what)}"
+        case MemoryUntold(reason=reason):
+            return "·", "warn", f"memory not foretold: {reason}"
         case ModelRefused(error=error):
             return "✗", "bad", error
         case RunEnded():
@@ -116,7 +139,7 @@ def _short(frame: Frame, story: Story, newest: RequestFinished) -> str:
     if story.count > 1:
         return f"{story.count:,} requests: fewer tokens than asked{_stretch(story, newest.request)}"
     request = frame.session.requests.get(newest.request)
-    had = "" if request is None else f" ({request.tokens} of {request.max_tokens})"
+    had = "" if request is None else f" ({request.tokens} of {whole(request.max_tokens)})"
     return f"request {newest.request}: fewer tokens than asked{had}"
 
 
@@ -136,6 +159,8 @@ def _stretch(story: Story, newest: int) -> str:
 def _machine(frame: Frame, host: HostFacts) -> str:
     """Where it runs, in parts."""
     started = frame.session.started
+    if frame.session.imported is not None:
+        return "where it ran is not in the file"
     parts = [host.cpu or host.system, f"{host.cores} cores"]
     if host.memory_bytes is not None:
         parts.append(size(host.memory_bytes))
