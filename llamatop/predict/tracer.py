@@ -157,7 +157,7 @@ def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int | N
     if disk.sizes:
         return disk.bytes_of(model.parameters())
     width = architecture.stored_dtype(source).itemsize
-    return int(sum(parameter.numel() * width for parameter in model.parameters()))
+    return sum(int(parameter.numel()) * width for parameter in model.parameters())
 
 
 def _context(text: Any) -> int | None:
