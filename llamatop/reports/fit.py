@@ -100,15 +100,16 @@ Fits = Callable[[Choice, RunConfig], Fit]
 """Says whether a choice fits; asked for each row in view, so it must take well under 1 ms."""
 
 
-def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
+def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:  # noqa: PLR0911
     """The default of `Fits`."""
     available, total = machine.memory_for(config.device)
-    if choice.source == GGUF and choice.weights_bytes is not None:
-        return _gguf(machine, choice, config)
-    if choice.problem(config.weights):
+    known_gguf = choice.source == GGUF and choice.weights_bytes is not None
+    if choice.problem(config.weights) and not known_gguf:
         return Fit("cannot load", available=available, total=total)
     if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
         return Fit("too short", available=available, total=total)
+    if known_gguf:
+        return _gguf(machine, choice, config)
     if config.offload != "none":
         return Fit("unknown", available=available, total=total)
     plain = config.layers is None and config.quantize == "none"
@@ -133,8 +134,6 @@ def _gguf(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     from llamatop.predict import fit  # noqa: PLC0415  (not for the first paint)
 
     available, total = machine.memory_for(config.device)
-    if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
-        return Fit("too short", available=available, total=total)
     server = _server(choice.model, machine.kind_for(config.device))
     if server is None or server.caches.unknown or available is None:
         return Fit("unknown", available=available, total=total)
