@@ -1,8 +1,9 @@
 # Everything goes through one virtual environment, .venv, made on first need.
 PYTHON ?= python3
 BIN := .venv/bin
+TOGETHER := --numprocesses logical --maxprocesses 4 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help install run record test test-all check clean
+.PHONY: help install run record test test-all coverage check clean
 
 help:            ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,17 +24,25 @@ record: install  ## measure the bundled model without a screen, and record it
 	$(BIN)/llamatop --record --model demo --concurrency 1 2 4
 
 test: install    ## the tests of the main job
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER)
 
 test-all: install    ## also those that take minutes
-	$(BIN)/python -m pytest -m ''
+	$(BIN)/python -m pytest $(TOGETHER) -m ''
+
+coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
+coverage: export PYTHONPATH := $(CURDIR)/scripts/coverage
+coverage: install    ## lines and branches that the tests run, in children too
+	rm -f .coverage .coverage.*
+	-$(BIN)/coverage run -m pytest $(TOGETHER) --timeout 400
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 check: install   ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER)
 
 clean:           ## remove what was made
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

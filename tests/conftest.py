@@ -3,13 +3,31 @@
 `pytest --hypothesis-profile=default` tries others each time, to find what these do not.
 """
 
+import gc
+import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import settings
 
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+"""Threads of torch that wait give way: tests run side by side, and have children that compute."""
+
+
+def pytest_configure() -> None:
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported for the tests stays: looking for garbage in it takes a second each time."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,3 +36,25 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLAMATOP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def traced_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tracer answers in this process, where a child would import torch anew each time.
+
+    What it is asked and what it says go through JSON, as they do on the way to a child and back.
+    """
+    from llamatop.predict import forecast, tracer  # noqa: PLC0415  (torch, only where needed)
+
+    def answer(_module: str, question: Any, kind: type[Any]) -> Any:
+        asked = msgspec.json.decode(msgspec.json.encode(question), type=type(question))
+        return msgspec.json.decode(msgspec.json.encode(tracer._answer(asked)), type=kind)
+
+    monkeypatch.setattr(forecast, "ask", answer)
+
+
+@pytest.fixture(scope="session")
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the workers of this run of the tests share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own

@@ -103,7 +103,8 @@ def _parser() -> Parser:
 
 
 def _config(args: argparse.Namespace, model: str) -> RunConfig:
-    from llamatop.settings.config import RunConfig, checked
+    from llamatop.settings.checks import checked
+    from llamatop.settings.config import RunConfig
 
     return checked(
         RunConfig(

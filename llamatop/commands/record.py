@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from llamatop.commands.ending import exit_code
 from llamatop.commands.show import print_log, print_summary
 from llamatop.errors import InputError
 from llamatop.predict.prepare import measure_once, prepare
 from llamatop.predict.residuals import Residual, remember
-from llamatop.recording.default_path import default_path
+from llamatop.recording.default_path import default_path, named_after
 from llamatop.recording.writer import Recorder
 from llamatop.reports.summary import all_figures
 from llamatop.run import headless
 from llamatop.run.live import LiveRun
-from llamatop.run.pump import Pump
+from llamatop.run.pump import Pump, Sink
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 
 
 def record(
-    config: RunConfig, out: str | None, keep_text: bool, as_json: bool, verbose: bool = False
+    config: RunConfig,
+    out: str | None,
+    keep_text: bool,
+    as_json: bool,
+    verbose: bool = False,
+    *,
+    sinks: Sequence[Sink] = (),
 ) -> int:
     """Run a config to its end; the exit code. Raises InputError when it cannot run at all.
 
-    `verbose` tells on stderr of each request, and what the engine's libraries printed.
+    `verbose` tells on stderr of each request, and what the engine's libraries printed. `sinks`
+    get every event too.
     """
-    path = out or str(default_path(config.model))
-    recorder = Recorder(path, keep_text)
+    path = out or str(default_path(config.called))
+    named = None if out or config.model else named_after
+    recorder = Recorder(path, keep_text, named)
     try:
-        if config.engine != "scripted":
+        if config.loads_model:
             measure_once(config, _tell)
     except InputError:
         recorder.discard()
         raise
-    live = LiveRun(config, prepare=None if config.engine == "scripted" else prepare)
-    pump = Pump(live, Session(), [recorder])
+    live = LiveRun(config, prepare=prepare if config.loads_model else None)
+    pump = Pump(live, Session(), [recorder, *sinks])
     with headless.Signals() as signals:
         headless.run(live, pump, signals, verbose)
         if verbose:
@@ -44,6 +54,7 @@ def record(
             recorder.discard()
             raise InputError(pump.session.refused)
         recorder.close()
+        path = str(Path(path).with_name(recorder.path.name))
     _learn(pump.session)
     if recorder.error is not None:
         print(f"recording stopped: {recorder.error}", file=sys.stderr)

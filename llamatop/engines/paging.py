@@ -50,15 +50,12 @@ class Receiver(Protocol):
 
     def step(self, outputs: Sequence[Any]) -> None:
         """One step's outputs: all tokens so far of each request that got one."""
-        ...
 
     def failed(self, name: str, error: BaseException) -> None:
         """A request ended by an error."""
-        ...
 
     def lost(self, manager: Manager) -> None:
         """No more will come from this manager, of any request."""
-        ...
 
 
 class Manager:

@@ -19,15 +19,12 @@ class Clock(Protocol):
 
     def now(self) -> int:
         """Nanoseconds since the run began."""
-        ...
 
     def sleep_until(self, when: int) -> None:
         """Return when `now()` has reached `when` (nanoseconds)."""
-        ...
 
     def wait(self, changed: Condition, until: int | None) -> None:
         """Wait for what is held to be notified, until then (ns) at most; None: however long."""
-        ...
 
 
 class MonotonicClock:

@@ -15,16 +15,19 @@ from itertools import chain
 from llamatop.events.clock import SECOND
 from llamatop.figures.requests import (
     coalesced,
+    counted,
     duration,
     e2e,
     gaps,
     meets,
     output_tokens,
+    prompt_size,
     prompt_tokens,
     queue_time,
     tpot,
     ttft,
 )
+from llamatop.figures.served import ServedFigures, on_servers, served_figures
 from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.figures.stats import Distribution, distribution
 from llamatop.figures.steady import Steady, Windows
@@ -43,8 +46,10 @@ class LevelFigures:
     completed: int
     failed: int
     cancelled: int
-    prompt_tokens: int
-    output_tokens: int
+    prompt_tokens: int | None
+    """Of those whose prompt is known; None: of no completed request it is."""
+    output_tokens: int | None
+    """None: some request's are not known."""
     duration: float | None
     output_rate: float | None
     """Output tokens per second."""
@@ -78,6 +83,13 @@ class LevelFigures:
     """What most kept it from being faster."""
     memory_ended_in: str | None
     """Where memory ended: `prefill`, `decode` or both; None: it did not, or nobody knows."""
+    served: ServedFigures | None = None
+    """What servers and their client add; None: the engine is in process."""
+
+    @property
+    def estimated(self) -> bool:
+        """Whether some of its output tokens are a guess, and with them each rate."""
+        return self.served is not None and self.served.estimated_tokens > 0
 
 
 def level_figures(session: Session, level: Level) -> LevelFigures:
@@ -85,7 +97,11 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
     requests = level.requests
     done = [request for request in requests if request.state == "done"]
     since = level.joined
-    output = sum(output_tokens(request, since) for request in requests)
+    output = (
+        sum(output_tokens(request, since) for request in requests)
+        if all(map(counted, requests))
+        else None
+    )
     seconds = duration(requests, since)
     predicted = session.predicted.get(level.id)
     return LevelFigures(
@@ -97,12 +113,12 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         completed=len(done),
         failed=sum(request.state == "failed" for request in requests),
         cancelled=sum(request.state == "cancelled" for request in requests),
-        prompt_tokens=sum(prompt_tokens(request, since) for request in requests),
+        prompt_tokens=_prompts(requests, since),
         output_tokens=output,
         duration=seconds,
         output_rate=_per_second(output, seconds),
-        steady_rate=steady_rate(requests, level.concurrency),
-        steady=steady_part(level),
+        steady_rate=None if output is None else steady_rate(requests, level.concurrency),
+        steady=None if output is None else steady_part(level),
         ended_by=level.ended_by,
         request_rate=_per_second(len(done), seconds),
         goodput=_goodput(session, done, seconds),
@@ -121,7 +137,15 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         mfu=level_mfu(session, level),
         held_back_by=level_held_back_by(session, level),
         memory_ended_in=memory_ended_in(session, level),
+        served=served_figures(session, level),
     )
+
+
+def _prompts(requests: list[Request], since: int | None) -> int | None:
+    """Prompt tokens, where they are known; what failed may have none."""
+    known = [count for one in requests if (count := prompt_tokens(one, since)) is not None]
+    untold = any(one.state == "done" and prompt_size(one) is None for one in requests)
+    return None if untold or (requests and not known) else sum(known)
 
 
 def steady_part(level: Level) -> Steady | None:
@@ -197,8 +221,11 @@ def _goodput(session: Session, done: list[Request], seconds: float | None) -> fl
 
 
 def host_peak(session: Session, level: Level) -> int | None:
-    """The engine's peak resident bytes in a level: what the kernel counted, else the samples'."""
-    if level.host_peak_bytes is not None:
+    """The engine's peak resident bytes in a level: what the kernel counted, else the samples'.
+
+    Of a server only what was told: the samples are of the process that sends.
+    """
+    if level.host_peak_bytes is not None or on_servers(session):
         return level.host_peak_bytes
     until = session.now if level.ended is None else level.ended
     sampled = (
@@ -222,7 +249,7 @@ def baseline(session: Session) -> int | None:
     """The engine's resident bytes after its first warm-up, less the weights it holds in RAM."""
     if session.warmed is None or session.warmed.resident_bytes is None or session.model is None:
         return None
-    if session.model.offload:
+    if session.model.offload or on_servers(session):
         return None  # how much of them it holds is not known
     if session.model.device != "cpu":
         return session.warmed.resident_bytes
@@ -231,8 +258,8 @@ def baseline(session: Session) -> int | None:
     return session.warmed.resident_bytes - session.model.weights_bytes
 
 
-def _per_second(count: int, seconds: float | None) -> float | None:
-    return count / seconds if seconds is not None and seconds > 0 else None
+def _per_second(count: int | None, seconds: float | None) -> float | None:
+    return None if count is None or seconds is None or seconds <= 0 else count / seconds
 
 
 def _spread(values: Iterable[float | None]) -> Distribution | None:

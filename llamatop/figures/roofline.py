@@ -24,37 +24,30 @@ class Reads(Protocol):
     @property
     def active_parameters(self) -> int:
         """Parameters that one token uses."""
-        ...
 
     @property
     def read_bytes(self) -> int:
         """Weights that every step reads."""
-        ...
 
     @property
     def expert_bytes(self) -> int:
         """Weights of all experts of which a step reads the chosen ones."""
-        ...
 
     @property
     def experts(self) -> int:
         """In a layer; 0: none."""
-        ...
 
     @property
     def experts_per_token(self) -> int:
         """That each token chooses."""
-        ...
 
     @property
     def attention_width(self) -> int:
         """Query heads times their dimension, over all layers."""
-        ...
 
     @property
     def caches(self) -> tuple[tuple[int, int | None], ...]:
         """(bytes per token, window in tokens) of the layers of each kind together."""
-        ...
 
 
 def kv_bytes(model: Reads, tokens: float) -> float:

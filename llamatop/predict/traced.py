@@ -30,6 +30,8 @@ class Reach(msgspec.Struct, frozen=True):
     available_bytes: int
     band: float
     """The share by which a prediction may be too low."""
+    runtime_bytes: int | None = None
+    """What the libraries take of memory, as it was measured before; None: as the child does."""
 
 
 class Ask(msgspec.Struct, frozen=True):

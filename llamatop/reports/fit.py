@@ -100,18 +100,13 @@ Fits = Callable[[Choice, RunConfig], Fit]
 """Says whether a choice fits; asked for each row in view, so it must take well under 1 ms."""
 
 
-def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:  # noqa: PLR0911
+def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     """The default of `Fits`."""
     available, total = machine.memory_for(config.device)
-    known_gguf = choice.source == GGUF and choice.weights_bytes is not None
-    if choice.problem(config.weights) and not known_gguf:
-        return Fit("cannot load", available=available, total=total)
-    if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
-        return Fit("too short", available=available, total=total)
-    if known_gguf:
+    if choice.source == GGUF and choice.weights_bytes is not None:
         return _gguf(machine, choice, config)
-    if config.offload != "none":
-        return Fit("unknown", available=available, total=total)
+    if why := _no_question(choice, config):
+        return Fit(why, available=available, total=total)
     plain = config.layers is None and config.quantize == "none"
     if plain and (known := _coefficients(machine, choice, config)) is not None:
         quantized = _is_quantized(choice.model, config.weights)
@@ -129,11 +124,22 @@ def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:  # noq
     return Fit(verdict(sum(size for _, size in parts), available), parts, available, total)
 
 
+def _no_question(choice: Choice, config: RunConfig) -> Verdict | None:
+    """What is said of a choice whatever the memory; None: memory decides."""
+    if choice.problem(config.weights):
+        return "cannot load"
+    if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
+        return "too short"
+    return "unknown" if config.offload != "none" else None
+
+
 def _gguf(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     """What `check` says of the largest level, where llama.cpp runs it."""
     from llamatop.predict import fit  # noqa: PLC0415  (not for the first paint)
 
     available, total = machine.memory_for(config.device)
+    if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
+        return Fit("too short", available=available, total=total)
     server = _server(choice.model, machine.kind_for(config.device))
     if server is None or server.caches.unknown or available is None:
         return Fit("unknown", available=available, total=total)

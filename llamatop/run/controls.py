@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from llamatop.events.kinds import Event
+from llamatop.events.kinds import Event, RunStarted
 from llamatop.recording.bookmarks import Bookmarks
 from llamatop.run.pump import Pump, Sink, Source
 from llamatop.session.reducer import Session
@@ -54,7 +54,6 @@ class Recorder(Sink, Protocol):
     @property
     def path(self) -> Path:
         """Where the recording will be."""
-        ...
 
     def close(self) -> None:
         """Write the rest and make it whole, which may take a while."""
@@ -88,10 +87,20 @@ class Stage:
         return isinstance(chosen, Path) and chosen.absolute() == kept
 
     @property
+    def watches(self) -> bool:
+        """Whether it is a watch of servers that others drive, or the recording of one."""
+        if self.live is not None:
+            return self.live.config.engine == "attach"
+        rare = self.replay.rare if self.replay is not None else ()
+        started = next((event for event in rare if isinstance(event, RunStarted)), None)
+        return started is not None and started.config.engine == "attach"
+
+    @property
     def worth_keeping(self) -> bool:
-        """Whether its recording tells anything: of a loaded model, or how the engine was lost."""
+        """Whether its recording tells anything: of a model, a watched server, a lost engine."""
         session = self.pump.session
-        return session.model is not None or session.lost is not None
+        known = session.model, session.lost, session.watched or None
+        return any(fact is not None for fact in known)
 
     def release(self) -> Recorder | None:
         """Record no more; what recorded until now, to be finished."""
@@ -109,38 +118,30 @@ class Launcher(Protocol):
 
     def run(self, config: RunConfig) -> Stage:
         """A run, not begun; InputError where it cannot be."""
-        ...
 
     def replay(self, path: Path) -> Stage:
         """A recording, read; InputError where it cannot be."""
-        ...
 
     def runs(self, paths: Sequence[Path]) -> list[Run]:
         """Recordings, read and folded, to be compared; InputError where one cannot be."""
-        ...
 
     def record(self, config: RunConfig) -> Recorder:
         """A new recording, which may take a moment; InputError where it cannot be made."""
-        ...
 
     def finish(self, recorder: Recorder, worth: bool) -> str:
         """Finish a recording, which may take a while; where it is, or why it is not.
 
         What is not worth keeping is removed.
         """
-        ...
 
     def ended(self, session: Session) -> None:
         """A run is over and no longer shown: how it went makes the exit code."""
-        ...
 
     def charts(self, runs: Sequence[Run], folder: Path) -> int:
         """Draw the charts of some runs into a folder, which takes seconds; how many files."""
-        ...
 
     def warm(self) -> None:
         """A person is choosing: get ready."""
-        ...
 
 
 class Idle:

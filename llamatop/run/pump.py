@@ -20,11 +20,9 @@ class Source(Protocol):
     @property
     def ended(self) -> bool:
         """Whether no more events will come after those already drained."""
-        ...
 
     def drain(self) -> Sequence[Event]:
         """What has arrived since the last call, in order; never waits."""
-        ...
 
 
 @runtime_checkable
@@ -34,7 +32,6 @@ class Queued(Protocol):
     @property
     def waiting(self) -> int:
         """How many events that are."""
-        ...
 
 
 class Sink(Protocol):
@@ -44,7 +41,6 @@ class Sink(Protocol):
 
     def write(self, events: Sequence[Event]) -> None:
         """Take events; returns at once and never raises."""
-        ...
 
 
 class Pump:

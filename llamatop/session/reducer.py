@@ -26,6 +26,7 @@ from llamatop.events.kinds import (
     Event,
     HostSampled,
     LevelEnded,
+    LevelReported,
     LevelStarted,
     MachineMeasured,
     MemoryPredicted,
@@ -43,6 +44,7 @@ from llamatop.events.kinds import (
     RequestReached,
     RequestSent,
     RunEnded,
+    RunImported,
     RunStarted,
     ServerFound,
     ServerKnown,
@@ -51,14 +53,23 @@ from llamatop.events.kinds import (
     TokensBy,
     TokensCounted,
     TokensEmitted,
+    TokensSummed,
 )
+from llamatop.session import watched
 from llamatop.session.thinning import due, thinned
+from llamatop.session.watched import WATCH, Watched
 
 BIN = SECOND // 10
 """Width in nanoseconds of the bins in which tokens are counted for histories."""
 
 LAST_BIN = 10_000_000
 """Bins after this (eleven days) are not kept: a damaged time must not take the memory."""
+
+STEPS = 4096
+"""Parts at most in which tokens are counted whose own times are not known."""
+
+OF_REQUESTS = (RequestFailed, RequestFinished, RequestSent)
+"""Notable events that may be as many as there are requests."""
 
 KEPT_CLIENT = 4096
 """Samples of the client that are kept with `keep`: the newest."""
@@ -97,13 +108,22 @@ class Served:
 
 
 @dataclass(slots=True)
+class Load:
+    """What a server has got from the client: requests, warm-up only among those in flight."""
+
+    flying: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
 class Request:
     """One request's raw times (ns) and counts."""
 
     id: int
     level: int
-    prompt_tokens: int
-    max_tokens: int
+    prompt_tokens: int | None
+    max_tokens: int | None
     warmup: bool
     scheduled: int
     admitted: int | None = None
@@ -118,12 +138,23 @@ class Request:
     """Tokens of each emission; a total that a server tells at the end is spread over them."""
     served: Served | None = None
     """None: it was served in process."""
+    summed: bool = False
+    """Whether the last of `times` is of tokens whose own times are not known, the last of `counts`
+    is 0 where their number is not known either."""
     text: str = field(default="", compare=False, repr=False)
 
     @property
     def active(self) -> bool:
         """Whether it is still waiting or running."""
         return self.ended is None
+
+    @property
+    def short(self) -> bool:
+        """Whether it ended well with fewer tokens than asked, as a server counted them."""
+        served = self.served
+        counted = served is not None and served.counted and served.by != "estimate"
+        asked = self.max_tokens
+        return counted and self.state == "done" and asked is not None and self.tokens < asked
 
 
 @dataclass(slots=True)
@@ -166,6 +197,9 @@ class Session:
     keep: int | None = None
     now: int = 0
     started: RunStarted | None = None
+    imported: RunImported | None = None
+    reported: dict[int, LevelReported] = field(default_factory=dict)
+    """What another tool says of its levels."""
     joined: int = 0
     """When the recording began (ns): what was before is known of what was in flight then only."""
     loading: ModelLoading | None = None
@@ -181,8 +215,12 @@ class Session:
     ended: RunEnded | None = None
     lost: EngineLost | None = None
     servers: dict[int, ServerKnown] = field(default_factory=dict)
+    watched: dict[int, Watched] = field(default_factory=dict)
+    """Servers that are watched, by their place among the URLs."""
     away: dict[int, ServerLost] = field(default_factory=dict)
     """Servers that are lost and not back yet."""
+    loads: dict[int, Load] = field(default_factory=dict)
+    """By server."""
     client: list[ClientSampled] = field(default_factory=list)
     paused: bool = False
     levels: dict[int, Level] = field(default_factory=dict)
@@ -195,14 +233,26 @@ class Session:
     token_bins: array[int] = field(default_factory=lambda: array("q"))
     """Output tokens in each tenth of a second (`BIN`) since the run began, warm-up included."""
     notable: list[Event] = field(default_factory=list)
-    """What a person should be told of, oldest first: levels, failures, losses."""
+    """What a person should be told of, oldest first: levels, failures, losses; requests that were
+    short, or sent again."""
     untold: int = 0
-    """Notable events that are in `notable` no more: with `keep`, old failures go first."""
+    """Notable events that are in `notable` no more: with `keep`, old ones of requests go first."""
 
     @property
     def level(self) -> Level | None:
         """The newest level."""
         return next(reversed(self.levels.values()), None)
+
+    @property
+    def model_name(self) -> str:
+        """What was asked for by name; else what a server calls its model, or where that is."""
+        if self.started is None:
+            return ""
+        config = self.started.config
+        if config.model or not config.urls:
+            return config.model
+        known = (server.model for server in self.servers.values() if server.model)
+        return next(known, config.called)
 
     def copy(self) -> Session:
         """A session that goes on by itself; what no event changes any more is shared."""
@@ -213,10 +263,12 @@ class Session:
             id: replace(level, requests=[flying.get(r.id, r) for r in level.requests])
             for id, level in self.levels.items()
         }
-        other.predicted = self.predicted.copy()
+        other.predicted, other.reported = self.predicted.copy(), self.reported.copy()
         other.host, other.notable = self.host.copy(), self.notable.copy()
         other.servers, other.away = self.servers.copy(), self.away.copy()
+        other.watched = {id: server.copy() for id, server in self.watched.items()}
         other.client = self.client.copy()
+        other.loads = {id: replace(load) for id, load in self.loads.items()}
         other.devices = {id: samples.copy() for id, samples in self.devices.items()}
         other.allocated = {id: samples.copy() for id, samples in self.allocated.items()}
         other.token_bins = self.token_bins[:]
@@ -233,8 +285,12 @@ class Session:
                 self._queue(event)
             case RequestAdmitted():
                 self._admit(event)
+            case TokensSummed():
+                self._sum(event)
             case RequestFinished():
-                self._close(event.request, event.time, "done")
+                request = self._close(event.request, event.time, "done")
+                if request is not None and request.short:
+                    self._tell(event)
             case RequestFailed():
                 self._close(event.request, event.time, "failed", event.error)
                 self._tell(event)
@@ -258,6 +314,9 @@ class Session:
                 self._serve(event)
             case ServerKnown() | ServerLost() | ServerFound() | ClientSampled():
                 self._know(event)
+            case _ if isinstance(event, WATCH):
+                for told in watched.fold(self.watched, event):
+                    self._tell(told)
             case _:
                 self._note(event)
 
@@ -269,7 +328,10 @@ class Session:
         if isinstance(event, RequestSent):
             if request.served is None:
                 request.served = Served(event.server, event.due, event.time)
-            request.served.resent |= event.again
+                self.loads.setdefault(event.server, Load()).flying += 1
+            if event.again:
+                request.served.resent = True
+                self._tell(event)
             return
         served = request.served
         if served is None:
@@ -284,18 +346,17 @@ class Session:
             self._recount(request, event.count)
 
     def _recount(self, request: Request, total: int) -> None:
-        """Spread a total over emissions that were counted provisionally, in their proportions."""
-        before, counts, done = request.tokens, request.counts, 0
-        if total == before:
+        """Spread a total over emissions that were counted provisionally; those left with no token
+        were none."""
+        if total == request.tokens:
             return
-        so_far = 0
-        for place, count in enumerate(counts):
-            so_far += count
-            part = total * so_far // before - done
-            done += part
-            counts[place] = part
-            if (time := request.times[place]) >= self.joined:
+        parts = _shared(request.counts, total)
+        for time, count, part in zip(request.times, request.counts, parts, strict=True):
+            if time >= self.joined:
                 self.count_bin(max(time, 0) // BIN, part - count)
+        kept = [(time, part) for time, part in zip(request.times, parts, strict=True) if part]
+        request.times = array("q", (time for time, _ in kept))
+        request.counts = array("i", (part for _, part in kept))
         request.tokens = total
 
     def _know(self, event: ServerKnown | ServerLost | ServerFound | ClientSampled) -> None:
@@ -336,6 +397,11 @@ class Session:
             case ModelRefused():
                 self.refused = event.error
                 self._tell(event)
+            case RunImported():
+                self.imported = event
+                self._tell(event)
+            case LevelReported():
+                self.reported[event.level] = event
             case EngineWarmed():
                 self.warmed = event
             case MachineMeasured():
@@ -358,9 +424,9 @@ class Session:
             self._forget_told()
 
     def _forget_told(self) -> None:
-        """Drop the failures of the older half, or all of it where that frees too little."""
+        """Drop what requests met in the older half, or all of it where that frees too little."""
         half = len(self.notable) // 2
-        kept = [e for e in self.notable[:half] if not isinstance(e, RequestFailed)]
+        kept = [e for e in self.notable[:half] if not isinstance(e, OF_REQUESTS)]
         if len(kept) > half // 2:
             kept = []
         self.untold += half - len(kept)
@@ -420,6 +486,23 @@ class Session:
         if time >= self.joined:
             self.count_bin((time if time > 0 else 0) // BIN, count)
 
+    def _sum(self, event: TokensSummed) -> None:
+        """The rest at once; in `token_bins` it is spread evenly over the time that it took."""
+        request, count = self.active.get(event.request), event.count or 0
+        if request is None or count < 0 or request.summed:
+            return
+        begin = request.times[-1] if request.times else request.admitted or request.scheduled
+        request.state, request.summed = "decode", True
+        request.tokens += count
+        request.times.append(event.time)
+        request.counts.append(count)
+        steps = min(count, STEPS)
+        for step in range(steps):
+            at = begin + (event.time - begin) * (step + 1) // steps
+            if at >= self.joined:
+                part = count * (step + 1) // steps - count * step // steps
+                self.count_bin(max(at, 0) // BIN, part)
+
     def emit_all(self, id: int, times: array[int], counts: array[int], text: str | None) -> bool:
         """What applying so many `TokensEmitted` of one request does (ns, at least a token each).
 
@@ -446,13 +529,26 @@ class Session:
             bins.extend([0] * (place + 1 - len(bins)))
         bins[place] += count
 
-    def _close(self, id: int, time: int, state: State, error: str = "") -> None:
-        if request := self.active.pop(id, None):
+    def _close(self, id: int, time: int, state: State, error: str = "") -> Request | None:
+        request = self.active.pop(id, None)
+        if request is not None:
             request.state = state
             request.ended = time
             request.error = error
+            self._unload(request)
             if self.keep is not None and len(self.requests) > self.keep:
                 self._forget_oldest()
+        return request
+
+    def _unload(self, request: Request) -> None:
+        """A server has one request less."""
+        if request.served is None:
+            return
+        load = self.loads[request.served.server]
+        load.flying -= 1
+        if not request.warmup:
+            load.done += request.state == "done"
+            load.failed += request.state == "failed"
 
     def _forget_oldest(self) -> None:
         """Drop the oldest request that has ended, from its level too."""
@@ -492,6 +588,20 @@ class Session:
         self._tell(event)
         for id in list(self.active):
             self._close(id, event.time, "failed", event.reason)
+
+
+def _shared(counts: array[int], total: int) -> list[int]:
+    """A total shared in the proportions of `counts`; the first one and the last get a token."""
+    before = sum(counts)
+    head = int(total < before)  # fewer tokens than emissions: the first came with the first
+    skipped = counts[0] if head else 0
+    rest, parts, so_far, done = before - skipped, [], -skipped, 0
+    for count in counts:
+        so_far += count
+        reached = head + (total - head) * so_far // rest if rest else total
+        parts.append(reached - done)
+        done = reached
+    return parts
 
 
 def _copied(request: Request) -> Request:

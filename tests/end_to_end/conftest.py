@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,8 @@ class Done:
 class Llamatop:
     """Runs llamatop in an empty folder, without a network's help."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
-        cache = Path(tempfile.gettempdir()) / f"llamatop-tests-{os.getpid()}"
         self.env = {
             **os.environ,
             "HF_HOME": str(folder / "hf"),
@@ -70,5 +68,6 @@ class Llamatop:
 
 
 @pytest.fixture
-def llamatop(tmp_path: Path) -> Llamatop:
-    return Llamatop(tmp_path)
+def llamatop(tmp_path: Path, of_all_workers: Path) -> Llamatop:
+    """What one call has learnt of this machine the next knows, also another worker's."""
+    return Llamatop(tmp_path, of_all_workers / "learnt")

@@ -10,6 +10,8 @@ import pytest
 
 from llamatop.commands.run import _config, _run_parser
 
+from .conftest import Llamatop
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 
 
@@ -40,10 +42,11 @@ def test_the_full_plan_covers_what_the_table_promises(gpu: ModuleType) -> None:
     assert len(predicted) >= 8
 
 
-def test_it_records_and_tabulates_on_a_cpu(tmp_path: Path) -> None:
+def test_it_records_and_tabulates_on_a_cpu(tmp_path: Path, llamatop: Llamatop) -> None:
     call = [sys.executable, str(SCRIPT), "--device", "cpu", "--small", "--minutes", "3"]
     done = subprocess.run(
         [*call, "--parts", "scout", "--out", str(tmp_path)],
+        env=llamatop.env,
         capture_output=True,
         text=True,
         timeout=180,

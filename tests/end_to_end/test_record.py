@@ -7,10 +7,12 @@ import stat
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from llamatop.commands import check
 from llamatop.commands.record import record
 from llamatop.events.kinds import ModelLoaded
 from llamatop.recording.reader import open_recording
@@ -49,7 +51,13 @@ def test_the_bundled_model_on_each_engine(llamatop: Llamatop, engine: str) -> No
 
 
 @pytest.mark.parametrize("how", ["int8", pytest.param("int4", marks=pytest.mark.slow)])
-def test_quantised_weights(llamatop: Llamatop, how: str) -> None:
+def test_quantised_weights(
+    llamatop: Llamatop,
+    how: str,
+    traced_here: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pytest.importorskip("bitsandbytes")
     done = llamatop("--record", "--model", "demo", "--quantize", how, "--dtype", "float32",
                     "--concurrency", "1", "2", *TINY, "--json", "--out", "run.parquet")  # fmt: skip
@@ -61,9 +69,13 @@ def test_quantised_weights(llamatop: Llamatop, how: str) -> None:
     assert (replayed.code, replayed.out) == (0, done.out)
     again = llamatop("recommend", "run.parquet")
     assert f"--quantize {how}" in again.out
-    plain = llamatop("check", "--model", "demo", "--dtype", "float32", "--json").json["models"][0]
-    fewer = llamatop("check", "--model", "demo", "--dtype", "float32", "--quantize", how, "--json")
-    model = fewer.json["models"][0]
+    monkeypatch.setenv("LLAMATOP_CACHE", llamatop.env["LLAMATOP_CACHE"])
+
+    def checked(quantize: str) -> dict[str, Any]:
+        check.main(["--model", "demo", "--dtype", "float32", "--quantize", quantize, "--json"])
+        return dict(json.loads(capsys.readouterr().out)["models"][0])
+
+    plain, model = checked("none"), checked(how)
     assert model["weights_bytes"] < plain["weights_bytes"]
     assert (model["parameters"], model["quantization"]) == (plain["parameters"], how)
     loaded = next(event for event in open_recording(str(llamatop.folder / "run.parquet")).events
@@ -119,11 +131,10 @@ def test_a_table_for_people(llamatop: Llamatop) -> None:
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_finalises(llamatop: Llamatop, number: int, code: int) -> None:
-    process = llamatop.start(*SCRIPTED, "--requests", "9999")
-    until((llamatop.folder / "run.parquet.journal").exists)
-    time_of_work(llamatop.folder)
+    process = llamatop.start(*SCRIPTED, "--verbose", "--requests", "9999")
+    at_work(process, llamatop.folder)
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     replayed = llamatop("replay", "run.parquet", "--json")
     assert replayed.out == out
@@ -147,21 +158,23 @@ def test_a_signal_while_it_finalises_leaves_the_recording_whole(
     assert [file.name for file in tmp_path.iterdir()] == ["run.parquet"]
 
 
-def time_of_work(folder: Path) -> None:
-    """Wait until something was recorded."""
+def at_work(process: subprocess.Popen[str], folder: Path) -> None:
+    """Wait until a request is done, which `--verbose` tells, and something was recorded."""
+    assert process.stderr is not None
+    while "warm-up" not in (line := process.stderr.readline()):
+        assert line, "it has ended"
     sizes = [folder / "run.parquet.journal-wal", folder / "run.parquet.journal"]
     until(lambda: sum(file.stat().st_size for file in sizes if file.exists()) > 20_000)
 
 
 def test_kill_loses_at_most_a_second(llamatop: Llamatop) -> None:
-    process = llamatop.start(*SCRIPTED, "--requests", "9999")
-    until((llamatop.folder / "run.parquet.journal").exists)
-    time_of_work(llamatop.folder)
+    process = llamatop.start(*SCRIPTED, "--verbose", "--requests", "9999")
+    at_work(process, llamatop.folder)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 2
     process.kill()
     killed = time.monotonic_ns()
-    until(lambda: all(gone(child) for child in children), 1)
+    until(lambda: all(gone(child) for child in children))
     process.wait()
     replayed = llamatop("replay", "run.parquet", "--json")
     assert replayed.code == 0 and "recovered" in replayed.err
@@ -172,16 +185,15 @@ def test_kill_loses_at_most_a_second(llamatop: Llamatop) -> None:
 
 
 def test_a_killed_engine_is_told_and_kept(llamatop: Llamatop) -> None:
-    process = llamatop.start(*SCRIPTED, "--requests", "9999")
-    until((llamatop.folder / "run.parquet.journal").exists)
-    time_of_work(llamatop.folder)
+    process = llamatop.start(*SCRIPTED, "--verbose", "--requests", "9999")
+    at_work(process, llamatop.folder)
     engine = next(
         child
         for child in psutil.Process(process.pid).children()
         if "engines.host" in " ".join(child.cmdline())
     )
     engine.kill()
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert '"outcome": "failed"' in out
     assert llamatop("replay", "run.parquet", "--json").out == out
@@ -189,12 +201,10 @@ def test_a_killed_engine_is_told_and_kept(llamatop: Llamatop) -> None:
 
 def test_a_sweep_goes_on_after_a_failed_level(llamatop: Llamatop) -> None:
     sweep = ("--concurrency", "1", "2", "--requests", "9999", "--max-time", "1.5")
-    process = llamatop.start(*SCRIPTED, *sweep)
-    until((llamatop.folder / "run.parquet.journal").exists)
-    until(lambda: engines_of(process.pid))
-    time_of_work(llamatop.folder)
+    process = llamatop.start(*SCRIPTED, "--verbose", *sweep)
+    at_work(process, llamatop.folder)
     engines_of(process.pid)[0].kill()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     replayed = llamatop("replay", "run.parquet", "--json")
     assert replayed.out == out

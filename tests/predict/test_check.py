@@ -1,4 +1,7 @@
-"""`check` and `roofline` as commands: JSON, exit codes, one line for what cannot be."""
+"""`check` and `roofline` as commands: JSON, exit codes, one line for what cannot be.
+
+The first that traces and the one whose tracer fails ask a child; the others the tracer in here.
+"""
 
 import json
 from pathlib import Path
@@ -54,6 +57,7 @@ def test_json_has_what_the_page_promises(capsys: pytest.CaptureFixture[str]) -> 
     assert one["prefill_floor_s"] >= weights / 50e9 * 0.99
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_exit_3_and_what_would_fit(capsys: pytest.CaptureFixture[str]) -> None:
     big = ["--model", "meta-llama/Llama-3.1-8B-Instruct", "--concurrency", "2"]
     big += ["--dtype", "bfloat16"]
@@ -63,6 +67,7 @@ def test_exit_3_and_what_would_fit(capsys: pytest.CaptureFixture[str]) -> None:
     assert "RTX 4090" in told
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_the_most_at_once_is_what_the_verdict_calls_fits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -81,6 +86,7 @@ def test_the_most_at_once_is_what_the_verdict_calls_fits(
     assert f"at most {sure} requests at once, {at_best} if the estimate holds" in told
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_a_level_inside_the_band_is_tight_and_no_reason_to_refuse(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +101,7 @@ def test_a_level_inside_the_band_is_tight_and_no_reason_to_refuse(
     assert "at once, if the estimate holds" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("traced_here")
 @pytest.mark.parametrize("memory", ["12GB", "17GB", "2TB"])
 def test_the_text_is_at_most_80_columns_wide(
     memory: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -122,6 +129,7 @@ def test_weights_are_as_wide_as_asked_for_or_as_the_checkpoint_has_them() -> Non
     assert hopeless(41e9, model=packed, weights="random")
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_a_name_cannot_steer_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +140,7 @@ def test_a_name_cannot_steer_the_terminal(
     assert "a␛]0;title␇: fits" in told and "\x1b" not in told
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     big = ["--model", "meta-llama/Llama-3.1-8B-Instruct", "--json"]
     assert check.main([*big, "--device-name", "H100 SXM"]) == 0
@@ -140,6 +149,7 @@ def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     assert model["levels"][0]["decode_floor_tok_s"] == pytest.approx(221, rel=0.05)
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_a_packed_checkpoint_on_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     """13.8 GB is what the checkpoint's files take."""
     packed = ["--model", "openai/gpt-oss-20b", "--device-name", "RTX 4090"]
@@ -260,6 +270,7 @@ def test_roofline_measures_and_keeps(
     assert told["dtypes"]["float32"]["matmul_flop_s"] > 1e8
 
 
+@pytest.mark.usefixtures("traced_here")
 @pytest.mark.parametrize(
     ("has", "dtype", "told"),
     [

@@ -26,6 +26,7 @@ def test_a_model_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert forecast.trace_model(config, "cpu", SHAPES) == first
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_another_question_is_not_answered_by_it() -> None:
     forecast.trace_model(RunConfig(model="demo"), "cpu", SHAPES)
     known = forecast.trace_model(RunConfig(model="demo"), "cpu", (Shape(2, 16, 4),))

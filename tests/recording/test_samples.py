@@ -1,12 +1,13 @@
 """The recordings that ship stay readable, and say what their table says of them."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from llamatop.figures.levels import level_figures
 from llamatop.recording import parquet
-from llamatop.recording.reader import fold_recording, open_recording
+from llamatop.recording.reader import Recording, fold_recording, open_recording
 from llamatop.run.replay import fold
 from llamatop.session.reducer import Session
 
@@ -79,15 +80,20 @@ def test_the_recordings_behind_the_h100s_figures(path: Path) -> None:
     assert fold(recording.events).levels
 
 
+@lru_cache(1)
+def whole_and_event_by_event(path: Path) -> tuple[Recording, Session]:
+    whole, session = open_recording(path), Session()
+    for event in whole.events:
+        session.apply(event)
+    return whole, session
+
+
 @pytest.mark.parametrize("rows", [97, parquet.ROW_GROUP])
 @pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*/*.parquet")), ids=lambda p: p.stem)
 def test_read_part_by_part_it_adds_up_to_the_same(
     path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = open_recording(path)
-    session = Session()
-    for event in whole.events:
-        session.apply(event)
+    whole, session = whole_and_event_by_event(path)
     monkeypatch.setattr(parquet, "ROW_GROUP", rows)
     folded = fold_recording(path)
     assert folded.session == session

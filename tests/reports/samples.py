@@ -38,6 +38,13 @@ def drawn(runs: Sequence[Run], size: tuple[int, int] = SLIDE) -> dict[str, Sheet
     return {name: draw() for name, draw in charts(runs, LIGHT, size).items()}
 
 
+def chart(name: str, *runs: Run) -> Sheet:
+    """One chart alone, which there must be something to draw in."""
+    sheet = charts(runs, LIGHT)[name]()
+    assert isinstance(sheet, Sheet)
+    return sheet
+
+
 def stretched(of: list[Event], factor: float) -> list[Event]:
     """The same events, every time so many times as late: a slow-down made by hand."""
     return [msgspec.structs.replace(event, time=int(event.time * factor)) for event in of]

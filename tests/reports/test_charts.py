@@ -1,5 +1,7 @@
 import itertools
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,7 +26,7 @@ from llamatop.reports.compare import compare
 from llamatop.reports.page import page
 from llamatop.reports.runs import Run, facts, labels, run_of, short, with_targets
 from llamatop.run.replay import fold
-from tests.reports.samples import drawn, events, run, stretched, with_memory, with_model
+from tests.reports.samples import chart, drawn, events, run, stretched, with_memory, with_model
 
 EVIL = "$x^2$ <b>&\x1b[31m [@click=x] \ud800\ufffe" + "W" * 300
 
@@ -33,16 +35,34 @@ def sample(concurrency: tuple[int, ...], model: str = "demo", **options: object)
     return run_of(fold(with_memory(with_model(events(concurrency), model), **options)), "sample")  # type: ignore[arg-type]
 
 
-ONE = sample((4,))
-TWENTY = sample(tuple(range(1, 21)), oom=(19, 20))
-SEVERAL = [sample((1, 2, 4, 8), name) for name in ("a/model", "another", EVIL)]
+@cache
+def single() -> list[Run]:
+    return [sample((4,))]
 
-MANY = [sample((1, 2, 4), f"organisation/a-model-of-some-name-{i}") for i in range(11)]
-CROWD = [sample((1, 2), f"organisation/a-model-{'of-some-name-' * 4}{i}") for i in range(40)]
+
+@cache
+def twenty() -> list[Run]:
+    return [sample(tuple(range(1, 21)), oom=(19, 20))]
+
+
+@cache
+def several() -> list[Run]:
+    return [sample((1, 2, 4, 8), name) for name in ("a/model", "another", EVIL)]
+
+
+@cache
+def many() -> list[Run]:
+    return [sample((1, 2, 4), f"organisation/a-model-of-some-name-{i}") for i in range(11)]
+
+
+@cache
+def crowd() -> list[Run]:
+    name = f"organisation/a-model-{'of-some-name-' * 4}"
+    return [sample((1, 2), f"{name}{i}") for i in range(40)]
 
 
 def test_files_are_named_for_what_they_show(tmp_path: Path) -> None:
-    written = write([ONE], tmp_path / "new" / "charts", themes=("light", "dark"))
+    written = write(single(), tmp_path / "new" / "charts", themes=("light", "dark"))
     names = {path.name for path in written.files}
     assert {"memory-vs-concurrency.png", "throughput-vs-concurrency.svg"} <= names
     assert "memory-vs-concurrency-dark.png" in names
@@ -54,14 +74,14 @@ def test_files_are_named_for_what_they_show(tmp_path: Path) -> None:
 
 
 def test_small_files(tmp_path: Path) -> None:
-    write([ONE], tmp_path, kinds=("png",), size=(800, 500))
+    write(single(), tmp_path, kinds=("png",), size=(800, 500))
     assert imread(tmp_path / "run-over-time.png").shape[:2] == (500, 800)
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        write([ONE], tmp_path / "file" / "charts")
+        write(single(), tmp_path / "file" / "charts")
 
 
 def sheets(runs: list[Run], size: tuple[int, int] = SLIDE) -> list[Sheet]:
@@ -71,12 +91,12 @@ def sheets(runs: list[Run], size: tuple[int, int] = SLIDE) -> list[Sheet]:
 @pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize("size", [(1600, 1000), (1600, 720)], ids=["slide", "flat"])
 @pytest.mark.parametrize(
-    "runs",
-    [[ONE], [TWENTY], SEVERAL, MANY, CROWD],
-    ids=["one", "twenty", "several", "many", "crowd"],
+    "runs", [single, twenty, several, many, crowd], ids=lambda runs: runs.__name__
 )
-def test_nothing_overlaps_and_nothing_is_clipped(runs: list[Run], size: tuple[int, int]) -> None:
-    for sheet in sheets(runs, size):
+def test_nothing_overlaps_and_nothing_is_clipped(
+    runs: Callable[[], list[Run]], size: tuple[int, int]
+) -> None:
+    for sheet in sheets(runs(), size):
         sheet.svg()
         renderer = sheet.figure.canvas.get_renderer()  # type: ignore[attr-defined]
         width, height = sheet.figure.bbox.size
@@ -111,11 +131,11 @@ def seen(axis: Axis, renderer: RendererBase) -> list[Bbox]:
 
 
 def test_text_is_data() -> None:
-    for sheet in sheets(SEVERAL):
-        text = sheet.svg()
+    texts = [sheet.svg() for sheet in sheets(several())]
+    for text in texts:
         ElementTree.fromstring(text)
         assert "\x1b" not in text
-    assert "$x^2$ &lt;b&gt;&amp;" in sheets(SEVERAL)[0].svg()
+    assert "$x^2$ &lt;b&gt;&amp;" in texts[0]
 
 
 def test_series_survive_greyscale() -> None:
@@ -160,7 +180,7 @@ def test_legends_name_what_differs() -> None:
     assert labels([run(model="a"), run(model="b")]) == ["a", "b"]
     assert labels([run(seed=1), run(seed=2)]) == ["seed 1", "seed 2"]
     assert len(set(labels([run(name="x"), run(name="x")]))) == 2
-    assert all(len(label) <= 45 for label in labels(SEVERAL))
+    assert all(len(label) <= 45 for label in labels(several()))
 
 
 def test_legends_tell_no_more_than_tells_apart() -> None:
@@ -174,8 +194,7 @@ def test_goodput_is_counted_by_the_targets() -> None:
     assert [figures.goodput for figures in one.figures] == [0, 0]
     easy = with_targets(run((1, 4)), {"e2e": 1e3, "ttft": 1e3})
     assert [f.goodput for f in easy.figures] == [f.request_rate for f in easy.figures]
-    sheet = drawn([easy])["goodput-vs-concurrency"]
-    assert isinstance(sheet, Sheet)
+    sheet = chart("goodput-vs-concurrency", easy)
     assert "E2E ≤ 16:40" in sheet.subtitle and "TTFT" in sheet.subtitle
     assert run((1,)).figures[0].goodput is None
 
@@ -185,19 +204,19 @@ def test_values_far_apart_are_all_seen() -> None:
     """On one linear scale the quick run's latencies would lie at the foot."""
     slow = run_of(fold(stretched(events((1, 2, 4)), 200)), "slow")
     for name in ("latency-vs-concurrency", "latency-vs-throughput"):
-        sheet = drawn([run((1, 2, 4)), slow])[name]
-        assert isinstance(sheet, Sheet)
+        sheet = chart(name, run((1, 2, 4)), slow)
         assert all(axes.get_yscale() == "log" for axes in sheet.figure.axes)
-        alone = drawn([slow])[name]
-        assert isinstance(alone, Sheet)
+        alone = chart(name, slow)
         assert all(axes.get_ylim()[0] == 0 for axes in alone.figure.axes)
 
 
 def test_captions_hold_the_facts() -> None:
-    told = " ".join(facts(TWENTY))
+    told = " ".join(facts(*twenty()))
     assert "demo" in told
     assert "128 tokens in" in told
-    lines = wrapped([EVIL, *facts(ONE), *["word" * 9] * 60], lambda text: inches(text, 7.5), 7.4)
+    lines = wrapped(
+        [EVIL, *facts(*single()), *["word" * 9] * 60], lambda text: inches(text, 7.5), 7.4
+    )
     assert len(lines) <= 4
     assert all(inches(line, 7.5) <= 7.4 for line in lines)
 
@@ -210,7 +229,7 @@ def test_texts_are_cut_in_the_middle() -> None:
 
 
 def test_the_page_stands_alone() -> None:
-    text = page(SEVERAL, [compare(SEVERAL[0], SEVERAL[1])])
+    text = page(several(), [compare(*several()[:2])])
     assert text.count("<figure>") == 7
     assert "<b>&\x1b" not in text
     assert "<script" not in text
@@ -241,8 +260,7 @@ def on_a_device(of: list[Event]) -> Run:
 
 def test_memory_of_an_accelerator() -> None:
     one = on_a_device(events((1, 2)))
-    sheet = drawn([one])["memory-vs-concurrency"]
-    assert isinstance(sheet, Sheet)
+    sheet = chart("memory-vs-concurrency", one)
     assert "accelerator" in sheet.subtitle
     assert memory(one, 0)[1].max() == 6_500_000_000
     assert "A GPU" in facts(one)
@@ -252,8 +270,7 @@ def test_memory_with_and_without_an_accelerator() -> None:
     """Each run has its own; the failed level stands where its memory ended, within the axes."""
     both = [on_a_device(events((1, 2))), sample((1, 2, 4), "host", oom=(4,))]
     for name in ("memory-vs-concurrency", "memory-predicted-vs-measured"):
-        sheet = drawn(both)[name]
-        assert isinstance(sheet, Sheet)
+        sheet = chart(name, *both)
         assert "accelerator" in sheet.subtitle and "process" in sheet.subtitle
         (axes,) = sheet.figure.axes
         highest = [
@@ -266,10 +283,8 @@ def test_memory_with_and_without_an_accelerator() -> None:
 def test_series_that_lie_on_one_another_are_all_seen() -> None:
     """Every series is finer than the one beneath it, and looks like no other."""
     met = with_targets(run((1, 4)), {"e2e": 1e3})
-    charts = drawn([met])
     for name in ("goodput-vs-concurrency", "latency-vs-concurrency"):
-        sheet = charts[name]
-        assert isinstance(sheet, Sheet)
+        sheet = chart(name, met)
         lines = sheet.figure.axes[-1].lines
         for below, above in itertools.pairwise(lines):
             assert below.get_markersize() > above.get_markersize() + 2
@@ -280,8 +295,7 @@ def test_series_that_lie_on_one_another_are_all_seen() -> None:
 
 def test_high_numbers_keep_off_the_label() -> None:
     quick = run_of(fold(stretched(events((1, 2, 4)), 1e-4)), "quick")
-    sheet = drawn([quick])["throughput-vs-concurrency"]
-    assert isinstance(sheet, Sheet)
+    sheet = chart("throughput-vs-concurrency", quick)
     sheet.svg()
     renderer = sheet.figure.canvas.get_renderer()  # type: ignore[attr-defined]
     (axes,) = sheet.figure.axes
@@ -294,8 +308,7 @@ def test_high_numbers_keep_off_the_label() -> None:
 def test_the_histogram_has_room_for_every_row() -> None:
     """Also for a run whose few gaps are longer than nearly all of the other's."""
     slow = run_of(fold(stretched(events((4,), requests=4), 100)), "slow")
-    sheet = drawn([run((4,), requests=2000), slow])["itl-histogram"]
-    assert isinstance(sheet, Sheet)
+    sheet = chart("itl-histogram", run((4,), requests=2000), slow)
     for axes in sheet.figure.axes:
         left, right = axes.get_xlim()
         marks = [
@@ -313,31 +326,28 @@ def test_times_that_cannot_be(seed: int) -> None:
         for event in events((1, 3), behaviour=Script(fail_every=5))
     ]
     broken = run_of(fold(made))
-    for sheet in drawn([broken, ONE] if seed % 2 else [broken]).values():
+    for sheet in drawn([broken, *single()] if seed % 2 else [broken]).values():
         if isinstance(sheet, Sheet):
             sheet.svg()
-    compare(broken, ONE)
-    compare(ONE, broken)
+    compare(broken, *single())
+    compare(*single(), broken)
     page([broken], [compare(broken, broken)])
 
 
 def test_a_crowd_has_its_legend_and_what_is_left_out_is_said() -> None:
-    sheet = drawn(CROWD)["memory-vs-concurrency"]
-    assert isinstance(sheet, Sheet)
+    sheet = chart("memory-vs-concurrency", *crowd())
     sheet.svg()
     told = [text.get_text() for text in sheet.figure.legends[0].get_texts()]
-    assert len(set(told)) == len(told) < len(CROWD)
-    assert told[-1] == f"and {len(CROWD) - len(told) + 1} more"
-    gaps = drawn(CROWD)["itl-histogram"]
-    assert isinstance(gaps, Sheet) and "of the first 6 of 40 recordings" in gaps.subtitle
-    gaps = drawn([TWENTY])["itl-histogram"]
-    assert isinstance(gaps, Sheet) and "of 6 of the 20 levels" in gaps.subtitle
-    assert "recordings" not in drawn(SEVERAL)["itl-histogram"].subtitle  # type: ignore[union-attr]
+    assert len(set(told)) == len(told) < len(crowd())
+    assert told[-1] == f"and {len(crowd()) - len(told) + 1} more"
+    gaps = "itl-histogram"
+    assert "of the first 6 of 40 recordings" in chart(gaps, *crowd()).subtitle
+    assert "of 6 of the 20 levels" in chart(gaps, *twenty()).subtitle
+    assert "recordings" not in chart(gaps, *several()).subtitle
 
 
 def test_a_legend_that_all_find_room_in_leaves_none_out() -> None:
-    sheet = drawn(MANY)["memory-predicted-vs-measured"]
-    assert isinstance(sheet, Sheet)
+    sheet = chart("memory-predicted-vs-measured", *many())
     sheet.svg()
     told = [text.get_text() for text in sheet.figure.legends[0].get_texts()]
-    assert told == [*labels(MANY), "measured", "predicted", "memory there is"]
+    assert told == [*labels(many()), "measured", "predicted", "memory there is"]

@@ -7,22 +7,23 @@ from llamatop.tui.monitor.keys import Command
 from llamatop.tui.monitor.views.footer import Key
 
 COMMANDS = (
-    Command("space", "toggle_pause", "play or pause", ("space", "play all together, or pause")),
-    Command("right", "skip(5)", "on",
+    Command("space", "deck('toggle')", "play or pause", ("space", "play all together, or pause")),
+    Command("right", "deck('skip', 5)", "on",
             ("← →", "back or on by 5 s, a twentieth at most; shift: a fifth of it")),
-    Command("left", "skip(-5)", "back"),
-    Command("shift+right", "skip(1)", "on a little"),
-    Command("shift+left", "skip(-1)", "back a little"),
+    Command("left", "deck('skip', -5)", "back"),
+    Command("shift+right", "deck('skip', 1)", "on a little"),
+    Command("shift+left", "deck('skip', -1)", "back a little"),
     Command("home,less_than_sign", "ends(-1)", "to the start",
             ("< >", "to the start, the end; also home, end")),
     Command("end,greater_than_sign", "ends(1)", "to the end"),
-    Command("plus,equals_sign", "faster(1)", "play faster", ("+ -", "play faster or slower")),
-    Command("minus", "faster(-1)", "play slower"),
-    Command("n", "to_level(1)", "to the next level",
+    Command("plus,equals_sign", "deck('faster', 1)", "play faster",
+            ("+ -", "play faster or slower")),
+    Command("minus", "deck('faster', -1)", "play slower"),
+    Command("n", "deck('to_level', 1)", "to the next level",
             ("n N f F", "to the next or previous level, or failure")),
-    Command("N", "to_level(-1)", "to the previous level"),
-    Command("f", "to_failure(1)", "to the next failure"),
-    Command("F", "to_failure(-1)", "to the previous failure"),
+    Command("N", "deck('to_level', -1)", "to the previous level"),
+    Command("f", "deck('to_failure', 1)", "to the next failure"),
+    Command("F", "deck('to_failure', -1)", "to the previous failure"),
     Command("l", "level(1)", "next level", ("l L", "the next or previous level, or all of them")),
     Command("L", "level(-1)", "previous level"),
     Command("tab", "other(1)", "next run", ("tab", "one run against A in full, the next, or all")),
@@ -48,9 +49,9 @@ def footer_keys(comparing: Comparing) -> list[Key]:
     keys = [
         Key("q", "quit", "screen.leave"),
         Key("?", "help", "screen.help"),
-        Key("space", "pause" if comparing.deck.playing else "play", "screen.toggle_pause"),
-        Key("←→", "seek", "screen.skip(5)"),
-        Key("+-", "speed", "screen.faster(1)"),
+        Key("space", "pause" if comparing.deck.playing else "play", "screen.deck('toggle')"),
+        Key("←→", "seek", "screen.deck('skip', 5)"),
+        Key("+-", "speed", "screen.deck('faster', 1)"),
     ]
     if len(comparing.levels) > 1:
         keys.append(Key("l", "level", "screen.level(1)"))
@@ -60,7 +61,7 @@ def footer_keys(comparing: Comparing) -> list[Key]:
     return [
         *keys,
         Key("1-3", "restore" if comparing.maximised else "panel", f"screen.maximise('{panel}')"),
-        Key("n", "next level", "screen.to_level(1)"),
+        Key("n", "next level", "screen.deck('to_level', 1)"),
         Key("esc", "back", "screen.back"),
         Key("e", "export", "screen.export"),
         Key("t", "theme", "screen.theme"),

@@ -133,34 +133,14 @@ class CompareScreen(Screen[bool]):
         message.stop()
         self.action_maximise(message.panel)
 
-    def action_toggle_pause(self) -> None:
-        """Play or pause."""
-        self.comparing.deck.toggle()
-        self._body.show()
-
-    def action_skip(self, seconds: float) -> None:
-        """Go forwards or back."""
-        self.comparing.deck.skip(seconds)
+    def action_deck(self, order: str, *by: float) -> None:
+        """Play, pause, go elsewhere, as the deck calls it."""
+        getattr(self.comparing.deck, order)(*by)
         self._body.show()
 
     def action_ends(self, direction: int) -> None:
         """To the start or to the end."""
         self.comparing.deck.seek(self.comparing.deck.length if direction > 0 else 0)
-        self._body.show()
-
-    def action_faster(self, steps: int) -> None:
-        """Play faster or slower."""
-        self.comparing.deck.faster(steps)
-        self._body.show()
-
-    def action_to_level(self, direction: int) -> None:
-        """To the beginning of another level."""
-        self.comparing.deck.to_level(direction)
-        self._body.show()
-
-    def action_to_failure(self, direction: int) -> None:
-        """To another failure."""
-        self.comparing.deck.to_failure(direction)
         self._body.show()
 
     def action_level(self, steps: int) -> None:

@@ -23,10 +23,7 @@ class Comparing:
 
     def __init__(self, runs: Sequence[Run], clock: Clock | None = None) -> None:
         told = labels(runs)
-        self.tapes = [
-            Tape(letter, label, run)
-            for letter, label, run in zip(LETTERS, told, runs, strict=False)
-        ]
+        self.tapes = [Tape(*one) for one in zip(LETTERS, told, runs, strict=False)]
         self.setup = differences(runs)
         """The facts that are not the same in all runs, each with every run's value."""
         self.judged: list[Judged | None] = [None] * (len(self.tapes) - 1)
@@ -105,11 +102,8 @@ class Comparing:
         return True
 
     def _load(self) -> None:
-        found = [
-            (tape, stretch)
-            for tape, stretch in zip(self.tapes, self.stretches(), strict=True)
-            if stretch is not None
-        ]
+        tapes = zip(self.tapes, self.stretches(), strict=True)
+        found = [(tape, stretch) for tape, stretch in tapes if stretch is not None]
         marks = [
             (time, kind)
             for tape, stretch in found

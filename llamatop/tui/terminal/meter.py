@@ -29,7 +29,6 @@ class Meter(Protocol):
 
     def told(self) -> str:
         """The cost in a few words; empty when it is not measured."""
-        ...
 
 
 class OwnCost:

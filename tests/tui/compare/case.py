@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from textual.app import App
 from textual.filter import LineFilter
@@ -12,7 +13,7 @@ from llamatop.events.clock import ManualClock
 from llamatop.reports.runs import Run, run_of
 from llamatop.run.replay import fold
 from llamatop.session.reducer import Session
-from llamatop.tui.compare.judging import judge
+from llamatop.tui.compare.judging import Judged, judge
 from llamatop.tui.compare.screen import CompareScreen, Judge
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.drawing import themes
@@ -23,6 +24,7 @@ from llamatop.tui.monitor.frame_figures import Figures
 from tests.reports.samples import events, stretched, with_memory, with_model
 
 
+@cache
 def pair(factor: float = 1.25, model: str = "demo") -> list[Run]:
     """A run, and the same again so many times as slow."""
     first = with_memory(events((2, 8), requests=64))
@@ -30,6 +32,7 @@ def pair(factor: float = 1.25, model: str = "demo") -> list[Run]:
     return [run_of(fold(first), "before"), run_of(fold(other), "after")]
 
 
+@cache
 def several(count: int) -> list[Run]:
     """So many runs, each slower than the one before; the last ran one level only."""
     made = [
@@ -39,12 +42,24 @@ def several(count: int) -> list[Run]:
     return [run_of(fold(of), f"run-{i}") for i, of in enumerate(made)]
 
 
+_JUDGED: dict[tuple[int, int], tuple[Run, Run, Judged]] = {}
+"""With the runs themselves, so that no other gets their ids."""
+
+
+def judged_once(baseline: Run, other: Run) -> Judged:
+    """What `judge` says; of runs that many tests show it is worked out for the first."""
+    both = id(baseline), id(other)
+    if both not in _JUDGED:
+        _JUDGED[both] = baseline, other, judge(baseline, other)
+    return _JUDGED[both][-1]
+
+
 class CompareApp(App[object]):
     """Shows the screen, and ends with what it was dismissed with."""
 
     CSS = "Screen { background: $background; }"
 
-    def __init__(self, runs: Sequence[Run], judge: Judge = judge) -> None:
+    def __init__(self, runs: Sequence[Run], judge: Judge = judged_once) -> None:
         super().__init__()
         loaded, _ = themes.load_themes(themes.folders())
         self.register_theme(loaded[themes.DEFAULT])

@@ -9,6 +9,8 @@ from operator import attrgetter
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
+from llamatop.figures.requests import first_token
+from llamatop.figures.served import on_servers, ttfa
 from llamatop.session.reducer import BIN, Request, Session
 from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest, shares
@@ -75,8 +77,10 @@ def _legend(request: Request) -> list[list[Span]]:
     phases: list[list[Span]] = [[("░ queued", "dim")], [("▒ prefill", "work.4")]]
     if not request.times:
         return phases
+    thought = [[("┅ reasoning", "work.4")]] if _answer(request) is not None else []
     return [
         *phases,
+        *thought,
         [("━ decode", "work")],
         [("▅ its tokens", "work")],
         [("▼ slowest gap", "key")],
@@ -86,16 +90,27 @@ def _legend(request: Request) -> list[list[Span]]:
 def _phases(request: Request, stretch: Stretch) -> Line:
     """Queued, prefill and decode as one line."""
     begun = stretch.end if request.admitted is None else request.admitted
-    first = request.times[0] if request.times else stretch.end
+    known = first_token(request)
+    first = stretch.end if known is None else known
     last = request.times[-1] if request.ended is not None and request.times else stretch.end
     queued, prefilled = _reach(stretch, begun), _reach(stretch, first)
     decoded = max(_reach(stretch, last), prefilled)
+    begins = max(prefilled, queued)
+    answer = _answer(request)
+    until = begins if answer is None else _reach(stretch, answer)
+    thought = min(max(until - begins, 0), decoded - begins)
     spans = [
         ("░" * queued, "dim"),
         ("▒" * max(prefilled - queued, 0), "work.4"),
-        ("━" * (decoded - max(prefilled, queued)), "work"),
+        ("┅" * thought, "work.4"),
+        ("━" * (decoded - begins - thought), "work"),
     ]
     return fit(spans, stretch.cells)
+
+
+def _answer(request: Request) -> int | None:
+    """When its first token came that is no reasoning, where there was some."""
+    return request.served.reached["answer"] if request.served and ttfa(request) else None
 
 
 def _reach(stretch: Stretch, time: int) -> int:
@@ -106,6 +121,8 @@ def _reach(stretch: Stretch, time: int) -> int:
 
 def _tokens(request: Request, stretch: Stretch) -> list[Line]:
     """A mark for each token, or bars where many share a cell; above it the slowest gap."""
+    if request.summed:
+        return _untimed(request, stretch)
     counts = [0] * stretch.cells
     for time, count in zip(request.times, request.counts, strict=True):
         counts[stretch.cell(time)] += count
@@ -120,6 +137,12 @@ def _tokens(request: Request, stretch: Stretch) -> list[Line]:
     return [above, marks]
 
 
+def _untimed(request: Request, stretch: Stretch) -> list[Line]:
+    """Why there are no marks."""
+    what = "its tokens' own times are not in the file that this was imported from"
+    return [((" " * stretch.cells, "text"),), fit([(what, "dim")], stretch.cells)]
+
+
 def slowest(request: Request, most: int) -> list[tuple[float, int, int]]:
     """The longest gaps: (seconds, number of the token that ended it, when in ns), longest first.
 
@@ -128,7 +151,7 @@ def slowest(request: Request, most: int) -> list[tuple[float, int, int]]:
     times, number, found = request.times, 0, []
     for i, count in enumerate(request.counts):
         number += count
-        if i:
+        if i and count and not request.summed:
             found.append(((times[i] - times[i - 1]) / SECOND / count, number, times[i]))
     return sorted(found, key=lambda gap: -gap[0])[:most]
 
@@ -154,6 +177,8 @@ def _memory(session: Session, stretch: Stretch, height: int) -> list[Line]:
     device = session.devices.get(home) if (home := home_of(session)) is not None else None
     if device is not None:
         name, values = f"gpu {home}", [_at(device, attrgetter("used_bytes"), end) for end in ends]
+    elif on_servers(session):
+        name, values = "machine", [_at(session.host, attrgetter("used_bytes"), end) for end in ends]
     else:
         name = "engine"
         values = [_at(session.host, attrgetter("engine_bytes"), end) for end in ends]
