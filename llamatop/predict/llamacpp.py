@@ -156,13 +156,19 @@ class Server:
 
     def _checkpoint_bytes(self, prompt: int) -> int:
         """Two near the end of a prompt, and one each so many tokens, where it is forgotten."""
+        between = range(CHECKPOINT_EVERY, prompt, CHECKPOINT_EVERY)
+        places = [prompt, max(prompt - UBATCH, 0), *between][:CHECKPOINTS]
+        return sum(self._forgotten_bytes(place) for place in places if place)
+
+    def _forgotten_bytes(self, tokens: int) -> int:
+        """What a copy holds after so many tokens: the windows, and the states."""
         kept = self.caches
-        forgotten = kept.state_bytes + sum(
-            kind.count * kind.kv_bytes_per_token * min(kind.window, prompt)
+        windowed = sum(
+            kind.count * kind.kv_bytes_per_token * min(kind.window, tokens)
             for kind in kept.kinds
             if kind.window
         )
-        return forgotten * min(1 + (prompt > UBATCH) + prompt // CHECKPOINT_EVERY, CHECKPOINTS)
+        return kept.state_bytes + windowed
 
     @cached_property
     def _hidden(self) -> int:
