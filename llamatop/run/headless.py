@@ -13,7 +13,7 @@ from types import FrameType
 from llamatop.events.clock import SECOND
 from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import current_rate, tpot, ttft
-from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound
+from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, server_notes
 from llamatop.reports.slow import slow_dtype
 from llamatop.reports.summary import ended_text, headline, steady_text
 from llamatop.run.live import LiveRun
@@ -85,7 +85,7 @@ class Progress:
             if error and self._is_new(error):
                 self._line(f"recording stopped: {error}")
         if session.model is not None and self._is_new("model"):
-            self._line(headline(session))
+            self._line("\n".join([headline(session), *server_notes(session)]))
             if slow := slow_dtype(session):
                 self._line(slow)
         untold = session.unforetold if session.model is not None else None

@@ -131,11 +131,10 @@ def test_a_table_for_people(llamatop: Llamatop) -> None:
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_finalises(llamatop: Llamatop, number: int, code: int) -> None:
-    process = llamatop.start(*SCRIPTED, "--requests", "9999")
-    until((llamatop.folder / "run.parquet.journal").exists)
-    time_of_work(llamatop.folder)
+    process = llamatop.start(*SCRIPTED, "--verbose", "--requests", "9999")
+    at_work(process, llamatop.folder)
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     replayed = llamatop("replay", "run.parquet", "--json")
     assert replayed.out == out
@@ -159,21 +158,23 @@ def test_a_signal_while_it_finalises_leaves_the_recording_whole(
     assert [file.name for file in tmp_path.iterdir()] == ["run.parquet"]
 
 
-def time_of_work(folder: Path) -> None:
-    """Wait until something was recorded."""
+def at_work(process: subprocess.Popen[str], folder: Path) -> None:
+    """Wait until a request is done, which `--verbose` tells, and something was recorded."""
+    assert process.stderr is not None
+    while "warm-up" not in (line := process.stderr.readline()):
+        assert line, "it has ended"
     sizes = [folder / "run.parquet.journal-wal", folder / "run.parquet.journal"]
     until(lambda: sum(file.stat().st_size for file in sizes if file.exists()) > 20_000)
 
 
 def test_kill_loses_at_most_a_second(llamatop: Llamatop) -> None:
-    process = llamatop.start(*SCRIPTED, "--requests", "9999")
-    until((llamatop.folder / "run.parquet.journal").exists)
-    time_of_work(llamatop.folder)
+    process = llamatop.start(*SCRIPTED, "--verbose", "--requests", "9999")
+    at_work(process, llamatop.folder)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 2
     process.kill()
     killed = time.monotonic_ns()
-    until(lambda: all(gone(child) for child in children), 1)
+    until(lambda: all(gone(child) for child in children))
     process.wait()
     replayed = llamatop("replay", "run.parquet", "--json")
     assert replayed.code == 0 and "recovered" in replayed.err
@@ -184,16 +185,15 @@ def test_kill_loses_at_most_a_second(llamatop: Llamatop) -> None:
 
 
 def test_a_killed_engine_is_told_and_kept(llamatop: Llamatop) -> None:
-    process = llamatop.start(*SCRIPTED, "--requests", "9999")
-    until((llamatop.folder / "run.parquet.journal").exists)
-    time_of_work(llamatop.folder)
+    process = llamatop.start(*SCRIPTED, "--verbose", "--requests", "9999")
+    at_work(process, llamatop.folder)
     engine = next(
         child
         for child in psutil.Process(process.pid).children()
         if "engines.host" in " ".join(child.cmdline())
     )
     engine.kill()
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert '"outcome": "failed"' in out
     assert llamatop("replay", "run.parquet", "--json").out == out
@@ -201,12 +201,10 @@ def test_a_killed_engine_is_told_and_kept(llamatop: Llamatop) -> None:
 
 def test_a_sweep_goes_on_after_a_failed_level(llamatop: Llamatop) -> None:
     sweep = ("--concurrency", "1", "2", "--requests", "9999", "--max-time", "1.5")
-    process = llamatop.start(*SCRIPTED, *sweep)
-    until((llamatop.folder / "run.parquet.journal").exists)
-    until(lambda: engines_of(process.pid))
-    time_of_work(llamatop.folder)
+    process = llamatop.start(*SCRIPTED, "--verbose", *sweep)
+    at_work(process, llamatop.folder)
     engines_of(process.pid)[0].kill()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     replayed = llamatop("replay", "run.parquet", "--json")
     assert replayed.out == out

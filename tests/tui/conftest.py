@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from textual.app import App
 
 from llamatop.engines.scripted import Script, script
 from llamatop.events.clock import SECOND, ManualClock
@@ -33,6 +34,7 @@ def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     _band.cache_clear()
     recalled_runtime.cache_clear()
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(App, "NOTIFICATION_TIMEOUT", 60)  # a busy machine may look late
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
     return tmp_path / "config"

@@ -36,6 +36,7 @@ from llamatop.engines.server.prompts import (
     load_tokenizer,
 )
 from llamatop.engines.server.secrets import Secrets
+from llamatop.errors import InputError
 from llamatop.events.clock import SECOND, Clock, MonotonicClock
 from llamatop.events.kinds import Event, ModelLoaded
 from llamatop.settings.config import RunConfig
@@ -76,7 +77,10 @@ class ServerEngine:
         prompts = given_of(config)
         self.given: Sequence[GivenSize] = given_sizes(prompts, self._tokenizer)
         loading = _Loading(progress)
-        self._places = self._run(self._meet_all(secrets, prompts, loading))
+        try:
+            self._places = self._run(self._meet_all(secrets, prompts, loading))
+        except InputError as refusal:  # which repeats what a server said
+            raise InputError(secrets.scrub(str(refusal))) from None
         self._client = self._sending(secrets)
         for place in self._places.all:
             if place.met.name == "llama.cpp":
