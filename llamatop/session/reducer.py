@@ -347,14 +347,16 @@ class Session:
 
     def _recount(self, request: Request, total: int) -> None:
         """Spread a total over emissions that were counted provisionally; those left with no token
-        were none."""
+        were none. In an imported run they stay: its tool counts them as chunks."""
         if total == request.tokens:
             return
         parts = _shared(request.counts, total)
         for time, count, part in zip(request.times, request.counts, parts, strict=True):
             if time >= self.joined:
                 self.count_bin(max(time, 0) // BIN, part - count)
-        kept = [(time, part) for time, part in zip(request.times, parts, strict=True) if part]
+        chunks = self.imported is not None
+        pairs = zip(request.times, parts, strict=True)
+        kept = [(time, part) for time, part in pairs if part or chunks]
         request.times = array("q", (time for time, _ in kept))
         request.counts = array("i", (part for _, part in kept))
         request.tokens = total
