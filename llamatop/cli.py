@@ -28,6 +28,7 @@ COMMANDS = (
     "export",
     "roofline",
     "doctor",
+    "attach",
 )
 """Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
 

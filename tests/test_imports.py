@@ -26,6 +26,7 @@ MAY: dict[str, set[str]] = {
     "llamatop.reports": FILES,
     "llamatop.recording": FILES,
     "llamatop.commands.record": FILES,
+    "llamatop.commands.attach_record": FILES,
     "llamatop.commands.screen": {"textual"},
     "llamatop.commands.watch": {"textual"},
     "llamatop.engines": TORCH,

@@ -17,25 +17,62 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of the JSON object."""
+EXIT_BAD_INPUT = 2
 EXIT_DOES_NOT_FIT = 3
 """The smallest level asked for does not fit."""
 
 
 def main(arguments: list[str]) -> int:
-    """Check the models; 3 if for any of them the smallest level does not fit."""
+    """Check the models: 2 if any is bad input, else 3 if the smallest level of any does not fit."""
     args = _parser().parse_args(arguments)
-    from llamatop.predict.checking import check
+    from llamatop.predict.gguf import models_of
+
+    place = _place(args)
+    models = models_of(args.model or ["demo"])
+    if len(models) == 1:
+        found, problems = [_checked(args, models[0], place)], list[InputError]()
+    else:
+        found, problems = _all(args, models, place)
+    _print(args, found)
+    for problem in problems:
+        print(f"llamatop: {problem}", file=sys.stderr)
+    if problems:
+        return EXIT_BAD_INPUT
+    return 0 if all(one.may_fit for one in found) else EXIT_DOES_NOT_FIT
+
+
+def _all(
+    args: argparse.Namespace, models: list[str], place: Place
+) -> tuple[list[Check], list[InputError]]:
+    """Those that can be checked, and what is wrong with the others."""
+    found: list[Check] = []
+    problems: list[InputError] = []
+    for model in models:
+        try:
+            found.append(_checked(args, model, place))
+        except InputError as problem:
+            problems.append(problem)
+    return found, problems
+
+
+def _print(args: argparse.Namespace, found: list[Check]) -> None:
     from llamatop.reports.bar import pen_for
     from llamatop.reports.check import check_text
 
-    place = _place(args)
-    found = [check(_config(args, model), place) for model in args.model or ["demo"]]
     if args.json:
         print(json.dumps({"schema": SCHEMA, "models": [_object(one) for one in found]}, indent=1))
-    else:
+    elif found:
         pen = pen_for(sys.stdout)
         print("\n\n".join(check_text(one, pen) for one in found))
-    return 0 if all(one.may_fit for one in found) else EXIT_DOES_NOT_FIT
+
+
+def _checked(args: argparse.Namespace, model: str, place: Place) -> Check:
+    from llamatop.predict import checking, gguf
+
+    config = _config(args, model)
+    if gguf.is_gguf(model):
+        return gguf.check(config, place, args.cache_type)
+    return checking.check(config, place)
 
 
 def _parser() -> Parser:
@@ -45,7 +82,7 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("--model", nargs="+", action="extend", metavar="M",
-        help="Hugging Face ids, local folders, or demo (the default)")  # fmt: skip
+        help="Hugging Face ids, local folders, GGUF files, or demo (the default)")  # fmt: skip
     add("--weights", choices=("auto", "random"), default="auto", help="as for a run")
     add("--layers", type=int, metavar="N", help="keep the first N layers only")
     add("--engine", default="auto", choices=("auto", "continuous", "batch", "threads"))
@@ -57,6 +94,8 @@ def _parser() -> Parser:
     add("--device", default="auto", help="auto, cpu, cuda")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
         help="weights of linear layers in 8 or 4 bits")  # fmt: skip
+    add("--cache-type", choices=("f16", "q8_0", "q4_0"), default="f16",
+        help="of GGUF models: how llama.cpp keeps keys and values (f16)")  # fmt: skip
     add("--memory", metavar="SIZE", help="of another machine: 24GB")
     add("--device-name", metavar="NAME", help='another device: "RTX 4090"')
     add("--json", action="store_true", help="one JSON object on stdout")
@@ -64,7 +103,8 @@ def _parser() -> Parser:
 
 
 def _config(args: argparse.Namespace, model: str) -> RunConfig:
-    from llamatop.settings.config import RunConfig, checked
+    from llamatop.settings.checks import checked
+    from llamatop.settings.config import RunConfig
 
     return checked(
         RunConfig(
@@ -92,12 +132,14 @@ def _place(args: argparse.Namespace) -> Place:
     if args.device_name is not None and args.device not in ("auto", "cuda"):
         raise InputError(f"--device {args.device}: --device-name is a device of its own")
     place = place_there(named(args.device_name)) if args.device_name else place_here(args.device)
-    return replace(place, available_bytes=parse_size(args.memory)) if args.memory else place
+    if not args.memory:
+        return place
+    return replace(place, available_bytes=parse_size(args.memory), momentary=False)
 
 
 def _object(one: Check) -> dict[str, Any]:
     """One model of the JSON object. Bytes, tokens/s, seconds."""
-    return {
+    told = {
         "model": one.config.model,
         "parameters": one.trace.parameters,
         "active_parameters": one.trace.active_parameters,
@@ -118,16 +160,20 @@ def _object(one: Check) -> dict[str, Any]:
         "error_band": one.band,
         "verdict": one.verdict,
         "would_fit": one.would_fit,
+        "unknown": one.unknown,
+        "notes": list(one.trace.notes),
+        **one.beside,
     }
+    return told | {name: None for name in one.unknown if name in told}
 
 
 def _level(level: LevelCheck) -> dict[str, Any]:
     return {
         "concurrency": level.concurrency,
-        "peak_bytes": level.prediction.peak_bytes,
+        "peak_bytes": level.prediction.peak_bytes if level.prediction else None,
         "fits": level.fits,
         "verdict": level.verdict,
         "decode_floor_tok_s": level.decode_tok_s,
         "prefill_floor_s": level.prefill_s,
-        "parts": level.prediction.parts,
+        "parts": level.prediction.parts if level.prediction else None,
     }

@@ -6,7 +6,7 @@ What makes a run or a replay is imported when one is made: the start screen wait
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from llamatop.run.controls import Recorder, Stage
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
+from llamatop.settings.servers import check_secrets
 
 if TYPE_CHECKING:
     from llamatop.predict.memory import Foretold
@@ -37,6 +38,8 @@ class Desk:
         self._warm: Child | None = None
         self.kept: list[str] = []
         """What became of each recording, for after the screen."""
+        self.secrets: Mapping[str, Mapping[str, str]] = {}
+        """What is sent to each server that was named and is watched, a key perhaps; none other."""
         self.failed = False
         """Whether one of the runs that ended has failed."""
 
@@ -46,9 +49,14 @@ class Desk:
 
         if self.save and self._out is not None and os.path.lexists(self._out):
             raise InputError(f"{one_line(self._out)} exists already; choose another name")
-        scripted = config.engine == "scripted"
-        engine = None if scripted else self._warmed()
-        live = LiveRun(config, engine, None if scripted else _prepare)
+        if config.engine == "attach":
+            from llamatop.watch.source import Watch
+
+            watch = Watch(config, self.secrets)
+            return Stage(Pump(watch, Session(keep=KEPT_REQUESTS)), live=watch)
+        check_secrets(config.api_key_env, config.headers, os.environ)
+        engine = self._warmed() if config.loads_model else None
+        live = LiveRun(config, engine, _prepare if config.loads_model else None)
         return Stage(Pump(live, Session(keep=KEPT_REQUESTS)), live=live)
 
     def replay(self, path: Path) -> Stage:
@@ -71,9 +79,11 @@ class Desk:
     def record(self, config: RunConfig) -> Recorder:
         """A new recording: where `out` says the first time, then at a place of its own."""
         from llamatop.recording import writer
-        from llamatop.recording.default_path import default_path
+        from llamatop.recording.default_path import default_path, named_after
 
-        recorder = writer.Recorder(self._out or default_path(config.model), self._keep_text)
+        named = None if self._out or config.model else named_after
+        path = self._out or default_path(config.called)
+        recorder = writer.Recorder(path, self._keep_text, named)
         self._out = None
         return recorder
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from llamatop.commands.ending import exit_code
 from llamatop.commands.show import print_log, print_summary
 from llamatop.errors import InputError
 from llamatop.predict.prepare import measure_once, prepare
 from llamatop.predict.residuals import Residual, remember
-from llamatop.recording.default_path import default_path
+from llamatop.recording.default_path import default_path, named_after
 from llamatop.recording.writer import Recorder
 from llamatop.reports.summary import all_figures
 from llamatop.run import headless
@@ -26,15 +27,16 @@ def record(
 
     `verbose` tells on stderr of each request, and what the engine's libraries printed.
     """
-    path = out or str(default_path(config.model))
-    recorder = Recorder(path, keep_text)
+    path = out or str(default_path(config.called))
+    named = None if out or config.model else named_after
+    recorder = Recorder(path, keep_text, named)
     try:
-        if config.engine != "scripted":
+        if config.loads_model:
             measure_once(config, _tell)
     except InputError:
         recorder.discard()
         raise
-    live = LiveRun(config, prepare=None if config.engine == "scripted" else prepare)
+    live = LiveRun(config, prepare=prepare if config.loads_model else None)
     pump = Pump(live, Session(), [recorder])
     with headless.Signals() as signals:
         headless.run(live, pump, signals, verbose)
@@ -44,6 +46,7 @@ def record(
             recorder.discard()
             raise InputError(pump.session.refused)
         recorder.close()
+        path = str(Path(path).with_name(recorder.path.name))
     _learn(pump.session)
     if recorder.error is not None:
         print(f"recording stopped: {recorder.error}", file=sys.stderr)

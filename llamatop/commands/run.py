@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +26,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
 
   llamatop                  the terminal UI: watch a model answer requests
   llamatop --record         no UI: run, record, print a summary
+  llamatop --url U          drive a running server (vLLM, llama.cpp, …) instead
   llamatop replay FILE      the same UI on a recording (--json: its summary)
   llamatop check            will it fit, and how fast can it be, before anything is loaded
   llamatop models           what can be run here
@@ -46,12 +48,16 @@ def _run_parser() -> Parser:
     add = parser.add_argument
     add("--version", action="version", version=f"llamatop {__version__}")
     add("--record", action="store_true", help="no UI: run, record, print a summary")
-    add("--model", metavar="M", help="a Hugging Face id, a local folder, or demo")
+    add("--model", metavar="M",
+        help="a Hugging Face id, a local folder, or demo; with --url the server's name for it "
+        "(the only one that it lists)")  # fmt: skip
     add("--weights", choices=("auto", "random"), default="auto",
         help="random: the exact architecture, its text noise")  # fmt: skip
     add("--layers", type=int, metavar="N", help="keep the first N layers only")
-    add("--engine", default="auto", choices=("auto", "continuous", "batch", "threads", "scripted"),
-        help="who generates (auto: what measures fastest on the device)")  # fmt: skip
+    add("--engine", default="auto",
+        choices=("auto", "continuous", "batch", "threads", "server", "scripted"),
+        help="who generates (auto: what measures fastest on the device; "
+        "with --url the server)")  # fmt: skip
     add("--concurrency", type=int, nargs="+", metavar="N",
         help="requests in flight, one level after another (1; the UI 4)")  # fmt: skip
     add("--requests", type=int, metavar="N",
@@ -91,13 +97,39 @@ def _run_parser() -> Parser:
     add("--verbose", action="store_true",
         help="tell of each request, and what the engine's libraries print, on stderr")  # fmt: skip
     add("--theme", help="the UI's colours")
+    _add_servers(parser)
     return parser
+
+
+def _add_servers(parser: Parser) -> None:
+    """What drives servers that run."""
+    add = parser.add_argument_group(
+        "drive running servers", "instead of a model of our own: --url, and what goes with it"
+    ).add_argument
+    add("--url", metavar="U", nargs="+", action="extend", default=[],
+        help="OpenAI-compatible servers, with or without /v1; several share the load "
+        "in turn")  # fmt: skip
+    add("--endpoint", choices=("completions", "chat"), default="completions",
+        help="where requests go: /v1/completions, or /v1/chat/completions")  # fmt: skip
+    add("--tokenizer", metavar="ID",
+        help="a Hugging Face id or a folder: prompts of exact length where the server takes no "
+        "token ids")  # fmt: skip
+    add("--api-key-env", metavar="NAME",
+        help="the variable that holds the servers' key (OPENAI_API_KEY, if set)")  # fmt: skip
+    add("--header", metavar="NAME=VARIABLE", action="append", default=[],
+        help="a header of every request, its value from a variable; may be repeated")  # fmt: skip
+    add("--timeout", type=float, metavar="S", default=60.0,
+        help="a request without a token for so long has failed (60)")  # fmt: skip
+    add("--client-processes", type=int, metavar="N",
+        help="processes that send (as many as are needed)")  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
     args = _run_parser().parse_args(arguments)
     config = _config(args)
+    if args.check_oom and config.urls:
+        raise InputError("--check-oom and --url: what a server's model takes is not foretold")
     if args.check_oom and config.offload != "none":
         raise InputError("--check-oom and --offload: what an offloaded model takes is not foretold")
     if args.check_oom and not _fits(config):
@@ -119,8 +151,8 @@ def main(arguments: list[str]) -> int:
     from llamatop.commands.watch import watch
 
     desk = Desk(args.out, not args.no_save, args.record_text)
-    return watch(config, desk, args.model is None and args.engine != "scripted", args.theme,
-                 args.verbose)  # fmt: skip
+    choose = args.model is None and args.engine != "scripted" and not config.urls
+    return watch(config, desk, choose, args.theme, args.verbose)
 
 
 def _tell_of_requests(config: RunConfig) -> None:
@@ -170,8 +202,10 @@ def _or(asked: str | None, usual: int) -> str:
 def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
     from llamatop.predict.fit import parse_size
-    from llamatop.settings.config import WATCHED, RunConfig, checked, parse_slo
+    from llamatop.settings.checks import checked
+    from llamatop.settings.config import WATCHED, RunConfig, parse_slo
     from llamatop.settings.lengths import Lengths, parse_lengths
+    from llamatop.settings.servers import base_urls, check_secrets, parse_headers
 
     if args.prompts is not None and args.prompt_toks is not None:
         raise InputError("--prompts and --prompt-toks: a file's prompts have their own lengths")
@@ -184,13 +218,14 @@ def _config(args: argparse.Namespace) -> RunConfig:
     if args.prompts is not None and gen_lengths is None:
         gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
     usual_levels = (1,) if args.until_oom else plain.concurrency
+    urls, headers = base_urls(args.url), parse_headers(args.header)
     levels = tuple(args.concurrency or usual_levels)
-    return checked(
+    config = checked(
         RunConfig(
-            model=args.model or "demo",
+            model=args.model or ("" if urls else "demo"),
             weights=args.weights,
             layers=args.layers,
-            engine=args.engine,
+            engine="server" if urls and args.engine == "auto" else args.engine,
             concurrency=levels,
             requests=args.requests,
             endless=_endless(args, len(levels)),
@@ -211,5 +246,14 @@ def _config(args: argparse.Namespace) -> RunConfig:
             memory=parse_size(args.memory) if args.memory else None,
             quantize=args.quantize,
             offload=args.offload,
+            urls=urls,
+            endpoint=args.endpoint,
+            tokenizer=args.tokenizer,
+            api_key_env=args.api_key_env,
+            headers=headers,
+            timeout=args.timeout,
+            client_processes=args.client_processes,
         )
     )
+    check_secrets(config.api_key_env, config.headers, os.environ)
+    return config

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from llamatop.events.sanitize import one_line
+from llamatop.reports.serving import servers_text, watch_summary
 from llamatop.reports.summary import summary, table
 from llamatop.session.reducer import Session
 
@@ -19,8 +20,12 @@ def print_log(lines: Sequence[str]) -> None:
 
 def print_summary(as_json: bool, session: Session, path: str | None, whole: bool = True) -> None:
     """The summary of a session on stdout; `path` is its recording, if there is one, and `whole`."""
+    started = session.started
+    watch = started is not None and started.config.engine == "attach"
     if as_json:
-        print(json.dumps(summary(session, path, whole), indent=1))
+        told = watch_summary if watch else summary
+        print(json.dumps(told(session, path, whole), indent=1))
     else:
         cut = "" if whole or path is None else ", cut off"
-        print(f"{table(session)}\n\nrecording: {one_line(path or 'none')}{cut}")
+        text = servers_text(session, None) if watch else table(session)
+        print(f"{text}\n\nrecording: {one_line(path or 'none')}{cut}")

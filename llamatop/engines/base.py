@@ -6,7 +6,7 @@ what became of each. It knows no events, no levels and no files; it never format
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,8 @@ class Job:
     warmup: bool = False
     given: int | None = None
     """Its prompt's place in the file of prompts; None: made up."""
+    due: int = 0
+    """When it could start: it had been scheduled, and its slot was free (ns)."""
 
 
 class WorkLike(Protocol):
@@ -56,6 +58,31 @@ class WorkLike(Protocol):
     def emit_step(self, jobs: list[Job], tokens: list[int]) -> Sequence[Job]:
         """One new token id for each job, all at this moment; those taken back, passed over."""
 
+    def emit_read(self, request: int, time: int, count: int, text: str | None) -> None:
+        """So many new tokens of a request, read at `time` (ns), where no ids are known.
+
+        Those of one that was taken back are passed over.
+        """
+
+    def listen(self, changed: Callable[[], None] | None) -> None:
+        """Call `changed` whenever a request was taken back or may start, or the level ends.
+
+        For an engine that waits for other things too, and cannot wait in `take`. It is called
+        from any thread, with a lock held: it may only wake somebody up.
+        """
+
+    @property
+    def over(self) -> bool:
+        """No more requests will start."""
+
+    @property
+    def look_at(self) -> int | None:
+        """When an arrival or the level's end has to be looked at (ns); None: nothing is due."""
+
+    @property
+    def taken_back(self) -> Sequence[int]:
+        """Requests in flight that are no longer wanted."""
+
     def finish(self, job: Job, reason: str = "length") -> None:
         """All tokens of the job are out; its slot is free."""
 
@@ -84,8 +111,8 @@ class Engine(Protocol):
         """What was loaded (its `time` is of no meaning here)."""
 
     @property
-    def detokenizer(self) -> Detokenizer:
-        """Makes this model's tokens text."""
+    def detokenizer(self) -> Detokenizer | None:
+        """Makes this model's tokens text; None: they come as text."""
 
     @property
     def given(self) -> Sequence[GivenSize]:
@@ -109,6 +136,10 @@ class Engine(Protocol):
 
 class EngineMemoryError(Exception):
     """Memory ended, on the host or on a device; ends the level with outcome `oom`."""
+
+
+class LevelError(Exception):
+    """Ends the level with outcome `failed`; told as it is."""
 
 
 class Progress(Protocol):

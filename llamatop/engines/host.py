@@ -23,7 +23,7 @@ from llamatop.engines.outbox import Outbox, Sender
 from llamatop.engines.scripted import Script, ScriptedEngine
 from llamatop.errors import InputError
 from llamatop.events.clock import MonotonicClock
-from llamatop.events.kinds import DeviceAllocated, ModelLoading, ModelRefused
+from llamatop.events.kinds import DeviceAllocated, Event, ModelLoading, ModelRefused
 from llamatop.events.wire import (
     AnyCommand,
     Cancel,
@@ -108,7 +108,7 @@ class Host:
         self._clock, self._config = MonotonicClock(command.origin), command.config
         try:
             limit = memory_limit(command.config)
-            engine = make_engine(command.config, self._clock, self._progress)
+            engine = make_engine(command.config, self._clock, self._progress, self._outbox.put)
         except InputError as refusal:
             self._outbox.put(ModelRefused(self._clock.now(), str(refusal)))
             return
@@ -174,7 +174,7 @@ def memory_limit(config: RunConfig) -> int | None:
     """
     if config.memory is None and not config.until_oom:
         return None
-    if config.engine != "scripted":
+    if config.loads_model:
         warm()  # what the libraries take is not the model's
         if import_module("llamatop.engines.devices").pick_device(config.device).type != "cpu":
             if config.memory is not None:
@@ -194,11 +194,20 @@ def memory_limit(config: RunConfig) -> int | None:
     return None
 
 
-def make_engine(config: RunConfig, clock: MonotonicClock, progress: Progress) -> Engine:
-    """The engine that the config asks for, loaded. Raises InputError, EngineMemoryError."""
+def make_engine(
+    config: RunConfig, clock: MonotonicClock, progress: Progress, tell: Callable[[Event], None]
+) -> Engine:
+    """The engine that the config asks for, loaded. Raises InputError, EngineMemoryError.
+
+    `tell` is for what an engine alone knows: of servers, and of the client that drives them.
+    """
     if config.engine == "scripted":
         step = float(os.environ.get(SCRIPTED_STEP, Script().step))
         return ScriptedEngine(config, clock, Script(step=step))
+    if config.engine == "server":
+        from llamatop.engines.server.engine import ServerEngine  # noqa: PLC0415  (aiohttp)
+
+        return ServerEngine(config, clock, progress, tell)
     progress("imports", 0, None)
     from llamatop.engines.models import load_engine  # noqa: PLC0415  (torch, only where needed)
 

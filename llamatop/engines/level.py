@@ -10,7 +10,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 
-from llamatop.engines.base import Engine, EngineMemoryError
+from llamatop.engines.base import Engine, EngineMemoryError, LevelError
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.sizes import Sizes
 from llamatop.engines.work import Plan, Work
@@ -42,6 +42,8 @@ class LevelRun:
         self._paused = False
         self._stopped = False
         self._peaks_known = False
+        self._here = config.engine != "server"
+        """Whether the model is in this process; else the peaks here are not the model's."""
         self._work: Work | None = None
         self._begun = False
         self._over = False
@@ -58,10 +60,12 @@ class LevelRun:
         try:
             self._serve(self._warmup)
             if first:
-                self._outbox.put(EngineWarmed(self._clock.now(), resident_bytes()))
+                self._outbox.put(EngineWarmed(self._clock.now(), self._resident()))
             self._serve(self._measured)
         except EngineMemoryError as problem:
             outcome, error = "oom", str(problem)
+        except LevelError as problem:
+            outcome, error = "failed", str(problem)
         except Exception as problem:  # whatever a library raises ends this level, not the run
             outcome, error = "failed", f"{type(problem).__name__}: {problem}"
         if self._work is not None and self._work.gave_up and not error:
@@ -139,6 +143,9 @@ class LevelRun:
         seeded = random.Random(f"{self._config.seed} {self._level}")
         return (seeded.expovariate(rate) for _ in itertools.count())
 
+    def _resident(self) -> int | None:
+        return resident_bytes() if self._here else None
+
     def _left(self) -> int | None:
         """Measured requests that have not yet started."""
         if self._work is None or self._work.plan.warmup:
@@ -158,7 +165,7 @@ class LevelRun:
     def _start(self, requests: int | None) -> None:
         if self._work is None:  # nothing runs that would have to wait
             give_back()
-        self._peaks_known = reset_peak()
+        self._peaks_known = reset_peak() and self._here
         self._engine.reset_peaks()
         now, planned = self._clock.now(), self._planned
         self._outbox.put(

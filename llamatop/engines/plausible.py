@@ -16,10 +16,13 @@ from typing import Any
 from llamatop.errors import InputError
 
 _WIDTHS = ("hidden_size", "n_embd", "d_model", "dim", "hidden_dim", "embed_dim", "model_dim")
-_DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers")
+_DEPTHS = (
+    *("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_blocks"),
+    *("layers_block_type", "layer_types", "hybrid_override_pattern"),
+)
 _SIZES = {
     **dict.fromkeys(_WIDTHS, 2**20),
-    **dict.fromkeys(_DEPTHS, 10_000),
+    **dict.fromkeys(_DEPTHS[:6], 10_000),
     "vocab_size": 2**26,
     "intermediate_size": 2**24,
     "num_attention_heads": 2**16,
@@ -30,6 +33,10 @@ _SIZES = {
 """The most that each may be; no model comes near."""
 
 _GENERATES = ("CausalLM", "ConditionalGeneration", "Text2Text")
+_TALK = tuple(
+    f"MODEL_FOR_{task}_MAPPING_NAMES"
+    for task in ("IMAGE_TEXT_TO_TEXT", "CAUSAL_LM", "MULTIMODAL_LM")
+)
 _TASK = re.compile(r".*?For([A-Z]\w*)")
 
 
@@ -45,7 +52,7 @@ def check_architecture(model: str, raw: dict[str, Any]) -> None:
             f"--model {model}: {names[0] or kind} does not generate text token by token; "
             "use a decoder such as Llama, Qwen or gpt-oss"
         )
-    _check_class(model, names[0], "auto_map" in raw)
+    _check_class(model, str(kind), names[0], "auto_map" in raw)
     text = raw.get("text_config")
     if text is not None and not isinstance(text, dict):
         raise InputError(f"--model {model}: text_config in config.json is no object")
@@ -66,35 +73,44 @@ def _check_kind(model: str, kind: object, own_code: bool) -> None:
         )
 
 
-def _check_class(model: str, name: str, own_code: bool) -> None:
-    """Code that comes with a model is never run."""
-    if own_code and name and (text := _text("modeling_auto.py")) and f'"{name}"' not in text:
+def _check_class(model: str, kind: str, name: str, own_code: bool) -> None:
+    """Code that comes with a model is never run; a class that is only spelt otherwise is known."""
+    text = _text("modeling_auto.py")
+    if not (own_code and name and text) or f'"{name}"' in text:
+        return
+    theirs = re.findall(rf'"{re.escape(kind)}", "(\w+)"', text)
+    if _plain(name) not in map(_plain, theirs):
         raise InputError(
             f"--model {model}: {name} is code of its own, which llamatop does not run; "
             "use a model that transformers knows"
         )
 
 
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
 def _may_generate(raw: dict[str, Any], kind: str, name: str) -> bool:
+    if name.endswith("ForCausalLM"):
+        return True
     if raw.get("is_encoder_decoder"):
         return False
-    if name.endswith("ForCausalLM") or "LMHead" in name:
+    if "LMHead" in name:
         return True
     task = _TASK.fullmatch(name)
     if task and not task[1].endswith(_GENERATES):
         return False
     if kind in _listed("modeling_auto.py", "MODEL_FOR_MASKED_LM_MAPPING_NAMES"):
         return bool(raw.get("is_decoder"))
-    talks = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES", "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
     turns = kind in _listed("modeling_auto.py", "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES")
-    return not turns or any(kind in _listed("modeling_auto.py", names) for names in talks)
+    return not turns or any(kind in _listed("modeling_auto.py", names) for names in _TALK)
 
 
 def _check_sizes(model: str, part: dict[str, Any]) -> None:
     for name, most in _SIZES.items():
         given = part.get(name)
         for size in given if isinstance(given, list) else [given]:
-            if size is None:
+            if size is None or (size == 0 and isinstance(given, list)):
                 continue
             if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= most:
                 told = repr(size)[:40]

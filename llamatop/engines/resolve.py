@@ -8,18 +8,17 @@ transformers.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import msgspec
-
 from llamatop.catalog import demo_folder, find
-from llamatop.engines import weight_files
+from llamatop.engines import config_file, quantization, weight_files
 from llamatop.engines.base import Progress
 from llamatop.engines.hub_cache import hub_folder
 from llamatop.engines.plausible import check_architecture
+from llamatop.engines.quantization import Quantization
 from llamatop.errors import InputError
 from llamatop.settings.config import RunConfig
 
@@ -36,12 +35,22 @@ class Source:
     """Its `config.json`."""
     folder: Path | None
     """With weights and tokenizer; None: only the architecture is here, weights will be random."""
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What files beside it say of its quantisation, by name."""
+
+    @property
+    def quantization(self) -> Quantization | None:
+        """How the checkpoint's weights are quantised; None: they are not."""
+        return quantization.find(self.architecture, self.beside)
 
     @property
     def context(self) -> int | None:
         """Longest prompt and output together in tokens, where the architecture has a limit."""
         text = text_config(self.architecture)
-        return next((text[key] for key in _CONTEXT_KEYS if isinstance(text.get(key), int)), None)
+        found = (text.get(key) for key in _CONTEXT_KEYS)
+        return next(
+            (n for n in found if isinstance(n, int) and not isinstance(n, bool) and n > 0), None
+        )
 
 
 def resolve(config: RunConfig, progress: Progress) -> Source:
@@ -92,12 +101,19 @@ def check_context(config: RunConfig, source: Source) -> None:
 
 def check_quantize(config: RunConfig, source: Source) -> None:
     """Raise InputError if `--quantize` is asked for what is quantised already."""
-    known = source.architecture.get("quantization_config")
-    if config.quantize != "none" and isinstance(known, dict):
-        method = known.get("quant_method", "by a method of its own")
+    known = source.quantization
+    if known is None:
+        return
+    method = known.method or "by a method of its own"
+    if config.quantize != "none":
         raise InputError(
             f"--quantize {config.quantize}: {config.model} is quantised already ({method}); "
             "leave it out"
+        )
+    if source.folder is not None and not known.usual:
+        raise InputError(
+            f"--model {config.model}: its weights are quantised ({method}, in {known.where}), "
+            "which transformers does not see there; use --weights random, or a server that does"
         )
 
 
@@ -143,20 +159,21 @@ def _is_folder(path: Path) -> bool:
 
 
 def _bare(model: str, config: Path) -> Source:
-    return Source(model, _read_config(model, config), None)
+    beside = quantization.read_beside(config.parent)
+    return Source(model, _read_config(model, config), None, beside)
 
 
 def _from_folder(model: str, folder: Path) -> Source:
     architecture = _read_config(model, folder / "config.json")
     _check_weights(model, folder)
-    return Source(model, architecture, folder)
+    return Source(model, architecture, folder, quantization.read_beside(folder))
 
 
 def _read_config(model: str, path: Path) -> dict[str, Any]:
     if not _is_folder(path.parent):
         raise InputError(f"--model {model}: there is no such folder")
     try:
-        return dict(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
+        return config_file.read(path)
     except FileNotFoundError:
         raise InputError(
             f"--model {model}: no config.json in {path.parent}; give the folder of a model as "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llamatop.engines.base import Job
 from llamatop.engines.outbox import Outbox
@@ -22,6 +22,7 @@ from llamatop.events.kinds import (
     RequestFailed,
     RequestFinished,
     RequestQueued,
+    TokensEmitted,
 )
 from llamatop.figures.steady import Windows
 
@@ -47,10 +48,10 @@ class Plan:
     until_ci: float | None = None
     """Share to which the steady throughput is to be known: then no more requests start."""
 
-    def job(self, id: int, place: int) -> Job:
-        """The request at that place."""
+    def job(self, id: int, place: int, due: int) -> Job:
+        """The request at that place, which should start at `due` (ns)."""
         size = self.size(place)
-        return Job(id, size.prompt_tokens, size.max_tokens, self.warmup, size.given)
+        return Job(id, size.prompt_tokens, size.max_tokens, self.warmup, size.given, due)
 
 
 class Work:
@@ -91,6 +92,9 @@ class Work:
         """Why it ended by itself: nothing but failures."""
         self._failed = 0
         """Failures since the last token."""
+        self._room_since = start
+        """When there was room for one more in flight."""
+        self._listener: Callable[[], None] | None = None
 
     # What engines call
 
@@ -150,6 +154,36 @@ class Work:
         self._outbox.tokens(now, [id for id, _ in wanted], [token for _, token in wanted])
         return [job for job in jobs if job.id in self._cancelled]
 
+    def emit_read(self, request: int, time: int, count: int, text: str | None) -> None:
+        """New tokens of a request that were read at `time` (ns); see `base.WorkLike`."""
+        if request in self._cancelled or self._stopping:
+            return
+        self._failed = 0
+        self._outbox.put(TokensEmitted(time, request, count, text))
+
+    def listen(self, changed: Callable[[], None] | None) -> None:
+        """Call `changed`, from any thread, when there is something to look at anew."""
+        with self._changed:
+            self._listener = changed
+
+    @property
+    def over(self) -> bool:
+        """Whether no more requests will start."""
+        with self._changed:
+            return self._over()
+
+    @property
+    def look_at(self) -> int | None:
+        """When an arrival or the deadline has to be looked at (ns); None: nothing is due."""
+        with self._changed:
+            return self._patience()
+
+    @property
+    def taken_back(self) -> Sequence[int]:
+        """Requests in flight that are no longer wanted."""
+        with self._changed:
+            return list(self._cancelled)
+
     def finish(self, job: Job, reason: str = "length") -> None:
         """All tokens of the job are out (those of a cancelled one do not count)."""
         with self._changed:
@@ -196,10 +230,11 @@ class Work:
         with self._changed:
             now = self._clock.now()
             self._level, self._concurrency = level, concurrency
+            self._room_since = now
             self._windows = None  # from here on a person decides
             idle = concurrency - len(self._in_flight)
             self._free = deque([now] * max(idle, 0))
-            self._changed.notify_all()
+            self._tell()
 
     def pause(self, paused: bool) -> None:
         """Hold new requests back, or let them go on; idle slots count from then."""
@@ -207,9 +242,10 @@ class Work:
             now = self._clock.now()
             self._paused = paused
             if not paused:
+                self._room_since = now
                 self._free = deque([now] * len(self._free))
             self._outbox.put(AdmissionPaused(now, paused))
-            self._changed.notify_all()
+            self._tell()
 
     def cancel(self, request: int) -> None:
         """Take one request back: its tokens no longer count from now, or it does not start."""
@@ -217,16 +253,17 @@ class Work:
             for job in [job for job in self._waiting if job.id == request]:
                 self._waiting.remove(job)
                 self._outbox.put(RequestCancelled(self._clock.now(), request))
-                self._changed.notify_all()
+                self._tell()
             if request in self._in_flight and request not in self._cancelled:
                 self._cancelled.add(request)
                 self._outbox.put(RequestCancelled(self._clock.now(), request))
+                self._tell()
 
     def stop(self) -> None:
         """End now: engines drop what is in flight, waiting takers get None."""
         with self._changed:
             self._stopping = True
-            self._changed.notify_all()
+            self._tell()
 
     @property
     def left(self) -> int | None:
@@ -254,6 +291,12 @@ class Work:
             self._outbox.put(RequestCancelled(self._clock.now(), self._waiting.popleft().id))
 
     # Held under the lock
+
+    def _tell(self) -> None:
+        """Something has changed: wake whoever waits."""
+        self._changed.notify_all()
+        if self._listener is not None:
+            self._listener()
 
     def _over(self) -> bool:
         return self.stopping or (self._left == 0 and not self._waiting)
@@ -292,12 +335,14 @@ class Work:
             job = self._queue(self._free.popleft() if self._free else now)
         else:
             job = self._waiting.popleft()
+            if job.due < self._room_since:
+                job = replace(job, due=self._room_since)
         self._outbox.put(RequestAdmitted(now, job.id, self._level))
         self._in_flight[job.id] = job
         return job
 
     def _queue(self, scheduled: int) -> Job:
-        job = self.plan.job(next(self._ids), self._queued)
+        job = self.plan.job(next(self._ids), self._queued, scheduled)
         self._queued += 1
         if self._windows is not None:
             self._windows.begin(scheduled)
@@ -325,8 +370,10 @@ class Work:
         return job.id in self._in_flight
 
     def _release(self, job: Job, now: int) -> None:
+        if len(self._in_flight) >= self._concurrency:
+            self._room_since = now
         del self._in_flight[job.id]
         self._cancelled.discard(job.id)
         if len(self._in_flight) + len(self._free) < self._concurrency:
             self._free.append(now)
-        self._changed.notify_all()
+        self._tell()

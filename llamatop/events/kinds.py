@@ -20,6 +20,9 @@ Stage = Literal["connected", "status", "event", "answer", "end"]
 """What a request to a server has reached: a connection, the status line, its first event, its first
 token that is not reasoning, the end of its stream."""
 
+Standing = Literal["up", "starting", "down", "no metrics", "stale"]
+"""How a watched server stands. `stale`: what it tells could not be read, the values are old."""
+
 Outcome = Literal["ok", "oom", "failed", "stopped"]
 
 EndedBy = Literal["", "requests", "time", "interval"]
@@ -89,6 +92,12 @@ class MemoryPredicted(Event, frozen=True):
     host_bytes: int | None
     device_bytes: int | None
     parts: dict[str, int] = {}
+
+
+class MemoryUntold(Event, frozen=True):
+    """Why the peaks of this run are not foretold, or not before its first level."""
+
+    reason: str
 
 
 class ModelLoading(Event, frozen=True):
@@ -290,6 +299,104 @@ class ClientSampled(Event, frozen=True):
     lags: tuple[int, ...]
 
 
+class ServerSeen(Event, frozen=True, kw_only=True):
+    """What a watched server is, by its own answers; the newest of each place counts."""
+
+    server: int
+    """Its place among the URLs that are watched."""
+    url: str
+    """Without user, password and query."""
+    name: str
+    """`vllm`, `sglang`, `llama.cpp`, …, or `unknown`."""
+    version: str | None = None
+    model: str | None = None
+    context: int | None = None
+    """Longest prompt and output together, in tokens."""
+    sources: tuple[str, ...] = ()
+    """The paths that it is read by."""
+
+
+class ServerStood(Event, frozen=True):
+    """How a watched server stands from now on, and what it said."""
+
+    server: int
+    state: Standing
+    said: str = ""
+
+
+class ReplicaSampled(Event, frozen=True, kw_only=True):
+    """What one replica of a watched server told at one moment, as far as it changed.
+
+    Names are the server's own, without `_total`, with those labels that tell values of one replica
+    apart: `vllm:num_requests_waiting_by_reason{reason=capacity}`.
+    """
+
+    server: int
+    replica: str
+    gauges: dict[str, float | None] = {}
+    """None: it is told no more."""
+    counters: dict[str, float] = {}
+    """Since the server began. One that falls began again: the server did."""
+    buckets: dict[str, dict[str, float]] = {}
+    """Observations in each bucket alone since the server began, by its upper bound as told; the
+    first time all buckets of a histogram, in their order."""
+
+
+class SlotFacts(msgspec.Struct, frozen=True):
+    """One slot of llama.cpp; tokens. None: it was not told."""
+
+    id: int
+    busy: bool
+    task: int | None = None
+    held: int | None = None
+    """Tokens in its context."""
+    prompt: int | None = None
+    """Tokens of its prompt that were computed."""
+    cached: int | None = None
+    """Tokens of its prompt that it had computed before."""
+    decoded: int | None = None
+    """Tokens generated."""
+    remaining: int | None = None
+    """Tokens that it may still generate; None: not limited."""
+    context: int | None = None
+    """Most tokens that it can hold."""
+
+
+class SlotsSampled(Event, frozen=True):
+    """The slots of a watched server that changed."""
+
+    server: int
+    slots: tuple[SlotFacts, ...]
+
+
+class ServerWeighed(Event, frozen=True):
+    """Bytes of the processes of a watched server that runs on this machine."""
+
+    server: int
+    resident_bytes: int | None
+    device_bytes: int | None = None
+    processes: int = 0
+
+
+class SecondsThinned(Event, frozen=True):
+    """From now on a watched server is told of every so many seconds, for its recording's size."""
+
+    server: int
+    every: int
+
+
+class AlertChanged(Event, frozen=True):
+    """A limit that a person set is broken from now on, or kept again."""
+
+    server: int
+    replica: str
+    """Empty: of the server as a whole."""
+    rule: str
+    """As it was spelled: `kv_usage>0.9 for 30s`."""
+    on: bool
+    value: float | None = None
+
+
 class HostSampled(Event, frozen=True):
     """The machine and the engine process at one moment; bytes, and percent of one core."""
 
@@ -356,6 +463,7 @@ AnyEvent = (
     | MachineMeasured
     | ModelTraced
     | MemoryPredicted
+    | MemoryUntold
     | ModelLoading
     | ModelLoaded
     | ModelRefused
@@ -375,6 +483,13 @@ AnyEvent = (
     | RequestReached
     | TokensCounted
     | ClientSampled
+    | ServerSeen
+    | ServerStood
+    | ReplicaSampled
+    | SlotsSampled
+    | ServerWeighed
+    | SecondsThinned
+    | AlertChanged
     | HostSampled
     | DeviceSampled
     | DeviceAllocated

@@ -91,23 +91,23 @@ def write_events(pipe: BinaryIO, events: Sequence[Event]) -> None:
         body = _encode(events)
     except UnicodeEncodeError:  # a lone surrogate, as in the name of a file
         body = _encode([clean_event(event) for event in events])
-    _write(pipe, body)
+    write_frame(pipe, body)
 
 
 def read_events(pipe: BinaryIO) -> list[Event] | None:
     """The next frame of events; None at end of file, also in the middle of a frame."""
-    frame = _read(pipe)
+    frame = read_frame(pipe)
     return None if frame is None else list(_events.decode(frame))
 
 
 def write_command(pipe: BinaryIO, command: Command) -> None:
     """Send one command; raises OSError when nobody listens."""
-    _write(pipe, _encode(command))
+    write_frame(pipe, _encode(command))
 
 
 def read_command(pipe: BinaryIO) -> AnyCommand | None:
     """The next command; None at end of file."""
-    frame = _read(pipe)
+    frame = read_frame(pipe)
     return None if frame is None else _commands.decode(frame)
 
 
@@ -126,13 +126,15 @@ def claim_stdio(log: int | None = None) -> tuple[BinaryIO, BinaryIO]:
     return commands, events
 
 
-def _write(pipe: BinaryIO, body: bytes) -> None:
+def write_frame(pipe: BinaryIO, body: bytes) -> None:
+    """Send any bytes as one frame; raises OSError when nobody listens."""
     frame = memoryview(_LENGTH.pack(len(body)) + body)
     while frame:
         frame = frame[pipe.write(frame) or 0 :]
 
 
-def _read(pipe: BinaryIO) -> bytes | None:
+def read_frame(pipe: BinaryIO) -> bytes | None:
+    """The bytes of the next frame; None at end of file, also in the middle of a frame."""
     head = pipe.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None

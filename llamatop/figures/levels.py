@@ -25,6 +25,7 @@ from llamatop.figures.requests import (
     tpot,
     ttft,
 )
+from llamatop.figures.served import ServedFigures, on_servers, served_figures
 from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.figures.stats import Distribution, distribution
 from llamatop.figures.steady import Steady, Windows
@@ -78,6 +79,13 @@ class LevelFigures:
     """What most kept it from being faster."""
     memory_ended_in: str | None
     """Where memory ended: `prefill`, `decode` or both; None: it did not, or nobody knows."""
+    served: ServedFigures | None = None
+    """What servers and their client add; None: the engine is in process."""
+
+    @property
+    def estimated(self) -> bool:
+        """Whether some of its output tokens are a guess, and with them each rate."""
+        return self.served is not None and self.served.estimated_tokens > 0
 
 
 def level_figures(session: Session, level: Level) -> LevelFigures:
@@ -121,6 +129,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         mfu=level_mfu(session, level),
         held_back_by=level_held_back_by(session, level),
         memory_ended_in=memory_ended_in(session, level),
+        served=served_figures(session, level),
     )
 
 
@@ -197,8 +206,11 @@ def _goodput(session: Session, done: list[Request], seconds: float | None) -> fl
 
 
 def host_peak(session: Session, level: Level) -> int | None:
-    """The engine's peak resident bytes in a level: what the kernel counted, else the samples'."""
-    if level.host_peak_bytes is not None:
+    """The engine's peak resident bytes in a level: what the kernel counted, else the samples'.
+
+    Of a server only what was told: the samples are of the process that sends.
+    """
+    if level.host_peak_bytes is not None or on_servers(session):
         return level.host_peak_bytes
     until = session.now if level.ended is None else level.ended
     sampled = (
@@ -222,7 +234,7 @@ def baseline(session: Session) -> int | None:
     """The engine's resident bytes after its first warm-up, less the weights it holds in RAM."""
     if session.warmed is None or session.warmed.resident_bytes is None or session.model is None:
         return None
-    if session.model.offload:
+    if session.model.offload or on_servers(session):
         return None  # how much of them it holds is not known
     if session.model.device != "cpu":
         return session.warmed.resident_bytes

@@ -80,7 +80,13 @@ def output_tokens(request: Request, since: int | None = None) -> int:
 def prompt_tokens(request: Request, since: int | None = None) -> int:
     """Tokens of the prompt; 0 where its prefill was over before `since` (ns)."""
     over = since is not None and bool(request.times) and request.times[0] < since
-    return 0 if over else request.prompt_tokens
+    return 0 if over else prompt_size(request)
+
+
+def prompt_size(request: Request) -> int:
+    """Tokens of the prompt, as the server counted them where it did."""
+    counted = None if request.served is None else request.served.prompt
+    return request.prompt_tokens if counted is None else counted
 
 
 def meets(request: Request, slo: dict[str, float]) -> bool:

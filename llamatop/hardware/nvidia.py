@@ -77,3 +77,14 @@ def _ask(question: Callable[..., Any] | None, *arguments: Any) -> Any | None:
         return question(*arguments)
     except Exception:
         return None
+
+
+def held_by(nvml: Any, pids: set[int]) -> int | None:
+    """Bytes that these processes hold of all devices; None where no device knows any of them."""
+    held = []
+    for index in range(int(_ask(nvml.nvmlDeviceGetCount) or 0)):
+        handle = _ask(nvml.nvmlDeviceGetHandleByIndex, index)
+        for one in _ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle) or ():
+            if one.pid in pids and one.usedGpuMemory is not None:
+                held.append(int(one.usedGpuMemory))
+    return sum(held) if held else None

@@ -6,15 +6,18 @@ Looks at a model on torch's meta device, which holds no weights. Runs nothing.
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-import transformers
 from torch import nn
+
+from llamatop.engines import architecture
+from llamatop.predict.caches import fresh
+from llamatop.predict.excerpt import Excerpt
+from llamatop.predict.stacks import is_stack
 
 _CHOSEN = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_topk", "top_k")
 
@@ -66,9 +69,7 @@ class Anatomy:
     @cached_property
     def attention_width(self) -> int:
         """Query heads times their dimension, over all layers."""
-        heads = int(getattr(self.text, "num_attention_heads", 0) or 0)
-        size = getattr(self.text, "head_dim", None) or self.text.hidden_size // max(heads, 1)
-        return int(heads * int(size) * len(self.layers))
+        return sum(_attention_width(one) for one in layer_configs(self.text, len(self.layers)))
 
     @cached_property
     def widest(self) -> int:
@@ -89,32 +90,42 @@ class Anatomy:
     @cached_property
     def layers(self) -> list[Any]:
         """The decoder's layers in order."""
-        return list(layer_list(self.decoder, int(self.text.num_hidden_layers)))
+        return list(self._place[2])
+
+    def excerpt(self) -> Excerpt:
+        """To run some of the layers only."""
+        parent, name, _ = self._place
+        return Excerpt(parent, name, self.kinds)
+
+    @cached_property
+    def _place(self) -> tuple[Any, str, Any]:
+        """The module that has the list of layers, the list's name there, and the list."""
+        count = architecture.depth(self.text)
+        found = (
+            (parent, name, part)
+            for root in (self.decoder, self.model)
+            for parent in root.modules()
+            for name, part in parent.named_children()
+            if isinstance(part, nn.ModuleList) and len(part) == count
+        )
+        place = next(found, None)
+        if place is None:
+            raise LookupError(f"no list of its {count} layers is found in transformers' model")
+        return place
 
     @cached_property
     def kinds(self) -> list[int]:
         """For each layer the number of its kind; layers alike in weights and cache are of one."""
-        caches = transformers.DynamicCache(config=self.text).layers
+        caches = getattr(fresh(self.model, self.text), "layers", ())
         known: dict[object, int] = {}
         kinds = []
         for i, layer in enumerate(self.layers):
             cache = caches[i] if i < len(caches) else None
+            rate = getattr(cache, "compress_rate", None)
             shapes = tuple((name, tuple(p.shape)) for name, p in layer.named_parameters())
-            looks = (type(cache).__name__, getattr(cache, "sliding_window", None), shapes)
+            looks = (type(cache).__name__, getattr(cache, "sliding_window", None), rate, shapes)
             kinds.append(known.setdefault(looks, len(known)))
         return kinds
-
-    @cached_property
-    def prefix(self) -> int:
-        """So many first layers show each kind, past the first layer where it is not the only."""
-        total = Counter(self.kinds)
-        seen: set[int] = set()
-        for i, kind in enumerate(self.kinds):
-            if i > 0 or total[kind] == 1:
-                seen.add(kind)
-            if len(seen) == len(total):
-                return i + 1
-        return len(self.kinds)
 
     @cached_property
     def _language(self) -> list[torch.Tensor]:
@@ -131,7 +142,7 @@ class Anatomy:
             module
             for layer in self.layers
             for module in layer.modules()
-            if any(p.dim() == 3 and p.shape[0] > 1 for p in module.parameters(recurse=False))
+            if any(map(is_stack, module.parameters(recurse=False)))
             and not isinstance(module, nn.Conv1d)
         ]
 
@@ -151,7 +162,15 @@ def _count(parameters: Iterable[Any]) -> int:
     return int(sum(p.numel() for p in parameters))
 
 
-def layer_list(decoder: Any, layers: int) -> Any:
-    """The list of a decoder's layers."""
-    lists = (m for m in decoder.modules() if isinstance(m, nn.ModuleList) and len(m) == layers)
-    return next(lists)
+def layer_configs(text: Any, count: int) -> list[Any]:
+    """The configuration of each layer: its own where they differ, else that of all."""
+    own = getattr(text, "per_layer_config", None)
+    return list(own) if own is not None and len(own) == count else [text] * count
+
+
+def _attention_width(config: Any) -> int:
+    heads = getattr(config, "num_attention_heads", 0) or 0
+    if not isinstance(heads, int):
+        return 0
+    size = getattr(config, "head_dim", None) or config.hidden_size // max(heads, 1)
+    return int(heads * int(size))

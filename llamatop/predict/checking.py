@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from llamatop.catalog import KnownModel, find
 from llamatop.errors import InputError
@@ -17,18 +18,15 @@ from llamatop.hardware.host import memory as host_memory
 from llamatop.predict import memory
 from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.devices import Published, smallest
-from llamatop.predict.fit import Verdict, largest, longest, verdict
-from llamatop.predict.forecast import architecture_of, trace_model
+from llamatop.predict.fit import Verdict, largest, verdict
+from llamatop.predict.forecast import architecture_of, shapes_of, trace_model
 from llamatop.predict.machine import measure_machine, roof_dtype
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
-from llamatop.predict.traced import Shape, Trace
+from llamatop.predict.traced import Reach, Shape, Trace
 from llamatop.settings.config import RunConfig
 
-MANY = 256
-"""A batch that is traced beside those asked for, so that all others lie on a line."""
-BETWEEN = (1, 4, 16, 64, MANY)
-"""Levels that are traced where it is not known which will come: others lie between them."""
+Told = Verdict | Literal["unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,8 @@ class Place:
     name: str = ""
     roofs: Roofs | None = None
     here: bool = True
+    momentary: bool = False
+    """Its memory is what is free right now."""
     capability: tuple[int, int] | None = None
     """Compute capability of a device that is not here."""
 
@@ -49,41 +49,53 @@ class LevelCheck:
     """One number of requests in flight. Bytes, tokens/s, seconds."""
 
     concurrency: int
-    prediction: Prediction
-    verdict: Verdict
+    prediction: Prediction | None
+    """None: not known."""
+    verdict: Told
     decode_tok_s: float | None
     prefill_s: float | None
 
     @property
-    def fits(self) -> bool:
+    def fits(self) -> bool | None:
         """Whether it fits even if the prediction is too low by the whole error band."""
-        return self.verdict == "fits"
+        return None if self.prediction is None else self.verdict == "fits"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """All that is said of one model."""
+    """All that is said of one model. What is None is not known; `unknown` says why."""
 
     config: RunConfig
     engine: str
     trace: Trace
     place: Place
     levels: list[LevelCheck]
-    max_concurrency: int
+    max_concurrency: int | None
     """The most requests at once whose verdict is `fits`; 0: not even one's is."""
-    max_concurrency_at_best: int
+    max_concurrency_at_best: int | None
     """The most whose verdict is `tight` or better."""
-    max_context: int
-    """Longest prompt and output together with which the smallest level fits; 0: none does."""
+    max_context: int | None
+    """Longest prompt and output together of one request that fit; 0: none does."""
     band: float
-    verdict: Verdict
+    verdict: Told
     would_fit: list[str] = field(default_factory=list)
     """What to change, where not all levels fit."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What `check --json` tells besides, of some formats."""
 
     @property
     def may_fit(self) -> bool:
-        """Whether the smallest level may fit: its verdict is `tight` or better."""
+        """Whether the smallest level may fit: its verdict is no `does not fit`."""
         return min(self.levels, key=lambda level: level.concurrency).verdict != "does not fit"
+
+    @property
+    def unknown(self) -> dict[str, str]:
+        """By the name of a figure the reason why it is not known."""
+        found = dict(self.trace.unknown)
+        if reason := self.trace.untold:
+            rest = ("peak_bytes", "max_concurrency", "max_concurrency_at_best", "max_context")
+            found = {**dict.fromkeys(rest, reason), **found}
+        return found
 
 
 def place_here(device: str) -> Place:
@@ -95,12 +107,12 @@ def place_here(device: str) -> Place:
         devices = nvidia.sample(nvml, 0) if nvml is not None else []
         if devices and devices[0].total_bytes is not None:
             free = devices[0].total_bytes - (devices[0].used_bytes or 0)
-            return Place("cuda", free, devices[0].name)
+            return Place("cuda", free, devices[0].name, momentary=True)
         if device != "auto":
             raise InputError(f"--device {device}: no such device here; use --device cpu")
     elif device != "cpu":
         raise InputError(f"--device {device}: use auto, cpu or cuda")
-    return Place("cpu", host_memory().available)
+    return Place("cpu", host_memory().available, momentary=True)
 
 
 def place_there(published: Published) -> Place:
@@ -113,11 +125,21 @@ def place_there(published: Published) -> Place:
 def check(config: RunConfig, place: Place) -> Check:
     """Check one model at the levels of `config`; InputError if it cannot be traced."""
     config = with_longest_prompt(config)
-    levels, prompt, tokens = list(config.concurrency), config.prompt_toks, config.gen_toks
     engine = memory.resolve_engine(config.engine, place.device)
     hopeless = _is_hopeless(config, place)
-    shapes = _shapes(config, engine, place.device, hopeless)
-    trace = trace_model(config, place.device, shapes, place.capability)
+    known = None if hopeless else _reach(config, engine, place)
+    shapes = shapes_of(config, place.device, few=hopeless)
+    trace = trace_model(config, place.device, shapes, place.capability, known)
+    width = band(place.device, engine, bool(trace.quantization))
+    if trace.untold:
+        return _untold(config, trace, place, width)
+    return _told(config, trace, place, width, hopeless=hopeless)
+
+
+def _told(config: RunConfig, trace: Trace, place: Place, width: float, *, hopeless: bool) -> Check:
+    engine = memory.resolve_engine(config.engine, place.device)
+    prompt, tokens = config.prompt_toks, config.gen_toks
+    roofs = _roofs(place, trace.dtype)
 
     def peak(requests: int) -> Prediction:
         return memory.predict(trace, engine, place.device, Shape(requests, prompt, tokens))
@@ -129,31 +151,49 @@ def check(config: RunConfig, place: Place) -> Check:
         told = prediction.peak_bytes, place.available_bytes, width, prediction.most_bytes
         return verdict(*told)
 
-    def sure(prediction: Prediction) -> float:
-        return prediction.sure_bytes(width)
-
     def level(requests: int) -> LevelCheck:
         prediction, shape = peak(requests), Shape(requests, prompt, tokens)
         return _level(trace, roofs, shape, prediction, judged(prediction))
 
-    width = band(place.device, engine, bool(trace.quantization))
-    least = peak(min(levels)).peak_bytes
-    roofs = _roofs(place, trace.dtype)
     found = Check(
         config=config,
         engine=engine,
         trace=trace,
         place=place,
-        levels=[level(requests) for requests in levels],
-        max_concurrency=most(sure),
+        levels=[level(requests) for requests in config.concurrency],
+        max_concurrency=most(lambda prediction: prediction.sure_bytes(width)),
         max_concurrency_at_best=most(lambda prediction: prediction.peak_bytes),
-        max_context=0 if hopeless else _context(config, trace, engine, place, width),
+        max_context=0 if hopeless else trace.furthest,
         band=width,
-        verdict=judged(peak(max(levels))),
+        verdict=judged(peak(max(config.concurrency))),
     )
     if found.verdict != "fits":
-        found.would_fit.extend(_advice(found, least))
+        found.would_fit.extend(_advice(found, peak(min(config.concurrency)).peak_bytes))
     return found
+
+
+def _untold(config: RunConfig, trace: Trace, place: Place, width: float) -> Check:
+    """What is known of a model whose peaks are not."""
+    engine = memory.resolve_engine(config.engine, place.device)
+    roofs = _roofs(place, trace.dtype) if trace.weights_bytes is not None else None
+    levels = [
+        _level(trace, roofs, Shape(n, config.prompt_toks, config.gen_toks), None, "unknown")
+        for n in config.concurrency
+    ]
+    return Check(config, engine, trace, place, levels, None, None, None, width, "unknown")
+
+
+def _reach(config: RunConfig, engine: str, place: Place) -> Reach:
+    """The memory in which the longest context is sought. What is free here changes from moment to
+    moment, so of that three digits count, and what was found is found again."""
+    available = place.available_bytes
+    if place.momentary:
+        unit = 10 ** max(len(str(available)) - 3, 0)
+        available -= available % unit
+    quantized = config.quantize != "none" or (
+        config.weights != "random" and architecture_of(config).quantization is not None
+    )
+    return Reach(engine, available, band(place.device, engine, quantized))
 
 
 def _is_hopeless(config: RunConfig, place: Place) -> bool:
@@ -174,26 +214,14 @@ def _least_width(config: RunConfig, known: KnownModel) -> float:
     """
     if config.quantize != "none":
         return {"int8": 1.0, "int4": 0.5}[config.quantize]
-    if config.weights != "random" and "quantization_config" in known.architecture():
+    if config.weights != "random" and known.architecture().get("quantization_config"):
         return 0.5
     dtype = known.dtype if config.dtype == "auto" else config.dtype
     return 4.0 if dtype == "float32" else 2.0
 
 
-def _shapes(config: RunConfig, engine: str, device: str, few: bool) -> set[Shape]:
-    """The levels asked for, others to draw lines through, and prompts up to the context."""
-    prompt, tokens = config.prompt_toks, config.gen_toks
-    if few:
-        return memory.shapes(engine, device, list(config.concurrency), prompt, tokens)
-    levels = [*config.concurrency, *(BETWEEN if engine == "threads" else (1, MANY))]
-    shapes = memory.shapes(engine, device, levels, prompt, tokens)
-    for long in _long_prompts(config, architecture_of(config).context):
-        shapes |= memory.shapes(engine, device, [min(config.concurrency)], long, 1)
-    return shapes
-
-
 def _level(
-    trace: Trace, roofs: Roofs | None, shape: Shape, prediction: Prediction, told: Verdict
+    trace: Trace, roofs: Roofs | None, shape: Shape, prediction: Prediction | None, told: Told
 ) -> LevelCheck:
     requests, prompt, tokens = shape
     decode = prefill = None
@@ -213,41 +241,24 @@ def _roofs(place: Place, dtype: str) -> Roofs | None:
         return None
 
 
-def _context(config: RunConfig, trace: Trace, engine: str, place: Place, width: float) -> int:
-    """Longest context of the smallest level, on lines between the prompts that were traced."""
-    requests = min(config.concurrency)
-    shapes = [Shape(requests, config.prompt_toks, config.gen_toks)]
-    shapes += [Shape(requests, prompt, 1) for prompt in _long_prompts(config, trace.context)]
-    peaks = [memory.predict(trace, engine, place.device, s).sure_bytes(width) for s in shapes]
-    points = [(s.prompt + s.generated, p) for s, p in zip(shapes, peaks, strict=True)]
-    return longest(points, place.available_bytes)
-
-
-def _long_prompts(config: RunConfig, context: int | None) -> list[int]:
-    """Prompts up to the longest that the model takes, with no output behind them."""
-    asked, most = config.prompt_toks + config.gen_toks, (context or 1) - 1
-    if most <= asked:
-        return []
-    return sorted({*(n for n in (16 * asked, 256 * asked) if n < most), most})
-
-
 def _advice(found: Check, least: int) -> list[str]:
     """What would fit, in the order in which a person would try it."""
     from llamatop.text.formatting import size  # noqa: PLC0415
 
     advice = []
     wanted = max(found.config.concurrency)
-    if 0 < found.max_concurrency < wanted:
+    if 0 < (found.max_concurrency or 0) < wanted:
         advice.append(f"at most {found.max_concurrency} requests at once")
     if (
         found.trace.dtype == "float32"
         and not found.trace.quantization
         and found.verdict == "does not fit"
     ):
-        half = found.trace.weights_bytes / 2
+        half = (found.trace.weights_bytes or 0) / 2
         if least - half <= found.place.available_bytes:
             advice.append(f"--dtype bfloat16, which halves the weights to {size(half)}")
-    needed = max(level.prediction.peak_bytes for level in found.levels) * (1 + found.band)
+    peaks = [level.prediction.peak_bytes for level in found.levels if level.prediction]
+    needed = max(peaks) * (1 + found.band)
     advice.append(f"{size(needed)} of memory")
     if (which := smallest(needed)) is not None:
         count, device = which

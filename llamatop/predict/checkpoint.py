@@ -1,58 +1,76 @@
-"""What the `quantization_config` of a checkpoint says: which matrices are quantised, and how."""
+"""What a checkpoint says of its quantisation: which matrices are stored otherwise, and how.
+
+Experts that transformers stacks in one parameter count matrix by matrix, as they are stored.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 from transformers.quantizers.quantizers_utils import should_convert_module
 
 from llamatop.engines import quantize
-from llamatop.errors import InputError
+from llamatop.engines.quantization import Quantization
 from llamatop.predict import formats
 from llamatop.predict.formats import Settings, Size
-from llamatop.predict.stored import Stored
+from llamatop.predict.stacks import stacks
+from llamatop.predict.stored import Stored, UnknownFormatError
 
 _PLAIN: dict[str, formats.Format] = {
     "gptq": formats.gptq,
     "awq": formats.awq,
     "bitsandbytes": formats.bitsandbytes,
     "fp8": formats.fp8,
+    "mxfp4": formats.mxfp4,
+    "mlx": formats.mlx,
 }
-"""Formats that treat all their matrices alike, by `quant_method`."""
+"""Formats that treat all their matrices alike, by method."""
 _KEPT = ("modules_to_not_convert", "llm_int8_skip_modules", "ignored_layers")
-_STACKED = ("fp8", "mxfp4")
-"""Methods that know experts stacked in one parameter."""
+_EXCLUDED = ("exclude_modules", "ignore")
+"""ModelOpt's names for the same, with wildcards."""
+_PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.", "")
+"""What may stand before the name of a part of the language model, here or in a checkpoint."""
 
 
-def read(settings: Settings, model: nn.Module, device: str) -> Stored:
-    """How that checkpoint stores the model; InputError for a method that is not known here."""
-    method = str(settings.get("quant_method") or ("bitsandbytes" if _is_bnb(settings) else ""))
-    sizes = {}
-    for name, parameter, shape in _matrices(model, method, settings):
-        size = _size(method, name, shape, settings, device)
+class Matrix(NamedTuple):
+    """Matrices alike in one parameter: one, or those of stacked experts."""
+
+    name: str
+    parameter: Any
+    shape: tuple[int, int]
+    """Outputs, inputs."""
+    copies: int = 1
+
+
+def read(found: Quantization, model: nn.Module, device: str) -> Stored:
+    """How that checkpoint stores the model; UnknownFormatError for a method that is none
+    of those here."""
+    sizes: dict[int, tuple[int, int]] = {}
+    for matrix in _matrices(found, model):
+        size = _size(found, matrix, device)
         if size is not None:
-            sizes[id(parameter)] = (size.weights, size.scales)
-    return Stored(method, sizes)
+            sizes[id(matrix.parameter)] = (
+                size.weights * matrix.copies,
+                size.scales * matrix.copies,
+            )
+    return Stored(found.method, sizes)
 
 
-def _is_bnb(settings: Settings) -> bool:
-    return bool(settings.get("load_in_4bit") or settings.get("load_in_8bit"))
-
-
-def _size(
-    method: str, name: str, shape: tuple[int, ...], settings: Settings, device: str
-) -> Size | None:
+def _size(found: Quantization, matrix: Matrix, device: str) -> Size | None:
     """Of one matrix; None: it stays as it is."""
-    match method:
+    shape, settings = matrix.shape, found.settings
+    match found.method:
         case "bitsandbytes" if settings.get("load_in_4bit") and quantize.packs(device):
-            return Size(*quantize.quantized_bytes(shape[0], shape[1], "int4", device))
-        case "mxfp4":
-            return formats.mxfp4(shape, settings) if len(shape) == 3 else None
+            return Size(*quantize.quantized_bytes(*shape, "int4", device))
+        case "modelopt":
+            return _modelopt(matrix.name, shape, settings)
         case "compressed-tensors":
-            group = _group_of(name, settings)
+            group = _group_of(matrix.name, settings)
             return None if group is None else formats.compressed(shape, group)
         case "torchao":
             kind = settings.get("quant_type") or {}
@@ -60,33 +78,89 @@ def _size(
             if size is None:
                 raise _unknown(f"torchao's {kind!r}"[:80])
             return size
-        case _ if method in _PLAIN:
+        case "mlx":
+            own = _own(matrix.name, settings)
+            return None if own is False else formats.mlx(shape, own if own else settings)
+        case method if method in _PLAIN:
             return _PLAIN[method](shape, settings)
-        case _:
-            raise _unknown(repr(method))
+        case method:
+            raise _unknown(repr(method) if method else "a method that its config does not name")
 
 
-def _unknown(what: str) -> InputError:
-    return InputError(f"its weights are quantised by {what}, whose size is not known here")
+def _unknown(what: str) -> UnknownFormatError:
+    return UnknownFormatError(f"its weights are quantised by {what}, whose size is not known here")
 
 
-def _matrices(
-    model: Any, method: str, settings: Settings
-) -> list[tuple[str, nn.Parameter, tuple[int, ...]]]:
-    """(name of its module, parameter, (experts,) outputs, inputs) of what is quantised."""
-    kept = [str(name) for key in _KEPT for name in settings.get(key) or ()]
+def _modelopt(name: str, shape: tuple[int, int], settings: Settings) -> Size | None:
+    """A byte a weight in FP8, and one scale a matrix, which is not counted."""
+    if _excluded(name, settings):
+        return None
+    algorithm = str(settings.get("quant_algo") or "")
+    if algorithm.upper() != "FP8":
+        raise _unknown(f"ModelOpt's {algorithm or 'method, which is not named'}")
+    return Size(shape[0] * shape[1], 0)
+
+
+def _excluded(name: str, settings: Settings) -> bool:
+    patterns = [str(one) for key in _EXCLUDED for one in settings.get(key) or ()]
+    names = aliases(name)
+    return any(_under(one, pattern) for pattern in patterns for one in names)
+
+
+def _under(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
+
+
+def aliases(name: str) -> list[str]:
+    """A module's name as wrappers of several versions would have it."""
+    bare = next(name.removeprefix(one) for one in _PREFIXES if name.startswith(one))
+    return [name, *(f"{one}{bare}" for one in _PREFIXES), f"backbone.{bare}"]
+
+
+def _own(name: str, settings: Settings) -> Any:
+    """What MLX's settings say of that module alone; None: nothing, False: it is not quantised."""
+    names = {re.sub(r"\.experts\.0\.", ".switch_mlp.", one) for one in aliases(name)}
+    return next((settings[one] for one in names if one in settings), None)
+
+
+def _matrices(found: Quantization, model: Any) -> Iterator[Matrix]:
+    """What is quantised."""
+    kept = [str(name) for key in _KEPT for name in found.settings.get(key) or ()]
+    takes = _takes(found, model)
+    for matrix in _all(model, embeddings=found.method == "mlx"):
+        names = aliases(matrix.name)
+        if takes(matrix) and all(_converted(name, kept, found.method) for name in names):
+            yield matrix
+
+
+def _takes(found: Quantization, model: Any) -> Callable[[Matrix], bool]:
+    """Whether a matrix is of a part that the method quantises at all."""
     head = model.get_output_embeddings()
-    found: list[tuple[str, Any, tuple[int, ...]]] = []
+    whole = found.method == "mlx" or bool(found.settings.get("lm_head"))
+    passed = set() if whole or head is None else {id(head.weight)}
+    if found.language_only:
+        inside = {id(p) for p in (*model.get_decoder().parameters(), *_parameters(head))}
+        passed |= {id(p) for p in model.parameters()} - inside
+    if found.method == "mxfp4":  # experts alone
+        return lambda matrix: matrix.copies > 1 and id(matrix.parameter) not in passed
+    return lambda matrix: id(matrix.parameter) not in passed
+
+
+def _parameters(module: nn.Module | None) -> list[Any]:
+    return [] if module is None else list(module.parameters())
+
+
+def _all(model: Any, *, embeddings: bool) -> Iterator[Matrix]:
+    """Every matrix of a linear module or an expert; with `embeddings` also tables."""
     for name, part in model.named_modules():
-        if (part is head and not settings.get("lm_head")) or not _converted(name, kept, method):
-            continue
         if type(part) is nn.Linear or isinstance(part, Conv1D):
-            found.append((name, part.weight, quantize.shape_of(part)))
-        elif method in _STACKED:
-            for _, parameter in part.named_parameters(recurse=False):
-                if parameter.dim() == 3 and not isinstance(part, nn.Conv1d):
-                    found.append((name, parameter, tuple(parameter.shape)))
-    return found
+            yield Matrix(name, part.weight, quantize.shape_of(part))
+        elif embeddings and isinstance(part, nn.Embedding):
+            rows, columns = map(int, part.weight.shape)
+            yield Matrix(name, part.weight, (rows, columns))
+    text = model.config.get_text_config(decoder=True)
+    for one in stacks(model, int(getattr(text, "hidden_size", 0) or 0)):
+        yield Matrix(one.name, one.parameter, (one.rows, one.columns), one.copies)
 
 
 def _converted(name: str, kept: list[str], method: str) -> bool:
@@ -97,10 +171,12 @@ def _converted(name: str, kept: list[str], method: str) -> bool:
 
 def _group_of(name: str, settings: Settings) -> Settings | None:
     """The `weights` of the group of compressed-tensors that a linear module is in."""
-    if any(_named(name, str(pattern)) for pattern in settings.get("ignore") or ()):
+    names = aliases(name)
+    if any(_named(one, str(pattern)) for pattern in settings.get("ignore") or () for one in names):
         return None
     for group in (settings.get("config_groups") or {}).values():
-        if any(_named(name, str(target)) for target in group.get("targets") or ()):
+        targets = [str(target) for target in group.get("targets") or ()]
+        if any(_named(one, target) for target in targets for one in names):
             weights = group.get("weights")
             return dict(weights) if weights else None
     return None

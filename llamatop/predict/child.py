@@ -26,6 +26,8 @@ gc.enable()
 main()
 os._exit(0)  # taking all that apart takes a quarter of a second
 """
+SECONDS = 30.0
+"""An answer takes a few, on a busy machine more."""
 _LAST = 300
 """Characters kept of a child's last line, where it failed."""
 
@@ -40,7 +42,7 @@ QUIET = {
 Answer = TypeVar("Answer")
 
 
-def ask(module: str, question: Any, answer: type[Answer], seconds: float = 120.0) -> Answer:
+def ask(module: str, question: Any, answer: type[Answer], seconds: float = SECONDS) -> Answer:
     """What `main()` of that module writes on stdout when it reads `question` on stdin.
 
     The child ends with this process.
@@ -58,7 +60,10 @@ def ask(module: str, question: Any, answer: type[Answer], seconds: float = 120.0
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise InputError(f"no answer from {module} within {seconds:g} s; try again") from None
+        raise InputError(
+            f"{module} gives no answer within {seconds:g} s, as on a busy machine, or of a model "
+            "that loops long; try shorter prompts, or run it to measure it"
+        ) from None
     if done.returncode != 0:
         raise InputError(f"{module} failed: {_last_line(done.stderr) or done.returncode}")
     result = msgspec.json.decode(done.stdout, type=answer | Refusal)

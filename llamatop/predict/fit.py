@@ -50,23 +50,6 @@ def largest(peak: Callable[[int], float], limit: float, most: int = MAX_CONCURRE
     return low
 
 
-def longest(points: list[tuple[int, float]], limit: float) -> int:
-    """The largest x whose y is within the limit, on lines between (x, y) points; 0 if none is.
-
-    Where y is convex the answer is never too large. Nothing is claimed past the last point.
-    """
-    points = sorted(points)
-    best = 0
-    before: tuple[int, float] | None = None
-    for x, y in points:
-        if y <= limit:
-            best = x
-        elif before is not None and before[1] <= limit:
-            return int(before[0] + (x - before[0]) * (limit - before[1]) / (y - before[1]))
-        before = (x, y)
-    return best
-
-
 def parse_size(text: str) -> int:
     """Bytes of `24GB`, `512MiB`, `1.5T`; InputError if it is no amount of memory."""
     match = _SIZE.fullmatch(text)

@@ -9,14 +9,20 @@ from typing import Any
 import msgspec
 
 from llamatop.engines.resolve import Source, folder_here, resolve
+from llamatop.errors import InputError
 from llamatop.predict import memory
 from llamatop.predict.child import ask
 from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.memory import Prediction
-from llamatop.predict.runtime import remember_runtime
-from llamatop.predict.traced import Ask, Shape, Trace
+from llamatop.predict.runtime import recalled_runtime, remember_runtime
+from llamatop.predict.traced import Ask, Reach, Shape, Trace
 from llamatop.predict.traces import remember, remembered
 from llamatop.settings.config import RunConfig
+
+MANY = 256
+"""A batch that is traced beside those asked for, so that all others lie on a line."""
+BETWEEN = (1, 4, 16, 64, MANY)
+"""Levels that are traced in threads: others lie between them."""
 
 
 def trace_model(
@@ -24,10 +30,12 @@ def trace_model(
     device: str,
     shapes: Iterable[Shape],
     capability: tuple[int, int] | None = None,
+    reach: Reach | None = None,
 ) -> Trace:
     """All about the model of `config`, without its weights. Raises InputError in one line.
 
-    `capability` is the compute capability of a device that is not here.
+    `capability` is the compute capability of a device that is not here; `reach` the memory in
+    which the longest context is sought.
     """
     source = architecture_of(config)
     question = Ask(
@@ -43,14 +51,28 @@ def trace_model(
         runtime=device == "cpu",
         capability=capability,
         sampling=_sampling(config),
+        beside=source.beside,
+        reach=reach,
     )
     trace = remembered(question)
     if trace is None:
         trace = ask("llamatop.predict.tracer", question, Trace)
         remember(question, trace)
-    if config.quantize == "none":  # else it is with what quantises, which few engines import
+    if config.quantize != "none":  # it is with what quantises, which few engines import
+        return trace
+    if recalled_runtime() is None:
         remember_runtime(trace.runtime_bytes)
-    return trace
+    known = recalled_runtime() if device == "cpu" else None
+    return msgspec.structs.replace(trace, runtime_bytes=known or trace.runtime_bytes)
+
+
+def shapes_of(config: RunConfig, device: str, *, few: bool = False) -> set[Shape]:
+    """What has to be traced for the levels of `config`; with others to draw lines through, so that
+    it can be told of any level, unless `few`."""
+    engine = memory.resolve_engine(config.engine, device)
+    more = () if few else BETWEEN if engine == "threads" else (1, MANY)
+    levels = [*config.concurrency, *more]
+    return memory.shapes(engine, device, levels, config.prompt_toks, config.gen_toks)
 
 
 def architecture_of(config: RunConfig) -> Source:
@@ -79,6 +101,11 @@ def forecast(config: RunConfig, device: str = "cpu") -> tuple[Trace, list[Predic
     config = with_longest_prompt(config)
     levels = list(config.concurrency)
     engine, prompt, tokens = config.engine, config.prompt_toks, config.gen_toks
-    trace = trace_model(config, device, memory.shapes(engine, device, levels, prompt, tokens))
-    peaks = [memory.predict(trace, engine, device, Shape(n, prompt, tokens)) for n in levels]
+    trace = trace_model(config, device, shapes_of(config, device))
+    try:
+        peaks = [memory.predict(trace, engine, device, Shape(n, prompt, tokens)) for n in levels]
+    except LookupError as reason:
+        raise InputError(
+            f"--model {config.model}: no peak can be foretold: {reason.args[0]}"
+        ) from None
     return trace, peaks

@@ -35,7 +35,8 @@ def awq(shape: tuple[int, ...], settings: Settings) -> Size:
 
 
 def _packed_groups(shape: tuple[int, ...], settings: Settings) -> tuple[int, int]:
-    bits, size = int(settings.get("bits", 4)), int(settings.get("group_size", 128))
+    bits = int(settings.get("bits") or settings.get("w_bit") or 4)
+    size = int(settings.get("group_size") or settings.get("q_group_size") or 128)
     groups = prod(shape[:-1]) * _groups(shape[-1], size)
     return prod(shape) * bits // 8, groups * 2 + groups * bits // 8
 
@@ -68,6 +69,14 @@ def fp8(shape: tuple[int, ...], settings: Settings) -> Size:
 def mxfp4(shape: tuple[int, ...], settings: Settings) -> Size:
     """4 bits a weight, and an 8-bit exponent for each 32."""
     return Size(prod(shape) // 2, prod(shape) // 32)
+
+
+def mlx(shape: tuple[int, ...], settings: Settings) -> Size:
+    """Packed weights; for each group a scale and a bias of 16 bits, or an 8-bit exponent."""
+    bits, size = int(settings.get("bits", 4)), int(settings.get("group_size", 64))
+    groups = prod(shape[:-1]) * _groups(shape[-1], size)
+    width = 4 if settings.get("mode", "affine") == "affine" else 1
+    return Size(prod(shape) * bits // 8, groups * width)
 
 
 def compressed(shape: tuple[int, ...], weights: Settings) -> Size:

@@ -111,7 +111,12 @@ def shapes(engine: str, device: str, levels: list[int], prompt: int, tokens: int
 
 
 def predict(trace: Trace, engine: str, device: str, shape: Shape) -> Prediction:
-    """The peak of a level with `shape.batch` requests in flight."""
+    """The peak of a level with `shape.batch` requests in flight.
+
+    Raises LookupError where it rests on something not understood, or was not traced.
+    """
+    if trace.untold:
+        raise LookupError(trace.untold)
     match resolve_engine(engine, device):
         case "threads":
             return _threads(trace, device, shape)
@@ -136,7 +141,7 @@ def _threads(trace: Trace, device: str, shape: Shape) -> Prediction:
 def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
     threads = peak.shape.batch if engine == "threads" else 1
     parts = {
-        "weights": trace.weights_bytes - trace.scales_bytes,
+        "weights": (trace.weights_bytes or 0) - trace.scales_bytes,
         "scales": trace.scales_bytes,
         "kv cache": peak.cache,
         "activations": peak.total - peak.cache - peak.logits - peak.sampling,

@@ -1,82 +1,141 @@
-"""Traces prefill and decode of a model's first layers and adds up what all of them would hold.
+"""Traces prefill and decode of some of a model's layers and adds up what all of them would hold.
 
 The forward that runs is transformers' own, on fake tensors. Layers alike take alike, so the
-first of each kind speak for the rest; caches are added layer by layer.
+last of each kind speaks for the rest; caches are added layer by layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
-import transformers
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import masking_utils
-from transformers.initialization import no_init_weights
 
-from llamatop.engines.architecture import Layout
-from llamatop.predict import kernels
-from llamatop.predict.anatomy import layer_list
+from llamatop.predict import caches, kernels
+from llamatop.predict.anatomy import Anatomy
+from llamatop.predict.caches import Cached
 from llamatop.predict.crowd import together
+from llamatop.predict.excerpt import plans
 from llamatop.predict.forward import Forward, Tally, Total
 from llamatop.predict.sampling import Sampling
 from llamatop.predict.storages import LiveStorages
-from llamatop.predict.traced import Peak, Shape
+from llamatop.predict.traced import Peak, Shape, between
 
 ROUNDING = {"cuda": 512}
 """Allocators hand out multiples of so many bytes; the C library of `OTHER_ROUNDING`."""
 OTHER_ROUNDING = 64
 FEW_TOKENS = 16
 """Of the prompt that shows what a layer caches, where no other does."""
+LOOKED = 8
+"""So many times more tokens show whether a model loops over them: some do over chunks."""
+GROWN = 128
+"""Of two prompts that show how an unusual cache grows, the one has so many tokens more: what
+compresses keeps one of up to so many."""
+LONGEST = 8192
+"""A window longer than this is not looked past."""
+MANY_OPERATIONS = 3000
+"""As many in one forward take some tenths of a second to trace."""
 HEAP_BELOW = 2 * 2**20
 """Larger blocks the C library takes from the kernel and gives back; smaller ones it may keep.
 As `MALLOC_MMAP_THRESHOLD_` is set for engines."""
 
 
 class Tracer:
-    """A prefix of a model on fake tensors, to be run for any shape."""
+    """Some layers of a model on fake tensors, to be run for any shape."""
 
     def __init__(
-        self,
-        layout: Layout,
-        kinds: list[int],
-        dtype: torch.dtype,
-        device: str,
-        sampling: dict[str, Any] | None = None,
+        self, anatomy: Anatomy, device: str, sampling: dict[str, Any] | None = None
     ) -> None:
-        """`layout` is cut to the prefix; `kinds` tells the kind of each layer of the whole;
-        `sampling` is the checkpoint's `generation_config.json`."""
-        like = {kind: i for i, kind in enumerate(kinds[: layout.layers])}
-        self._shown = [i if i < layout.layers else like[kind] for i, kind in enumerate(kinds)]
-        self._layout = layout
+        """Takes the model of `anatomy` for itself, and runs it once.
+
+        `sampling` is the checkpoint's `generation_config.json`. Raises what the model does, where
+        it does not run on fake tensors.
+        """
+        model = anatomy.model
+        self._text = anatomy.text
         self._rounding = ROUNDING.get(device, OTHER_ROUNDING)
         self._gathers = device != "cpu"
         self._device = device = device if _can_be_faked(device) else "cpu"
         self._mode = FakeTensorMode()
-        with no_init_weights(), torch.device("meta"):
-            model = layout.kind._from_config(layout.config, dtype=dtype)
-        with self._mode, torch.device(device):
-            _make_fake(model)
-            model.tie_weights()
-            self._sampling = Sampling(model, sampling or {})
+        self._dtype = model.dtype
+        self._takes = frozenset(inspect.signature(model.forward).parameters)
+        self._known: dict[Shape, Peak] = {}
+        self._excerpt = anatomy.excerpt()
         self._model = model.eval()
-        self._dtype = dtype
-        self._layers = layer_list(model.get_decoder(), layout.layers)
-        self._cached: list[tuple[int, int | None]] = []
+        with self._mode, torch.device(device):
+            self._sampling = Sampling(model, sampling or {})
+        self._kept, self._few_operations = self._settled(anatomy.kinds)
+
+    def _settled(self, kinds: Sequence[int]) -> tuple[list[Any], int]:
+        """Keep as few layers as the model runs with; what they cache, and its operations."""
+        before: Exception | None = None
+        for plan in plans(kinds):
+            self._excerpt.follow(plan)
+            with self._mode, torch.device(self._device):
+                _make_fake(self._model)
+            try:
+                return self._short(FEW_TOKENS)
+            except Exception as error:
+                before = before or error
+        raise before or LookupError("it has no layers")
 
     def quantize(self, kernel: kernels.Kernel) -> None:
         """Let the layers' matrices be computed with as that kernel does."""
-        kernels.stand_in(self._layers, kernel)
+        for layer in self._excerpt.kept:
+            kernels.stand_in(layer, kernel)
 
     def leave_experts(self) -> None:
         """Let decoding read the chosen experts' weights where they lie."""
         self._gathers = False
 
     def peak(self, shape: Shape) -> Peak:
-        """The peaks of generating that shape."""
+        """The peaks of generating that shape; of a prompt that would take long to go through,
+        on the line through two that do not."""
+        if shape not in self._known:
+            self._known[shape] = self._peak(shape) if self._is_quick(shape) else self._line(shape)
+        return self._known[shape]
+
+    def _is_quick(self, shape: Shape) -> bool:
+        return self.most_tokens is None or shape.prompt <= self.most_tokens
+
+    def _line(self, shape: Shape) -> Peak:
+        most = self.most_tokens or shape.prompt
+        low, high = (self.peak(shape._replace(prompt=n)) for n in (most // 2, most))
+        return between(low, high, (shape.prompt - most // 2) / (most - most // 2), shape)
+
+    @cached_property
+    def most_tokens(self) -> int | None:
+        """The longest prompt that is traced, where a model loops over tokens in Python, which
+        takes long; None: it does not."""
+        layers = caches.layers_of(self._cache(), 1)
+        if layers and all(map(caches.cannot_loop, layers)):
+            return None
+        slope = self._slope(FEW_TOKENS)  # token by token
+        if slope < 1:
+            slope = self._slope(LOOKED * FEW_TOKENS)  # chunk by chunk
+        if slope <= 0:
+            return None
+        return max(int(MANY_OPERATIONS / slope) // FEW_TOKENS, 2) * FEW_TOKENS
+
+    def _slope(self, more: int) -> float:
+        """Operations for each of so many tokens more."""
+        _, operations = self._short(FEW_TOKENS + more)
+        return (operations - self._few_operations) / more
+
+    def _short(self, tokens: int) -> tuple[list[Any], int]:
+        """What each layer has cached after a prompt of one request, and operations of that."""
+        tally = Tally()
+        with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, tally) as on:
+            _, cache = self._run(self._cache(), 1, tokens, tokens)
+            return self._layers_of(cache), on.operations
+
+    def _peak(self, shape: Shape) -> Peak:
         phases = self.phases(shape)
         most = max(everything for everything, _ in phases)
         heap = max(small for _, small in phases)
@@ -85,17 +144,16 @@ class Tracer:
     def phases(self, shape: Shape) -> list[list[Total]]:
         """Of prefill, and of the last step where there is one: all blocks, and the small ones."""
         prefill, *last = self._forwards(shape)
-        return [[forward.whole(self._shown) for forward in prefill], *last]
+        return [[forward.whole(self._excerpt.shown) for forward in prefill], *last]
 
     def _forwards(self, shape: Shape) -> Any:
         """Prefill's forwards, and then what the last step holds, where there is one."""
         tallies = [Tally(), Tally(HEAP_BELOW)]
         self._sampling.forget()
-        cache = self._cache()
         with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, *tallies):
-            prefill = self._watched(tallies, cache, shape.batch, shape.prompt, shape.prompt)
-            layers = cache.layers[: len(self._layers)]
-            self._cached = [_cached(layer, shape.batch) for layer in layers]
+            prefill, cache = self._watched(
+                tallies, self._cache(), shape.batch, shape.prompt, shape.prompt
+            )
             last = [self._last_step(tallies, cache, shape)] if shape.generated > 1 else []
         return prefill, *last
 
@@ -107,7 +165,7 @@ class Tracer:
         """
         threads = shape.batch
         prefill, *last = self._forwards(shape._replace(batch=1))
-        paths = [forward.path(self._shown) for forward in prefill]
+        paths = [forward.path(self._excerpt.shown) for forward in prefill]
         whole, small = (together(path, threads) for path in paths)
         for everything, blocks in last:
             whole, small = max(whole, threads * everything.peak), max(small, threads * blocks.peak)
@@ -116,11 +174,27 @@ class Tracer:
         logits, sampling = (round(share * threads * n) for n in (alone.logits, alone.sampling))
         return Peak(shape, whole, cache, logits, small, sampling)
 
-    def cached(self) -> list[tuple[int, int | None]]:
-        """(bytes per token, window) of the cache of each of the prefix's layers."""
-        if not self._cached:
-            self.phases(Shape(1, FEW_TOKENS, 1))
-        return self._cached
+    def cached(self) -> list[list[Cached]]:
+        """What each layer of the whole model caches. Raises LookupError where that is not known."""
+        kept = self._kept
+        if kept and all(map(caches.is_plain, kept)):
+            found = [[Cached(caches.bytes_per_token(one), caches.window_of(one))] for one in kept]
+        else:
+            found = self._grown(kept)
+        return [found[n] for n in self._excerpt.shown]
+
+    def _grown(self, kept: list[Any]) -> list[list[Cached]]:
+        windows = [caches.window_of(one) or 0 for one in kept]
+        few = min(GROWN * (max(windows, default=0) // GROWN + 1), LONGEST)
+        (shorter, _), (longer, _) = self._short(few), self._short(few + GROWN)
+        if not kept:
+            raise LookupError("its cache does not tell one layer's from another's")
+        grown = zip(kept, shorter, longer, strict=True)
+        return [caches.growth(*one, GROWN) for one in grown]
+
+    def _layers_of(self, cache: Any) -> list[Any]:
+        """Of those that run."""
+        return self._excerpt.caches(caches.layers_of(cache, self._excerpt.length))
 
     def scores(self) -> int:
         """Bytes of one request's scores and of what choosing from them takes."""
@@ -128,7 +202,7 @@ class Tracer:
         self._sampling.forget()
         with self._mode, torch.no_grad(), LiveStorages(self._rounding, tally):
             ids = torch.zeros((1, 1), dtype=torch.long, device=self._device)
-            size = (1, int(self._layout.text.vocab_size))
+            size = (1, int(self._text.vocab_size))
             tally.mark()
             scores = torch.empty(size, dtype=self._dtype, device=self._device)
             self._sampling.choose(ids, scores)
@@ -136,15 +210,19 @@ class Tracer:
 
     def _last_step(self, tallies: list[Tally], cache: Any, shape: Shape) -> list[Total]:
         """The step with the longest context, after those between have grown the caches."""
-        layers = cache.layers[: len(self._layers)]
-        for layer in layers:
-            _grow(layer, shape.generated - 2)
-        held = [[_storage_bytes(layer, tally.below) for layer in layers] for tally in tallies]
+        before = shape.prompt + shape.generated - 2
+        layers = self._layers_of(cache)
+        if all(map(caches.can_grow, layers)):
+            for layer in layers:
+                caches.grow(layer, shape.generated - 2)
+        elif shape.generated > 2:
+            _, cache = self._run(self._cache(), shape.batch, before, before)
+            layers = self._layers_of(cache)
+        held = [[caches.storage_bytes(layer, t.below) for layer in layers] for t in tallies]
         kept = [self._sampling.held_bytes(tally.below) for tally in tallies]
         with self._decoding():
-            total = shape.prompt + shape.generated - 1
-            forwards = self._watched(tallies, cache, shape.batch, 1, total)
-        totals = [f.whole(self._shown, h) for f, h in zip(forwards, held, strict=True)]
+            forwards, _ = self._watched(tallies, cache, shape.batch, 1, before + 1)
+        totals = [f.whole(self._excerpt.shown, h) for f, h in zip(forwards, held, strict=True)]
         return [
             total._replace(sampling=total.sampling + size)
             for total, size in zip(totals, kept, strict=True)
@@ -152,46 +230,53 @@ class Tracer:
 
     def _watched(
         self, tallies: list[Tally], cache: Any, batch: int, tokens: int, total: int
-    ) -> list[Forward]:
-        """Run one forward and note what is held from layer to layer."""
+    ) -> tuple[list[Forward], Any]:
+        """Run one forward and note what is held from layer to layer; and the cache it leaves."""
         forwards = [Forward(tally) for tally in tallies]
 
         def enter(*_: Any) -> None:
             for forward in forwards:
                 forward.enter()
 
-        def leave(_: Any, inputs: tuple[torch.Tensor, ...], __: Any) -> None:
+        def leave(_: Any, inputs: tuple[Any, ...], __: Any) -> None:
+            given = next((x for x in inputs if isinstance(x, torch.Tensor)), None)
             for forward in forwards:
-                forward.leave(inputs[0].untyped_storage().nbytes())
+                forward.leave(0 if given is None else given.untyped_storage().nbytes())
 
-        hooks = [layer.register_forward_pre_hook(enter) for layer in self._layers]
-        hooks.append(self._layers[-1].register_forward_hook(leave))
-        scores = self._run(cache, batch, tokens, total)
-        enter()
-        ids = torch.zeros((batch, total), dtype=torch.long, device=self._device)
-        chosen = self._sampling.choose(ids, scores[:, -1])
-        for forward in forwards:
-            forward.end()
-        for hook in hooks:
-            hook.remove()
+        hooks = [layer.register_forward_pre_hook(enter) for layer in self._excerpt.kept]
+        hooks.append(self._excerpt.kept[-1].register_forward_hook(leave))
+        try:
+            scores, cache = self._run(cache, batch, tokens, total)
+            enter()
+            ids = torch.zeros((batch, total), dtype=torch.long, device=self._device)
+            chosen = self._sampling.choose(ids, scores[:, -1])
+            for forward in forwards:
+                forward.end()
+        finally:
+            for hook in hooks:
+                hook.remove()
         del scores, chosen
-        return forwards
+        return forwards, cache
 
-    def _run(self, cache: Any, batch: int, tokens: int, total: int) -> Any:
+    def _run(self, cache: Any, batch: int, tokens: int, total: int) -> tuple[Any, Any]:
+        """Scores, and the cache after it."""
         ids = torch.zeros((batch, tokens), dtype=torch.long, device=self._device)
-        mask = torch.ones((batch, total), dtype=torch.long, device=self._device)
         places = torch.arange(total - tokens, total, device=self._device).unsqueeze(0)
-        return self._model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=places.expand(batch, -1),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits
+        given = {
+            "attention_mask": torch.ones((batch, total), dtype=torch.long, device=self._device),
+            "position_ids": places.expand(batch, -1),
+            "logits_to_keep": 1,
+            "use_cache": True,
+        }
+        given = {name: value for name, value in given.items() if name in self._takes}
+        name = caches.name_of(self._takes)
+        if name is not None and cache is not None:
+            given[name] = cache
+        outputs = self._model(input_ids=ids, **given)
+        return outputs.logits, caches.left_by(outputs)
 
     def _cache(self) -> Any:
-        return transformers.DynamicCache(config=self._layout.text)
+        return self._excerpt.share(caches.fresh(self._model, self._text))
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
@@ -209,47 +294,35 @@ class Tracer:
 
 def _make_fake(model: Any) -> None:
     """Put fake parameters and buffers in place of those on meta, a third of a millisecond each;
-    what it sees and hears with reads no tokens, and is taken out."""
+    tied ones stay tied. What it sees and hears with reads no tokens, and is taken out."""
     for sense in ("image", "audio"):
         if model.get_encoder(modality=sense) is not model:
-            model.set_encoder(nn.Identity(), modality=sense)
+            model.set_encoder(_Unused(model.get_encoder(modality=sense)), modality=sense)
+    made: dict[int, Any] = {}
     for module in model.modules():
         for name, tensor in [*module.named_parameters(recurse=False)]:
-            empty = torch.empty(tensor.shape, dtype=tensor.dtype)
-            setattr(module, name, nn.Parameter(empty, requires_grad=False))
+            if id(tensor) not in made:
+                empty = torch.empty(tensor.shape, dtype=tensor.dtype)
+                made[id(tensor)] = (nn.Parameter(empty, requires_grad=False), tensor)
+            setattr(module, name, made[id(tensor)][0])
         for name, tensor in [*module.named_buffers(recurse=False)]:
             setattr(module, name, torch.empty(tensor.shape, dtype=tensor.dtype))
+
+
+class _Unused(nn.Module):  # type: ignore[misc]
+    """Stands where an encoder stood, and tells of it what a model asks, such as its device."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["_encoder"] = encoder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_encoder"], name)
 
 
 def _can_be_faked(device: str) -> bool:
     """Whether this build of torch can name the device; it need not be here."""
     return device == "cpu" or (device == "cuda" and bool(torch.cuda.is_available()))
-
-
-def _cached(layer: Any, requests: int) -> tuple[int, int | None]:
-    keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
-    if keys is None or values is None or keys.dim() < 3:
-        return 0, None
-    size = (keys.nbytes + values.nbytes) // (requests * max(int(keys.shape[-2]), 1))
-    return int(size), getattr(layer, "sliding_window", None)
-
-
-def _grow(layer: Any, tokens: int) -> None:
-    """Let a cache have so many more tokens, the last one as a step of its own, after which a
-    window holds no more than itself. One without keys and values stays as it is."""
-    if getattr(layer, "keys", None) is None or layer.keys.dim() != 4:
-        return
-    for more in (tokens - 1, 1) if tokens > 0 else ():
-        if more > 0:
-            kept = (layer.keys, layer.values)
-            layer.update(*(t.new_empty((*t.shape[:2], more, t.shape[3])) for t in kept))
-
-
-def _storage_bytes(layer: Any, below: float) -> int:
-    """What a layer's cache really holds; a window's view keeps all of what it looks at."""
-    tensors = [value for value in vars(layer).values() if isinstance(value, torch.Tensor)]
-    storages = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors}
-    return sum(size for size in storages.values() if size < below)
 
 
 @contextmanager

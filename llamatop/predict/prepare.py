@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from llamatop.errors import InputError
-from llamatop.events.kinds import Event, MachineMeasured, ModelTraced
+from llamatop.events.kinds import Event, MachineMeasured, MemoryUntold, ModelTraced
 from llamatop.predict import memory
-from llamatop.predict.checking import BETWEEN, place_here
-from llamatop.predict.forecast import trace_model
+from llamatop.predict.checking import place_here
+from llamatop.predict.forecast import shapes_of, trace_model
 from llamatop.predict.machine import cached_machine, measure_machine, roof_dtype
 from llamatop.predict.memory import Foretold, Prediction
 from llamatop.predict.traced import Shape, Trace
@@ -40,13 +40,15 @@ def prepare(config: RunConfig, now: Callable[[], int]) -> Foretold:
     """Trace the model. Reads the machine's roofs where they are known, and never measures them."""
     device = place_here(config.device).device
     engine, prompt, tokens = config.engine, config.prompt_toks, config.gen_toks
-    open_ended = config.until_oom or config.endless
-    levels = [*config.concurrency, *(BETWEEN if open_ended else ())]
     try:
-        trace = trace_model(config, device, memory.shapes(engine, device, levels, prompt, tokens))
-    except InputError:
-        return Foretold([], lambda _: None)  # the engine says the same, to the person
-    events: list[Event] = [_traced(trace, now())]
+        trace = trace_model(config, device, shapes_of(config, device))
+    except InputError as problem:
+        return Foretold([MemoryUntold(now(), str(problem))], lambda _: None)
+    events: list[Event] = []
+    if trace.untold:
+        events.append(MemoryUntold(now(), trace.untold))
+    if trace.weights_bytes is not None:
+        events.append(_traced(trace, now()))
     machine = cached_machine(device, roof_dtype(device, trace.dtype))
     if machine is not None:
         events.append(

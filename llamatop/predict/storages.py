@@ -8,7 +8,8 @@ but for what is told of it here.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.utils._pytree import tree_iter
 from llamatop.predict.forward import Tally
 
 _GROUPED_MM = torch.ops.aten._grouped_mm.default
+_SPLIT = torch.ops.aten.split_with_sizes.default
 _SAFE_SOFTMAX = torch.ops.aten._safe_softmax.default
 """Of scores that attention writes out; it looks inside itself which are masked: a byte for each."""
 _TO_PYTHON = torch.ops.aten._local_scalar_dense.default
@@ -37,6 +39,8 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[misc]
         self._rounding = rounding
         self._tallies = tallies
         self._known: dict[int, weakref.ref[Any]] = {}
+        self.operations = 0
+        """Of which tensors were asked so far."""
 
     def __torch_dispatch__(
         self,
@@ -46,9 +50,12 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[misc]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operation and count what it made."""
+        self.operations += 1
         if func is _TO_PYTHON:
             return _answer(args[0])
         kwargs = kwargs or {}
+        if func is _SPLIT:
+            args = _split(*args)
         result = _grouped(args) if func is _GROUPED_MM else func(*args, **kwargs)
         read = [x for x in tree_iter((args, kwargs)) if isinstance(x, torch.Tensor)]
         given = set(map(_key, read))
@@ -95,7 +102,18 @@ def _flops(func: Any, args: tuple[Any, ...], made: list[torch.Tensor]) -> int:
 
 def _answer(tensor: torch.Tensor) -> bool | int | float:
     """What a model asks of its data is whether no token is masked: yes; and no number matters."""
-    return tensor.dtype == torch.bool if not tensor.is_floating_point() else 0.0
+    if tensor.is_floating_point():
+        return 0.0
+    return True if tensor.dtype == torch.bool else 0
+
+
+def _split(tensor: torch.Tensor, sizes: Sequence[int], dim: int = 0) -> tuple[Any, ...]:
+    """The same; in even parts where the sizes were asked of data, as of rows for each expert."""
+    rows = int(tensor.shape[dim])
+    if sum(sizes) == rows:
+        return tensor, [int(size) for size in sizes], dim
+    ends = [rows * n // len(sizes) for n in range(len(sizes) + 1)]
+    return tensor, [end - start for start, end in pairwise(ends)], dim
 
 
 def _grouped(args: tuple[Any, ...]) -> torch.Tensor:

@@ -16,6 +16,10 @@ from llamatop.engines import quantize
 from llamatop.settings.config import QuantizeName
 
 
+class UnknownFormatError(Exception):
+    """How many bytes such weights take is not known here."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """What is not stored in the model's dtype. Bytes."""

@@ -23,6 +23,15 @@ STEPS = (Shape(1, 128, 1), Shape(1, 2048, 1))
 """What is traced for continuous batching: packed tokens, one step of them."""
 
 
+class Reach(msgspec.Struct, frozen=True):
+    """The memory within which the longest context of one request is sought."""
+
+    engine: str
+    available_bytes: int
+    band: float
+    """The share by which a prediction may be too low."""
+
+
 class Ask(msgspec.Struct, frozen=True):
     """One model to be traced for several shapes."""
 
@@ -42,6 +51,10 @@ class Ask(msgspec.Struct, frozen=True):
     quantize: QuantizeName = "none"
     checkpoint: bool = False
     """Its trained weights would be loaded: what its config says of their bits counts."""
+    beside: dict[str, dict[str, Any]] = {}
+    """What files beside that say of its quantisation."""
+    reach: Reach | None = None
+    """Also search the longest context of one request."""
     runtime: bool = False
     """Also tell what the libraries take of this machine's memory."""
     sampling: dict[str, Any] = {}
@@ -55,6 +68,8 @@ class LayerKind(msgspec.Struct, frozen=True):
     kv_bytes_per_token: int
     window: int | None
     """Tokens after which its cache stops growing; None: never."""
+    beside: bool = False
+    """It is what layers told already cache besides."""
 
 
 class Peak(msgspec.Struct, frozen=True):
@@ -80,7 +95,8 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     """Tied weights once, vision and all experts included."""
     active_parameters: int
     """Those that one token uses: of all experts, the chosen ones."""
-    weights_bytes: int
+    weights_bytes: int | None
+    """None: how they are quantised is not understood, and of what is read of them neither."""
     read_bytes: int
     """Weights that one decode step of one request reads: no embedding table but a tied one, no
     vision, and of the experts those that the code really reads."""
@@ -111,6 +127,13 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     """Of one request: its scores, and what choosing from them takes."""
     runtime_bytes: int | None = None
     """Resident size of a process that has imported what an engine imports."""
+    furthest: int | None = None
+    """Where asked for: the longest prompt and output of one request that fit; None: see
+    `unknown`."""
+    unknown: dict[str, str] = {}
+    """Figures that rest on something not understood, as `check --json` calls them, and why."""
+    notes: tuple[str, ...] = ()
+    """How figures were come by, where that is not as usual."""
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -120,7 +143,13 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     @property
     def layers(self) -> int:
         """Of the language model."""
-        return sum(kind.count for kind in self.kinds)
+        return sum(kind.count for kind in self.kinds if not kind.beside)
+
+    @property
+    def untold(self) -> str:
+        """Why no peak can be told; empty: it can."""
+        names = ("weights_bytes", "peak_bytes")
+        return next((self.unknown[name] for name in names if name in self.unknown), "")
 
     @property
     def caches(self) -> tuple[tuple[int, int | None], ...]:
@@ -131,7 +160,7 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
         """A step of one request's so many tokens, on the line through the two `STEPS`."""
         low, high = (next(p for p in self.peaks if p.shape == shape) for shape in STEPS)
         share = (tokens - low.shape.prompt) / (high.shape.prompt - low.shape.prompt)
-        return _between(low, high, share, Shape(1, tokens, 1))
+        return between(low, high, share, Shape(1, tokens, 1))
 
     def at(self, shape: Shape) -> Peak:
         """The peak of a shape: as traced, or on the straight line through two other batches.
@@ -158,10 +187,12 @@ def _on_line(peaks: Sequence[Peak], shape: Shape) -> Peak:
     place = min(max(bisect(batches, shape.batch), 1), len(batches) - 1)
     low, high = same[batches[place - 1]], same[batches[place]]
     share = (shape.batch - low.shape.batch) / (high.shape.batch - low.shape.batch)
-    return _between(low, high, share, shape)
+    return between(low, high, share, shape)
 
 
-def _between(low: Peak, high: Peak, share: float, shape: Shape) -> Peak:
+def between(low: Peak, high: Peak, share: float, shape: Shape) -> Peak:
+    """The peak of `shape`, which lies on the line from `low` to `high` after so much of it."""
+
     def mixed(a: int, b: int) -> int:
         return max(round(a + (b - a) * share), 0)
 

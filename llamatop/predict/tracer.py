@@ -11,25 +11,27 @@ import re
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import torch
 from transformers.initialization import no_init_weights
 from transformers.utils import logging
 
 from llamatop.engines import architecture, devices, quantize
+from llamatop.engines.quantization import Quantization
 from llamatop.engines.resolve import Source
 from llamatop.errors import InputError
 from llamatop.hardware.memory import resident_bytes
 from llamatop.predict import checkpoint, kernels, packed, stored
 from llamatop.predict.anatomy import Anatomy
+from llamatop.predict.caches import Cached
 from llamatop.predict.crowd import panels
+from llamatop.predict.furthest import furthest
 from llamatop.predict.orphan import reply
 from llamatop.predict.passes import Tracer
-from llamatop.predict.stored import Stored
+from llamatop.predict.stored import Stored, UnknownFormatError
+from llamatop.predict.telling import told
 from llamatop.predict.traced import Ask, LayerKind, Peak, Trace
 from llamatop.settings.config import QuantizeName
-
-_LAST = 200
-"""Characters kept of what a model raised."""
 
 
 def main() -> None:
@@ -44,8 +46,8 @@ def _answer(ask: Ask) -> Trace:
     except InputError:
         raise
     except Exception as error:
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:_LAST]}"
-        raise InputError(f"--model {ask.model}: its memory cannot be foretold: {what}") from None
+        why = f"its memory cannot be foretold: {told(error)}; run it to measure it"
+        raise InputError(f"--model {ask.model}: {why}") from None
 
 
 def trace(ask: Ask) -> Trace:
@@ -56,49 +58,104 @@ def trace(ask: Ask) -> Trace:
 def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
     """The same, and what can trace further shapes."""
     runtime = _runtime_bytes(ask.quantize) if ask.runtime else None  # what is traced adds to it
-    source = Source(ask.model, ask.architecture, None)
+    source = Source(ask.model, ask.architecture, None, ask.beside)
     layout = architecture.read(source, ask.layers)
     dtype = _dtype(ask, layout.dtype)
     with no_init_weights(), torch.device("meta"):
         model = layout.kind._from_config(layout.config, dtype=dtype)
     model.tie_weights()
-    disk = _checkpoint(ask, model)
-    if disk is None:
-        kept = stored.made(model, ask.quantize, ask.device)
-    else:
-        kept = packed.in_memory(disk, ask.device, ask.capability)
     anatomy = Anatomy(model, layout.text)
-    shown = architecture.read(source, min(anatomy.prefix, layout.layers))
-    tracer = Tracer(shown, anatomy.kinds, dtype, ask.device, ask.sampling)
-    if kept.method == "mxfp4":
+    found = msgspec.structs.replace(_weighed(ask, source, anatomy, dtype), runtime_bytes=runtime)
+    tracer = Tracer(anatomy, ask.device, ask.sampling)
+    if found.quantization == "mxfp4":
         tracer.leave_experts()
-    elif kept.sizes:
+    elif found.quantization and not found.quantization.endswith("unpacked"):
         tracer.quantize(kernels.of(ask.quantize, ask.device))
-    alone, crowds = _peaks(tracer, ask)
-    found = Trace(
+    found = _cached(found, tracer, anatomy)
+    found = _held(found, tracer, ask, anatomy, dtype)
+    return (found if ask.reach is None else furthest(found, tracer, ask.reach, ask.device)), tracer
+
+
+def _weighed(ask: Ask, source: Source, anatomy: Anatomy, dtype: torch.dtype) -> Trace:
+    """What is known of the model without running it."""
+    model, unknown = anatomy.model, {}
+    disk = kept = Stored()
+    try:
+        if ask.checkpoint and source.quantization is not None:
+            disk = _checkpoint(ask, source.quantization, model)
+            kept = packed.in_memory(disk, ask.device, ask.capability)
+        else:
+            kept = stored.made(model, ask.quantize, ask.device)
+    except UnknownFormatError as problem:
+        unknown = dict.fromkeys(("weights_bytes", "stored_bytes"), str(problem))
+        kept = Stored(source.quantization.method if source.quantization else "")
+    return Trace(
         dtype=str(dtype).removeprefix("torch."),
         parameters=anatomy.parameters,
         active_parameters=anatomy.active,
-        weights_bytes=kept.bytes_of(model.parameters()),
+        weights_bytes=None if unknown else kept.bytes_of(model.parameters()),
         read_bytes=kept.bytes_of(anatomy.read_always),
         expert_bytes=kept.bytes_of(anatomy.chosen_experts),
         experts=anatomy.experts,
         experts_per_token=anatomy.experts_per_token,
         attention_width=anatomy.attention_width,
-        context=source.context,
-        kinds=_kinds(anatomy.kinds, tracer.cached()),
+        context=source.context or _context(anatomy.text),
+        kinds=(),
+        peaks=(),
+        score_heads=_score_heads(model, anatomy.text),
+        quantization=kept.method,
+        quantization_note=kept.note,
+        stored_bytes=None if unknown else _stored_bytes(ask, disk, model, source),
+        scales_bytes=kept.scales_of(model.parameters()),
+        unknown=unknown,
+    )
+
+
+def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int:
+    """What the checkpoint's files hold, in the dtype in which it is stored."""
+    if disk.sizes:
+        return disk.bytes_of(model.parameters())
+    width = architecture.stored_dtype(source).itemsize
+    return sum(parameter.numel() * width for parameter in model.parameters())
+
+
+def _context(text: Any) -> int | None:
+    """The limit that the type has where its config leaves it out."""
+    found = getattr(text, "max_position_embeddings", None)
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _cached(found: Trace, tracer: Tracer, anatomy: Anatomy) -> Trace:
+    """The same with what each kind of layer caches."""
+    try:
+        cached = tracer.cached()
+    except Exception as problem:
+        why = f"what it caches is not understood: {told(problem)}"
+        kinds = (LayerKind(len(anatomy.layers), 0, None),)
+        unknown = {**found.unknown, "kv_bytes_per_token": why}
+        return msgspec.structs.replace(found, kinds=kinds, unknown=unknown)
+    return msgspec.structs.replace(found, kinds=_kinds(anatomy.kinds, cached))
+
+
+def _held(found: Trace, tracer: Tracer, ask: Ask, anatomy: Anatomy, dtype: torch.dtype) -> Trace:
+    """The same with the peaks that were asked for."""
+    try:
+        alone, crowds = _peaks(tracer, ask)
+        scores = tracer.scores()
+    except Exception as problem:
+        why = f"a forward of it cannot be traced: {told(problem)}"
+        return msgspec.structs.replace(found, unknown={**found.unknown, "peak_bytes": why})
+    most = tracer.most_tokens
+    long = most is not None and any(shape.prompt > most for shape in ask.shapes)
+    note = f"peaks of prompts beyond {most} tokens lie on the line through shorter ones"
+    return msgspec.structs.replace(
+        found,
         peaks=alone,
         crowds=crowds,
         panel_bytes=_panel_bytes(anatomy, ask, dtype),
-        score_heads=_score_heads(model, layout.text),
-        quantization=kept.method,
-        quantization_note=kept.note,
-        stored_bytes=None if disk is None else disk.bytes_of(model.parameters()),
-        scales_bytes=kept.scales_of(model.parameters()),
-        score_bytes=tracer.scores(),
-        runtime_bytes=runtime,
+        score_bytes=scores,
+        notes=(note,) if long else (),
     )
-    return found, tracer
 
 
 def _peaks(tracer: Tracer, ask: Ask) -> tuple[tuple[Peak, ...], tuple[Peak, ...]]:
@@ -118,19 +175,13 @@ def _panel_bytes(anatomy: Anatomy, ask: Ask, dtype: torch.dtype) -> int:
     return panels(dtype, anatomy.widest, tokens)
 
 
-def _checkpoint(ask: Ask, model: Any) -> Stored | None:
-    """How its weights are stored, where they are a quantised checkpoint's; else None."""
-    settings = ask.architecture.get("quantization_config") if ask.checkpoint else None
-    if not isinstance(settings, dict):
-        return None
+def _checkpoint(ask: Ask, found: Quantization, model: Any) -> Stored:
+    """How its weights are stored."""
     try:
-        return checkpoint.read(settings, model, ask.device)
-    except InputError as problem:
-        raise InputError(f"--model {ask.model}: {problem}") from None
+        return checkpoint.read(found, model, ask.device)
     except (TypeError, ValueError, AttributeError, re.error) as problem:
-        reason = " ".join(str(problem).split())
         raise InputError(
-            f"--model {ask.model}: its quantization_config is not usable: {reason}"
+            f"--model {ask.model}: its {found.where} is not usable: {told(problem)}"
         ) from problem
 
 
@@ -156,7 +207,11 @@ def _runtime_bytes(how: QuantizeName) -> int | None:
     return resident_bytes()
 
 
-def _kinds(kinds: list[int], cached: list[tuple[int, int | None]]) -> tuple[LayerKind, ...]:
-    """Each kind of layer once, with what the last of the prefix caches."""
-    like = dict(zip(kinds, cached, strict=False))
-    return tuple(LayerKind(kinds.count(kind), *like[kind]) for kind in like)
+def _kinds(kinds: list[int], cached: list[list[Cached]]) -> tuple[LayerKind, ...]:
+    """Each kind of layer once, with what it caches."""
+    like = dict(zip(kinds, cached, strict=True))
+    return tuple(
+        LayerKind(kinds.count(kind), size, window, beside=n > 0)
+        for kind, parts in like.items()
+        for n, (size, window) in enumerate(parts)
+    )

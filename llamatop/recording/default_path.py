@@ -18,9 +18,21 @@ def default_path(model: str) -> Path:
 
     A number is added where another recording of the same second has the name.
     """
-    name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{_slug(model)}"
     here = Path("recordings")
     folder = here if here.is_dir() else _data_folder()
+    return _free(folder, f"{datetime.now():%Y-%m-%d-%H%M%S}", model)
+
+
+def named_after(path: Path, model: str) -> Path:
+    """A default path with the same time and another model."""
+    return _free(path.parent, path.name[:_TIME], model)
+
+
+_TIME = len("2026-01-31-235959")
+
+
+def _free(folder: Path, time: str, model: str) -> Path:
+    name = f"{time}-{_slug(model)}"
     names = chain([name], (f"{name}-{number}" for number in count(2)))
     paths = (folder / f"{name}.parquet" for name in names)
     return next(path for path in paths if not _taken(path))

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +18,7 @@ from polars.exceptions import PanicException
 
 from llamatop import __version__
 from llamatop.errors import InputError
-from llamatop.events.kinds import Event, ModelLoaded, RunEnded, RunStarted
+from llamatop.events.kinds import Event, ModelLoaded, RunEnded, RunStarted, ServerKnown
 from llamatop.recording.files import (
     SUFFIX,
     journal_of,
@@ -48,6 +48,10 @@ LAST = 64
 """The run's end is among so many last events: several processes interleave."""
 
 
+Named = Callable[[Path, str], Path]
+"""From where a recording was begun, and its model's name, to where it belongs."""
+
+
 class Recorder:
     """Keeps every event it is given; a `pump.Sink`.
 
@@ -55,8 +59,13 @@ class Recorder:
     folder cannot be written.
     """
 
-    def __init__(self, path: str | Path, keep_text: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, keep_text: bool = False, named: Named | None = None
+    ) -> None:
+        """`named`: where the recording belongs once a server has said what its model is called."""
         self.path = Path(path).absolute()
+        self._named = named
+        self._model = ""
         self.error: str | None = None
         """Why recording stopped; what came before is kept."""
         self.saved = False
@@ -82,6 +91,8 @@ class Recorder:
         """Write the rest and turn the journal to the recording; told in `error` if that fails."""
         if journal := self._stop():
             self._flush(journal)
+            if self._named is not None and self._model:
+                self.path = self._named(self.path, self._model)
             try:
                 finalise(journal, self.path)
                 self.saved = True
@@ -115,6 +126,9 @@ class Recorder:
         """Append what has gathered; after a failure nothing more, so that no gap arises."""
         while self._queue and self.error is None:
             events = [self._queue.popleft() for _ in range(min(len(self._queue), _LARGEST_BLOB))]
+            if self._named is not None and not self._model:
+                told = (e.model for e in events if isinstance(e, ServerKnown) and e.model)
+                self._model = next(told, "")
             try:
                 journal.append(to_blob(table_of(events, self._keep_text)))
             except (Exception, PanicException) as error:
@@ -169,12 +183,16 @@ def _write(journal: Journal, facts: dict[str, str], temporary: Path) -> None:
         os.fsync(file.fileno())
 
 
+_TELLING = ["RunStarted", "ModelLoaded", "ServerKnown"]
+"""Kinds of which the file's metadata tells."""
+
+
 def facts_of(journal: Journal) -> dict[str, str]:
     """What the file's metadata tells: these facts and no others, as texts."""
     count, notable, last = 0, [], empty()
     for table in grouped(map(from_blob, journal.blobs())):
         count += table.height
-        notable.append(table.filter(pl.col("kind").is_in(["RunStarted", "ModelLoaded"])))
+        notable.append(table.filter(pl.col("kind").is_in(_TELLING)))
         last = pl.concat([last, table]).tail(LAST)
     events, _ = events_of(pl.concat(notable))
     facts = {"events": str(count), "journal": journal.digest.hex()}
@@ -187,6 +205,8 @@ def facts_of(journal: Journal) -> dict[str, str]:
     for event in events:
         if isinstance(event, RunStarted):
             facts |= {"model": event.config.model, "started_at": event.started_at}
+        if isinstance(event, ServerKnown) and event.model and not facts.get("model"):
+            facts["model"] = event.model
         if isinstance(event, ModelLoaded):
             facts["engine"] = event.engine
     complete = is_complete(events_of(last)[0])

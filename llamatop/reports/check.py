@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from llamatop.events.sanitize import one_line
 from llamatop.hardware.processor import FASTER, SLOW_BFLOAT16, cpu_has_bfloat16
-from llamatop.predict.checking import Check, LevelCheck
-from llamatop.predict.fit import Verdict
+from llamatop.predict.checking import Check, LevelCheck, Told
 from llamatop.reports.bar import Pen, bars, legend
 from llamatop.text.formatting import count, duration, number, size
 
 WIDTH = 80
 INDENT = 15
 """Columns before a bar: as wide as the first column of the table above it."""
-COLOURS: dict[Verdict, int] = {"fits": 32, "tight": 33, "does not fit": 31}
+COLOURS: dict[Told, int] = {"fits": 32, "tight": 33, "does not fit": 31, "unknown": 33}
 """As a terminal numbers them."""
+
+_NAMES = {
+    "parameters": "parameters",
+    "weights_bytes": "weights",
+    "stored_bytes": "weights",
+    "kv_bytes_per_token": "cache",
+    "peak_bytes": "peak memory",
+    "max_concurrency": "most requests",
+    "max_concurrency_at_best": "most requests",
+    "max_context": "longest context",
+}
+"""Of figures that may not be known."""
 
 
 def check_text(one: Check, pen: Pen | None = None) -> str:
@@ -23,9 +36,9 @@ def check_text(one: Check, pen: Pen | None = None) -> str:
         "\n".join(_model(one, pen)),
         "\n".join(_levels(one, pen)),
         "\n".join(_bars(one, pen)),
-        "\n".join([*_most(one), *_slow(one), *_advice(one)]),
+        "\n".join([*_most(one), *_slow(one), *_advice(one), *_unknown(one)]),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def _model(one: Check, pen: Pen) -> list[str]:
@@ -33,8 +46,11 @@ def _model(one: Check, pen: Pen) -> list[str]:
     active = trace.active_parameters
     stored = " ".join(filter(None, (trace.quantization, trace.dtype)))
     of_which = "" if active == trace.parameters else f", {count(active)} of them for each token"
-    weights = f"{size(trace.weights_bytes)} in {stored}"
-    cache = f"{size(trace.kv_bytes_per_token)} of cache for each token"
+    weights = f"weights of {size(trace.weights_bytes)} in {stored}"
+    if trace.weights_bytes is not None:
+        weights = weights.removeprefix("weights of ")
+    told = "kv_bytes_per_token" not in trace.unknown
+    cache = f"{size(trace.kv_bytes_per_token if told else None)} of cache for each token"
     parameters = f"{count(trace.parameters)} parameters{of_which}"
     name = one_line(one.config.model)
     return [
@@ -47,7 +63,7 @@ def _model(one: Check, pen: Pen) -> list[str]:
                 f"{one.config.prompt_toks} tokens in, {one.config.gen_toks} out",
             ]
         ),
-        *([f"  {trace.quantization_note}"] if trace.quantization_note else []),
+        *(f"  {note}" for note in (trace.quantization_note, *trace.notes) if note),
     ]
 
 
@@ -68,9 +84,10 @@ def _levels(one: Check, pen: Pen) -> list[str]:
 
 
 def _level(level: LevelCheck, pen: Pen) -> str:
+    peak = level.prediction.peak_bytes if level.prediction else None
     rate = f"{number(level.decode_tok_s)} tok/s"
     return (
-        f"  {level.concurrency:>11}  {size(level.prediction.peak_bytes):>11}  "
+        f"  {level.concurrency:>11}  {size(peak):>11}  "
         f"{pen.paint(f'{level.verdict:<12}', COLOURS[level.verdict])}  {rate:>16}  "
         f"{duration(level.prefill_s):>16}"
     )
@@ -78,13 +95,16 @@ def _level(level: LevelCheck, pen: Pen) -> str:
 
 def _bars(one: Check, pen: Pen) -> list[str]:
     """A bar for each level, and the parts of the largest."""
-    peaks = [level.prediction.parts for level in one.levels]
+    known = [(level, level.prediction.parts) for level in one.levels if level.prediction]
+    if not known:
+        return []
+    peaks = [parts for _, parts in known]
     drawn = bars(peaks, one.place.available_bytes, WIDTH - INDENT, pen)
     lines = [
-        f"  {level.concurrency:>11}  {bar}" for level, bar in zip(one.levels, drawn, strict=True)
+        f"  {level.concurrency:>11}  {bar}" for (level, _), bar in zip(known, drawn, strict=True)
     ]
-    largest = max(one.levels, key=lambda level: level.concurrency)
-    named = legend(largest.prediction.parts, WIDTH - INDENT, pen)
+    largest, parts = max(known, key=lambda one: one[0].concurrency)
+    named = legend(parts, WIDTH - INDENT, pen)
     title = f"at {largest.concurrency}" if len(one.levels) > 1 else ""
     return [
         *lines,
@@ -95,12 +115,15 @@ def _bars(one: Check, pen: Pen) -> list[str]:
 
 def _most(one: Check) -> list[str]:
     sure, at_best = one.max_concurrency, one.max_concurrency_at_best
+    if sure is None or at_best is None:
+        return []
+    context = "" if not one.max_context else f"; or one of {one.max_context:,} tokens"
     if not at_best:
-        return ["  not one request fits"]
+        return [f"  not one request of these lengths fits{context}"]
     if not sure:
-        return [f"  at most {at_best:,} at once, if the estimate holds"]
+        return [f"  at most {at_best:,} at once, if the estimate holds{context}"]
     more = f", {at_best:,} if the estimate holds" if at_best > sure else ""
-    return [f"  at most {sure:,} requests at once{more}; or {one.max_context:,} tokens of context"]
+    return [f"  at most {sure:,} requests at once{more}{context}"]
 
 
 def _slow(one: Check) -> list[str]:
@@ -118,3 +141,12 @@ def _slow(one: Check) -> list[str]:
 
 def _advice(one: Check) -> list[str]:
     return ["  what would fit:", *(f"    {way}" for way in one.would_fit)] if one.would_fit else []
+
+
+def _unknown(one: Check) -> list[str]:
+    """Each reason once, with the figures that are not known for it."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in one.unknown.items():
+        by_reason.setdefault(one_line(reason), []).append(name)
+    lines = [f"{_NAMES[names[0]]}: {reason}" for reason, names in by_reason.items()]
+    return [f"  {part}" for line in lines for part in wrap(line, WIDTH - 2)]

@@ -18,9 +18,12 @@ from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
 from llamatop.errors import InputError
+from llamatop.events.kinds import Stage
 from llamatop.events.sanitize import clean, clean_event
 from llamatop.figures.levels import LevelFigures, level_figures
-from llamatop.figures.requests import e2e, meets, queue_time, tpot, ttft
+from llamatop.figures.requests import e2e, meets, prompt_size, queue_time, tpot, ttft
+from llamatop.figures.served import ServedFigures
+from llamatop.figures.stats import spread_json
 from llamatop.figures.steady import Steady
 from llamatop.recording.files import why
 from llamatop.recording.parquet import reasons
@@ -60,6 +63,19 @@ COLUMNS: dict[str, dict[str, str]] = {
         "tpot_s": "(last token - first token) / (output tokens - 1); null below two tokens",
         "e2e_s": "last token - scheduled",
         "met_slo": "whether it kept every target of --slo; null without one, or if not done",
+        "server": "the place among the --url of the server it went to; null: none",
+        "due_ns": "when it could have been sent",
+        "sent_ns": "when it was sent first",
+        "resent": "whether it was sent again after a lost connection",
+        "connected_ns": "when it had a connection",
+        "status_ns": "when the status line came",
+        "first_event_ns": "when the first event came, with a token or without",
+        "first_answer_ns": "when the first token came that is no reasoning",
+        "end_ns": "when its stream ended",
+        "tokens_by": "how tokens were counted: token_ids, continuous, timings, usage, estimate",
+        "short": "whether it ended well with fewer tokens than asked",
+        "cached_prompt_tokens": "tokens of its prompt that the server had computed before",
+        "reasoning_tokens": "of its output tokens, as the server counts",
     },
     "levels": {
         "level": "its number",
@@ -102,11 +118,26 @@ COLUMNS: dict[str, dict[str, str]] = {
         "mfu": "model FLOPs utilisation, a share of 1",
         "held_back_by": "what most kept it from being faster",
         "memory_ended_in": "where memory ended: prefill, decode or both",
+        "short": "requests to servers that ended well with fewer tokens than asked",
+        "resent": "those that were sent again after a lost connection",
+        "estimated_tokens": "output tokens that no server counted",
+        "reasoning_tokens": "of the output tokens, as servers count",
+        "cached_prompt_tokens": "tokens of prompts that servers had computed before",
+        **{
+            f"ttfa_s_{part}": f"{part} of the time to the first token after reasoning"
+            for part in ("mean", "p50", "p90", "p99")
+        },
+        "client_late_s_p99": "p99 of sent - due: how late the client sent",
+        "client_lag_s_p99": "p99 of how late the client's event loop woke",
     },
 }  # fmt: skip
 """Every column of every table, in order, and what it means."""
 
-_TEXTS = {"state", "error", "outcome", "ended_by", "held_back_by", "memory_ended_in"}
+_TEXTS = {
+    "state", "error", "outcome", "ended_by", "held_back_by", "memory_ended_in", "tokens_by",
+}  # fmt: skip
+_FLAGS = {"requests": {"warmup", "met_slo", "resent", "short"}}
+"""Columns that say yes or no, by table."""
 
 PART = 1 << 15
 """Rows that are made and written at a time."""
@@ -173,10 +204,23 @@ def _request(request: Request, level: Level | None, slo: dict[str, float]) -> tu
     judged = slo and request.state == "done"
     return (
         request.id, request.level, level.concurrency if level else None, request.warmup,
-        request.state, request.error or None, request.prompt_tokens, request.max_tokens,
+        request.state, request.error or None, prompt_size(request), request.max_tokens,
         request.tokens, len(request.times), request.scheduled, request.admitted, first, last,
         request.ended, queue_time(request), ttft(request), tpot(request), e2e(request),
-        meets(request, slo) if judged else None,
+        meets(request, slo) if judged else None, *_served(request),
+    )  # fmt: skip
+
+
+def _served(request: Request) -> tuple[object, ...]:
+    """What is known of it where it went to a server."""
+    served = request.served
+    if served is None:
+        return (None,) * 13
+    stages: tuple[Stage, ...] = ("connected", "status", "event", "answer", "end")
+    reached = (served.reached.get(stage) for stage in stages)
+    return (
+        served.server, served.due, served.sent, served.resent, *reached,
+        served.by, request.short, served.cached, served.reasoning,
     )  # fmt: skip
 
 
@@ -195,7 +239,19 @@ def _level(level: Level, own: LevelFigures) -> tuple[object, ...]:
         ),
         own.host_peak_bytes, own.device_peak_bytes, own.baseline_bytes,
         own.predicted_host_bytes, own.predicted_device_bytes,
-        own.mbu, own.mfu, own.held_back_by, own.memory_ended_in,
+        own.mbu, own.mfu, own.held_back_by, own.memory_ended_in, *_level_served(own.served),
+    )  # fmt: skip
+
+
+def _level_served(served: ServedFigures | None) -> tuple[object, ...]:
+    """What servers and their client add."""
+    if served is None:
+        return (None,) * 11
+    late, lag = served.client.late, served.client.lag
+    return (
+        served.short, served.resent, served.estimated_tokens, served.reasoning_tokens,
+        served.cached_prompt_tokens, *spread_json(served.ttfa).values(),
+        late.p99 if late else None, lag.p99 if lag else None,
     )  # fmt: skip
 
 
@@ -208,14 +264,14 @@ def _steady(steady: Steady | None) -> tuple[float | None, ...]:
 
 
 def _table(name: str, rows: list[tuple[object, ...]]) -> pl.DataFrame:
-    schema = {column: _kind(column) for column in COLUMNS[name]}
+    schema = {column: _kind(name, column) for column in COLUMNS[name]}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _kind(column: str) -> pl.DataType:
+def _kind(table: str, column: str) -> pl.DataType:
     if column in _TEXTS:
         return pl.String()
-    if column in ("warmup", "met_slo"):
+    if column in _FLAGS.get(table, ()):
         return pl.Boolean()
     derived = column.endswith("_s") or "_s_" in column or column in ("mbu", "mfu")
     return pl.Float64() if derived else pl.Int64()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llamatop.figures.levels import LevelFigures
-from llamatop.reports.runs import Run, differences
+from llamatop.reports.runs import GUESSED, Run, differences
 
 Pair = tuple[LevelFigures, LevelFigures]
 
@@ -21,6 +21,9 @@ _UNFAIR = {
     "model": "another model",
     "weights": "other weights",
     "layers": "not the same layers of the model",
+    "endpoint": "another endpoint: a chat template makes other prompts",
+    "sampling sent": "other sampling: not the same tokens are generated",
+    "tokens by": "tokens are counted in another way",
     "text decoded": "only one of them decoded its tokens to text, which costs time",
 }
 
@@ -35,6 +38,7 @@ def warnings(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
     ]
     for run in (baseline, other):
         found += _cut_off(run)
+        found += [f"{run.name}: {GUESSED}"] if run.estimated else []
     found += _unpaired(baseline, other, pairs)
     for pair in pairs:
         found += _uneven(pair)

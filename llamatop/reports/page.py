@@ -21,6 +21,7 @@ from llamatop.reports.charts.wrap import printable
 from llamatop.reports.compare import Comparison
 from llamatop.reports.model_table import MODEL_HEAD, model_cells, model_table
 from llamatop.reports.runs import Run, labels
+from llamatop.reports.servers import ROUGH
 from llamatop.reports.text import difference_cells
 from llamatop.text.formatting import UNKNOWN, duration, number, size
 
@@ -153,7 +154,7 @@ def level_cells(figures: LevelFigures, on_device: bool) -> list[str]:
         str(figures.concurrency),
         f"{figures.outcome or 'cut off'}{error}",
         f"{figures.completed} of {figures.requests}",
-        number(figures.output_rate),
+        ROUGH * figures.estimated + number(figures.output_rate),
         number(figures.request_rate),
         *latencies,
         size(peak),

@@ -14,8 +14,9 @@ from llamatop.figures.levels import LevelFigures
 from llamatop.figures.requests import meets
 from llamatop.reports.knee import knee, usable
 from llamatop.reports.runs import Run
+from llamatop.reports.servers import ROUGH
 from llamatop.session.reducer import Request
-from llamatop.settings.config import RunConfig, lengths_options
+from llamatop.settings.config import RunConfig, lengths_options, server_options
 from llamatop.text.formatting import duration, number, size
 
 CLOSE = 0.02
@@ -62,10 +63,10 @@ def _throughput(candidates: list[_Candidate]) -> Recommendation:
     best = max(_rate(one) for one in candidates)
     close = [one for one in candidates if _rate(one) >= best * (1 - CLOSE)]
     chosen = min(close, key=lambda one: (_seconds(one), one.figures.concurrency))
-    reasons = [f"{number(_rate(chosen))} output tokens/s, the most of {_levels(candidates)}"]
+    reasons = [f"{_told_rate(chosen)} output tokens/s, the most of {_levels(candidates)}"]
     if _rate(chosen) < best:
         reasons = [
-            f"{number(_rate(chosen))} output tokens/s, within 2 % of the most of "
+            f"{_told_rate(chosen)} output tokens/s, within 2 % of the most of "
             f"{_levels(candidates)} ({number(best)}), with a shorter wait"
         ]
     reasons += [_wait(chosen), *_bend(chosen), *_edge(chosen), *_memory(chosen)]
@@ -81,7 +82,7 @@ def _latency(candidates: list[_Candidate]) -> Recommendation:
         f"{'the least' if _seconds(chosen) == best else 'within 2 % of the least'} of "
         f"{_levels(candidates)}",
         _wait(chosen),
-        f"{number(_rate(chosen))} output tokens/s",
+        f"{_told_rate(chosen)} output tokens/s",
     ]
     return _answer("latency", chosen, reasons + _memory(chosen))
 
@@ -99,7 +100,7 @@ def _slo(candidates: list[_Candidate], slo: Slo) -> Recommendation:
         f"{number(good)} requests/s meet {targets}: the most of {_levels(candidates)}",
         f"{met} of {chosen.figures.completed} requests met all targets",
         _wait(chosen),
-        f"{number(_rate(chosen))} output tokens/s",
+        f"{_told_rate(chosen)} output tokens/s",
     ]
     found = _answer("slo", chosen, reasons + _memory(chosen))
     asked = ",".join(f"{name}={value:g}" for name, value in slo.items())
@@ -119,6 +120,11 @@ def _goodput(one: _Candidate, slo: Slo) -> float:
 
 def _rate(one: _Candidate) -> float:
     return one.figures.output_rate or 0.0
+
+
+def _told_rate(one: _Candidate) -> str:
+    """The rate as text, marked where it rests on a guess."""
+    return ROUGH * one.figures.estimated + number(_rate(one))
 
 
 def _seconds(one: _Candidate) -> float:
@@ -170,12 +176,13 @@ def _answer(goal: str, one: _Candidate, reasons: list[str]) -> Recommendation:
 
 def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
     """The command line that runs one level again; what is the default is left out."""
-    plain, model = RunConfig(), run.session.model
+    plain = RunConfig()
     options: list[tuple[str, object, object]] = [
-        ("--model", config.model, plain.model),
+        *server_options(config),
+        ("--model", config.model, "" if config.urls else plain.model),
         ("--weights", _weights(config, run), plain.weights),
         ("--layers", config.layers, plain.layers),
-        ("--engine", model.engine if model else config.engine, plain.engine),
+        ("--engine", _engine(config, run), plain.engine),
         ("--concurrency", concurrency, None),
         *lengths_options(config),
         ("--rate", config.rate, plain.rate),
@@ -187,8 +194,14 @@ def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
     words = ["llamatop", "--record"]
     for name, value, default in options:
         if value != default:
-            words += [name, str(value)]
+            words += [name, *(str(value).split() if name == "--url" else [str(value)])]
     return shlex.join(words)
+
+
+def _engine(config: RunConfig, run: Run) -> str:
+    """The engine that ran; what --url implies needs no name."""
+    model = run.session.model
+    return "auto" if config.urls else model.engine if model else config.engine
 
 
 def _weights(config: RunConfig, run: Run) -> str:

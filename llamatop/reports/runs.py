@@ -15,6 +15,8 @@ from msgspec import structs
 
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import LevelFigures, level_figures
+from llamatop.figures.served import on_servers
+from llamatop.reports.servers import ROUGH, server_setup
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import count, size
 
@@ -22,10 +24,15 @@ SHORT = 40
 """Characters of a name that a legend or a column has room for."""
 
 LEGEND = (
-    "model", "weights", "layers", "dtype", "quantization", "offload", "device", "engine", "threads",
+    "model", "server", "server version", "host", "endpoint", "weights", "layers", "dtype",
+    "quantization", "offload", "device", "engine", "threads",
     "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
+
+
+GUESSED = f"{ROUGH} tokens are estimated, and with them throughput, TPOT and ITL"
+"""Said of a run in which no server counted some tokens."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +50,21 @@ class Run:
         """The figures of every level, in order."""
         return [level_figures(self.session, level) for level in self.session.levels.values()]
 
+    @property
+    def estimated(self) -> bool:
+        """Whether tokens of some level are a guess."""
+        return any(figures.estimated for figures in self.figures)
+
     @cached_property
     def setup(self) -> dict[str, str]:
         """What was run and where, by name, as a person reads it."""
-        return {**_asked(self.session), **_loaded(self.session), **_machine(self.session)}
+        served = server_setup(self.session)
+        return {**_asked(self.session), **served, **_loaded(self.session), **_machine(self.session)}
 
     @property
     def model(self) -> str:
         """The model's name on one line."""
-        started = self.session.started
-        return one_line(started.config.model) if started else "unknown model"
+        return one_line(self.session.model_name) or "unknown model"
 
 
 def run_of(session: Session, name: str = "run") -> Run:
@@ -144,7 +156,7 @@ def _asked(session: Session) -> dict[str, str]:
         return {}
     config = session.started.config
     return {
-        "model": one_line(config.model),
+        "model": one_line(session.model_name),
         "prompt tokens": one_line(config.prompt_spelling),
         "tokens to generate": config.gen_spelling,
         "arrivals": "as slots are free" if config.rate is None else f"{config.rate:g} a second",
@@ -158,6 +170,8 @@ def _loaded(session: Session) -> dict[str, str]:
     model = session.model
     if model is None:
         return {}
+    if on_servers(session):
+        return {"engine": model.engine}
     facts = {
         "weights": model.weights,
         "parameters": count(model.parameters),
@@ -202,6 +216,7 @@ def facts(run: Run) -> list[str]:
         text
         for text in (
             run.model,
+            GUESSED if run.estimated else None,
             _with("{} weights", setup.get("weights")),
             _with("{} parameters", setup.get("parameters")),
             _with("{} layers", setup.get("layers")),
@@ -209,6 +224,8 @@ def facts(run: Run) -> list[str]:
             _with("{}", setup.get("quantization")),
             _with("{} offload", setup.get("offload")),
             _with("engine {}", setup.get("engine")),
+            _with("{}", _joined_words(setup.get("server"), setup.get("server version"))),
+            _with("at {}", setup.get("host")),
             setup.get("device"),
             where,
             _with("{} cores", setup.get("cores")),
@@ -219,6 +236,10 @@ def facts(run: Run) -> list[str]:
         )
         if text
     ]
+
+
+def _joined_words(*words: str | None) -> str:
+    return " ".join(filter(None, words))
 
 
 def _with(form: str, value: str | None) -> str | None:

@@ -9,9 +9,19 @@ from llamatop.events.clock import SECOND
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import LevelFigures, level_figures
 from llamatop.figures.roofline import ROOF_BEATEN, roof_beaten
+from llamatop.figures.served import on_servers
 from llamatop.figures.stats import Distribution, spread_json
 from llamatop.figures.steady import Steady
 from llamatop.reports.frontier import memory_end, memory_end_line
+from llamatop.reports.servers import (
+    NOT_HERE,
+    ROUGH,
+    served_json,
+    served_rows,
+    server_headline,
+    server_lines,
+    servers_json,
+)
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import UNKNOWN, clock, duration, minus, number, percent, size
 
@@ -25,18 +35,20 @@ def summary(session: Session, recording: str | None, whole: bool = True) -> dict
     `whole`: the recording, if there is one, holds all of the session.
     """
     model, end = session.model, memory_end(session)
+    ours = None if on_servers(session) else model  # what is known of a model that is loaded here
     return {
         "schema": SCHEMA,
-        "model": session.started.config.model if session.started else None,
-        "weights": model.weights if model else None,
+        "model": session.model_name if session.started else None,
+        "weights": ours.weights if ours else None,
         "engine": model.engine if model else None,
-        "device": model.device if model else None,
-        "dtype": model.dtype if model else None,
+        "device": ours.device if ours else None,
+        "dtype": ours.dtype if ours else None,
         "quantization": (model.quantization or None) if model else None,
         "offload": (model.offload or None) if model else None,
         "parameters": model.parameters if model else None,
         "recording": recording,
         "complete": session.ended is not None and whole,
+        **servers_json(session),
         "joined_s": session.joined / SECOND if session.joined else None,
         "levels": [level_summary(figures) for figures in all_figures(session)],
         "memory_end": None if end is None else asdict(end),
@@ -83,6 +95,7 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "mfu": figures.mfu,
         "held_back_by": figures.held_back_by,
         "memory_ended_in": figures.memory_ended_in,
+        **served_json(figures.served),
     }
 
 
@@ -97,13 +110,15 @@ def _interval(steady: Steady | None) -> dict[str, float | None]:
 def level_lines(figures: LevelFigures, until_ci: float | None = None) -> list[str]:
     """One level for a person to read, a figure a line; `until_ci` is what it was to reach."""
     memory = [_row("peak memory", _memory(figures)), *_predicted(figures)]
+    rough = ROUGH if figures.estimated else ""
     if figures.outcome == "oom" and not figures.completed:  # nothing else was measured
         return [_title(figures), *memory, _row("last words", figures.error)]
     return [
         _title(figures),
         _row("requests completed", _completed(figures)),
+        *[_row(name, value) for name, value in served_rows(figures)],
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
-        _row("total throughput", f"{number(figures.output_rate)} tok/s"),
+        _row("total throughput", f"{rough}{number(figures.output_rate)} tok/s"),
         *_steady(figures, until_ci),
         *(
             []
@@ -114,17 +129,25 @@ def level_lines(figures: LevelFigures, until_ci: float | None = None) -> list[st
         *_utilised(figures),
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
         _spread_row("TTFT", figures.ttft),
-        _spread_row("TPOT", figures.tpot),
-        _spread_row("ITL", figures.itl),
+        *_ttfa(figures),
+        _spread_row("TPOT", figures.tpot, rough),
+        _spread_row("ITL", figures.itl, rough),
         _spread_row("E2E", figures.e2e),
     ]
+
+
+def _ttfa(figures: LevelFigures) -> list[str]:
+    """Time to first answer, where there was reasoning before it."""
+    told = figures.served.ttfa if figures.served is not None else None
+    return [] if told is None else [_spread_row("TTFA (first answer)", told)]
 
 
 def _steady(figures: LevelFigures, until_ci: float | None) -> list[str]:
     """The steady throughput where there is one, and why the level ended where that was open."""
     rows = []
     if figures.steady is not None:
-        rows.append(_row("steady state", steady_text(figures.steady)))
+        rough = ROUGH if figures.estimated else ""
+        rows.append(_row("steady state", rough + steady_text(figures.steady)))
     elif until_ci is not None:
         rows.append(_row("steady state", "not found: too few requests, or still drifting"))
     if why := ended_text(figures.ended_by, until_ci):
@@ -168,7 +191,8 @@ def _completed(figures: LevelFigures) -> str:
     text = f"{figures.completed} of {figures.requests}"
     text += f", {figures.failed} failed" if figures.failed else ""
     text += f", {figures.cancelled} cancelled" if figures.cancelled else ""
-    return f"{text}; {figures.prompt_tokens} tokens in, {figures.output_tokens} out"
+    rough = ROUGH if figures.estimated else ""
+    return f"{text}; {figures.prompt_tokens} tokens in, {rough}{figures.output_tokens} out"
 
 
 def _predicted(figures: LevelFigures) -> list[str]:
@@ -195,6 +219,9 @@ def _utilised(figures: LevelFigures) -> list[str]:
 
 
 def _memory(figures: LevelFigures) -> str:
+    if figures.served is not None:
+        known = figures.host_peak_bytes
+        return NOT_HERE if known is None else f"{size(known)} of the server's processes"
     host = f"{size(figures.host_peak_bytes)} engine process"
     if figures.device_peak_bytes is None:
         return host
@@ -205,11 +232,11 @@ def _row(name: str, value: str) -> str:
     return f"  {name:<20} {value}"
 
 
-def _spread_row(name: str, values: Distribution | None) -> str:
+def _spread_row(name: str, values: Distribution | None, rough: str = "") -> str:
     if values is None:
         return _row(name, UNKNOWN)
     cells = (values.mean, values.p50, values.p90, values.p99)
-    return f"  {name:<20}" + "".join(f" {duration(cell):>9}" for cell in cells)
+    return f"  {name:<20}" + "".join(f" {rough + duration(cell):>9}" for cell in cells)
 
 
 def headline(session: Session) -> str:
@@ -217,6 +244,8 @@ def headline(session: Session) -> str:
     model, started = session.model, session.started
     if model is None or started is None:
         return "no model was loaded" + (f": {session.lost.reason}" if session.lost else "")
+    if on_servers(session):
+        return server_headline(session)
     parts = [
         started.config.model,
         f"{model.weights} weights",
@@ -237,9 +266,8 @@ def table(session: Session) -> str:
     blocks = ["\n".join(level_lines(figures, until_ci)) for figures in all_figures(session)]
     end = memory_end(session)
     blocks += [] if end is None else [memory_end_line(end)]
-    return "\n\n".join(
-        ["\n".join([headline(session) + _joined(session), *_lengths(session)]), *blocks]
-    )
+    top = [headline(session) + _joined(session), *_lengths(session), *server_lines(session)]
+    return "\n\n".join(["\n".join(top), *blocks])
 
 
 def _lengths(session: Session) -> list[str]:
@@ -248,7 +276,8 @@ def _lengths(session: Session) -> list[str]:
         return []
     config = session.started.config
     asked = f"prompts {one_line(config.prompt_spelling)}, outputs {config.gen_spelling}"
-    return [f"{asked}; memory is predicted as if all had the longest"]
+    foretold = config.loads_model
+    return [asked + ("; memory is predicted as if all had the longest" if foretold else "")]
 
 
 def _joined(session: Session) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from llamatop.events.kinds import Event
+from llamatop.events.kinds import Event, RunStarted
 from llamatop.recording.bookmarks import Bookmarks
 from llamatop.run.pump import Pump, Sink, Source
 from llamatop.session.reducer import Session
@@ -87,10 +87,20 @@ class Stage:
         return isinstance(chosen, Path) and chosen.absolute() == kept
 
     @property
+    def watches(self) -> bool:
+        """Whether it is a watch of servers that others drive, or the recording of one."""
+        if self.live is not None:
+            return self.live.config.engine == "attach"
+        rare = self.replay.rare if self.replay is not None else ()
+        started = next((event for event in rare if isinstance(event, RunStarted)), None)
+        return started is not None and started.config.engine == "attach"
+
+    @property
     def worth_keeping(self) -> bool:
-        """Whether its recording tells anything: of a loaded model, or how the engine was lost."""
+        """Whether its recording tells anything: of a model, a watched server, a lost engine."""
         session = self.pump.session
-        return session.model is not None or session.lost is not None
+        known = session.model, session.lost, session.watched or None
+        return any(fact is not None for fact in known)
 
     def release(self) -> Recorder | None:
         """Record no more; what recorded until now, to be finished."""

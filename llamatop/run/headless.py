@@ -13,6 +13,7 @@ from types import FrameType
 from llamatop.events.clock import SECOND
 from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import current_rate, tpot, ttft
+from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound
 from llamatop.reports.slow import slow_dtype
 from llamatop.reports.summary import ended_text, headline, steady_text
 from llamatop.run.live import LiveRun
@@ -87,6 +88,9 @@ class Progress:
             self._line(headline(session))
             if slow := slow_dtype(session):
                 self._line(slow)
+        untold = session.unforetold if session.model is not None else None
+        if untold is not None and self._is_new("untold"):
+            self._line(f"memory not foretold: {untold.reason}")
         for request in session.requests.values() if self._verbose else ():
             if not request.active and self._is_new(("request", request.id)):
                 self._line(request_line(request))
@@ -142,9 +146,11 @@ def level_line(session: Session, level: Level) -> str:
     return (
         f"concurrency {level.concurrency}: {level.outcome}, "
         f"{figures.completed} of {figures.requests} requests, "
-        f"{number(figures.output_rate)} tok/s, peak {size(figures.host_peak_bytes)}"
+        f"{ROUGH if figures.estimated else ''}{number(figures.output_rate)} tok/s"
+        + (f", peak {size(figures.host_peak_bytes)}" if figures.host_peak_bytes else "")
         + (f", steady {steady_text(steady)}" if until_ci is not None and steady else "")
         + (f", ended by {why}" if why else "")
+        + (f"; {CLIENT}" if is_client_bound(figures) else "")
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from llamatop.events.kinds import (
     Event,
     LevelEnded,
     MemoryPredicted,
+    MemoryUntold,
     ModelLoaded,
     ModelRefused,
     Outcome,
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 
 PATIENCE = SECOND // 2
 """How long (ns) an engine that was asked to stop may take before it is ended."""
+
+PREPARATION_SECONDS = 5
+"""How long a loaded model waits for what is foretold of it."""
+
+WENT_ON = "that takes longer than the load; the first level begins without"
 
 LAST_LINES = 20
 """What an engine printed last, in which the reason for its end is looked for."""
@@ -94,6 +99,8 @@ class LiveRun:
         self._prepare = prepare
         self._preparing: threading.Thread | None = None
         self._foretold: Foretold | None = None
+        self._failure = ""
+        """Why it could not be asked for."""
         self.clock = MonotonicClock()
         self._finished = False
         self._own: list[Event] = []
@@ -110,6 +117,9 @@ class LiveRun:
         """A sweep that was asked for while a level ran."""
         self._loaded = False
         """Whether a model has come that has no level yet."""
+        self._loaded_at = 0
+        self._went_on = False
+        """Whether it began without waiting for what is foretold any longer."""
         self._stopping_since: int | None = None
         self._outcome: Outcome = "ok"
         self._oom_kills = oom_kills()
@@ -231,7 +241,7 @@ class LiveRun:
     def _follow(self, event: Event) -> None:
         match event:
             case ModelLoaded():
-                self._loaded = True
+                self._loaded, self._loaded_at = True, self.clock.now()
             case ModelRefused():
                 self._outcome = "failed"
                 self._finish()
@@ -245,15 +255,24 @@ class LiveRun:
 
     def _foretell(self) -> None:
         if self._prepare is not None:
-            with suppress(Exception):  # a run goes on without what could not be foretold
+            try:
                 self._foretold = self._prepare(self.config, self.clock.now)
+            except Exception as error:  # a run goes on without what could not be foretold
+                self._failure = f"asking for it failed ({type(error).__name__}); it goes on without"
 
     def _look_after_preparation(self) -> None:
-        """The next level begins when the model is there and nothing else runs any more."""
+        """The next level begins when the model is there and nothing else runs any more; or when
+        what is to be foretold takes long, which then serves the levels after it."""
         if self._preparing is not None and not self._preparing.is_alive():
             self._own += self._foretold.events if self._foretold is not None else ()
+            if self._failure:
+                self._own.append(MemoryUntold(self.clock.now(), self._failure))
             self._preparing = None
-        if self._loaded and self._preparing is None:
+        late = self.clock.now() - self._loaded_at > PREPARATION_SECONDS * SECOND
+        if self._loaded and self._preparing is not None and late and not self._went_on:
+            self._went_on = True
+            self._own.append(MemoryUntold(self.clock.now(), WENT_ON))
+        if self._loaded and (self._preparing is None or self._went_on):
             self._loaded = False
             self._next_level()
 

@@ -16,13 +16,18 @@ from llamatop.events.kinds import (
     Event,
     LevelEnded,
     LevelStarted,
+    ReplicaSampled,
     RequestAdmitted,
     RequestQueued,
     RequestReached,
     RequestSent,
+    SecondsThinned,
+    SlotsSampled,
+    TokensCounted,
     TokensEmitted,
 )
 from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.watched import Watched
 
 _FACTS = ("machine", "traced", "loading", "model", "lost", "warmed")
 """Events of which the newest counts, in an order in which none undoes another."""
@@ -38,6 +43,7 @@ def preface(session: Session) -> list[Event]:
         *(fact for fact in facts if fact is not None),
         *session.servers.values(),
         *session.away.values(),
+        *(event for place, server in session.watched.items() for event in _watched(place, server)),
         *session.predicted.values(),
         *(event for level in _levels(session) for event in _level(session, level)),
         *([AdmissionPaused(session.now, True)] if session.paused else []),
@@ -93,6 +99,22 @@ def _request(request: Request) -> Iterator[Event]:
     for place, (time, count) in enumerate(zip(request.times, request.counts, strict=True)):
         text = request.text or None if place == last else None
         yield TokensEmitted(time, request.id, count, text)
+    yield from _counted(request)
+
+
+def _counted(request: Request) -> Iterator[Event]:
+    """What its server said of its tokens, where its stream has ended."""
+    served = request.served
+    if served is not None and served.by is not None:
+        yield TokensCounted(
+            time=request.scheduled,
+            request=request.id,
+            by=served.by,
+            count=request.tokens if served.counted else None,
+            prompt=served.prompt,
+            cached=served.cached,
+            reasoning=served.reasoning,
+        )
 
 
 def _served(request: Request) -> Iterator[Event]:
@@ -101,3 +123,23 @@ def _served(request: Request) -> Iterator[Event]:
         yield RequestSent(served.sent, request.id, served.server, served.due, served.resent)
         for stage, time in served.reached.items():
             yield RequestReached(time, request.id, stage)
+
+
+def _watched(place: int, server: Watched) -> Iterator[Event]:
+    """All that a watched server told last, as if it had told it just now."""
+    yield from (event for event in (server.seen, server.stood, server.weighed) if event is not None)
+    if server.every > 1:
+        yield SecondsThinned(server.was_up or 0, place, server.every)
+    for name, replica in server.replicas.items():
+        yield ReplicaSampled(
+            replica.now.time,
+            server=place,
+            replica=name,
+            gauges={**replica.now.gauges},
+            counters=replica.told.copy(),
+            buckets={histogram: told.copy() for histogram, told in replica.counted.items()},
+        )
+    if server.slot_samples:
+        slots = tuple(server.slots.values())
+        yield SlotsSampled(server.slot_samples[-1].time, place, slots)
+    yield from server.alerts.values()

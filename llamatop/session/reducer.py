@@ -29,6 +29,7 @@ from llamatop.events.kinds import (
     LevelStarted,
     MachineMeasured,
     MemoryPredicted,
+    MemoryUntold,
     ModelLoaded,
     ModelLoading,
     ModelRefused,
@@ -51,13 +52,18 @@ from llamatop.events.kinds import (
     TokensCounted,
     TokensEmitted,
 )
+from llamatop.session import watched
 from llamatop.session.thinning import due, thinned
+from llamatop.session.watched import WATCH, Watched
 
 BIN = SECOND // 10
 """Width in nanoseconds of the bins in which tokens are counted for histories."""
 
 LAST_BIN = 10_000_000
 """Bins after this (eleven days) are not kept: a damaged time must not take the memory."""
+
+OF_REQUESTS = (RequestFailed, RequestFinished, RequestSent)
+"""Notable events that may be as many as there are requests."""
 
 KEPT_CLIENT = 4096
 """Samples of the client that are kept with `keep`: the newest."""
@@ -96,6 +102,15 @@ class Served:
 
 
 @dataclass(slots=True)
+class Load:
+    """What a server has got from the client: requests, warm-up only among those in flight."""
+
+    flying: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
 class Request:
     """One request's raw times (ns) and counts."""
 
@@ -123,6 +138,13 @@ class Request:
     def active(self) -> bool:
         """Whether it is still waiting or running."""
         return self.ended is None
+
+    @property
+    def short(self) -> bool:
+        """Whether it ended well with fewer tokens than asked, as a server counted them."""
+        served = self.served
+        counted = served is not None and served.counted and served.by != "estimate"
+        return counted and self.state == "done" and self.tokens < self.max_tokens
 
 
 @dataclass(slots=True)
@@ -174,12 +196,18 @@ class Session:
     traced: ModelTraced | None = None
     predicted: dict[int, MemoryPredicted] = field(default_factory=dict)
     """By level; a prediction comes before its level starts."""
+    unforetold: MemoryUntold | None = None
+    """Why there are no predictions, or came none for the first level."""
     warmed: EngineWarmed | None = None
     ended: RunEnded | None = None
     lost: EngineLost | None = None
     servers: dict[int, ServerKnown] = field(default_factory=dict)
+    watched: dict[int, Watched] = field(default_factory=dict)
+    """Servers that are watched, by their place among the URLs."""
     away: dict[int, ServerLost] = field(default_factory=dict)
     """Servers that are lost and not back yet."""
+    loads: dict[int, Load] = field(default_factory=dict)
+    """By server."""
     client: list[ClientSampled] = field(default_factory=list)
     paused: bool = False
     levels: dict[int, Level] = field(default_factory=dict)
@@ -192,14 +220,26 @@ class Session:
     token_bins: array[int] = field(default_factory=lambda: array("q"))
     """Output tokens in each tenth of a second (`BIN`) since the run began, warm-up included."""
     notable: list[Event] = field(default_factory=list)
-    """What a person should be told of, oldest first: levels, failures, losses."""
+    """What a person should be told of, oldest first: levels, failures, losses; requests that were
+    short, or sent again."""
     untold: int = 0
-    """Notable events that are in `notable` no more: with `keep`, old failures go first."""
+    """Notable events that are in `notable` no more: with `keep`, old ones of requests go first."""
 
     @property
     def level(self) -> Level | None:
         """The newest level."""
         return next(reversed(self.levels.values()), None)
+
+    @property
+    def model_name(self) -> str:
+        """What was asked for by name; else what a server calls its model, or where that is."""
+        if self.started is None:
+            return ""
+        config = self.started.config
+        if config.model or not config.urls:
+            return config.model
+        known = (server.model for server in self.servers.values() if server.model)
+        return next(known, config.called)
 
     def copy(self) -> Session:
         """A session that goes on by itself; what no event changes any more is shared."""
@@ -213,7 +253,9 @@ class Session:
         other.predicted = self.predicted.copy()
         other.host, other.notable = self.host.copy(), self.notable.copy()
         other.servers, other.away = self.servers.copy(), self.away.copy()
+        other.watched = {id: server.copy() for id, server in self.watched.items()}
         other.client = self.client.copy()
+        other.loads = {id: replace(load) for id, load in self.loads.items()}
         other.devices = {id: samples.copy() for id, samples in self.devices.items()}
         other.allocated = {id: samples.copy() for id, samples in self.allocated.items()}
         other.token_bins = self.token_bins[:]
@@ -231,7 +273,9 @@ class Session:
             case RequestAdmitted():
                 self._admit(event)
             case RequestFinished():
-                self._close(event.request, event.time, "done")
+                request = self._close(event.request, event.time, "done")
+                if request is not None and request.short:
+                    self._tell(event)
             case RequestFailed():
                 self._close(event.request, event.time, "failed", event.error)
                 self._tell(event)
@@ -255,6 +299,9 @@ class Session:
                 self._serve(event)
             case ServerKnown() | ServerLost() | ServerFound() | ClientSampled():
                 self._know(event)
+            case _ if isinstance(event, WATCH):
+                for told in watched.fold(self.watched, event):
+                    self._tell(told)
             case _:
                 self._note(event)
 
@@ -266,7 +313,10 @@ class Session:
         if isinstance(event, RequestSent):
             if request.served is None:
                 request.served = Served(event.server, event.due, event.time)
-            request.served.resent |= event.again
+                self.loads.setdefault(event.server, Load()).flying += 1
+            if event.again:
+                request.served.resent = True
+                self._tell(event)
             return
         served = request.served
         if served is None:
@@ -281,18 +331,17 @@ class Session:
             self._recount(request, event.count)
 
     def _recount(self, request: Request, total: int) -> None:
-        """Spread a total over emissions that were counted provisionally, in their proportions."""
-        before, counts, done = request.tokens, request.counts, 0
-        if total == before:
+        """Spread a total over emissions that were counted provisionally; those left with no token
+        were none."""
+        if total == request.tokens:
             return
-        so_far = 0
-        for place, count in enumerate(counts):
-            so_far += count
-            part = total * so_far // before - done
-            done += part
-            counts[place] = part
-            if (time := request.times[place]) >= self.joined:
+        parts = _shared(request.counts, total)
+        for time, count, part in zip(request.times, request.counts, parts, strict=True):
+            if time >= self.joined:
                 self.count_bin(max(time, 0) // BIN, part - count)
+        kept = [(time, part) for time, part in zip(request.times, parts, strict=True) if part]
+        request.times = array("q", (time for time, _ in kept))
+        request.counts = array("i", (part for _, part in kept))
         request.tokens = total
 
     def _know(self, event: ServerKnown | ServerLost | ServerFound | ClientSampled) -> None:
@@ -341,6 +390,9 @@ class Session:
                 self.traced = event
             case MemoryPredicted():
                 self.predicted[event.level] = event
+            case MemoryUntold():
+                self.unforetold = event
+                self._tell(event)
             case RunEnded():
                 self.ended = event
                 self._tell(event)
@@ -352,9 +404,9 @@ class Session:
             self._forget_told()
 
     def _forget_told(self) -> None:
-        """Drop the failures of the older half, or all of it where that frees too little."""
+        """Drop what requests met in the older half, or all of it where that frees too little."""
         half = len(self.notable) // 2
-        kept = [e for e in self.notable[:half] if not isinstance(e, RequestFailed)]
+        kept = [e for e in self.notable[:half] if not isinstance(e, OF_REQUESTS)]
         if len(kept) > half // 2:
             kept = []
         self.untold += half - len(kept)
@@ -440,13 +492,26 @@ class Session:
             bins.extend([0] * (place + 1 - len(bins)))
         bins[place] += count
 
-    def _close(self, id: int, time: int, state: State, error: str = "") -> None:
-        if request := self.active.pop(id, None):
+    def _close(self, id: int, time: int, state: State, error: str = "") -> Request | None:
+        request = self.active.pop(id, None)
+        if request is not None:
             request.state = state
             request.ended = time
             request.error = error
+            self._unload(request)
             if self.keep is not None and len(self.requests) > self.keep:
                 self._forget_oldest()
+        return request
+
+    def _unload(self, request: Request) -> None:
+        """A server has one request less."""
+        if request.served is None:
+            return
+        load = self.loads[request.served.server]
+        load.flying -= 1
+        if not request.warmup:
+            load.done += request.state == "done"
+            load.failed += request.state == "failed"
 
     def _forget_oldest(self) -> None:
         """Drop the oldest request that has ended, from its level too."""
@@ -486,6 +551,20 @@ class Session:
         self._tell(event)
         for id in list(self.active):
             self._close(id, event.time, "failed", event.reason)
+
+
+def _shared(counts: array[int], total: int) -> list[int]:
+    """A total shared in the proportions of `counts`; the first one and the last get a token."""
+    before = sum(counts)
+    head = int(total < before)  # fewer tokens than emissions: the first came with the first
+    skipped = counts[0] if head else 0
+    rest, parts, so_far, done = before - skipped, [], -skipped, 0
+    for count in counts:
+        so_far += count
+        reached = head + (total - head) * so_far // rest if rest else total
+        parts.append(reached - done)
+        done = reached
+    return parts
 
 
 def _copied(request: Request) -> Request:

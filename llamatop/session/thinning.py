@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import Event
 
 RESOLUTION = 1024
 """Two neighbours are worth telling apart when they lie further apart than their age over this."""
@@ -20,13 +19,26 @@ RESOLUTION = 1024
 EVERY = 256 * SECOND
 """How often (ns) it is worth looking for what has become old."""
 
-E = TypeVar("E", bound=Event)
+
+class Timed(Protocol):
+    """What has a time (ns)."""
+
+    @property
+    def time(self) -> int:
+        """When it was so."""
+        ...
+
+
+E = TypeVar("E", bound=Timed)
 
 
 def thinned(
-    samples: Sequence[E], amount: Callable[[E], int | None], edges: Sequence[int]
+    samples: Sequence[E],
+    amount: Callable[[E], int | None],
+    edges: Sequence[int],
+    resolution: int = RESOLUTION,
 ) -> list[E]:
-    """The samples that stay, oldest first.
+    """The samples that stay, oldest first; two neighbours at least their age over `resolution`.
 
     `samples` are in order of time; `edges` are times (ns, ascending) over which none is merged,
     and `amount` is the quantity whose largest value stays, None below all others.
@@ -37,7 +49,7 @@ def thinned(
     now, since, stretch = samples[-1].time, samples[0].time, -1
     for sample in samples:
         place = bisect_right(edges, sample.time)
-        apart = (sample.time - since) * RESOLUTION >= now - sample.time
+        apart = (sample.time - since) * resolution >= now - sample.time
         if apart or place != stretch:
             kept.append(sample)
             since, stretch = sample.time, place

@@ -1,4 +1,4 @@
-"""What a person asks of a run, checked. Knows no engine, no model and no file."""
+"""What a person asks of a run. Knows no engine, no model and no file, nor what cannot be."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Literal
 import msgspec
 
 from llamatop.errors import InputError
-from llamatop.settings.lengths import Lengths, in_tokens
+from llamatop.settings.lengths import Lengths
+from llamatop.settings.servers import host_of
 
 MAX_CONCURRENCY = 4096
 """More requests at once than this is a typing error rather than a wish."""
 
 Weights = Literal["auto", "random"]
-EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted"]
+EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted", "attach"]
 Endpoint = Literal["completions", "chat"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 QuantizeName = Literal["none", "int8", "int4"]
@@ -25,17 +26,17 @@ SLO_NAMES = ("ttft", "tpot", "e2e")
 """Latencies that may have a target."""
 
 ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "server", "scripted")
+ENDPOINTS: tuple[Endpoint, ...] = ("completions", "chat")
 DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
 QUANTIZE: tuple[QuantizeName, ...] = ("none", "int8", "int4")
-OFFLOAD_ENGINES = ("auto", "batch")
-"""Engines that may offload: in others weights would move under what another thread computes."""
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one run; stored in its recording, so nothing secret may enter."""
 
     model: str = "demo"
-    """A Hugging Face id, a local folder, or `demo`."""
+    """A Hugging Face id, a local folder, or `demo`; with `urls` what the server calls it, empty:
+    the only one that it lists."""
     weights: Weights = "auto"
     layers: int | None = None
     """Keep the first so many layers only."""
@@ -92,6 +93,20 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without a token after which a request has failed."""
     client_processes: int | None = None
     """Processes that send; None: as many as are needed."""
+    alerts: tuple[str, ...] = ()
+    """Limits of what servers tell, as `kv_usage>0.9 for 30s`."""
+    cost_per_hour: float | None = None
+    """What the servers cost an hour, together, in whatever currency."""
+
+    @property
+    def called(self) -> str:
+        """The model that is asked for; where the server shall say which, that server's host."""
+        return self.model or (host_of(self.urls[0]) if self.urls else "")
+
+    @property
+    def loads_model(self) -> bool:
+        """Whether a model is loaded on this machine, by an engine of ours."""
+        return self.engine not in ("scripted", "server", "attach")
 
     @property
     def varied(self) -> bool:
@@ -133,68 +148,20 @@ def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
     return [prompts, ("--gen-toks", config.gen_spelling, plain.gen_spelling)]
 
 
-def checked(config: RunConfig) -> RunConfig:
-    """The same config, or InputError naming the first option that cannot be."""
-    for level in config.concurrency:
-        _in_range("--concurrency", level, 1, MAX_CONCURRENCY)
-    if not config.concurrency:
-        raise InputError("--concurrency: give at least one number of requests, as in 1 2 4")
-    _check_texts(config)
-    in_tokens("--prompt-toks", config.prompt_toks)
-    in_tokens("--gen-toks", config.gen_toks)
-    if config.requests is not None:
-        _in_range("--requests", config.requests, 1, 2**31)
-    if config.layers is not None:
-        _in_range("--layers", config.layers, 1, 2**15)
-    if config.rate is not None and not 0 < config.rate < inf:
-        raise InputError(
-            f"--rate {config.rate:g}: must be more than 0 requests a second, and finite"
-        )
-    if config.max_time is not None and not 0 < config.max_time < inf:
-        raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds, and finite")
-    if config.quantize != "none" and config.engine == "scripted":
-        raise InputError(f"--quantize {config.quantize}: --engine scripted has no weights")
-    if config.until_ci is not None:
-        _check_until_ci(config, config.until_ci)
-    _check_offload(config)
-    return config
-
-
-def _check_texts(config: RunConfig) -> None:
-    """A name that is no UTF-8 could neither be sent to the engine nor be recorded."""
-    for option, text in (("--model", config.model), ("--prompts", config.prompts or "")):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"{option}: the name is not valid UTF-8; rename it") from None
-
-
-def _check_offload(config: RunConfig) -> None:
-    option = f"--offload {config.offload}"
-    if config.offload == "none":
-        return
-    if config.engine not in OFFLOAD_ENGINES:
-        raise InputError(f"{option}: --engine {config.engine} cannot offload; use --engine batch")
-    if config.quantize != "none":
-        raise InputError(f"{option} and --quantize {config.quantize}: choose one")
-    if config.offload == "cpu" and config.device == "cpu":
-        raise InputError(f"{option}: the model is on the CPU already; use disk")
-    if config.offload == "disk" and config.weights == "random":
-        raise InputError(f"{option}: random weights are on no disk; use a local checkpoint")
-
-
-def _check_until_ci(config: RunConfig, share: float) -> None:
-    if not 0 < share < 1:
-        raise InputError(
-            f"--until-ci {share:g}: must be a share between 0 and 1, as 0.05 for 5 percent"
-        )
-    if config.until_oom:
-        raise InputError("--until-ci and --until-oom: choose one, they end levels differently")
-
-
-def _in_range(option: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise InputError(f"{option} {value}: must be between {low} and {high}")
+def server_options(config: RunConfig) -> list[tuple[str, str | None, str | None]]:
+    """Options that drive the same servers again: name, value as typed, what it is by default."""
+    plain = RunConfig()
+    headers = [("--header", f"{name}={variable}", None) for name, variable in config.headers]
+    processes = config.client_processes
+    return [
+        ("--url", " ".join(config.urls), ""),
+        ("--endpoint", config.endpoint, plain.endpoint),
+        ("--tokenizer", config.tokenizer, None),
+        ("--api-key-env", config.api_key_env, None),
+        *headers,
+        ("--timeout", f"{config.timeout:g}", f"{plain.timeout:g}"),
+        ("--client-processes", None if processes is None else str(processes), None),
+    ]
 
 
 def parse_slo(text: str) -> dict[str, float]:

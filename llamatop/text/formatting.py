@@ -24,6 +24,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{min(decimals, 9)}f}"
 
 
+def whole(value: float | None) -> str:
+    """A count in full, as `12,345`."""
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:,.0f}"
+
+
 def size(value: float | None) -> str:
     """Bytes in powers of 1000, as `1.23 GB`."""
     return _scaled(value, _BYTE_UNITS, " ")

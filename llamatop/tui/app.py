@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 _ORDERS = orders(COMMANDS)
 
+ATTACH = "attached"
+"""The id of the screen of watched servers."""
+
 
 @runtime_checkable
 class Shows(Protocol):
@@ -140,6 +143,18 @@ class LlamatopApp(App[None]):
             await before.monitor.remove()
         await self.screen_stack[0].mount(showing.monitor)
         showing.monitor.table.focus()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Watched servers have a screen of their own, before the monitor."""
+        if self.screen_stack[-1].id == ATTACH:
+            self.pop_screen()
+        if self.stage.watches:
+            from llamatop.tui.attach.screen import AttachScreen  # noqa: PLC0415  (where it is needed)
+
+            palette = Palette(self.current_theme)
+            replay = self.stage.replay is not None
+            self.push_screen(AttachScreen(palette, replay=replay, id=ATTACH))
 
     @property
     def stage(self) -> Stage:
@@ -192,6 +207,7 @@ class LlamatopApp(App[None]):
             self.changing.choose()
         else:
             self.showing.monitor.table.focus()
+            self._watch()
             self.draw()
         self._pace.begin(self)
         self.call_after_refresh(self._begin)

@@ -150,7 +150,7 @@ class Changing:
             if self.idle:
                 launcher.warm()
             return
-        if isinstance(chosen, RunConfig):
+        if isinstance(chosen, RunConfig) and chosen.engine != "attach":
             self._defaults = chosen
         await wind_down(old.pump, old.live)
         if old.live is not None:

@@ -12,7 +12,8 @@ from llamatop.engines.loading import Loaded, load
 from llamatop.engines.resolve import resolve
 from llamatop.engines.torch_engines import make_engine
 from llamatop.errors import InputError
-from llamatop.settings.config import RunConfig, checked
+from llamatop.settings.checks import checked
+from llamatop.settings.config import RunConfig
 
 from .conftest import TINY, Served, load_tiny, silent, tiny_run
 

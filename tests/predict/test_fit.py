@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llamatop.errors import InputError
 from llamatop.predict import residuals
 from llamatop.predict.devices import DEVICES, NAMED, named, smallest
-from llamatop.predict.fit import BAND, QUANTIZED_BAND, largest, longest, parse_size, verdict
+from llamatop.predict.fit import BAND, QUANTIZED_BAND, largest, parse_size, verdict
 from llamatop.predict.residuals import Residual
 
 sizes = st.integers(1, 2**45)
@@ -55,16 +55,6 @@ def test_the_largest_agrees_with_the_verdict(steps: list[int], limit: int, more:
     worse = ["fits", "tight", "does not fit"]
     assert said == sorted(said, key=worse.index)
     assert most <= largest(peak, limit + more, len(peaks))
-
-
-@given(st.integers(1, 1000), st.integers(1, 1000), st.integers(0, 10**7))
-def test_the_longest_is_never_too_long(base: int, each: int, limit: int) -> None:
-    def need(x: int) -> int:
-        return base + each * x + x * x // 50
-
-    found = longest([(x, need(x)) for x in (16, 128, 1024, 8192)], limit)
-    assert found == 0 or need(found) <= limit + 1
-    assert found == 0 or found <= 8192
 
 
 def test_sizes() -> None:

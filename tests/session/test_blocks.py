@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from llamatop.engines.scripted import Script, script
 from llamatop.events.clock import SECOND, ManualClock
 from llamatop.events.kinds import (
+    ClientSampled,
     EngineLost,
     Event,
     HostFacts,
@@ -21,8 +22,13 @@ from llamatop.events.kinds import (
     RequestFailed,
     RequestFinished,
     RequestQueued,
+    RequestReached,
+    RequestSent,
     RunStarted,
+    ServerFound,
+    ServerLost,
     Tick,
+    TokensCounted,
     TokensEmitted,
 )
 from llamatop.events.sanitize import clean_event
@@ -32,7 +38,11 @@ from llamatop.run.replay import Replay, fold
 from llamatop.session.blocks import Block, Blocks
 from llamatop.session.reducer import LAST_BIN, Session
 from llamatop.settings.config import RunConfig
+from tests.served import TWO, served, served_events
 
+SERVED = served_events(
+    served(urls=TWO, requests=10, gen_toks=9), short_every=3, resend_every=4, lost=True
+)
 EVENTS = script(RunConfig(engine="scripted", concurrency=(2, 3)), Script(fail_every=4))
 
 
@@ -68,6 +78,16 @@ TANGLED: st.SearchStrategy[Event] = st.one_of(
     st.builds(RequestFailed, TIMES, IDS, st.just("why")),
     st.builds(RequestCancelled, TIMES, IDS),
     st.builds(Tick, TIMES),
+    st.builds(RequestSent, TIMES, IDS, st.integers(0, 1), TIMES, st.booleans()),
+    st.builds(RequestReached, TIMES, IDS, st.sampled_from(["connected", "event", "answer", "end"])),
+    st.builds(
+        TokensCounted, time=TIMES, request=IDS, by=st.sampled_from(["usage", "estimate"]),
+        count=st.none() | st.integers(-1, 12), prompt=st.none() | st.integers(1, 9),
+        cached=st.none() | st.integers(0, 3), reasoning=st.none() | st.integers(0, 3),
+    ),
+    st.builds(ServerLost, TIMES, st.integers(0, 1), st.just("refused\x1b")),
+    st.builds(ServerFound, TIMES, st.integers(0, 1)),
+    st.builds(ClientSampled, TIMES, st.just(0), st.tuples(TIMES, TIMES)),
     st.builds(LevelStarted, TIMES, st.integers(0, 1), st.just(2), st.none()),
     st.builds(LevelEnded, TIMES, st.integers(0, 1), st.just("ok")),
     st.builds(EngineLost, TIMES, st.just(-9), st.just("killed")),
@@ -101,12 +121,13 @@ def test_columns_fold_as_their_events_do(
     )
 
 
+@pytest.mark.parametrize("events", [EVENTS, SERVED], ids=["in process", "on servers"])
 @pytest.mark.parametrize("size", [1, 7, 64, 10_000])
-def test_a_run_in_columns(size: int) -> None:
-    blocks = blocks_of(EVENTS, size)
-    assert fold(blocks) == fold(EVENTS)
-    assert [*blocks.rare] == [e for e in EVENTS if not isinstance(e, TokensEmitted | Tick)]
-    assert [*blocks.times] == [event.time for event in EVENTS]
+def test_a_run_in_columns(size: int, events: list[Event]) -> None:
+    blocks = blocks_of(events, size)
+    assert fold(blocks) == fold(events)
+    assert [*blocks.rare] == [e for e in events if not isinstance(e, TokensEmitted | Tick)]
+    assert [*blocks.times] == [event.time for event in events]
 
 
 @pytest.mark.parametrize("size", [1, 7, 300])
@@ -132,10 +153,13 @@ def test_places_are_those_of_a_list() -> None:
     assert fold(blocks_of([], 5)) == Session()
 
 
-def test_a_replay_of_columns_seeks_as_one_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("events", [EVENTS, SERVED], ids=["in process", "on servers"])
+def test_a_replay_of_columns_seeks_as_one_of_events(
+    monkeypatch: pytest.MonkeyPatch, events: list[Event]
+) -> None:
     monkeypatch.setattr(replay_module, "SNAPSHOT_EVENTS", 60)
-    blocks = Replay(blocks_of(EVENTS, 100), clock=ManualClock())
-    plain = Replay(EVENTS, clock=ManualClock())
+    blocks = Replay(blocks_of(events, 100), clock=ManualClock())
+    plain = Replay(events, clock=ManualClock())
     for share in (0.9, 0.2, 0.5, 1.0, 0.0):
         there = round(plain.length * share)
         assert blocks.seek(there) == plain.seek(there)

@@ -29,20 +29,31 @@ from llamatop.run.replay import Replay, fold
 from llamatop.session.preface import preface
 from llamatop.session.reducer import BIN, Session
 from llamatop.settings.config import RunConfig
+from tests.served import TWO, served, served_events
 
 CONFIG = RunConfig(engine="scripted", concurrency=(3, 5), requests=14, gen_toks=20)
 EVENTS = script(CONFIG, Script(fail_every=6))
 
 
-def joined_at(place: int) -> list[Event]:
+SERVED = served_events(
+    served(urls=TWO, concurrency=(3, 5), requests=14, gen_toks=20),
+    short_every=3, resend_every=4, reasoning=5,
+)  # fmt: skip
+
+
+def joined_at(place: int, events: list[Event] = EVENTS) -> list[Event]:
     """The events of a recording that began after so many of the run's."""
-    return preface(fold(EVENTS[:place])) + EVENTS[place:]
+    return preface(fold(events[:place])) + events[place:]
 
 
+@pytest.mark.parametrize("where", ["in process", "on servers"])
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, len(EVENTS) - 1))
-def test_what_follows_folds_to_the_same(place: int) -> None:
-    whole, live, part = fold(EVENTS), fold(EVENTS[:place]), fold(joined_at(place))
+@given(share=st.floats(0, 1))
+def test_what_follows_folds_to_the_same(where: str, share: float) -> None:
+    events = SERVED if where == "on servers" else EVENTS
+    place = min(max(round(share * len(events)), 1), len(events) - 1)
+    whole, live, part = fold(events), fold(events[:place]), fold(joined_at(place, events))
+    assert part.servers == whole.servers and part.away == whole.away
     assert part.joined == live.now
     assert part.now == whole.now and part.ended == whole.ended and part.model == whole.model
     gone = {id for id, request in live.requests.items() if not request.active}

@@ -22,7 +22,12 @@ class Spread:
 
 
 def sent(request: Request) -> int:
-    """When the tools' clients would have sent it (ns): when it was taken, else when scheduled."""
+    """When the tools' clients would have sent it (ns): when ours did, else when it was taken.
+
+    Else when it was scheduled.
+    """
+    if request.served is not None:
+        return request.served.sent
     return request.scheduled if request.admitted is None else request.admitted
 
 
@@ -39,6 +44,12 @@ def pace(request: Request) -> float:
 def whole_pace(request: Request) -> int:
     """As `pace`, in whole nanoseconds."""
     return (request.times[-1] - request.times[0]) // (request.tokens - 1)
+
+
+def first_chunk(request: Request) -> int:
+    """When its first event came (ns), with a token or without; in process they are one."""
+    first = None if request.served is None else request.served.reached.get("event")
+    return request.times[0] if first is None else min(first, request.times[0])
 
 
 def chunk_gaps(request: Request) -> Iterator[float]:

@@ -16,6 +16,7 @@ from llamatop.figures.dialects.arithmetic import (
     Spread,
     chunk_gaps,
     completed,
+    first_chunk,
     linear,
     pace,
     ranked,
@@ -25,7 +26,7 @@ from llamatop.figures.dialects.arithmetic import (
     whole_pace,
 )
 from llamatop.figures.levels import level_figures
-from llamatop.session.reducer import Level, Session
+from llamatop.session.reducer import Level, Request, Session
 
 DIALECTS = ("llamatop", "vllm", "aiperf", "guidellm", "mlperf")
 
@@ -77,14 +78,17 @@ def _llamatop(session: Session, level: Level) -> Reading:
 
 
 def _vllm(session: Session, level: Level) -> Reading:
-    """`calculate_metrics` of vllm/benchmarks/serve.py: chunk gaps, no TPOT for one token."""
+    """`calculate_metrics` of vllm/benchmarks/serve.py: chunk gaps, no TPOT for one token.
+
+    The first chunk starts it all, with a token or without.
+    """
     done = completed(level)
     end = max((one.ended for one in level.requests if one.ended is not None), default=None)
     start = min((one.scheduled for one in level.requests), default=0)
     seconds = None if end is None else (end - start) / SECOND
     latencies = {
-        "ttft": linear([(one.times[0] - sent(one)) / SECOND for one in done]),
-        "tpot": linear([pace(one) for one in done if one.tokens > 1]),
+        "ttft": linear([(first_chunk(one) - sent(one)) / SECOND for one in done]),
+        "tpot": linear([_vllm_pace(one) for one in done if one.tokens > 1]),
         "itl": linear([gap for one in done for gap in chunk_gaps(one)]),
         "e2e": linear([(one.times[-1] - sent(one)) / SECOND for one in done]),
     }
@@ -96,6 +100,10 @@ def _vllm(session: Session, level: Level) -> Reading:
         counted=len(done),
         latencies=latencies,
     )
+
+
+def _vllm_pace(one: Request) -> float:
+    return (one.times[-1] - first_chunk(one)) / SECOND / (one.tokens - 1)
 
 
 def _aiperf(session: Session, level: Level) -> Reading:

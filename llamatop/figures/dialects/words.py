@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from llamatop.figures.dialects.arithmetic import first_chunk, sent
 from llamatop.figures.dialects.readings import TITLES, Reading, figures
 from llamatop.figures.stats import spread_json
 from llamatop.session.reducer import Request, Session
@@ -81,9 +82,11 @@ def _always(session: Session) -> bool:
 
 
 def _queued(session: Session) -> bool:
-    return any(
-        one.admitted is not None and one.admitted > one.scheduled for one in _requests(session)
-    )
+    return any(sent(one) > one.scheduled for one in _requests(session))
+
+
+def _empty_first(session: Session) -> bool:
+    return any(one.times and first_chunk(one) < one.times[0] for one in _requests(session))
 
 
 def _coalesced(session: Session) -> bool:
@@ -112,6 +115,7 @@ _UNFINISHED = ("tokens of requests that failed or were cancelled are not counted
 _REASONS: dict[str, list[tuple[str, Callable[[Session], bool]]]] = {
     "vllm": [
         _FROM_SEND,
+        ("the first chunk counts as the first token, though it may hold none", _empty_first),
         (f"ITL: {_CHUNKS}", _coalesced),
         ("a reply of one token has no TPOT, and counts as 0 for goodput", _single),
         ("the duration lasts until the last request ended, not until the last token", _always),

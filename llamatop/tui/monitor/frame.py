@@ -27,7 +27,7 @@ class Choices(msgspec.Struct):
     focus: str = "requests"
     """The panel that the keys for moving act on."""
     figure: int | None = None
-    """Place in `latency.ROWS` of the figure whose values are drawn; None: what suits."""
+    """Place among `latency.rows_of` of the figure whose values are drawn; None: what suits."""
     charted: int | None = None
     """Place in `memory.charted_of` of the memory whose history is drawn; None: what suits."""
     told_until: int | None = None

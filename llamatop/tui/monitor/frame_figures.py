@@ -20,6 +20,16 @@ import msgspec
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
 from llamatop.figures.requests import e2e, gaps, meets, queue_time, tpot, ttft
+from llamatop.figures.served import (
+    Client,
+    client_bound,
+    client_lags,
+    is_estimated,
+    is_provisional,
+    on_servers,
+    sent_late,
+    ttfa,
+)
 from llamatop.figures.stats import Distribution, distribution
 from llamatop.session.reducer import BIN, Level, Request, Session
 from llamatop.tui.monitor.log import Log
@@ -165,16 +175,26 @@ class Latency(msgspec.Struct, frozen=True, eq=False):
     """Latencies of the newest requests of a level, in seconds, and the values behind them."""
 
     values: dict[str, list[float]]
-    """By figure (TTFT, TPOT, ITL, E2E, queue), in ascending order."""
+    """By figure (TTFT, TPOT, ITL, E2E, queue), in ascending order.
+
+    Of requests to servers also TTFA, where there was reasoning, and how late the client sent and
+    its loop woke (late, lag).
+    """
     spread: dict[str, Distribution | None]
     requests: int
     of: Of
     """The requests that these are of: before one has completed those in flight, if any is."""
     met: float | None = None
     """Share of the completed requests that meet every target; None without targets."""
+    rough: bool = False
+    """Whether some of their tokens are a guess, and with them TPOT and ITL."""
+    client_bound: bool = False
+    """Whether the client was so late that it, and not the server, is measured."""
 
 
-def recent_latency(level: Level | None, slo: dict[str, float] | None = None) -> Latency:
+def recent_latency(
+    level: Level | None, slo: dict[str, float] | None = None, session: Session | None = None
+) -> Latency:
     """What the newest completed requests took, or, before there is one, those in flight.
 
     Where none is in flight either (the engine was lost), those that came to their first token.
@@ -191,10 +211,24 @@ def recent_latency(level: Level | None, slo: dict[str, float] | None = None) -> 
         "E2E": _known(e2e(r) for r in done),
         "queue": _known(queue_time(r) for r in shown),
     }
+    served = level is not None and session is not None and on_servers(session)
+    if served and level is not None and session is not None:
+        values |= _of_servers(session, level, shown)
     spread = {name: distribution(numbers) for name, numbers in values.items()}
     met = sum(meets(r, slo) for r in done) / len(done) if done and slo else None
     of: Of = "done" if done else "in flight" if flying else "unfinished"
-    return Latency(values, spread, len(shown), of, met)
+    rough = session is not None and any(is_estimated(session, r) for r in shown)
+    client = Client(spread.get("late"), spread.get("lag"))
+    bound = served and client_bound(client, spread["TTFT"])
+    return Latency(values, spread, len(shown), of, met, rough, bound)
+
+
+def _of_servers(session: Session, level: Level, shown: list[Request]) -> dict[str, list[float]]:
+    """What the client tells of requests and of itself, in ascending order."""
+    answers = _known(ttfa(r) for r in shown)
+    late = _known(sent_late(r) for r in shown)
+    lags = sorted(islice(client_lags(session, level.started, level.ended), RECENT_GAPS))
+    return {**({"TTFA": answers} if answers else {}), "late": late, "lag": lags}
 
 
 class Shares(NamedTuple):
@@ -325,6 +359,18 @@ class Figures:
         self._tokens = (older, total)
         return total + sum(bins[older:])
 
+    def rough(self) -> bool:
+        """Whether the run's tokens are a guess: nobody counted some, or has not yet."""
+        session = self.session
+        if session.ended is None:
+            return is_provisional(session)
+        levels = session.levels.values()
+        return self._once(
+            "rough",
+            session.now,
+            lambda: on_servers(session) and any(self.level(level).estimated for level in levels),
+        )
+
     def average(self) -> float | None:
         """Output tokens per second of the newest level; exact once it has ended."""
         level = self.level_told
@@ -360,7 +406,7 @@ class Figures:
         """While nothing has completed those in flight are shown, which change with time."""
         completed = level is not None and any(r.state == "done" for r in reversed(level.requests))
         key = (level.id if level else None, done, None if completed else self.session.now)
-        return self._once("completed", key, lambda: recent_latency(level, self.slo))
+        return self._once("completed", key, lambda: recent_latency(level, self.slo, self.session))
 
     def shares(self) -> Shares:
         """How near the newest level comes to the machine, once a second while time passes."""

@@ -14,12 +14,23 @@ from functools import lru_cache
 from heapq import merge
 from operator import attrgetter
 
-from llamatop.events.kinds import DeviceSampled, Event, HostFacts, HostSampled, RequestFailed
+from llamatop.events.kinds import (
+    DeviceSampled,
+    Event,
+    HostFacts,
+    HostSampled,
+    RequestFailed,
+    RequestFinished,
+    RequestSent,
+)
 from llamatop.figures.contention import Episode, Neighbours, Slowdown
 from llamatop.session.reducer import Session
 
 KEPT = 2_000
 """Stories that are remembered at most: the newest."""
+
+OfRequest = RequestFailed | RequestFinished | RequestSent
+"""What is told of single requests: that they failed, ended short, or were sent again."""
 
 What = Event | Episode | HostFacts
 
@@ -92,18 +103,20 @@ class Log:
                     self._slow(episode)
             case RequestFailed():
                 self._join(kind_of(event.error), event).last = event.time
+            case RequestFinished() | RequestSent():
+                self._join(type(event), event).last = event.time
             case _:
                 self._recent.clear()
                 self.stories.append(Story(event.time, event))
 
-    def _join(self, kind: object, what: RequestFailed | Episode) -> Story:
+    def _join(self, kind: object, what: OfRequest | Episode) -> Story:
         """One more of a kind."""
         story = self._recent.get(kind)
         if story is not None:
             story.count += 1
             story.what = what
             return story
-        request = what.request if isinstance(what, RequestFailed) else 0
+        request = 0 if isinstance(what, Episode) else what.request
         story = self._recent[kind] = Story(what.time, what, first_request=request)
         self.stories.append(story)
         return story

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import EngineLost, Event, LevelStarted, RequestFailed
+from llamatop.events.kinds import EngineLost, Event, LevelStarted, RequestFailed, ServerLost
 
 Mark = tuple[int, str]
 """When (ns), and `level` or `failure`."""
@@ -16,11 +16,16 @@ BURST = SECOND // 10
 BEHIND = SECOND // 2
 """While playing, a moment passed less than this ago (ns) is not the previous one."""
 
-_KINDS = {LevelStarted: "level", RequestFailed: "failure", EngineLost: "failure"}
+_KINDS = {
+    LevelStarted: "level",
+    RequestFailed: "failure",
+    EngineLost: "failure",
+    ServerLost: "failure",
+}
 
 
 def marks_of(events: Iterable[Event]) -> tuple[Mark, ...]:
-    """When levels began and requests failed or the engine was lost."""
+    """When levels began and requests failed, or the engine or a server was lost."""
     return gathered((e.time, _KINDS[type(e)]) for e in events if type(e) in _KINDS)
 
 

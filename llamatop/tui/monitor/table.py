@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.geometry import Region, Size
 from textual.message import Message
 
+from llamatop.figures.served import is_provisional
 from llamatop.session.reducer import Request
 from llamatop.tui.drawing.lines import Line
 from llamatop.tui.drawing.palette import Palette
@@ -35,6 +36,7 @@ class RequestTable(Rows, can_focus=True, inherit_bindings=False):
         super().__init__(palette, id="table")
         self._requests: list[Request] = []
         self._slo: dict[str, float] = {}
+        self._provisional = False
         self._cursor: int | None = None
         """Id of the request under the cursor; None: the first row, whichever it is."""
         self._at = 0
@@ -55,6 +57,7 @@ class RequestTable(Rows, can_focus=True, inherit_bindings=False):
         """Draw the rows in view that changed."""
         before, at = len(self._requests), self._at
         self._slo = frame.figures.slo
+        self._provisional = is_provisional(frame.session)
         self._requests = chosen(frame.session, frame.choices)
         self._follow_cursor()
         self._hold(len(self._requests), before)
@@ -102,7 +105,7 @@ class RequestTable(Rows, can_focus=True, inherit_bindings=False):
         """A row, and whether the cursor is on it."""
         if y >= len(self._requests):
             return (), False
-        return row(self._requests[y], width, self._slo), y == self._at
+        return row(self._requests[y], width, self._slo, self._provisional), y == self._at
 
     def select(self, request: int) -> None:
         """Put the cursor on a request, from the next frame on; where it is not shown, nowhere."""

@@ -12,6 +12,7 @@ from llamatop.text.formatting import size
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, left, line_width
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.values import TIMES
+from llamatop.tui.start.answering import Answering, facts
 from llamatop.tui.start.command import wrapped
 from llamatop.tui.start.form import FIELDS, Field
 from llamatop.tui.start.listing import SIGNS, typed
@@ -28,13 +29,16 @@ def settings(start: Start, width: int, height: int) -> Content:
     """The fields, a row each where there is room, else side by side; Content of the panel."""
     if isinstance(start.selected, Kept):
         return Content(recording(start.selected, width))
+    if isinstance(start.selected, Answering):
+        return Content(facts(start.selected, LABEL, width))
     problems = start.problems()
     if height >= _FULL:
-        rows = [field_line(start, field, problems, width) for field in FIELDS]
+        rows = [field_line(start, field, problems, width) for field in start.form.fields]
         return Content([*rows, *_told(start, problems, width, height - _FULL)])
     shown, per = places(height)
-    columns = [FIELDS[first : first + shown] for first in range(0, _FULL, shown)]
-    blocks = [_column(start, fields, problems, width // per) for fields in columns]
+    fields = start.form.fields
+    columns = [fields[first : first + shown] for first in range(0, _FULL, shown)]
+    blocks = [_column(start, column, problems, width // per) for column in columns]
     lines = [tuple(chain.from_iterable(row)) for row in zip_longest(*blocks, fillvalue=())]
     return Content(lines, corner=_corner(start), hints=[_hint(start, problems)])
 
@@ -88,9 +92,21 @@ def _value(start: Start, field: Field, here: bool, bad: bool) -> list[Span]:
         sides = ("←", "→") if here else (" ", " ")
         return [(sides[0], "key"), (one_line(text), role), (sides[1], "key")]
     value = typed(start.form.edits[field.name], 20, here, role)
-    if not text and field.name == "requests":
-        value.append((" " * here + _unbounded(start), "dim"))
+    if not text and field.name in _EMPTY:
+        told = _unbounded(start) if field.name == "requests" else _EMPTY[field.name]
+        value.append((" " * here + told, "dim"))
     return [(" ", "text"), *value]
+
+
+_UNITS = {"prompt": "tokens", "output": "tokens", "timeout": "s without a token"}
+
+_EMPTY = {
+    "requests": "",
+    "model": "the only one it lists",
+    "tokenizer": "none",
+    "key": "OPENAI_API_KEY, if set",
+}
+"""What an empty field comes to."""
 
 
 def _unbounded(start: Start) -> str:
@@ -106,8 +122,8 @@ def _note(start: Start, field: Field, problems: dict[str, str]) -> tuple[str, st
     choice = start.selected
     if field.name == "weights" and isinstance(choice, Choice):
         return _weights_note(choice, start.form.picked["weights"]), "dim"
-    if field.name in ("prompt", "output"):
-        return "tokens", "dim"
+    if field.name in _UNITS:
+        return _UNITS[field.name], "dim"
     if field.name == "concurrency":
         levels = len(start.form.edits["concurrency"].text.split())
         return ("in flight" if levels < 2 else f"{levels} levels"), "dim"

@@ -18,7 +18,7 @@ from llamatop.tui.start.list import StartList
 from llamatop.tui.start.memory import memory
 from llamatop.tui.start.panels import StartHeader, StartPanel, StartSettings
 from llamatop.tui.start.plan import start_plan
-from llamatop.tui.start.rows import Kept
+from llamatop.tui.start.rows import Kept, Opened
 from llamatop.tui.start.state import Start
 
 
@@ -67,7 +67,7 @@ class StartBody(Planned[Frame]):
     def show(self, frame: Frame | None = None) -> None:
         """Draw what changed; `frame` tells what the screen costs."""
         self._last = frame or self._last
-        replay = isinstance(self._start.selected, Kept)
+        replay = isinstance(self._start.selected, Opened)
         told = len(wrapped(self._start.command(), self.size.width - 6)) if self._comparing else 1
         if (replay, told) != (self._replay, self._told):
             self._replay, self._told = replay, told

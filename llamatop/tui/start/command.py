@@ -6,21 +6,23 @@ import shlex
 from collections.abc import Sequence
 
 from llamatop.events.sanitize import one_line
-from llamatop.settings.config import RunConfig, lengths_options
+from llamatop.settings.config import RunConfig, lengths_options, server_options
 from llamatop.tui.drawing.lines import width_of
 
 
 def run_command(config: RunConfig) -> list[str]:
     """`llamatop` and its options, each with its values, as the screen's run needs them."""
     plain = RunConfig()
-    parts = ["llamatop", f"--model {_quoted(config.model)}"]
+    parts = ["llamatop"]
     for option, value, usual in (
+        *((option, _words(value), usual) for option, value, usual in server_options(config)),
+        ("--model", _quoted(config.model) if config.model else "", ""),
         ("--weights", config.weights, plain.weights),
         ("--layers", config.layers, None),
         ("--concurrency", " ".join(map(str, config.concurrency)), ""),
         *((option, _quoted(value), None) for option, value, _ in lengths_options(config)),
         ("--requests", config.requests, None),
-        ("--engine", config.engine, plain.engine),
+        ("--engine", plain.engine if config.urls else config.engine, plain.engine),
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
         ("--quantize", config.quantize, plain.quantize),
@@ -45,6 +47,10 @@ def replay_command(path: str) -> list[str]:
 def compare_command(paths: Sequence[str]) -> list[str]:
     """The command that sets recordings side by side."""
     return ["llamatop compare", *(_quoted(path) for path in paths), "--tui"]
+
+
+def _words(text: str | None) -> str | None:
+    return None if text is None else " ".join(map(_quoted, text.split()))
 
 
 def _slo(targets: dict[str, float]) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from llamatop.reports.models import Choice
 from llamatop.tui.start import rows
+from llamatop.tui.start.answering import Answering
 from llamatop.tui.start.edit import Edit
-from llamatop.tui.start.rows import Item, Kept, Row
+from llamatop.tui.start.rows import Item, Kept, Opened, Row
 
 
 class Listing:
@@ -19,6 +20,7 @@ class Listing:
     def __init__(self, wanted: str, named: Callable[[str], Choice] = rows.typed) -> None:
         self.choices: list[Choice] = []
         self.kept: list[Kept] = []
+        self.servers: list[Answering] = []
         self.search = Edit()
         self.rows: list[Row] = []
         self.at = 0
@@ -31,12 +33,13 @@ class Listing:
     def selected(self) -> Item | None:
         """What the cursor is on."""
         row = self.rows[self.at] if self.at < len(self.rows) else None
-        return row if isinstance(row, Choice | Kept) else None
+        return row if isinstance(row, Choice | Opened) else None
 
     def fill(self) -> None:
         """Make the rows anew; the cursor stays on its row where the person has put it there."""
         before = self.selected if self._moved else None
-        self.rows = rows.rows_of(self.choices, self.kept, self.search.text, self._named)
+        search = self.search.text
+        self.rows = rows.rows_of(self.choices, self.kept, search, self._named, self.servers)
         same = (i for i, row in enumerate(self.rows) if rows.same(row, before))
         self.at = next(same, self._first())
 

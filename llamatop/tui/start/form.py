@@ -15,9 +15,14 @@ import msgspec
 from msgspec.structs import replace
 
 from llamatop.errors import InputError
-from llamatop.settings.config import DTYPES, ENGINES, QUANTIZE, RunConfig, checked
+from llamatop.settings.checks import checked
+from llamatop.settings.config import DTYPES, ENDPOINTS, ENGINES, QUANTIZE, RunConfig
 from llamatop.settings.lengths import parse_lengths
+from llamatop.settings.servers import base_urls
 from llamatop.tui.start.edit import Edit
+
+SERVER = "server"
+"""The source of a choice that is a server's address."""
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -46,6 +51,17 @@ FIELDS = (
 )  # fmt: skip
 """In the order in which they are shown."""
 
+SERVER_FIELDS = (
+    *FIELDS[:4],
+    Field("model", "--model", "what the server calls it; empty: the only one that it lists"),
+    Field("endpoint", "--endpoint", "chat goes through the model's template", ENDPOINTS),
+    Field("tokenizer", "--tokenizer", "an id or a folder: prompts of exact length, where ids are "
+          "not taken"),
+    Field("timeout", "--timeout", "seconds without a token after which a request has failed"),
+    Field("key", "--api-key-env", "the variable that holds the key, never the key itself"),
+)  # fmt: skip
+"""The same for a server; as many."""
+
 NAMES = tuple(field.name for field in FIELDS)
 
 
@@ -56,8 +72,11 @@ class Form:
         self.defaults = defaults
         self.at = 0
         """The field that keys go to."""
+        self.serving = False
+        """Whether these are the settings of a server."""
         self.picked = {
-            "engine": str(defaults.engine),
+            "endpoint": str(defaults.endpoint),
+            "engine": "auto" if defaults.urls else str(defaults.engine),
             "weights": str(defaults.weights),
             "dtype": str(defaults.dtype),
             "quantize": str(defaults.quantize),
@@ -68,18 +87,28 @@ class Form:
             "prompt": Edit.of(str(defaults.prompt_lengths or defaults.prompt_toks)),
             "output": Edit.of(defaults.gen_spelling),
             "requests": Edit.of("" if defaults.requests is None else str(defaults.requests)),
+            "model": Edit.of(defaults.model if defaults.urls else ""),
+            "tokenizer": Edit.of(defaults.tokenizer or ""),
+            "timeout": Edit.of(f"{defaults.timeout:g}"),
+            "key": Edit.of(defaults.api_key_env or ""),
         }
         self._weights_chosen = defaults.weights != "auto"
 
     @property
+    def fields(self) -> tuple[Field, ...]:
+        """Those of what is chosen."""
+        return SERVER_FIELDS if self.serving else FIELDS
+
+    @property
     def field(self) -> Field:
         """The field that keys go to."""
-        return FIELDS[self.at]
+        return self.fields[self.at]
 
     def options(self, field: Field) -> tuple[str, ...]:
         """What can be picked; what the command line gave is among it."""
         default = str(getattr(self.defaults, field.name)) if field.options else ""
-        return field.options if default in field.options else (*field.options, default)
+        known = default in field.options or default == SERVER
+        return field.options if known else (*field.options, default)
 
     def weights_for(self, source: str) -> str:
         """Weights as they suit a model from `source`, unless the person chose them."""
@@ -89,12 +118,13 @@ class Form:
 
     def follow(self, source: str) -> None:
         """Go along with the model that is chosen."""
+        self.serving = source == SERVER
         self.picked["weights"] = self.weights_for(source)
 
     def move(self, steps: int) -> bool:
         """To another field; False where there is none."""
         there = self.at + steps
-        if 0 <= there < len(FIELDS):
+        if 0 <= there < len(self.fields):
             self.go(there)
             return True
         return False
@@ -151,27 +181,44 @@ class Form:
         return self.picked[field.name] if field.options else self.edits[field.name].text
 
     def config(self, model: str) -> RunConfig:
-        """The run that the fields ask for; InputError where one of them cannot be."""
-        changes: dict[str, Any] = {**self.picked, "model": model}
-        for name, parse in _PARSERS.items():
-            changes |= parse(self.edits[name].text)
+        """The run that the fields ask for; InputError where one of them cannot be.
+
+        `model` is its name, or the address of a server (of several, blanks between them).
+        """
+        changes: dict[str, Any] = {} if self.serving else {"model": model}
+        for field in self.fields:
+            text = self.text(field)
+            changes |= {field.name: text} if field.options else _PARSERS[field.name](text)
         levels, requests = changes["concurrency"], changes["requests"]
-        one = len(levels) == 1 and not self.defaults.until_oom  # a sweep has to come to its end
-        return checked(replace(self.defaults, **changes, endless=requests is None and one))
+        base = self._base(model)
+        one = len(levels) == 1 and not base.until_oom  # a sweep has to come to its end
+        return checked(replace(base, **changes, endless=requests is None and one))
+
+    def _base(self, urls: str) -> RunConfig:
+        """What the command line gave, as far as it is about what is chosen."""
+        plain, given = RunConfig(), self.defaults
+        if not self.serving:
+            own = {name: getattr(plain, name) for name in _OF_SERVERS}
+            return replace(given, **own, engine="auto" if given.urls else given.engine)
+        own = {name: getattr(plain, name) for name in _OF_MODELS}
+        return replace(given, **{**own, "engine": "server", "urls": base_urls(urls.split())})
 
     def problems(self, context: int | None = None) -> dict[str, str]:
         """What is wrong, by the field's name; `context` is the model's, in tokens."""
         told = {}
-        for field in FIELDS:
+        base = self._base(_ANY)
+        for field in self.fields:
             if not field.options:
                 try:
-                    checked(replace(self.defaults, **_PARSERS[field.name](self.text(field))))
+                    checked(replace(base, **_PARSERS[field.name](self.text(field))))
                 except InputError as error:
                     told[field.name] = str(error).partition(": ")[2]
         return told or self._problem_of_all(context)
 
     def _problem_of_all(self, context: int | None) -> dict[str, str]:
         """What is wrong with fields that are right each by itself."""
+        if self.serving:
+            return {}
         quantize = self.picked["quantize"]
         if quantize != "none" and find_spec("bitsandbytes") is None:
             return {"quantize": "needs bitsandbytes: pip install 'llamatop[quantize]'"}
@@ -212,6 +259,13 @@ def _lengths(name: str, text: str) -> dict[str, Any]:
     return {f"{name}_toks": longest, f"{name}_lengths": drawn}
 
 
+def _seconds(text: str) -> dict[str, Any]:
+    try:
+        return {"timeout": float(text)}
+    except ValueError:
+        raise InputError("--timeout: give a number of seconds") from None
+
+
 def _whole(option: str, text: str) -> int:
     try:
         return int(text)
@@ -225,4 +279,17 @@ _PARSERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "prompt": lambda text: _lengths("prompt", text),
     "output": lambda text: _lengths("gen", text),
     "requests": _requests,
+    "model": lambda text: {"model": text.strip()},
+    "tokenizer": lambda text: {"tokenizer": text.strip() or None},
+    "timeout": _seconds,
+    "key": lambda text: {"api_key_env": text.strip() or None},
 }
+
+_OF_SERVERS = (
+    "urls", "endpoint", "tokenizer", "api_key_env", "headers", "timeout", "client_processes",
+)  # fmt: skip
+_OF_MODELS = ("weights", "layers", "dtype", "device", "quantize", "offload", "memory", "until_oom")
+"""Settings that only servers have, and that only models of our own have."""
+
+_ANY = "http://127.0.0.1"
+"""An address in place of one, where it does not matter."""

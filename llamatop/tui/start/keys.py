@@ -8,7 +8,7 @@ from llamatop.tui.monitor.views.footer import Key
 COMMANDS = (
     Command("enter", "run", "run it",
             ("enter", "run the model, replay the recording, compare the marked")),
-    Command("", "", "search", ("a-z", "search; or type any Hugging Face id or folder")),
+    Command("", "", "search", ("a-z", "search; or type a Hugging Face id, a folder, a server's http://…")),
     Command("escape", "back", "back",
             ("esc", "to the list, clear the search; back; twice: leave")),
     Command("ctrl+t", "mark", "mark",

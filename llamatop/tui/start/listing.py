@@ -12,6 +12,8 @@ from llamatop.tui.compare.letters import LETTERS
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, left, overlay, right, width_of
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.values import NOTHING
+from llamatop.tui.start.answering import Answering
+from llamatop.tui.start.answering import row as answering_row
 from llamatop.tui.start.edit import Edit
 from llamatop.tui.start.rows import Heading, Hint, Kept, Row
 from llamatop.tui.start.state import Start
@@ -33,7 +35,7 @@ STATES = {
 """Of recordings that did not come to their end."""
 
 _SHORT = {"does not fit": "too big", "too short": "context", "cannot load": "broken"}
-_SEARCH = "type to search, or any Hugging Face id or folder"
+_SEARCH = "type to search, or a Hugging Face id, a folder, a server"
 _MARK = 2
 """Cells before a name."""
 
@@ -129,6 +131,8 @@ def row_line(start: Start, row: Row, width: int, chosen: bool) -> Line:
         case Kept():
             told = _recording(row, start.listing.search.text, columns_of(width))
             return fit((_marked(start, row) or bar, (" ", "text"), *told), width)
+        case Answering():
+            return fit((bar, *answering_row(row, width)), width)
         case Choice():
             told = _model(row, start.fit(row), start.listing.search.text, columns_of(width))
             return fit((bar, *told), width)

@@ -29,9 +29,9 @@ class Found(Message):
 def looks() -> Looks:
     """How this machine is looked over."""
     from llamatop.reports.this_machine import machine  # noqa: PLC0415  (not for the first paint)
-    from llamatop.tui.start import scan  # noqa: PLC0415  (not for the first paint)
+    from llamatop.tui.start import answering, scan  # noqa: PLC0415  (not for the first paint)
 
-    found = (machine, scan.models, scan.recordings)
+    found = (machine, scan.models, scan.recordings, answering.found)
     return dict(zip(LOOKS, found, strict=True))
 
 

@@ -12,6 +12,7 @@ from llamatop.tui.drawing.charts import bar
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, left
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.values import TIMES
+from llamatop.tui.start.form import SERVER
 from llamatop.tui.start.listing import SIGNS
 from llamatop.tui.start.rows import GROUPS
 from llamatop.tui.start.state import Start
@@ -28,6 +29,8 @@ def memory(start: Start, width: int, height: int) -> Content:
     choice = start.selected
     if not isinstance(choice, Choice):
         return Content()
+    if choice.source == SERVER:
+        return Content([_who(choice, width), *_on_server(width)][:height])
     found = start.fit(choice)
     lines: list[Line] = [_who(choice, width), ((f" {_kind(choice)}", "dim"),), ()]
     if found is None:
@@ -38,6 +41,11 @@ def memory(start: Start, width: int, height: int) -> Content:
     if found.needed is not None:
         lines += _other_levels(start, choice, height - len(lines))
     return Content(lines[:height], corner=corner)
+
+
+def _on_server(width: int) -> list[Line]:
+    told = "the model is the server's: nothing is loaded here, and what it takes is not known"
+    return [(), *(((" " + part, "dim"),) for part in wrap(told, max(width - 2, 8)))]
 
 
 def _who(choice: Choice, width: int) -> Line:

@@ -14,8 +14,9 @@ from llamatop.tui.drawing.lines import Line, Span, clip, fitting, line_width, sp
 from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.views.panel import Content, framed
+from llamatop.tui.start.answering import Answering
 from llamatop.tui.start.aside import field_at, settings
-from llamatop.tui.start.rows import Kept
+from llamatop.tui.start.rows import Kept, Opened
 from llamatop.tui.start.state import Start
 
 View = Callable[[Start, int, int], Content]
@@ -89,11 +90,12 @@ class StartSettings(StartPanel):
 
     def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
         """The form in its frame."""
-        self._title = "Recording" if isinstance(self._start.selected, Kept) else "Settings"
+        titles: dict[type, str] = {Kept: "Recording", Answering: "Server"}
+        self._title = titles.get(type(self._start.selected), "Settings")
         return super().lines(frame, width, height)
 
     def on_click(self, event: events.Click) -> None:
         """A click goes to a field."""
         field = field_at(event.x - 1, event.y - 1, self.size.width - 2, self.size.height - 2)
-        if field is not None and not isinstance(self._start.selected, Kept):
+        if field is not None and not isinstance(self._start.selected, Opened):
             self.post_message(self.Pointed(field))

@@ -6,17 +6,25 @@ Filters by words; the row of a name that is typed rather than listed is made her
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+from llamatop.errors import InputError
 from llamatop.reports.models import Choice
+from llamatop.settings.servers import base_urls
+from llamatop.tui.start.answering import HEADING, Answering
+from llamatop.tui.start.form import SERVER
+
+ADDRESSES = "a server, driven from here"
 
 GROUPS = {
     "bundled": "bundled",
     "given": "asked for",
+    "server": ADDRESSES,
     "folder": "folders",
     "downloaded": "downloaded",
     "built-in": "built-in architectures, with random weights",
@@ -27,7 +35,11 @@ RECORDINGS = "recent recordings, opened in replay"
 SAMPLES = "sample recordings, opened in replay"
 TYPED = "another, as typed"
 UNMATCHED = "nothing here has that name; as a Hugging Face id or a folder"
-HINT = "type a Hugging Face id or a folder"
+HINT = "type a Hugging Face id, a folder, or a server's http://…"
+
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_HOST = re.compile(r"[\w.-]+:\d+(/\S*)?")
+"""`localhost:8000`, which no model is called."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -60,7 +72,10 @@ class Hint(msgspec.Struct, frozen=True):
     text: str
 
 
-Item = Choice | Kept
+Opened = Kept | Answering
+"""What is opened as it is, with nothing to set."""
+
+Item = Choice | Opened
 Row = Item | Heading | Hint
 
 
@@ -69,10 +84,11 @@ def rows_of(
     kept: Sequence[Kept],
     query: str,
     named: Callable[[str], Choice] | None = None,
+    servers: Sequence[Answering] = (),
 ) -> list[Row]:
     """The rows that a search leaves, group by group, the typed name last, as `named` knows it."""
     words = query.casefold().split()
-    rows: list[Row] = []
+    rows = _group(HEADING, [one for one in servers if _matches(one, words)])
     for source, heading in GROUPS.items():
         models = [c for c in choices if c.source == source and _matches(c, words)]
         rows += _group(heading, models)
@@ -83,17 +99,29 @@ def rows_of(
     rows += _group(RECORDINGS, (k for k in recordings if not k.sample))
     rows += _group(SAMPLES, (k for k in recordings if k.sample))
     if name:
-        choice = (named or typed)(name)
+        choice = server(name) or (named or typed)(name)
         if all(one.model != choice.model for one in choices):
             unknown = choice.source == "typed" and not choice.unreadable
             alone = unknown and choices and not rows
-            rows += _group(UNMATCHED if alone else TYPED, [choice])
+            heading = UNMATCHED if alone else TYPED
+            rows += _group(ADDRESSES if choice.source == SERVER else heading, [choice])
     return rows
 
 
 def typed(name: str) -> Choice:
     """A model of which nothing but its name is known yet."""
     return Choice(name, "typed", None, None, None)
+
+
+def server(text: str) -> Choice | None:
+    """The server, or servers, that are typed by their addresses; None: that is something else."""
+    words = [f"http://{word}" if _HOST.fullmatch(word) else word for word in text.split()]
+    if not words or not all(_ADDRESS.match(word) for word in words):
+        return None
+    try:
+        return Choice(" ".join(base_urls(words)), SERVER, None, None, None)
+    except InputError as error:
+        return Choice(" ".join(words), SERVER, None, None, None, unreadable=str(error))
 
 
 def model_name(choice: Choice) -> str:
@@ -114,6 +142,8 @@ def _matches(item: Item, words: Sequence[str]) -> bool:
 
 def told_of(item: Item) -> str:
     """All of an item that can be searched for."""
+    if isinstance(item, Answering):
+        return item.searched
     if isinstance(item, Choice):
         return f"{item.model} {item.source}"
     kind = "sample recording" if item.sample else "recording"
@@ -126,12 +156,14 @@ def same(one: Row, other: Row | None) -> bool:
         return (one.model, one.source) == (other.model, other.source)
     if isinstance(one, Kept) and isinstance(other, Kept):
         return one.path == other.path
+    if isinstance(one, Answering) and isinstance(other, Answering):
+        return one.url == other.url
     return False
 
 
 def selectable(row: Row) -> bool:
     """Whether the cursor may stand on it."""
-    return isinstance(row, Choice | Kept)
+    return isinstance(row, Choice | Opened)
 
 
 def nearest(rows: Sequence[Row], at: int, direction: int) -> int:

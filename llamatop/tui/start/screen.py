@@ -101,6 +101,8 @@ class StartScreen(Screen[Chosen | None]):
                     start.found_models(message.found)
                 case "recordings":
                     start.found_recordings(message.found)
+                case "servers":
+                    start.found_servers(message.found)
         start.looked(message.what, message.problem)
         self._body.show()
 

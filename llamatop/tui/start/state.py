@@ -13,16 +13,17 @@ from llamatop.reports.fit import Fit, Fits, Machine, estimate
 from llamatop.reports.models import Choice
 from llamatop.settings.config import RunConfig
 from llamatop.tui.compare.letters import MOST
+from llamatop.tui.start.answering import Answering, attach_command
 from llamatop.tui.start.command import compare_command, replay_command, run_command
 from llamatop.tui.start.cursor import Listing
 from llamatop.tui.start.edit import Edit
-from llamatop.tui.start.form import NAMES, Form
+from llamatop.tui.start.form import NAMES, SERVER, Form
 from llamatop.tui.start.rows import Item, Kept, model_name, typed
 
 Chosen = RunConfig | Path | tuple[Path, ...]
 """A run, a recording to replay, or several to compare."""
 
-LOOKS = ("machine", "models", "recordings")
+LOOKS = ("machine", "models", "recordings", "servers")
 """What is looked for after the first paint, in this order."""
 
 
@@ -36,7 +37,7 @@ class Start:
         named: Callable[[str], Choice] = typed,
     ) -> None:
         self.form = Form(defaults)
-        self.listing = Listing(defaults.model, named)
+        self.listing = Listing(" ".join(defaults.urls) or defaults.model, named)
         self.marked: list[Path] = []
         """Recordings to compare, the baseline first."""
         self.in_form = False
@@ -65,14 +66,20 @@ class Start:
 
     def found_models(self, choices: Sequence[Choice]) -> None:
         """The models are known; a default that is none of them is listed by itself."""
-        wanted = self.form.defaults.model
+        defaults = self.form.defaults
+        wanted = " ".join(defaults.urls) or defaults.model
         known = any(choice.model == wanted for choice in choices)
-        given = [] if known else [Choice(wanted, "given", None, None, None)]
+        source = SERVER if defaults.urls else "given"
+        given = [] if known else [Choice(wanted, source, None, None, None)]
         self.listing.choices = [*given, *choices]
 
     def found_recordings(self, kept: Sequence[Kept]) -> None:
         """The recordings are known."""
         self.listing.kept = list(kept)
+
+    def found_servers(self, servers: Sequence[Answering]) -> None:
+        """The servers that answer here are known."""
+        self.listing.servers = list(servers)
 
     def looked(self, what: str, problem: str = "") -> None:
         """One of `LOOKS` is done, well or not."""
@@ -185,6 +192,8 @@ class Start:
             self.form.follow(self.selected.source)
         elif self.selected is not None:
             self.in_form = False
+        if self.form.serving:
+            return
         try:
             config = self.form.config("")
         except InputError:
@@ -200,7 +209,7 @@ class Start:
         if not isinstance(choice, Choice):
             return self.form.problems()
         if choice.unreadable:
-            return {"model": choice.unreadable}
+            return {"server" if choice.source == SERVER else "model": choice.unreadable}
         if problem := choice.problem(self.form.weights_for(choice.source)):
             return {"weights": f"{problem}; random needs none", **self.form.problems()}
         return self.form.problems(choice.context)
@@ -211,6 +220,8 @@ class Start:
         With another concurrency than the largest of the settings, if one is given.
         """
         key = (choice, concurrency)
+        if choice.source == SERVER:
+            return None
         if key not in self._known_fits and self.machine is not None:
             levels = (concurrency,) if concurrency else self.config.concurrency
             weights = self.form.weights_for(choice.source)
@@ -228,6 +239,8 @@ class Start:
             return compare_command([str(path) for path in self.marked])
         if isinstance(item, Kept):
             return replay_command(str(item.path))
+        if isinstance(item, Answering):
+            return attach_command(item)
         if item is None or self.problems():
             return []
         return run_command(self.form.config(model_name(item)))
@@ -235,15 +248,18 @@ class Start:
     def chosen(self) -> Chosen | None:
         """What Enter means; None, and the form at its first problem, where it means nothing."""
         item, problems = self.selected, self.problems()
+        names = [field.name for field in self.form.fields]
         if isinstance(item, Kept):
             return tuple(self.marked) if self.comparing else item.path
+        if isinstance(item, Answering):
+            return item.config
         if item is not None and not problems:
             return self.form.config(model_name(item))
-        if "model" in problems:
-            self.told = f"model: {problems['model']}"
+        if other := next((name for name in problems if name not in names), ""):
+            self.told = f"{other}: {problems[other]}"
         elif problems:
             if not self.in_form or self.form.field.name not in problems:
-                self.form.go(next(i for i, name in enumerate(NAMES) if name in problems))
+                self.form.go(next(i for i, name in enumerate(names) if name in problems))
             self.in_form = True
             self.told = f"{self.form.field.name}: {problems[self.form.field.name]}"
         return None

@@ -48,7 +48,8 @@ KEPT = [
 
 
 def looks(choices: Sequence[Choice] = CHOICES, kept: Sequence[Kept] = KEPT) -> Looks:
-    return {"machine": lambda: MACHINE, "models": lambda: choices, "recordings": lambda: kept}
+    return {"machine": lambda: MACHINE, "models": lambda: choices, "recordings": lambda: kept,
+            "servers": list}  # fmt: skip
 
 
 class StartApp(App[object]):

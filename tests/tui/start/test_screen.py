@@ -219,7 +219,7 @@ async def test_ctrl_c_leaves_from_anywhere():
 async def test_help_is_a_page_of_keys(key):
     app = await after(key)
     assert any("╭─ Keys" in row for row in app.rows)
-    assert any("search; or type any Hugging Face id" in row for row in app.rows)
+    assert any("search; or type a Hugging Face id" in row for row in app.rows)
 
 
 async def test_a_paste_is_typed_as_one_line():

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from llamatop.events.clock import SECOND
 from llamatop.events.sanitize import one_line
+from llamatop.figures.served import on_servers
+from llamatop.reports.servers import server_name
+from llamatop.session.reducer import Session
+from llamatop.settings.config import RunConfig
+from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, count
 from llamatop.tui.drawing.charts import bar
 from llamatop.tui.drawing.lines import (
@@ -55,7 +60,9 @@ def _facts(frame: Frame) -> list[list[Span]]:
     if started is None:
         return []
     config = started.config
-    name: list[Span] = [(clip(one_line(_short(config.model)), _NAME), "text.bold")]
+    name: list[Span] = [(clip(one_line(_short(frame.session.model_name)), _NAME), "text.bold")]
+    if on_servers(frame.session):
+        return [name, *_servers(frame.session), _words(_asked(config)), _words(config.endpoint)]
     if model is None:
         return [name, _words(config.weights if config.weights == "random" else "")]
     weights = model.weights
@@ -74,8 +81,23 @@ def _facts(frame: Frame) -> list[list[Span]]:
         _words(f"{model.offload} offload" if model.offload else ""),
         _words(clip(device, 36)),
         _words(_threads(model.threads) if model.device == "cpu" else ""),
-        _words(f"{one_line(config.prompt_spelling)} in {config.gen_spelling} out"),
+        _words(_asked(config)),
     ]
+
+
+def _asked(config: RunConfig) -> str:
+    return f"{one_line(config.prompt_spelling)} in {config.gen_spelling} out"
+
+
+def _servers(session: Session) -> list[list[Span]]:
+    """Which server and where; of several, how many of which kind."""
+    known = list(session.servers.values())
+    urls = session.started.config.urls if session.started else ()
+    if len(urls) > 1:
+        kinds = ", ".join(dict.fromkeys(server_name(one) for one in known))
+        return [_words(f"{len(urls)} servers"), _words(clip(kinds, _NAME))]
+    host = _words(clip(host_of(urls[0]), _NAME)) if urls else []
+    return [*(_words(clip(server_name(one), _NAME)) for one in known), host]
 
 
 def _threads(threads: int | None) -> str:
@@ -178,7 +200,7 @@ def _failed(frame: Frame) -> list[Span]:
 
 def _others(frame: Frame, room: int) -> list[Span]:
     """What takes from the run while it runs, in the longest words that fit."""
-    if frame.session.ended is not None:
+    if frame.session.ended is not None and not _client_bound(frame):
         return []
     fits = (words for words in _warnings(frame) if len(words) + 3 <= room)
     found = next(fits, "")
@@ -187,6 +209,10 @@ def _others(frame: Frame, room: int) -> list[Span]:
 
 def _warnings(frame: Frame) -> list[str]:
     """The same warning in fewer and fewer words: a device too hot, else busy neighbours."""
+    if away := _away(frame.session):
+        return away
+    if _client_bound(frame):
+        return ["the client is measured, not the server", "the client is late", "client late"]
     log = frame.figures.log()
     hot = {id: set(slow.reasons) - _USUAL for id, slow in sorted(log.slowdowns.items())}
     for device, reasons in hot.items():
@@ -202,6 +228,20 @@ def _warnings(frame: Frame) -> list[str]:
         f"others take {taken}",
         f"others {percent:.0f} %",
     ]
+
+
+def _client_bound(frame: Frame) -> bool:
+    return on_servers(frame.session) and frame.figures.latency().client_bound
+
+
+def _away(session: Session) -> list[str]:
+    """Which server answers no more."""
+    if not session.away or session.ended is not None:
+        return []
+    if len(session.servers) < 2:
+        return ["its return is awaited"]
+    lost = len(session.away)
+    return [f"{lost} of {len(session.servers)} servers lost", f"{lost} lost"]
 
 
 def _flight(frame: Frame) -> list[Span]:

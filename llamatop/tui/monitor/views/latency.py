@@ -16,11 +16,19 @@ from llamatop.tui.monitor.frame_figures import RECENT, Latency
 from llamatop.tui.monitor.views.history import level_name, shaded
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.values import latency as shown
-from llamatop.tui.monitor.views.values import latency_unit, span
+from llamatop.tui.monitor.views.values import latency_unit, roughly, span
 
 _PAIRS = (("TTFT", "TPOT"), ("ITL", "E2E"))
 
-ROWS = ("TTFT", "TPOT", "ITL", "E2E", "queue")
+ROWS = ("TTFT", "TTFA", "TPOT", "ITL", "E2E", "queue", "late", "lag")
+"""Every figure that there may be, in the order of its rows."""
+
+_OF_TOKENS = ("TPOT", "ITL")
+"""Figures that rest on how many tokens there were."""
+
+_OF_CLIENT = ("late", "lag")
+"""What the client says of itself."""
+
 _TABLE = 37
 """Cells that the numbers take."""
 
@@ -51,7 +59,8 @@ def latency(frame: Frame, width: int, height: int) -> Content:
     content = _content(known, targets, choices.figure, width, height)
     if known.requests and (which := level_name(frame)):
         content = replace(content, corner=[*content.corner, [(which, "dim")]])
-    return replace(content, hints=_HINTS) if choices.focus == "latency" else content
+    hints = [*(_HINTS if choices.focus == "latency" else ()), *content.hints]
+    return replace(content, hints=hints) if hints else content
 
 
 _HINTS: tuple[tuple[Span, ...], ...] = ((("↑↓", "key"), (" figure", "dim")),)
@@ -59,10 +68,15 @@ _HINTS: tuple[tuple[Span, ...], ...] = ((("↑↓", "key"), (" figure", "dim")),
 
 def turned(frame: Frame, steps: int) -> None:
     """Choose the figure so many rows further down; above the first there is none."""
-    choices = frame.choices
+    choices, last = frame.choices, len(rows_of(frame.figures.latency())) - 1
     at = -1 if choices.figure is None else choices.figure
-    at = min(max(at + steps, -1), len(ROWS) - 1)
+    at = min(max(at + steps, -1), last)
     choices.figure = None if at < 0 else at
+
+
+def rows_of(known: Latency) -> list[str]:
+    """The figures that this run has."""
+    return [name for name in ROWS if name in known.values]
 
 
 @lru_cache(maxsize=4)
@@ -70,12 +84,13 @@ def _content(
     known: Latency, targets: Targets, figure: int | None, width: int, height: int
 ) -> Content:
     """Made once for each second's latencies, not for each frame."""
-    name = ROWS[figure] if figure is not None else None
-    alone = name is not None and height - len(ROWS) - 1 < _HISTOGRAM
+    rows = rows_of(known)
+    name = rows[min(figure, len(rows) - 1)] if figure is not None else None
+    alone = name is not None and height - len(rows) - 1 < _HISTOGRAM
     lines = [_heading(width)]
     lines += [
         _row(row, known, dict(targets).get(row), width, row == name)
-        for row in ROWS
+        for row in rows
         if row == name or not alone
     ][: max(height - 1, 0)]
     room = height - len(lines)
@@ -86,7 +101,18 @@ def _content(
     elif room >= 3:
         gap: list[Line] = [()] if room >= 4 else []
         lines += [*gap, *histogram_lines("ITL", known.values["ITL"], width, room - len(gap))]
-    return Content(lines, corner=_basis(known, width))
+    unseen = 1 + len(rows) > height or alone
+    return Content(lines, corner=_basis(known, width), hints=_client(known) if unseen else ())
+
+
+def _client(known: Latency) -> list[list[Span]]:
+    """In the lower border, where its rows find no room: how late the client is."""
+    told: list[Span] = []
+    for name in _OF_CLIENT:
+        if spread := known.spread.get(name):
+            role = "bad" if known.client_bound else "text"
+            told += [(f"{' ' if told else 'client '}{name} ", "dim"), (span(spread.p99), role)]
+    return [[*told, (" p99", "dim")]] if told else []
 
 
 def _four(known: Latency, width: int, height: int) -> list[Line]:
@@ -128,7 +154,12 @@ def _row(name: str, known: Latency, target: float | None, width: int, chosen: bo
     unit = latency_unit(spread.p99 if spread else None)
     numbers = (spread.p50, spread.p90, spread.p99) if spread else (None, None, None)
     line: list[Span] = [(f"{'▸' if chosen else ' '}{name:<5}", "key" if chosen else "dim")]
-    line += [(f"{shown(value, unit):>9}", _role(value, target)) for value in numbers]
+    rough = known.rough and name in _OF_TOKENS
+    bad = "bad" if known.client_bound and name in _OF_CLIENT else None
+    line += [
+        (f"{roughly(shown(value, unit), rough):>9}", bad or _role(value, target))
+        for value in numbers
+    ]
     line.append((f" {unit if spread else '':<2}", "dim"))
     room = width - _TABLE - 1
     if spread and spread.count >= _ENOUGH and room >= 5:

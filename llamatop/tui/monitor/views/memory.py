@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from llamatop.events.kinds import Event, MemoryPredicted
+from llamatop.figures.served import on_servers
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest
@@ -25,6 +26,7 @@ from llamatop.tui.monitor.views.accelerators import (
 from llamatop.tui.monitor.views.history import Window, chart, labelled, time_axis, window_of
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.parts import bar_line, legend, pieces
+from llamatop.tui.monitor.views.servers import server_rows, server_title
 from llamatop.tui.monitor.views.state import home_of
 
 _ENGINE, _USED = attrgetter("engine_bytes"), attrgetter("used_bytes")
@@ -51,8 +53,9 @@ def memory(frame: Frame, width: int, height: int) -> Content:
     parts = predicted.parts if predicted is not None else {}
     figures = _figures(frame, width, height)
     lines: list[Line] = [tuple(fitting(groups, width - 1, "   ")) for groups in figures]
+    title = server_title(session) if on_servers(session) else ""
     if not lines:
-        return Content()
+        return Content(title=title)
     parted = bool(sum(parts.values())) and height - len(figures) >= _PARTED
     if parted:
         lines.append(bar_line("predicted", parts, width - 1))
@@ -60,10 +63,10 @@ def memory(frame: Frame, width: int, height: int) -> Content:
     corner = _corner(session, predicted, width) if predicted is not None and not parted else []
     room = height - len(lines)
     if room < 1:
-        return Content(lines[:height], corner=corner)
+        return Content(lines[:height], corner=corner, title=title)
     lines += _chart(frame, window, width, room)
     axis = time_axis(window, width, session.ended is not None)
-    return Content(lines, corner=corner, foot=axis)
+    return Content(lines, corner=corner, foot=axis, title=title)
 
 
 def _corner(session: Session, predicted: MemoryPredicted, width: int) -> list[Sequence[Span]]:
@@ -81,6 +84,9 @@ def _corner(session: Session, predicted: MemoryPredicted, width: int) -> list[Se
 _BORDER, _SHORTEST, _LONGEST = 38, 8, 40
 """Cells that the border holds beside the bar; of the bar itself."""
 
+_BESIDE_SERVERS = 2
+"""Rows for all but the servers."""
+
 _BESIDE = 4
 """Rows for all but the accelerators; where theirs do not fit beside these, they share one."""
 
@@ -94,7 +100,11 @@ def _figures(frame: Frame, width: int, height: int) -> list[list[Sequence[Span]]
         one = charted.device if charted is not None else None
         known = devices_of(session)
         devices = [together(session) if one is None else devices[known.index(one)]]
-    rows = [_host(session, width), *devices, _cores(frame)]
+    of_servers: list[list[Sequence[Span]]] = []
+    if on_servers(session):
+        spare = _BESIDE_SERVERS if height > _LOWEST else 1
+        of_servers = server_rows(session, width, max(height - spare, 1))
+    rows = [*of_servers, _host(session, width), *devices, _cores(frame)]
     rows = [groups for groups in rows if any(groups)]
     return rows[:-1] if session.devices and len(rows) >= height > 1 else rows
 
@@ -121,10 +131,15 @@ def _host(session: Session, width: int) -> list[Sequence[Span]]:
         return []
     share = share_of(sample.used_bytes, sample.total_bytes)
     groups: list[Sequence[Span]] = [
-        [label("engine"), (f"{size(sample.engine_bytes):>8}", "memory.bold")],
+        [label(_whose(session)), (f"{size(sample.engine_bytes):>8}", "memory.bold")],
         [("machine ", "dim"), *(share if width >= _NARROW else share[-1:])],
     ]
     return groups
+
+
+def _whose(session: Session) -> str:
+    """What the process is whose memory is sampled: a server's client holds no model."""
+    return "client" if on_servers(session) else "engine"
 
 
 def _cores(frame: Frame) -> list[Sequence[Span]]:
@@ -142,7 +157,9 @@ def _cores(frame: Frame) -> list[Sequence[Span]]:
         [(" cpu ", "dim"), (columns(busy)[0], "dim"), (f"{mean:>{wide}.0f} %", "text")]
     ]
     if sample.engine_cpu_percent is not None:
-        groups.append([("engine ", "dim"), (f"{sample.engine_cpu_percent:>5.0f} %", "text")])
+        groups.append(
+            [(f"{_whose(session)} ", "dim"), (f"{sample.engine_cpu_percent:>5.0f} %", "text")]
+        )
     others = frame.figures.log().neighbours.percent
     if others is not None:
         groups.append([("others ", "dim"), (f"{others:>5.0f} %", "warn")])
@@ -165,7 +182,7 @@ def charted_of(session: Session) -> list[Charted]:
     """All of which samples are there: the engine, the machine, each accelerator in three ways."""
     found: list[Charted] = []
     if session.host:
-        found += [Charted("engine", session.host, "engine_bytes", foretold=True)]
+        found += [Charted(_whose(session), session.host, "engine_bytes", foretold=True)]
         found += [Charted("machine", session.host, "used_bytes")]
     for device in devices_of(session):
         used, held = session.devices.get(device), session.allocated.get(device)
@@ -201,8 +218,9 @@ def _chart(frame: Frame, window: Window, width: int, height: int) -> list[Line]:
         line = _line(session, one.device) if one.foretold else None
         return _area(tuple(values), f"{one.name}  ", width, height, line)
     if not session.devices:
-        values = sampled(session.host, _ENGINE, session.now, window.step, window.count)
-        return _area(tuple(values), "", width, height, _line(session, None))
+        used, name = (_USED, "machine  ") if on_servers(session) else (_ENGINE, "")
+        values = sampled(session.host, used, session.now, window.step, window.count)
+        return _area(tuple(values), name, width, height, _line(session, None))
     home = home_of(session)
     by_importance = sorted(session.devices, key=lambda device: (device != home, device))
     shown = sorted(by_importance[: max(height // _LOWEST, 1)])

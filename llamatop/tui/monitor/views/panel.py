@@ -21,6 +21,8 @@ class Content(msgspec.Struct, frozen=True):
     foot: Line = ()
     """In the lower border, as wide as the inside: an axis. Else hints, at the right."""
     hints: Sequence[Sequence[Span]] = ()
+    title: str = ""
+    """In place of the panel's own, where it shows something else."""
 
 
 def framed(
@@ -33,7 +35,7 @@ def framed(
     role = "focus" if focused else "line"
     lines = list(content.lines[: height - 2])
     lines += [()] * (height - 2 - len(lines))
-    top = _top(number, title, content.corner, inside, focused)
+    top = _top(number, content.title or title, content.corner, inside, focused)
     sides = [(("│", role), *fit(line, inside), ("│", role)) for line in lines]
     bottom = _bottom(content, inside)
     return (

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import textwrap
-from itertools import islice
+from collections.abc import Callable
+from itertools import chain, islice
 
 from llamatop.events.clock import SECOND
 from llamatop.events.sanitize import one_line
-from llamatop.figures.requests import decode_rate, e2e, gaps, queue_time, tpot, ttft
+from llamatop.figures.requests import decode_rate, e2e, gaps, prompt_size, queue_time, tpot, ttft
+from llamatop.figures.served import is_provisional, ttfa
 from llamatop.session.reducer import Request
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, fitting
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.views.latency import histogram_lines
 from llamatop.tui.monitor.views.panel import Content, framed
-from llamatop.tui.monitor.views.requests import SIGNS, TEXTLESS, missed, state_name
+from llamatop.tui.monitor.views.requests import TEXTLESS, guessed, missed, sign_of, state_name
+from llamatop.tui.monitor.views.served import served_facts
 from llamatop.tui.monitor.views.timeline import slowest, timeline
-from llamatop.tui.monitor.views.values import rate, span
+from llamatop.tui.monitor.views.values import rate, roughly, span
 
 _SLOWEST = 6
+
+_SERVED = 42
+"""Cells of what a server said; half of a page that is narrower than two of them."""
+
+_BOTH = 64
+"""Cells beside it from which gaps and text both find room."""
 
 
 def request_page(frame: Frame, id: int, width: int, height: int) -> list[Line]:
@@ -26,37 +35,58 @@ def request_page(frame: Frame, id: int, width: int, height: int) -> list[Line]:
     if request is None:
         why = "is not queued yet" if frame.playback is not None else "is no longer kept"
         return [fit(((f" request {id} {why}", "dim"),), width)][:height]
-    upper = max(min(height * 11 // 20, 16), 8)
+    served = request.served is not None
+    upper = max(min(height * (9 if served else 11) // 20, 16), 8)
     lower = max(height - upper - 1, 0)
     lines = [_title(frame, request, width)]
     lines += framed(0, "Timeline", timeline(frame, request, width - 2, upper - 2), width, upper)
-    gap_cells = max(width * 2 // 5, 0)
-    left = framed(0, "Gaps", _gaps(request, gap_cells - 2, lower - 2), gap_cells, lower)
-    words = _words(frame, request, width - gap_cells - 2, lower - 2)
-    right = framed(0, "Text", words, width - gap_cells, lower)
-    return [*lines, *((*a, *b) for a, b in zip(left, right, strict=True))][:height]
+    blocks = _beside(frame, request, width, lower)
+    return [*lines, *(tuple(chain(*row)) for row in zip(*blocks, strict=True))][:height]
+
+
+def _beside(frame: Frame, request: Request, width: int, height: int) -> list[list[Line]]:
+    """What stands under the timeline, side by side; gaps give way to what a server said."""
+    served = request.served is not None
+    first = min(_SERVED, max(width // 2, 0)) if served else 0
+    cells = {"Server": first, "Gaps": max(width * 2 // 5, 0)}
+    if served:
+        rest = width - first
+        cells["Gaps"] = rest * 2 // 5 if rest >= _BOTH else 0
+    cells["Text"] = width - sum(cells.values())
+    made: dict[str, Callable[[int, int], Content]] = {
+        "Server": lambda w, h: served_facts(frame, request, w, h),
+        "Gaps": lambda w, h: _gaps(request, w, h),
+        "Text": lambda w, h: _words(frame, request, w, h),
+    }
+    return [
+        framed(0, name, made[name](wide - 2, height - 2), wide, height)
+        for name, wide in cells.items()
+        if wide
+    ]
 
 
 def _title(frame: Frame, request: Request, width: int) -> Line:
     """Its figures in one line; what misses its target is a warning."""
     slo = frame.figures.slo
-    sign, role = SIGNS[request.state]
-    told = f"{request.tokens}/{request.max_tokens}"
+    sign, role = sign_of(request)
+    rough = guessed(request, is_provisional(frame.session))
+    told = roughly(f"{request.tokens}/{request.max_tokens}", rough)
     groups: list[list[Span]] = [
         [(f" request {request.id}", "text.bold")],
         [(f"{sign} ", role), (state_name(request), "text")],
-        [(told, "text.bold"), (f"  {request.prompt_tokens:,} in", "dim")],
-        [(f"{rate(decode_rate(request)):>7}", "work.bold"), (" tok/s", "dim")],
+        [(told, "text.bold"), (f"  {prompt_size(request):,} in", "dim")],
+        [(f"{roughly(rate(decode_rate(request)), rough):>7}", "work.bold"), (" tok/s", "dim")],
         *(
             [
                 (f"{name} ", "dim"),
                 (
-                    f"{span(value):>7}",
+                    f"{roughly(span(value), rough and name == 'TPOT'):>7}",
                     "warn" if missed(request, value, slo.get(target)) else "text",
                 ),
             ]
             for name, target, value in (
                 ("TTFT", "ttft", ttft(request)),
+                *([("TTFA", "ttfa", ttfa(request))] if ttfa(request) is not None else []),
                 ("TPOT", "tpot", tpot(request)),
                 ("E2E", "e2e", e2e(request)),
                 ("queue", "queue", queue_time(request)),

@@ -9,14 +9,15 @@ from itertools import islice
 import msgspec
 
 from llamatop.events.sanitize import one_line
-from llamatop.figures.requests import decode_rate, queue_time, tpot, ttft
+from llamatop.figures.requests import decode_rate, prompt_size, queue_time, tpot, ttft
+from llamatop.figures.served import on_servers
 from llamatop.session.reducer import Request, Session
 from llamatop.tui.drawing.charts import bar
 from llamatop.tui.drawing.lines import Line, Span, centred, clip, left, right, tail
 from llamatop.tui.monitor.frame import Choices, Frame
 from llamatop.tui.monitor.frame_figures import newest_first
 from llamatop.tui.monitor.views.panel import Content
-from llamatop.tui.monitor.views.values import rate, span
+from llamatop.tui.monitor.views.values import rate, roughly, span
 
 KEPT = 2_000
 """Ended requests that the table goes back to."""
@@ -30,6 +31,9 @@ SIGNS = {
     "cancelled": ("⊘", "dim"),
 }
 _STATES = list(SIGNS)
+
+SHORT = ("◑", "warn")
+"""The sign of a request that ended well with fewer tokens than asked."""
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -107,7 +111,8 @@ def empty(frame: Frame, width: int, height: int) -> list[Line]:
     elif session.refused is not None or session.ended is not None:
         why = "no request was made"
     elif session.model is None:
-        why = "requests begin when the model is loaded"
+        first = "the server has answered" if on_servers(session) else "the model is loaded"
+        why = f"requests begin when {first}"
     else:
         why = "no request yet"
     return centred([((why, "dim"),)], width, height)
@@ -158,26 +163,50 @@ _KEYS: dict[str, Callable[[Request], tuple[bool, float]]] = {
 
 def state_name(request: Request) -> str:
     """Its state in a word: warm-up is told as such, in every state."""
-    return "warm-up" if request.warmup else request.state
+    if request.warmup:
+        return "warm-up"
+    return "short" if request.short else request.state
 
 
-def row(request: Request, width: int, slo: Mapping[str, float] | None = None) -> Line:
-    """One request in `width` cells; what misses its target (seconds, by figure) is a warning."""
+def sign_of(request: Request) -> Span:
+    """The sign of its state, and its role."""
+    return SHORT if request.short else SIGNS[request.state]
+
+
+def guessed(request: Request, provisional: bool) -> bool:
+    """Whether nobody has counted its tokens; `provisional`: until its end nobody does."""
+    served = request.served
+    if served is None or not request.tokens:
+        return False
+    return provisional if served.by is None else not served.counted or served.by == "estimate"
+
+
+def row(
+    request: Request,
+    width: int,
+    slo: Mapping[str, float] | None = None,
+    provisional: bool = False,
+) -> Line:
+    """One request in `width` cells; what misses its target (seconds, by figure) is a warning.
+
+    `provisional`: tokens of requests in flight are a guess.
+    """
     shape = columns_of(width)
-    sign, role = SIGNS[request.state]
+    sign, role = sign_of(request)
     spans: list[Span] = [
         (f"{request.id:>6}  ", "text" if request.active else "dim"),
         (f"{sign} ", role),
         (f"{state_name(request):<9}", "text" if request.active else "dim"),
     ]
     if shape.prompt:
-        spans.append((f"{request.prompt_tokens:>{shape.prompt},}", "dim"))
-    spans += _progress(request, shape.bar)
+        spans.append((f"{prompt_size(request):>{shape.prompt},}", "dim"))
+    rough = guessed(request, provisional)
+    spans += _progress(request, shape.bar, rough)
     slo = slo or {}
     figure = "text" if request.active else "dim"
     if shape.rate:
         late = missed(request, tpot(request), slo.get("tpot"))
-        told = f"{rate(decode_rate(request)):>{shape.rate}}"
+        told = f"{roughly(rate(decode_rate(request)), rough):>{shape.rate}}"
         spans.append((told, "warn" if late else figure))
     if shape.ttft:
         late = missed(request, ttft(request), slo.get("ttft"))
@@ -194,11 +223,11 @@ def missed(request: Request, value: float | None, target: float | None) -> bool:
     return value is not None and target is not None and value > target and not request.warmup
 
 
-def _progress(request: Request, width: int) -> list[Span]:
+def _progress(request: Request, width: int, rough: bool) -> list[Span]:
     """A bar and `57/200`."""
     done, rest = bar(request.tokens / max(request.max_tokens, 1), width)
     role = {"failed": "bad", "done": "faint", "cancelled": "faint"}.get(request.state, "work")
-    told = f"{request.tokens}/{request.max_tokens}"
+    told = roughly(f"{request.tokens}/{request.max_tokens}", rough)
     spans: list[Span] = [("   ", "text")]
     if width:
         spans += [(done, role), (rest, "line"), (" ", "text")]

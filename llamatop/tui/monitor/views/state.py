@@ -8,6 +8,7 @@ import msgspec
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import EngineLost, ModelLoading
+from llamatop.figures.served import on_servers
 from llamatop.session.reducer import Level, Session
 from llamatop.text.formatting import clock, percent, size
 from llamatop.tui.monitor.frame_figures import finished_requests
@@ -36,10 +37,12 @@ def state_of(session: Session) -> State:  # noqa: PLR0911  (one question after a
     if session.lost is not None:
         return _lost(session)
     if session.model is None:
-        return State("◌", "loading", "work")
+        return State("◌", "asking the server" if on_servers(session) else "loading", "work")
     level = session.level
     if level is None:
         return State("◌", "getting ready", "work")
+    if session.away and len(session.away) == len(session.servers):
+        return State("✗", "server lost", "bad")
     if session.paused:
         return State("❚❚", "paused", "warn")
     if level.ended is not None:
@@ -52,7 +55,7 @@ def _lost(session: Session) -> State:
     config = session.started.config if session.started else None
     if config is not None and config.until_oom and session.level and session.level.outcome == "oom":
         return State("◌", "memory ended, a new engine starts", "work")
-    return State("✗", "engine lost", "bad")
+    return State("✗", "client lost" if on_servers(session) else "engine lost", "bad")
 
 
 def end_of_memory(session: Session) -> str:
@@ -123,8 +126,8 @@ def progress_of(session: Session) -> tuple[float | None, str]:
 def loading_of(session: Session) -> tuple[float | None, str]:
     """A load's share, and its bytes, percent and remaining time in words."""
     loading = session.loading
-    if loading is None:
-        return None, "starting the engine"
+    if loading is None or on_servers(session):
+        return None, "asking the server" if on_servers(session) else "starting the engine"
     stage = _STAGES.get(loading.stage, loading.stage)
     if not loading.total:
         return None, f"{stage}  {size(loading.done)}" if loading.done else stage

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from llamatop.events.sanitize import one_line
 from llamatop.figures.roofline import roof_beaten
+from llamatop.figures.served import on_servers
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import percent
 from llamatop.tui.drawing.charts import bar, ceiling, highest
@@ -33,7 +34,7 @@ from llamatop.tui.monitor.views.history import (
 )
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.state import loading_of, loss_of
-from llamatop.tui.monitor.views.values import NOTHING, rate, scale
+from llamatop.tui.monitor.views.values import NOTHING, rate, roughly, scale
 
 _UNIT = 52
 """Cells from which the chart's upper edge has its unit; the levels' names need them below."""
@@ -77,19 +78,22 @@ def _row(figures: Sequence[Sequence[Span]], width: int) -> Line:
 def _figures(frame: Frame) -> list[Sequence[Span]]:
     """The row of figures, most important first, each at its own place."""
     figures = frame.figures
-    peak, average = rate(figures.peak()), rate(figures.average())
+    rough = figures.rough()
+    now, peak, average = (
+        roughly(rate(value), rough) for value in (figures.rate(), figures.peak(), figures.average())
+    )
     cells = max(len(peak), 5)
     ended, which = frame.session.ended is not None, level_name(frame)
     shares = _shares(frame)
     known = 0 if _unknown(frame.session) else 2
-    first = [(f" {average if ended else rate(figures.rate()):>{cells}}", "work.bold")]
+    first = [(f" {average if ended else now:>{cells}}", "work.bold")]
     return [
         [*first, (" tok/s", "dim"), *([(f" {which}", "dim")] if which else [])],
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
         _goodput(frame),
         *shares[:known],
-        [("tokens ", "dim"), (f"{figures.tokens():>7,}", "text")],
+        [("tokens ", "dim"), (roughly(f"{figures.tokens():,}", rough).rjust(7), "text")],
         *shares[known:],
     ]
 
@@ -105,7 +109,8 @@ def _goodput(frame: Frame) -> list[Span]:
 def _shares(frame: Frame) -> list[Sequence[Span]]:
     """How near the run comes to what the machine could do, once a model is served."""
     session = frame.session
-    if session.level is None or session.model is None or session.model.device == "none":
+    unseen = session.model is None or session.model.device == "none"
+    if session.level is None or (unseen and not on_servers(session)):
         return []
     mbu, mfu, held = frame.figures.shares()
     why = _unknown(session)
@@ -125,6 +130,8 @@ def _unknown(session: Session) -> str:
     """Why neither can become known; empty where they can, or where the run says no reason."""
     if session.model is not None and session.model.offload:
         return "(weights are offloaded)"
+    if on_servers(session):
+        return "(the server's hardware is not known)"
     if session.traced is None:
         return "(what a step reads is not known)"
     if session.machine is None:

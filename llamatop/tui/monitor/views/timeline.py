@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
+from llamatop.figures.served import on_servers, ttfa
 from llamatop.session.reducer import BIN, Request, Session
 from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest, shares
@@ -75,8 +76,10 @@ def _legend(request: Request) -> list[list[Span]]:
     phases: list[list[Span]] = [[("░ queued", "dim")], [("▒ prefill", "work.4")]]
     if not request.times:
         return phases
+    thought = [[("┅ reasoning", "work.4")]] if _answer(request) is not None else []
     return [
         *phases,
+        *thought,
         [("━ decode", "work")],
         [("▅ its tokens", "work")],
         [("▼ slowest gap", "key")],
@@ -90,12 +93,22 @@ def _phases(request: Request, stretch: Stretch) -> Line:
     last = request.times[-1] if request.ended is not None and request.times else stretch.end
     queued, prefilled = _reach(stretch, begun), _reach(stretch, first)
     decoded = max(_reach(stretch, last), prefilled)
+    begins = max(prefilled, queued)
+    answer = _answer(request)
+    until = begins if answer is None else _reach(stretch, answer)
+    thought = min(max(until - begins, 0), decoded - begins)
     spans = [
         ("░" * queued, "dim"),
         ("▒" * max(prefilled - queued, 0), "work.4"),
-        ("━" * (decoded - max(prefilled, queued)), "work"),
+        ("┅" * thought, "work.4"),
+        ("━" * (decoded - begins - thought), "work"),
     ]
     return fit(spans, stretch.cells)
+
+
+def _answer(request: Request) -> int | None:
+    """When its first token came that is no reasoning, where there was some."""
+    return request.served.reached["answer"] if request.served and ttfa(request) else None
 
 
 def _reach(stretch: Stretch, time: int) -> int:
@@ -154,6 +167,8 @@ def _memory(session: Session, stretch: Stretch, height: int) -> list[Line]:
     device = session.devices.get(home) if (home := home_of(session)) is not None else None
     if device is not None:
         name, values = f"gpu {home}", [_at(device, attrgetter("used_bytes"), end) for end in ends]
+    elif on_servers(session):
+        name, values = "machine", [_at(session.host, attrgetter("used_bytes"), end) for end in ends]
     else:
         name = "engine"
         values = [_at(session.host, attrgetter("engine_bytes"), end) for end in ends]

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
+    AlertChanged,
     EngineLost,
     HostFacts,
     LevelEnded,
     LevelStarted,
+    MemoryUntold,
     ModelLoaded,
     ModelRefused,
+    ReplicaSampled,
     RequestFailed,
+    RequestFinished,
+    RequestSent,
     RunEnded,
     RunStarted,
+    ServerFound,
+    ServerKnown,
+    ServerLost,
+    ServerStood,
 )
 from llamatop.events.sanitize import one_line
 from llamatop.figures.contention import Episode
+from llamatop.figures.served import on_servers
+from llamatop.reports.servers import CLIENT, is_client_bound, server_name
 from llamatop.reports.slow import slow_dtype
+from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, size
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.log import Story
 from llamatop.tui.monitor.views.state import end_of_memory, loss_of
-from llamatop.tui.monitor.views.values import TIMES, cores, rate, span
+from llamatop.tui.monitor.views.values import TIMES, cores, rate, roughly, span
 
 SLOW_HERE = "bfloat16 is slow here: --dtype float32"
 _ENDS = {"ok": "finished", "oom": "out of memory"}
@@ -44,6 +58,18 @@ def told(frame: Frame, story: Story) -> Said:
     return sign, role, one_line(text)
 
 
+def _watched(what: ServerStood | AlertChanged | ReplicaSampled) -> Said:
+    """What a watched server tells."""
+    match what:
+        case AlertChanged(server=server, rule=rule, on=on):
+            return ("▲", "bad", f"server {server}: {rule}") if on else (
+                "△", "good", f"server {server}: kept again: {rule}")  # fmt: skip
+        case ReplicaSampled(server=server, replica=replica):
+            return "↻", "warn", f"server {server}, replica {replica}: began again"
+    said = f": {what.said}" if what.said else ""
+    return "◆", "good" if what.state == "up" else "bad", f"server {what.server} {what.state}{said}"
+
+
 def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
     match story.what:
         case HostFacts():
@@ -51,9 +77,13 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
         case RunStarted(joined=joined):
             return "●", "dim", f"the recording begins at {clock(joined / SECOND)}"
         case ModelLoaded(engine=engine, engine_reason=reason):
+            if on_servers(frame.session):
+                return "◆", "work", _answered(frame)
             why = f" ({reason})" if reason else ""
             slow = f"  {SLOW_HERE} " if slow_dtype(frame.session) else ""
             return "◆", "work", f"loaded by the {engine} engine{slow}{why}".rstrip()
+        case ServerStood() | AlertChanged() | ReplicaSampled():
+            return _watched(story.what)
         case LevelStarted(concurrency=concurrency, requests=requests):
             asked = f"{requests:,} requests" if requests is not None else "until stopped"
             return "▸", "work", f"concurrency {concurrency}, {asked}"
@@ -62,8 +92,20 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
         case RequestFailed():
             sought = _sought(frame, story.what)
             return "✗", "key" if sought else "bad", _failed(story, story.what)
+        case RequestFinished():
+            return "◑", "warn", _short(frame, story, story.what)
+        case RequestSent():
+            return "↻", "warn", _resent(story, story.what)
+        case ServerLost(server=server, said=said):
+            return "✗", "bad", f"{_server(frame, server)} lost: {said}"
+        case ServerFound(server=server):
+            return "◆", "good", f"{_server(frame, server)} answers again"
+        case EngineLost() if on_servers(frame.session):
+            return "✗", "bad", f"client lost: {loss_of(story.what)}"
         case EngineLost():
             return "✗", "bad", f"engine lost: {loss_of(story.what)}"
+        case MemoryUntold(reason=reason):
+            return "·", "warn", f"memory not foretold: {reason}"
         case ModelRefused(error=error):
             return "✗", "bad", error
         case RunEnded():
@@ -71,6 +113,44 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
         case Episode():
             return _episode(story, story.what)
     return "·", "dim", type(story.what).__name__
+
+
+def _answered(frame: Frame) -> str:
+    """Which servers take requests."""
+    known = [one for _, one in sorted(frame.session.servers.items())]
+    each = [f"{server_name(one)} at {host_of(one.url)}" for one in known]
+    return "  ".join([f"{', '.join(each) or 'the server'}: ready", *_notes(known)])
+
+
+def _notes(known: Sequence[ServerKnown]) -> list[str]:
+    return list(dict.fromkeys(note for one in known for note in one.notes))
+
+
+def _server(frame: Frame, server: int) -> str:
+    known = frame.session.servers.get(server)
+    return f"server {server}" if known is None else host_of(known.url)
+
+
+def _short(frame: Frame, story: Story, newest: RequestFinished) -> str:
+    """Requests with fewer tokens than asked; of a single one how many."""
+    if story.count > 1:
+        return f"{story.count:,} requests: fewer tokens than asked{_stretch(story, newest.request)}"
+    request = frame.session.requests.get(newest.request)
+    had = "" if request is None else f" ({request.tokens} of {request.max_tokens})"
+    return f"request {newest.request}: fewer tokens than asked{had}"
+
+
+def _resent(story: Story, newest: RequestSent) -> str:
+    """Requests whose connection was lost before an answer."""
+    why = "connection lost before any answer, sent again"
+    if story.count > 1:
+        return f"{story.count:,} requests: {why}{_stretch(story, newest.request)}"
+    return f"request {newest.request}: {why}"
+
+
+def _stretch(story: Story, newest: int) -> str:
+    until = f"until {clock(story.last / SECOND)}"
+    return f"  {until}  from request {story.first_request} to {newest}"
 
 
 def _machine(frame: Frame, host: HostFacts) -> str:
@@ -95,9 +175,7 @@ def _failed(story: Story, newest: RequestFailed) -> str:
     """One failure, or how many of the kind, until when and of which requests."""
     if story.count == 1:
         return f"request {newest.request}: {newest.error}"
-    until = f"until {clock(story.last / SECOND)}"
-    which = f"from request {story.first_request} to {newest.request}"
-    return f"{story.count:,} requests: {newest.error}  {until}  {which}"
+    return f"{story.count:,} requests: {newest.error}{_stretch(story, newest.request)}"
 
 
 def _episode(story: Story, episode: Episode) -> Said:
@@ -136,11 +214,14 @@ def _level_end(frame: Frame, event: LevelEnded) -> Said:
     figures = frame.figures.level(level)
     if not figures.requests:
         return "·", "dim", f"{TIMES}{level.concurrency}  ended before its first request"
-    parts = [f"{TIMES}{level.concurrency}", f"{rate(figures.output_rate)} tok/s"]
+    throughput = roughly(rate(figures.output_rate), figures.estimated)
+    parts = [f"{TIMES}{level.concurrency}", f"{throughput} tok/s"]
     if figures.ttft is not None:
         parts.append(f"TTFT {span(figures.ttft.p50)}")
     if figures.host_peak_bytes is not None:
         parts.append(size(figures.host_peak_bytes))
+    if is_client_bound(figures):
+        return "▲", "warn", "  ".join([*parts[:2], CLIENT, *parts[2:]])
     return "✓", "good" if event.outcome == "ok" else "dim", "  ".join(parts)
 
 

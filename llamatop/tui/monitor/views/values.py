@@ -10,8 +10,16 @@ from llamatop.text.formatting import number
 TIMES = "\u00d7"
 """Before a concurrency: so many at once."""
 
+ROUGH = "~"
+"""Before a figure that rests on tokens that nobody counted, or not yet."""
+
 NOTHING = "\u2013"
 """In place of a number that is not known yet."""
+
+
+def roughly(text: str, rough: bool) -> str:
+    """A number as text, marked where it rests on a guess."""
+    return f"{ROUGH}{text}" if rough and text != NOTHING else text
 
 
 def rate(value: float | None) -> str:

@@ -1,0 +1,207 @@
+"""What each request asks a server: ids of an exact length, text of a measured one, or a file's.
+
+Prompts differ from their first token on, so that no server's prefix cache answers for it. A
+chat template that a server puts before them cannot be helped.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from tokenizers import Tokenizer
+
+from llamatop.engines.base import GivenSize, Job
+from llamatop.engines.prompts import Prompts
+from llamatop.engines.server.bodies import Prompt
+from llamatop.errors import InputError
+from llamatop.settings.config import Endpoint, RunConfig
+from llamatop.settings.prompt_file import FilePrompt, read_prompts
+
+CORPUS_CHARACTERS = 200_000
+
+TOKENS_PER_CHARACTER = 0.3
+"""Of a text of which neither a server nor a tokenizer counts the tokens."""
+
+
+_BEGINNINGS = 8
+"""So many places of the corpus are tried for one prompt."""
+
+_AHEAD = 4096
+"""Prompts that are made before they are asked for, at most."""
+
+_FAR = 1_000_003
+"""From the number of one request's prompt to that of another that it may have instead."""
+
+
+def corpus() -> str:
+    """A long text: Python's own documentation."""
+    topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
+    return "\n".join(topics[name] for name in sorted(topics))[:CORPUS_CHARACTERS]
+
+
+def load_tokenizer(where: str) -> Tokenizer:
+    """A tokenizer of a folder, a file or the Hub. Raises InputError."""
+    path = Path(where)
+    try:
+        if path.is_dir():
+            path = path / "tokenizer.json"
+        if path.is_file():
+            return Tokenizer.from_file(str(path))
+        return Tokenizer.from_pretrained(where)
+    except Exception as error:  # the package raises bare Exception
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--tokenizer {where}: cannot be loaded: {reason}") from None
+
+
+class Source(Protocol):
+    """Where made-up prompts come from."""
+
+    def prompt(self, request: int, tokens: int) -> Prompt:
+        """The prompt of a request, so many tokens long as near as can be."""
+        ...
+
+
+class TokenizedText:
+    """Text of exactly so many tokens, by a tokenizer of ours."""
+
+    def __init__(self, tokenizer: Tokenizer, seed: int, added: int = 0) -> None:
+        """`added`: tokens that the server puts around every prompt."""
+        self._tokenizer = tokenizer
+        self.added = added
+        ids = tokenizer.encode(corpus(), add_special_tokens=False).ids
+        self._prompts = Prompts(list(ids), [], seed)
+
+    def prompt(self, request: int, tokens: int) -> str:
+        """Text of the right length; of the nearest, where no beginning gives the right one."""
+        wanted = max(tokens - self.added, 1)
+        text = ""
+        for beginning in range(_BEGINNINGS):
+            text, exact = self._cut(request + beginning * _FAR, wanted)
+            if exact:
+                break
+        return text
+
+    def _cut(self, request: int, wanted: int) -> tuple[str, bool]:
+        """Text whose ids are cut or lengthened until their number is right, or cannot be."""
+        length, text = wanted, ""
+        for _ in range(4):
+            text = self._tokenizer.decode(self._prompts.prompt(request, max(length, 1)))
+            got = self.count(text)
+            if got == wanted:
+                return text, True
+            length += wanted - got
+        return text, False
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, without what a server adds."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+class MeasuredText:
+    """Text of about so many tokens, by what the server counted of some."""
+
+    def __init__(self, seed: int) -> None:
+        self._added = 0.0
+        self._per_character = TOKENS_PER_CHARACTER
+        pieces = re.findall(r"\S+\s*", corpus())
+        numbers = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+        self._words = list(numbers)
+        self._prompts = Prompts([numbers[piece] for piece in pieces], [], seed)
+
+    def prompt(self, request: int, tokens: int) -> str:
+        """As many words as tokens should need."""
+        characters = (tokens - self._added) / self._per_character
+        return self.text(request, max(round(characters), 1))
+
+    def text(self, request: int, characters: int) -> str:
+        """Whole words of so many characters, the first another one than the last requests'."""
+        words = (self._words[n] for n in self._prompts.prompt(request, characters // 2 + 1))
+        left, taken = characters, []
+        for word in words:
+            if taken and len(word) > 2 * left:
+                break
+            taken.append(word)
+            left -= len(word)
+        return "".join(taken).rstrip()
+
+    def learn(self, few: tuple[str, int], many: tuple[str, int]) -> None:
+        """From two texts and their tokens, as the server counts."""
+        more, tokens = len(many[0]) - len(few[0]), many[1] - few[1]
+        if more > 0 and tokens > 0:
+            self._per_character = tokens / more
+            self._added = few[1] - self._per_character * len(few[0])
+
+
+class Ahead:
+    """Makes the prompts of coming requests beside the loop, where making one takes its time.
+
+    A guess: the request that takes this one's slot asks for as many tokens.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="prompts")
+        self._coming: dict[tuple[int, int], Future[Prompt]] = {}
+
+    def prompt(self, request: int, tokens: int) -> Prompt:
+        """What was made ahead, or what is made now."""
+        made = self._coming.pop((request, tokens), None)
+        return made.result() if made is not None else self._source.prompt(request, tokens)
+
+    def expect(self, request: int, tokens: int) -> None:
+        """A request that may come."""
+        wanted = (request, tokens)
+        if wanted not in self._coming and len(self._coming) < _AHEAD:
+            self._coming[wanted] = self._beside.submit(self._source.prompt, request, tokens)
+        for old in [one for one in self._coming if one[0] < request - _AHEAD]:
+            del self._coming[old]
+
+
+class Prompter:
+    """The prompt of each job, as the endpoint takes it."""
+
+    def __init__(self, source: Source, given: Sequence[FilePrompt], endpoint: Endpoint) -> None:
+        self._source = source
+        self._ahead = Ahead(source) if isinstance(source, TokenizedText) else None
+        self._given = given
+        self._chat = endpoint == "chat"
+
+    def of(self, job: Job) -> Prompt:
+        """The prompt of a request."""
+        if job.given is None:
+            source = self._ahead or self._source
+            made = source.prompt(job.id, job.prompt_tokens)
+            return [{"role": "user", "content": str(made)}] if self._chat else made
+        return self._of_file(self._given[job.given])
+
+    def expect(self, job: Job, later: int) -> None:
+        """A request that comes `later` requests after this one is likely as long."""
+        if self._ahead is not None and job.given is None:
+            self._ahead.expect(job.id + later, job.prompt_tokens)
+
+    def _of_file(self, given: FilePrompt) -> Prompt:
+        if not self._chat:
+            return given.text
+        turns = [{"role": one.role, "content": one.content} for one in given.messages]
+        return turns or [{"role": "user", "content": given.text}]
+
+
+def given_of(config: RunConfig) -> list[FilePrompt]:
+    """The prompts of the file that `config` names; none without one. Raises InputError."""
+    return [] if config.prompts is None else read_prompts(config.prompts)
+
+
+def given_sizes(given: Sequence[FilePrompt], tokenizer: Tokenizer | None) -> list[GivenSize]:
+    """Tokens in, by the tokenizer where there is one, else by their characters; and out."""
+    return [(_tokens(one.text, tokenizer), one.output_tokens) for one in given]
+
+
+def _tokens(text: str, tokenizer: Tokenizer | None) -> int:
+    if tokenizer is not None:
+        return max(len(tokenizer.encode(text).ids), 1)
+    return max(round(len(text) * TOKENS_PER_CHARACTER), 1)

@@ -1,0 +1,58 @@
+"""The process that listens on a port of this machine, and what its tree takes.
+
+Knows no server. Where the system does not say, nothing is known.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import psutil
+
+from llamatop.hardware import nvidia
+
+
+def listener(port: int) -> psutil.Process | None:
+    """The process that listens there, the eldest of its tree that does; None: not known."""
+    try:
+        pids = {
+            one.pid
+            for one in psutil.net_connections("tcp")
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+        }
+        found = [psutil.Process(pid) for pid in pids if pid is not None]
+        return min(found, key=lambda process: process.create_time(), default=None)
+    except (psutil.Error, OSError):
+        return None
+
+
+def tree(process: psutil.Process) -> list[psutil.Process]:
+    """The process and all that it started; empty once it is gone."""
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def resident(processes: list[psutil.Process]) -> int | None:
+    """Their resident bytes together; memory that they share counts in each. None: all are gone."""
+    sizes = []
+    for process in processes:
+        with suppress(psutil.Error):
+            sizes.append(int(process.memory_info().rss))
+    return sum(sizes) if sizes else None
+
+
+class DeviceMemory:
+    """What processes hold of this machine's accelerators; None where no driver tells."""
+
+    def __init__(self) -> None:
+        self._nvml: Any = nvidia.open_nvml()
+
+    def of(self, processes: list[psutil.Process]) -> int | None:
+        """Bytes together. In a container the driver's numbers of processes are the host's."""
+        if self._nvml is None:
+            return None
+        pids = {process.pid for process in processes}
+        return nvidia.held_by(self._nvml, pids)

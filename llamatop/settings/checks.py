@@ -1,0 +1,143 @@
+"""Whether a run can be as it is asked for: values in their range, options that go together.
+
+Knows no engine, no model and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from llamatop.errors import InputError
+from llamatop.settings.config import MAX_CONCURRENCY, RunConfig
+from llamatop.settings.lengths import in_tokens
+from llamatop.settings.servers import base_urls, is_variable
+
+OFFLOAD_ENGINES = ("auto", "batch")
+"""Engines that may offload: in others weights would move under what another thread computes."""
+
+MAX_PROCESSES = 64
+"""More processes that send than this is a typing error rather than a wish."""
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """The same config, or InputError naming the first option that cannot be."""
+    for level in config.concurrency:
+        _in_range("--concurrency", level, 1, MAX_CONCURRENCY)
+    if not config.concurrency:
+        raise InputError("--concurrency: give at least one number of requests, as in 1 2 4")
+    _check_texts(config)
+    in_tokens("--prompt-toks", config.prompt_toks)
+    in_tokens("--gen-toks", config.gen_toks)
+    if config.requests is not None:
+        _in_range("--requests", config.requests, 1, 2**31)
+    if config.layers is not None:
+        _in_range("--layers", config.layers, 1, 2**15)
+    if config.rate is not None and not 0 < config.rate < inf:
+        raise InputError(
+            f"--rate {config.rate:g}: must be more than 0 requests a second, and finite"
+        )
+    if config.max_time is not None and not 0 < config.max_time < inf:
+        raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds, and finite")
+    if config.quantize != "none" and config.engine == "scripted":
+        raise InputError(f"--quantize {config.quantize}: --engine scripted has no weights")
+    if config.until_ci is not None:
+        _check_until_ci(config, config.until_ci)
+    _check_offload(config)
+    _check_servers(config)
+    return config
+
+
+def _check_texts(config: RunConfig) -> None:
+    """A name that is no UTF-8 could neither be sent to the engine nor be recorded."""
+    texts = (("--model", config.model), ("--prompts", config.prompts or ""))
+    for option, text in (*texts, ("--tokenizer", config.tokenizer or "")):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{option}: the name is not valid UTF-8; rename it") from None
+
+
+def _check_offload(config: RunConfig) -> None:
+    option = f"--offload {config.offload}"
+    if config.offload == "none":
+        return
+    if config.engine not in OFFLOAD_ENGINES:
+        raise InputError(f"{option}: --engine {config.engine} cannot offload; use --engine batch")
+    if config.quantize != "none":
+        raise InputError(f"{option} and --quantize {config.quantize}: choose one")
+    if config.offload == "cpu" and config.device == "cpu":
+        raise InputError(f"{option}: the model is on the CPU already; use disk")
+    if config.offload == "disk" and config.weights == "random":
+        raise InputError(f"{option}: random weights are on no disk; use a local checkpoint")
+
+
+def _check_until_ci(config: RunConfig, share: float) -> None:
+    if not 0 < share < 1:
+        raise InputError(
+            f"--until-ci {share:g}: must be a share between 0 and 1, as 0.05 for 5 percent"
+        )
+    if config.until_oom:
+        raise InputError("--until-ci and --until-oom: choose one, they end levels differently")
+
+
+def _in_range(option: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{option} {value}: must be between {low} and {high}")
+
+
+def _check_servers(config: RunConfig) -> None:
+    """What cannot be with servers, or without them."""
+    if not config.urls:
+        _check_without(config)
+        return
+    base_urls(config.urls)
+    if config.engine not in ("auto", "server"):
+        raise InputError(f"--engine {config.engine} and --url: a server generates by itself")
+    for option, given in _OF_OUR_OWN:
+        if given(config):
+            raise InputError(
+                f"{option} and --url: the model is the server's; set it where that is started"
+            )
+    if config.until_oom:
+        raise InputError("--until-oom and --url: the end of a server's memory is not looked for")
+    if not 0 < config.timeout < inf:
+        raise InputError(f"--timeout {config.timeout:g}: must be more than 0 seconds, and finite")
+    if config.client_processes is not None and not 1 <= config.client_processes <= MAX_PROCESSES:
+        raise InputError(
+            f"--client-processes {config.client_processes}: must be between 1 and {MAX_PROCESSES}"
+        )
+    if config.api_key_env is not None and not is_variable(config.api_key_env):
+        raise InputError("--api-key-env: takes the name of a variable, never the key itself")
+
+
+Option = tuple[str, Callable[[RunConfig], bool]]
+"""An option, and whether a run asks for it."""
+
+_OF_OUR_OWN: tuple[Option, ...] = (
+    ("--weights random", lambda c: c.weights != "auto"),
+    ("--layers", lambda c: c.layers is not None),
+    ("--dtype", lambda c: c.dtype != "auto"),
+    ("--device", lambda c: c.device != "auto"),
+    ("--quantize", lambda c: c.quantize != "none"),
+    ("--offload", lambda c: c.offload != "none"),
+    ("--memory", lambda c: c.memory is not None),
+)
+"""What only an engine of ours can be asked for."""
+
+_OF_SERVERS: tuple[Option, ...] = (
+    ("--endpoint", lambda c: c.endpoint != "completions"),
+    ("--tokenizer", lambda c: c.tokenizer is not None),
+    ("--api-key-env", lambda c: c.api_key_env is not None),
+    ("--header", lambda c: bool(c.headers)),
+    ("--timeout", lambda c: c.timeout != 60.0),
+    ("--client-processes", lambda c: c.client_processes is not None),
+)
+
+
+def _check_without(config: RunConfig) -> None:
+    if config.engine == "server":
+        raise InputError("--engine server: give the server's address, as --url http://HOST:PORT")
+    for option, given in _OF_SERVERS:
+        if given(config):
+            raise InputError(f"{option}: goes with --url, the address of a server")

@@ -1,0 +1,1 @@
+"""The attach screen: servers that others drive, live or replayed."""

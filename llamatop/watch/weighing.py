@@ -1,0 +1,48 @@
+"""The memory of watched servers that run on this machine: of the process that has their port.
+
+Asks the system, never a server.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import psutil
+
+from llamatop.events.clock import Clock
+from llamatop.events.kinds import ServerWeighed
+from llamatop.hardware.listening import DeviceMemory, listener, resident, tree
+
+ANEW = 10
+"""Every so many looks the processes are looked for again."""
+
+
+class Weighing:
+    """Weighs one server; its methods are called by one thread at a time."""
+
+    def __init__(self, server: int, url: str, clock: Clock, devices: DeviceMemory) -> None:
+        parts = urlsplit(url)
+        self._server = server
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._clock = clock
+        self._devices = devices
+        self._processes: list[psutil.Process] = []
+        self._looks = 0
+
+    def look(self) -> list[ServerWeighed]:
+        """What it takes now; nothing where its process is not known, and never was."""
+        if self._looks % ANEW == 0:
+            found = listener(self._port)
+            self._processes = tree(found) if found is not None else []
+        self._looks += 1
+        if not self._processes:
+            return []
+        return [
+            ServerWeighed(
+                self._clock.now(),
+                self._server,
+                resident(self._processes),
+                self._devices.of(self._processes),
+                len(self._processes),
+            )
+        ]

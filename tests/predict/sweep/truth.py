@@ -1,0 +1,73 @@
+"""What a small model is: its parameters counted, its cache looked at after real forwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import transformers
+
+from tests.predict.sweep.small import WINDOW
+
+_CACHES = (
+    "past_key_values",
+    "cache_params",
+    "mems",
+    "state",
+    "past_buckets_states",
+)
+_SHORT, _LONG = 16, 48
+"""Tokens of two prompts within every window."""
+_BEYOND = (3 * WINDOW, 4 * WINDOW)
+"""And beyond them."""
+
+
+def model_of(config: Any, name: str) -> Any:
+    """The model of a config, its weights small numbers."""
+    torch.manual_seed(0)
+    kind = getattr(transformers, name)
+    return kind._from_config(config, dtype=torch.float32).eval()
+
+
+def parameters(model: Any) -> int:
+    """Tied ones once."""
+    return sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
+
+
+def growth(model: Any, lengths: tuple[int, int] = (_SHORT, _LONG)) -> float:
+    """Bytes that each further token of a prompt adds to the cache, at 2 bytes a number."""
+    short, long = (held(model, n) for n in lengths)
+    return 2 * (long - short) / (lengths[1] - lengths[0])
+
+
+def beyond(model: Any) -> float:
+    """The same of prompts longer than each window."""
+    return growth(model, _BEYOND)
+
+
+@torch.inference_mode()
+def held(model: Any, tokens: int) -> int:
+    """Numbers in the cache after a prompt, and one more token that makes windows slide."""
+    ids = torch.arange(3, 3 + tokens).remainder(100).add(100)[None]
+    out = model(input_ids=ids, use_cache=True)
+    return sum(t.numel() for t in _tensors([getattr(out, name, None) for name in _CACHES]))
+
+
+def _tensors(held: Any) -> Iterator[torch.Tensor]:
+    """Every tensor reachable from there, once."""
+    seen: set[int] = set()
+    todo = [held]
+    while todo:
+        one = todo.pop()
+        if id(one) in seen or one is None or isinstance(one, (str, int, float, type)):
+            continue
+        seen.add(id(one))
+        if isinstance(one, torch.Tensor):
+            yield one
+        elif isinstance(one, dict):
+            todo += one.values()
+        elif isinstance(one, (list, tuple, set)):
+            todo += one
+        elif type(one).__module__.startswith("transformers") and "Config" not in type(one).__name__:
+            todo += vars(one).values()
