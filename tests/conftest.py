@@ -19,6 +19,13 @@ settings.load_profile("same")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Threads of torch that wait give way: tests run side by side, and have children that compute."""
 
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)  # readline tells workers so; a terminal of the tests has its own
+
+RUNTIME_BYTES = 400_000_000
+"""What an engine's libraries take, as a tracer of its own measures it; the tests' process has more.
+"""
+
 
 def pytest_configure() -> None:
     gc.disable()
@@ -51,6 +58,7 @@ def traced_here(monkeypatch: pytest.MonkeyPatch) -> None:
         return msgspec.json.decode(msgspec.json.encode(tracer._answer(asked)), type=kind)
 
     monkeypatch.setattr(forecast, "ask", answer)
+    monkeypatch.setattr(tracer, "_runtime_bytes", lambda _: RUNTIME_BYTES)
 
 
 @pytest.fixture(scope="session")
