@@ -16,6 +16,10 @@ from tests.servers.driving import Driven
 from tests.servers.running import Server
 
 
+pytestmark = pytest.mark.timeout(300)
+"""A busy machine starts servers slowly."""
+
+
 def test_llama_cpp_is_known_and_counts_exactly(llamacpp: Server) -> None:
     driven = Driven(llamacpp.url, prompt_toks=40, gen_toks=24).level(8, concurrency=2)
     known = driven.session.servers[0]
