@@ -15,7 +15,6 @@ from llamatop.events.kinds import (
 from tests.servers.driving import Driven
 from tests.servers.running import Server
 
-
 pytestmark = pytest.mark.timeout(300)
 """A busy machine starts servers slowly."""
 
