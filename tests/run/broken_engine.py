@@ -28,7 +28,7 @@ def _drain_an_exit(*_: Any) -> NoReturn:
 
 
 def _garbage() -> None:
-    write: Callable[..., Any] = sys.modules["llamatop.events.wire"]._write  # type: ignore[attr-defined]
+    write: Callable[..., Any] = sys.modules["llamatop.events.wire"].write_frame
     host.Sender.flush = lambda self: write(self._pipe, b"boom")  # type: ignore[method-assign]
 
 

@@ -15,6 +15,9 @@ from llamatop.events.kinds import (
 from tests.servers.driving import Driven
 from tests.servers.running import Server
 
+pytestmark = pytest.mark.timeout(300)
+"""A busy machine starts servers slowly."""
+
 
 def test_llama_cpp_is_known_and_counts_exactly(llamacpp: Server) -> None:
     driven = Driven(llamacpp.url, prompt_toks=40, gen_toks=24).level(8, concurrency=2)
