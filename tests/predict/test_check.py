@@ -238,7 +238,8 @@ def test_the_longest_context_does_not_depend_on_the_lengths_asked_for(
 
     def told(prompt: int, generated: int) -> dict[str, Any]:
         lengths = ["--prompt-toks", str(prompt), "--gen-toks", str(generated)]
-        check.main(["--model", MODEL, "--device", "cpu", "--memory", "620MB", "--json", *lengths])
+        place = ["--device", "cpu", "--dtype", "bfloat16", "--memory", "900MB"]
+        check.main(["--model", MODEL, "--json", *place, *lengths])
         found: dict[str, Any] = json.loads(capsys.readouterr().out)["models"][0]
         return found
 
