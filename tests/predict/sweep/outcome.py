@@ -84,7 +84,7 @@ def outcome(row: Row) -> str:  # noqa: PLR0911
 
 def is_line(text: str) -> bool:
     """One line that ends as one, and not in the name of what Python raised."""
-    ended = text.rstrip(".…")
+    ended = text.rstrip(" .:…")
     return "\n" not in text and bool(ended) and not re.search(r"\w*(Error|Iteration):?$", ended)
 
 
