@@ -63,6 +63,7 @@ def options(server: Server, load: Sequence[str], gen_toks: int, path: Path) -> l
     return ["--url", server.url, *load, *lengths, "--out", str(path)]
 
 
+null = subprocess.DEVNULL
 ALL_AT_ONCE = ("--concurrency", str(STREAMS), "--requests", str(STREAMS))
 
 
@@ -252,7 +253,7 @@ def on_screen(
     child = pexpect.spawn(
         sys.executable, ["-m", "llamatop", *given], dimensions=(36, 120), env=env, timeout=60
     )
-    reader = subprocess.Popen(["cat"], stdin=child.child_fd, stdout=subprocess.DEVNULL)
+    reader = subprocess.Popen(["cat"], stdin=child.child_fd, stdout=null, stderr=null)
     try:
         yield psutil.Process(child.pid)
     finally:

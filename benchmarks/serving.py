@@ -6,13 +6,14 @@ stamps what comes. They take turns on one server: bare, screen, screen, bare. A 
 tokens over the time from the first request to the last byte.
 
     python benchmarks/serving.py
-    python benchmarks/serving.py --quads 2 --gen-toks 128 --requests 16
+    python benchmarks/serving.py --quads 4 --gen-toks 128 --requests 32
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -91,26 +92,38 @@ def on_screen(server: Server, folder: Path, requests: int, gen_toks: int) -> flo
     options = ["--url", server.url, "--concurrency", str(AT_ONCE), "--requests", str(requests)]
     options += ["--prompt-toks", str(PROMPT_TOKS), "--gen-toks", str(gen_toks), "--out", str(path)]
     child = pexpect.spawn(
-        sys.executable, ["-m", "llamatop", *options], dimensions=(36, 120), timeout=0.1
+        sys.executable, ["-m", "llamatop", *options], dimensions=(36, 120), timeout=30
     )
-    end = time.monotonic() + 100
-    while not path.exists() and child.isalive() and time.monotonic() < end:
-        child.expect([pexpect.TIMEOUT, pexpect.EOF])
+    null, wanted = subprocess.DEVNULL, generated(server) + requests * gen_toks
+    reader = subprocess.Popen(["cat"], stdin=child.child_fd, stdout=null, stderr=null)
+    while generated(server) < wanted or not is_idle(server):
+        time.sleep(2)
     child.send("q")
-    child.expect(pexpect.EOF, timeout=20)
-    child.close()
+    child.wait()
+    reader.wait()
     [level] = summary(fold(open_recording(path).events), None)["levels"]
     if level["output_tokens"] != requests * gen_toks:
         sys.exit(f"llamatop got {level['output_tokens']} tokens: {level['outcome']}")
     return float(level["output_tok_s"])
 
 
+def generated(server: Server) -> float:
+    """Tokens of all answers that llama.cpp has ended."""
+    [found] = re.findall(r"^llamacpp:tokens_predicted_total (\S+)$", server.get("/metrics"), re.M)
+    return float(found)
+
+
+def is_idle(server: Server) -> bool:
+    """Whether no slot of it computes."""
+    return not any(slot["is_processing"] for slot in json.loads(server.get("/slots")))
+
+
 def main() -> None:
     """Print every four turns and the median ratio."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quads", type=int, default=2, help="four turns each")
+    parser.add_argument("--quads", type=int, default=1, help="four turns each")
     parser.add_argument("--requests", type=int, default=16)
-    parser.add_argument("--gen-toks", type=int, default=96)
+    parser.add_argument("--gen-toks", type=int, default=48)
     parser.add_argument("--gguf", type=Path, help="made there once, and used again")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

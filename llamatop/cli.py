@@ -28,9 +28,13 @@ COMMANDS = (
     "export",
     "roofline",
     "doctor",
+    "import",
     "attach",
 )
 """Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
+
+RESERVED = ("import",)
+"""Words of Python: the module of such a command has an underscore behind its name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,7 +96,8 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
 def _dispatch(arguments: list[str]) -> int:
     _refuse_empty(arguments)
     named = bool(arguments) and arguments[0] in COMMANDS
-    command = import_module(f"llamatop.commands.{arguments[0] if named else 'run'}")
+    name = arguments[0] if named else "run"
+    command = import_module(f"llamatop.commands.{name}{'_' if name in RESERVED else ''}")
     return int(command.main(arguments[1:] if named else arguments))
 
 

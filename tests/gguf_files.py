@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 F32, F16, Q4_0, Q8_0, Q4_K, Q5_0, Q6_K = 0, 1, 2, 8, 12, 6, 14
+_INT32 = 5
 BLOCKS = {F32: (1, 4), F16: (1, 2), Q4_0: (32, 18), Q8_0: (32, 34), Q5_0: (32, 22)} | {
     Q4_K: (256, 144),
     Q6_K: (256, 210),
@@ -26,7 +27,7 @@ Tensor = tuple[str, int, tuple[int, ...]]
 def write(
     path: Path, settings: dict[str, Any], tensors: Iterable[Tensor], order: str = "<"
 ) -> Path:
-    """Write a file; int is UINT32, float FLOAT32, a list an array of its first entry's type."""
+    """Write a file; int is UINT32, in a list INT32, as llama.cpp's converter has them."""
     head = header(settings, tensors, order)
     with path.open("wb") as file:
         file.write(head)
@@ -53,7 +54,7 @@ def _text(text: str, order: str) -> bytes:
 
 def _value(value: Any, order: str) -> bytes:
     if isinstance(value, list):
-        kind = _kind(value[0])
+        kind = _INT32 if type(value[0]) is int else _kind(value[0])
         count = struct.pack(f"{order}IIQ", 9, kind, len(value))
         return count + b"".join(_bare(one, order) for one in value)
     return struct.pack(f"{order}I", _kind(value)) + _bare(value, order)
@@ -123,7 +124,7 @@ def _words(count: int) -> dict[str, Any]:
     }
 
 
-def _tensors(
+def _tensors(  # noqa: PLR0917
     name: str,
     hidden: int,
     inner: int,

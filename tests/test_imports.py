@@ -25,6 +25,7 @@ MAY: dict[str, set[str]] = {
     "llamatop.tui": {"textual"},
     "llamatop.reports": FILES,
     "llamatop.recording": FILES,
+    "llamatop.imports": FILES,
     "llamatop.commands.record": FILES,
     "llamatop.commands.attach_record": FILES,
     "llamatop.commands.screen": {"textual"},
@@ -43,6 +44,9 @@ LIGHT = {
     *(f"llamatop.reports.{name}" for name in ("summary", "models", "doctor")),
     "llamatop.recording.default_path",
     "llamatop.recording.footer",
+    "llamatop.recording.tables",
+    *(f"llamatop.imports.{name}" for name in ("told", "headlines", "reading")),
+    *(f"llamatop.reports.{name}" for name in ("perfetto", "tally", "openmetrics")),
 }
 """Modules in those rooms that the main process imports early, and so stay light."""
 

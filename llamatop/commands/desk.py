@@ -14,7 +14,7 @@ from llamatop.commands.ending import exit_code
 from llamatop.errors import InputError
 from llamatop.events.sanitize import one_line
 from llamatop.run.controls import Recorder, Stage
-from llamatop.run.pump import Pump
+from llamatop.run.pump import Pump, Sink
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import check_secrets
@@ -31,10 +31,18 @@ KEPT_REQUESTS = 10_000
 class Desk:
     """One per screen. `out` is where the first run is recorded; later ones find their own place."""
 
-    def __init__(self, out: str | None = None, save: bool = True, keep_text: bool = False) -> None:
+    def __init__(
+        self,
+        out: str | None = None,
+        save: bool = True,
+        keep_text: bool = False,
+        sinks: Sequence[Sink] = (),
+    ) -> None:
         self._out = out
         self.save = save
         self._keep_text = keep_text
+        self._sinks = sinks
+        """What gets the events of every run, beside its recording."""
         self._warm: Child | None = None
         self.kept: list[str] = []
         """What became of each recording, for after the screen."""
@@ -53,11 +61,11 @@ class Desk:
             from llamatop.watch.source import Watch
 
             watch = Watch(config, self.secrets)
-            return Stage(Pump(watch, Session(keep=KEPT_REQUESTS)), live=watch)
+            return Stage(Pump(watch, Session(keep=KEPT_REQUESTS), self._sinks), live=watch)
         check_secrets(config.api_key_env, config.headers, os.environ)
         engine = self._warmed() if config.loads_model else None
         live = LiveRun(config, engine, _prepare if config.loads_model else None)
-        return Stage(Pump(live, Session(keep=KEPT_REQUESTS)), live=live)
+        return Stage(Pump(live, Session(keep=KEPT_REQUESTS), self._sinks), live=live)
 
     def replay(self, path: Path) -> Stage:
         """A recording, read and, where its run was cut off, recovered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from llamatop.commands.ending import exit_code
@@ -15,17 +16,24 @@ from llamatop.recording.writer import Recorder
 from llamatop.reports.summary import all_figures
 from llamatop.run import headless
 from llamatop.run.live import LiveRun
-from llamatop.run.pump import Pump
+from llamatop.run.pump import Pump, Sink
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 
 
 def record(
-    config: RunConfig, out: str | None, keep_text: bool, as_json: bool, verbose: bool = False
+    config: RunConfig,
+    out: str | None,
+    keep_text: bool,
+    as_json: bool,
+    verbose: bool = False,
+    *,
+    sinks: Sequence[Sink] = (),
 ) -> int:
     """Run a config to its end; the exit code. Raises InputError when it cannot run at all.
 
-    `verbose` tells on stderr of each request, and what the engine's libraries printed.
+    `verbose` tells on stderr of each request, and what the engine's libraries printed. `sinks`
+    get every event too.
     """
     path = out or str(default_path(config.called))
     named = None if out or config.model else named_after
@@ -37,7 +45,7 @@ def record(
         recorder.discard()
         raise
     live = LiveRun(config, prepare=prepare if config.loads_model else None)
-    pump = Pump(live, Session(), [recorder])
+    pump = Pump(live, Session(), [recorder, *sinks])
     with headless.Signals() as signals:
         headless.run(live, pump, signals, verbose)
         if verbose:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
 
-DIALECTS = ("llamatop", "vllm", "aiperf", "guidellm", "mlperf")
+DIALECTS = (
+    "llamatop", "vllm", "aiperf", "guidellm", "mlperf", "inference-perf", "llama-benchy",
+)  # fmt: skip
 """As `llamatop.figures.dialects` has them, which `--help` does not wait for."""
 
 

@@ -13,6 +13,7 @@ from llamatop.commands.parser import Parser
 from llamatop.errors import InputError
 
 if TYPE_CHECKING:
+    from llamatop.reports.tally import Tally
     from llamatop.settings.config import RunConfig
 
 EXIT_DOES_NOT_FIT = 3
@@ -33,7 +34,8 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop plot FILE        charts as PNG and SVG  [--terminal, --html FILE]
   llamatop compare A B      runs side by side  [--fail-if "output_tok_s<-5%"]
   llamatop recommend FILE   the settings to use, and why
-  llamatop export FILE      events, requests and levels as csv, json, jsonl, parquet
+  llamatop export FILE      its tables as csv, json, jsonl, parquet; perfetto, openmetrics, markdown
+  llamatop import FILE      other tools' results as recordings  --out FOLDER
   llamatop roofline         this machine's measured bandwidth and arithmetic
   llamatop doctor           what works here and what does not
 """
@@ -93,6 +95,8 @@ def _run_parser() -> Parser:
         help="double the concurrency until memory ends, then find the most that works")  # fmt: skip
     add("--memory", metavar="SIZE",
         help="the engine may take so much on a CPU, as 2GB (all there is, less 5 %%)")  # fmt: skip
+    add("--listen", metavar="HOST:PORT",
+        help="this run's figures for Prometheus, as 127.0.0.1:9400 (off)")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--verbose", action="store_true",
         help="tell of each request, and what the engine's libraries print, on stderr")  # fmt: skip
@@ -143,16 +147,35 @@ def main(arguments: list[str]) -> int:
             print(f"--until-ci: {config.max_time:g} s per level at most (--max-time)",
                   file=sys.stderr)  # fmt: skip
         _tell_of_requests(config)
-        return record(config, args.out, args.record_text, args.json, args.verbose)
+        return record(
+            config,
+            args.out,
+            args.record_text,
+            args.json,
+            args.verbose,
+            sinks=_listening(args.listen),
+        )
     if args.json:
         raise InputError("--json goes with --record")
     gc.disable()  # until the first paint: what is imported stays, and looking at it takes long
     from llamatop.commands.desk import Desk
     from llamatop.commands.watch import watch
 
-    desk = Desk(args.out, not args.no_save, args.record_text)
+    desk = Desk(args.out, not args.no_save, args.record_text, _listening(args.listen))
     choose = args.model is None and args.engine != "scripted" and not config.urls
     return watch(config, desk, choose, args.theme, args.verbose)
+
+
+def _listening(address: str | None) -> list[Tally]:
+    """What counts for Prometheus, shown at an address; nothing where none is asked for."""
+    if address is None:
+        return []
+    from llamatop.reports.openmetrics import serve
+    from llamatop.reports.tally import Tally
+
+    tally = Tally()
+    print(f"metrics at {serve(tally, address)}", file=sys.stderr)
+    return [tally]
 
 
 def _tell_of_requests(config: RunConfig) -> None:

@@ -67,6 +67,8 @@ class Host:
         self._engine: Engine | None = None
         self._level: LevelRun | None = None
         self._warmed = False
+        self._limit: int | None = None
+        """Bytes that this process may take."""
         self._paused = False
 
     def start(self) -> None:
@@ -115,8 +117,8 @@ class Host:
         self._engine = engine
         if command.config.text:
             self._outbox.detokenizer = engine.detokenizer
-        if limit is not None:
-            limit_memory(limit)  # again: threads have reserved memory for themselves
+        self._limit = limit
+        self._renew_limit()
         now = self._clock.now()
         self._outbox.put(msgspec.structs.replace(engine.facts, time=now, memory_limit=limit))
         if engine.allocated():
@@ -149,7 +151,13 @@ class Host:
         self._level.pause(self._paused)
         self._long.put(self._level)
 
+    def _renew_limit(self) -> None:
+        """Threads have reserved memory for themselves, which is not what may be taken."""
+        if self._limit is not None:
+            limit_memory(self._limit)
+
     def _run(self, level: LevelRun) -> None:
+        self._renew_limit()
         level.run(first=not self._warmed)
         self._warmed = True
         self._sender.flush()

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from llamatop.catalog import demo_folder, find
+from llamatop.catalog.gguf import is_gguf
 from llamatop.engines import config_file, quantization, weight_files
 from llamatop.engines.base import Progress
 from llamatop.engines.hub_cache import hub_folder
@@ -58,6 +59,11 @@ def resolve(config: RunConfig, progress: Progress) -> Source:
 
     A download is told to `progress` in bytes, as stage `download`.
     """
+    if is_gguf(Path(config.model)):
+        raise InputError(
+            f"--model {config.model}: llama.cpp runs GGUF files: llamatop --serve llama.cpp "
+            f"--model {config.model}"
+        )
     source = _architecture(config.model) if config.weights == "random" else None
     source = source or _whole(config.model, progress)
     check_architecture(config.model, source.architecture)

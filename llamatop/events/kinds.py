@@ -40,7 +40,7 @@ class HostFacts(msgspec.Struct, frozen=True):
 
     system: str
     cpu: str
-    cores: int
+    cores: int | None
     memory_bytes: int | None
     python: str
     bfloat16: bool | None = None
@@ -59,6 +59,32 @@ class RunStarted(Event, frozen=True):
     """`time.monotonic_ns()` of the run's time 0."""
     joined: int = 0
     """When the recording began (ns), if it was started in the middle of the run; see `preface`."""
+
+
+class RunImported(Event, frozen=True, kw_only=True):
+    """The run was another tool's: its result file was read afterwards. Comes after `RunStarted`."""
+
+    tool: str
+    """By the name of its dialect where there is one: `vllm`, `aiperf`, `guidellm`, …"""
+    title: str
+    """As its makers call it."""
+    version: str | None
+    file: str
+    """Its name, without a folder."""
+    clock: str
+    """What its times are counted by, and whether the time of day is known."""
+    notes: tuple[str, ...] = ()
+    """What the file does not hold, and the traps that apply to it; a sentence each."""
+
+
+class LevelReported(Event, frozen=True, kw_only=True):
+    """What the tool that ran a level printed of it itself: seconds, tokens, by the summary's names.
+
+    Not ours, and not what was measured anew from the times.
+    """
+
+    level: int
+    figures: dict[str, float]
 
 
 class MachineMeasured(Event, frozen=True):
@@ -186,8 +212,9 @@ class RequestQueued(Event, frozen=True):
 
     request: int
     level: int
-    prompt_tokens: int
-    max_tokens: int
+    prompt_tokens: int | None
+    """None: the tool whose file this comes from does not tell."""
+    max_tokens: int | None
     warmup: bool = False
 
 
@@ -204,6 +231,17 @@ class TokensEmitted(Event, frozen=True):
     request: int
     count: int
     text: str | None = None
+
+
+class TokensSummed(Event, frozen=True):
+    """The rest of a request's tokens had come by now; when each of them did was not kept.
+
+    Where nothing was emitted before, neither is known when the first one came.
+    """
+
+    request: int
+    count: int | None
+    """How many these are; None: not known either."""
 
 
 class RequestFinished(Event, frozen=True):
@@ -460,6 +498,8 @@ class RunEnded(Event, frozen=True):
 
 AnyEvent = (
     RunStarted
+    | RunImported
+    | LevelReported
     | MachineMeasured
     | ModelTraced
     | MemoryPredicted
@@ -473,6 +513,7 @@ AnyEvent = (
     | RequestQueued
     | RequestAdmitted
     | TokensEmitted
+    | TokensSummed
     | RequestFinished
     | RequestFailed
     | RequestCancelled

@@ -15,11 +15,13 @@ from itertools import chain
 from llamatop.events.clock import SECOND
 from llamatop.figures.requests import (
     coalesced,
+    counted,
     duration,
     e2e,
     gaps,
     meets,
     output_tokens,
+    prompt_size,
     prompt_tokens,
     queue_time,
     tpot,
@@ -44,8 +46,10 @@ class LevelFigures:
     completed: int
     failed: int
     cancelled: int
-    prompt_tokens: int
-    output_tokens: int
+    prompt_tokens: int | None
+    """Of those whose prompt is known; None: of no completed request it is."""
+    output_tokens: int | None
+    """None: some request's are not known."""
     duration: float | None
     output_rate: float | None
     """Output tokens per second."""
@@ -93,7 +97,11 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
     requests = level.requests
     done = [request for request in requests if request.state == "done"]
     since = level.joined
-    output = sum(output_tokens(request, since) for request in requests)
+    output = (
+        sum(output_tokens(request, since) for request in requests)
+        if all(map(counted, requests))
+        else None
+    )
     seconds = duration(requests, since)
     predicted = session.predicted.get(level.id)
     return LevelFigures(
@@ -105,12 +113,12 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         completed=len(done),
         failed=sum(request.state == "failed" for request in requests),
         cancelled=sum(request.state == "cancelled" for request in requests),
-        prompt_tokens=sum(prompt_tokens(request, since) for request in requests),
+        prompt_tokens=_prompts(requests, since),
         output_tokens=output,
         duration=seconds,
         output_rate=_per_second(output, seconds),
-        steady_rate=steady_rate(requests, level.concurrency),
-        steady=steady_part(level),
+        steady_rate=None if output is None else steady_rate(requests, level.concurrency),
+        steady=None if output is None else steady_part(level),
         ended_by=level.ended_by,
         request_rate=_per_second(len(done), seconds),
         goodput=_goodput(session, done, seconds),
@@ -131,6 +139,13 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         memory_ended_in=memory_ended_in(session, level),
         served=served_figures(session, level),
     )
+
+
+def _prompts(requests: list[Request], since: int | None) -> int | None:
+    """Prompt tokens, where they are known; what failed may have none."""
+    known = [count for one in requests if (count := prompt_tokens(one, since)) is not None]
+    untold = any(one.state == "done" and prompt_size(one) is None for one in requests)
+    return None if untold or (requests and not known) else sum(known)
 
 
 def steady_part(level: Level) -> Steady | None:
@@ -243,8 +258,8 @@ def baseline(session: Session) -> int | None:
     return session.warmed.resident_bytes - session.model.weights_bytes
 
 
-def _per_second(count: int, seconds: float | None) -> float | None:
-    return count / seconds if seconds is not None and seconds > 0 else None
+def _per_second(count: int | None, seconds: float | None) -> float | None:
+    return None if count is None or seconds is None or seconds <= 0 else count / seconds
 
 
 def _spread(values: Iterable[float | None]) -> Distribution | None:

@@ -19,9 +19,22 @@ def queue_time(request: Request) -> float | None:
     return None if request.admitted is None else (request.admitted - request.scheduled) / SECOND
 
 
+def first_token(request: Request) -> int | None:
+    """When its first token came (ns); None where there is none, or only its end is known."""
+    if not request.times or (request.summed and len(request.times) == 1):
+        return None
+    return request.times[0]
+
+
+def counted(request: Request) -> bool:
+    """Whether it is known how many tokens it has."""
+    return not request.summed or request.counts[-1] > 0
+
+
 def ttft(request: Request) -> float | None:
     """Time to first token: seconds from scheduled to the first emission."""
-    return (request.times[0] - request.scheduled) / SECOND if request.times else None
+    first = first_token(request)
+    return None if first is None else (first - request.scheduled) / SECOND
 
 
 def e2e(request: Request) -> float | None:
@@ -31,14 +44,20 @@ def e2e(request: Request) -> float | None:
 
 def tpot(request: Request) -> float | None:
     """Time per output token after the first, in seconds; None for fewer than two tokens."""
-    if request.tokens < 2:
+    first = first_token(request)
+    if request.tokens < 2 or first is None or not counted(request):
         return None
-    return (request.times[-1] - request.times[0]) / SECOND / (request.tokens - 1)
+    return (request.times[-1] - first) / SECOND / (request.tokens - 1)
 
 
 def gaps(request: Request) -> Iterator[float]:
-    """Inter-token latencies in seconds: an emission of k tokens after a gap g is k gaps of g/k."""
+    """Inter-token latencies in seconds: an emission of k tokens after a gap g is k gaps of g/k.
+
+    None of a request whose tokens' own times are not known.
+    """
     times, counts = request.times, request.counts
+    if request.summed:
+        return iter(())
     if len(times) == request.tokens:  # each emission is one token: most requests
         return ((end - start) / SECOND for start, end in pairwise(times))
     return (
@@ -50,7 +69,7 @@ def gaps(request: Request) -> Iterator[float]:
 
 def coalesced(request: Request) -> int:
     """Tokens after the first emission that came in an emission of several."""
-    if len(request.times) == request.tokens:
+    if len(request.times) == request.tokens or request.summed:
         return 0
     return sum(count for count in request.counts[1:] if count > 1)
 
@@ -77,14 +96,14 @@ def output_tokens(request: Request, since: int | None = None) -> int:
     return sum(request.counts[bisect_left(request.times, since) :])
 
 
-def prompt_tokens(request: Request, since: int | None = None) -> int:
-    """Tokens of the prompt; 0 where its prefill was over before `since` (ns)."""
+def prompt_tokens(request: Request, since: int | None = None) -> int | None:
+    """Tokens of the prompt; 0 where its prefill was over before `since` (ns); None: not known."""
     over = since is not None and bool(request.times) and request.times[0] < since
     return 0 if over else prompt_size(request)
 
 
-def prompt_size(request: Request) -> int:
-    """Tokens of the prompt, as the server counted them where it did."""
+def prompt_size(request: Request) -> int | None:
+    """Tokens of the prompt, as the server counted them where it did; None: not known."""
     counted = None if request.served is None else request.served.prompt
     return request.prompt_tokens if counted is None else counted
 

@@ -56,7 +56,7 @@ def level_mfu(session: Session, level: Level) -> float | None:
     if not seconds or model is None or session.machine is None:
         return None
     tokens = sum(
-        prompt_tokens(r, since) + output_tokens(r, since) for r in level.requests if r.times
+        (prompt_tokens(r, since) or 0) + output_tokens(r, since) for r in level.requests if r.times
     )
     return mfu(2.0 * model.active_parameters * tokens, seconds, session.machine.flops)
 
@@ -89,7 +89,7 @@ def _step(level: Level) -> _Step | None:
         return None
     steps = sum(request.tokens - 1 for request in decoded)
     seconds = sum(_decoding(request) for request in decoded)
-    context = sum(r.prompt_tokens + r.tokens / 2 for r in decoded) / len(decoded)
+    context = sum((r.prompt_tokens or 0) + r.tokens / 2 for r in decoded) / len(decoded)
     return _Step(seconds / steps, min(_together(decoded), level.concurrency), context)
 
 

@@ -23,6 +23,7 @@ from llamatop.predict.forecast import architecture_of, shapes_of, trace_model
 from llamatop.predict.machine import measure_machine, roof_dtype
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
+from llamatop.predict.runtime import recalled_runtime
 from llamatop.predict.traced import Reach, Shape, Trace
 from llamatop.settings.config import RunConfig
 
@@ -193,7 +194,8 @@ def _reach(config: RunConfig, engine: str, place: Place) -> Reach:
     quantized = config.quantize != "none" or (
         config.weights != "random" and architecture_of(config).quantization is not None
     )
-    return Reach(engine, available, band(place.device, engine, quantized))
+    runtime = recalled_runtime() if place.device == "cpu" and config.quantize == "none" else None
+    return Reach(engine, available, band(place.device, engine, quantized), runtime)
 
 
 def _is_hopeless(config: RunConfig, place: Place) -> bool:

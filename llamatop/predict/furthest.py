@@ -17,8 +17,6 @@ PAGE = 16
 """Tokens within which the answer is exact."""
 UNLIMITED = 2**24
 """Where no limit is known, it is looked no further."""
-LOOKS = 24
-"""Traces of a search at most."""
 
 
 class Peaks(Protocol):
@@ -39,9 +37,12 @@ def furthest(trace: Trace, peaks: Peaks, reach: Reach, device: str) -> Trace:
             trace, "unlimited: what it caches stops growing, and its config names no limit"
         )
 
+    runtime = reach.runtime_bytes or trace.runtime_bytes
+
     def needed(tokens: int) -> float:
         shape = Shape(1, tokens - 1, 1)
-        found = msgspec.structs.replace(trace, peaks=(*trace.peaks, peaks.peak(shape)))
+        own = () if reach.engine == "continuous" else (peaks.peak(shape),)  # which has its steps
+        found = msgspec.structs.replace(trace, peaks=(*trace.peaks, *own), runtime_bytes=runtime)
         return memory.predict(found, reach.engine, device, shape).sure_bytes(reach.band)
 
     most = search(needed, reach.available_bytes, trace.context or UNLIMITED)
@@ -57,17 +58,14 @@ def search(needed: Callable[[int], float], limit: float, most: int) -> int:
         return high
     if below > 0:
         return 0
-    weight = 1.0
-    for look in range(LOOKS):
-        if high - low <= PAGE:
-            break
-        place = low + (high - low) * (-below / (above * weight - below) if look % 4 < 3 else 0.5)
-        middle = min(max(round(place), low + PAGE // 2), high - PAGE // 2)
+    halve = False
+    while (width := high - low) > PAGE:
+        share = 0.5 if halve else -below / (above - below)
+        middle = min(max(low + round(width * share), low + PAGE // 2), high - PAGE // 2)
         over = needed(middle) - limit
-        if over <= 0:
-            low, below, weight = middle, over, weight / 2
-        else:
-            high, above, weight = middle, over, 1.0
+        low, below = (middle, over) if over <= 0 else (low, below)
+        high, above = (high, above) if over <= 0 else (middle, over)
+        halve = not halve and high - low > width / 2  # the line between both is too flat
     return low
 
 

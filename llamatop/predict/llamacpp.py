@@ -20,8 +20,10 @@ UBATCH = 512
 CELLS = 256
 """A slot's context and the cells that a step looks at are whole multiples of so many."""
 MAX_SLOTS = 256
-RUNTIME_BYTES = 41 * MIB
-"""Measured: program and libraries 23.6, the process before and beside its vocabulary 17.1 MiB."""
+RUNTIME_BYTES = 40_600_000
+"""Measured: program and libraries 23.6 MiB, the process beside its vocabulary 15.1."""
+BPE_BYTES = 2 * MIB
+"""Measured: what cutting text by merges takes besides them."""
 SLOT_BYTES = 480_000
 """Measured, of each slot: its texts, threads and queue."""
 TOKEN_BYTES, MERGE_BYTES, CANDIDATE_BYTES = 227, 210, 8
@@ -113,7 +115,8 @@ class Server:
     def _runtime_bytes(self, slots: int) -> int:
         lengths = self.gguf.lengths
         words = lengths.get("tokenizer.ggml.tokens", 0) * TOKEN_BYTES
-        words += lengths.get("tokenizer.ggml.merges", 0) * MERGE_BYTES
+        if merges := lengths.get("tokenizer.ggml.merges", 0):
+            words += merges * MERGE_BYTES + BPE_BYTES
         each = SLOT_BYTES + self._vocabulary * (CANDIDATE_BYTES + 4)  # and its scores
         return RUNTIME_BYTES + words + slots * each
 
@@ -153,13 +156,19 @@ class Server:
 
     def _checkpoint_bytes(self, prompt: int) -> int:
         """Two near the end of a prompt, and one each so many tokens, where it is forgotten."""
+        between = range(CHECKPOINT_EVERY, prompt, CHECKPOINT_EVERY)
+        places = [prompt, max(prompt - UBATCH, 0), *between][:CHECKPOINTS]
+        return sum(self._forgotten_bytes(place) for place in places if place)
+
+    def _forgotten_bytes(self, tokens: int) -> int:
+        """What a copy holds after so many tokens: the windows, and the states."""
         kept = self.caches
-        forgotten = kept.state_bytes + sum(
-            kind.count * kind.kv_bytes_per_token * min(kind.window, prompt)
+        windowed = sum(
+            kind.count * kind.kv_bytes_per_token * min(kind.window, tokens)
             for kind in kept.kinds
             if kind.window
         )
-        return forgotten * min(1 + (prompt > UBATCH) + prompt // CHECKPOINT_EVERY, CHECKPOINTS)
+        return kept.state_bytes + windowed
 
     @cached_property
     def _hidden(self) -> int:

@@ -30,6 +30,8 @@ class Reach(msgspec.Struct, frozen=True):
     available_bytes: int
     band: float
     """The share by which a prediction may be too low."""
+    runtime_bytes: int | None = None
+    """What the libraries take of memory, as it was measured before; None: as the child does."""
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -118,7 +120,8 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     quantization: str = ""
     """How its matrices are stored, where not in `dtype`; empty: they are not quantised."""
     stored_bytes: int | None = None
-    """Of a quantised checkpoint as it is stored; more in memory where it is unpacked."""
+    """What a checkpoint holds; more in memory where it is unpacked. None: its weights are random,
+    or how they are quantised is not understood."""
     quantization_note: str = ""
     """Why it is unpacked, or what it takes to stay as it is; empty: that is so everywhere."""
     scales_bytes: int = 0

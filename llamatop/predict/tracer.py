@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import torch
@@ -51,12 +51,34 @@ def _answer(ask: Ask) -> Trace:
 
 
 def trace(ask: Ask) -> Trace:
-    """All about one model. Raises InputError for what is no usable `config.json`."""
-    return trace_with(ask)[0]
+    """All about one model; where it does not run on fake tensors, what is known without.
+
+    Raises InputError for what is no usable `config.json`.
+    """
+    begun = _begin(ask)
+    try:
+        tracer = _tracer(ask, begun)
+    except Exception as problem:
+        return _without(begun.found, len(begun.anatomy.layers), told(problem))
+    return _run(ask, begun, tracer)
 
 
 def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
-    """The same, and what can trace further shapes."""
+    """The same, and what can trace further shapes; raises what the model does, if it does."""
+    begun = _begin(ask)
+    tracer = _tracer(ask, begun)
+    return _run(ask, begun, tracer), tracer
+
+
+class _Begun(NamedTuple):
+    """A model on the meta device, and what is known without running it."""
+
+    found: Trace
+    anatomy: Anatomy
+    dtype: torch.dtype
+
+
+def _begin(ask: Ask) -> _Begun:
     runtime = _runtime_bytes(ask.quantize) if ask.runtime else None  # what is traced adds to it
     source = Source(ask.model, ask.architecture, None, ask.beside)
     layout = architecture.read(source, ask.layers)
@@ -65,15 +87,32 @@ def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
         model = layout.kind._from_config(layout.config, dtype=dtype)
     model.tie_weights()
     anatomy = Anatomy(model, layout.text)
-    found = msgspec.structs.replace(_weighed(ask, source, anatomy, dtype), runtime_bytes=runtime)
-    tracer = Tracer(anatomy, ask.device, ask.sampling)
-    if found.quantization == "mxfp4":
+    found = _weighed(ask, source, anatomy, dtype)
+    return _Begun(msgspec.structs.replace(found, runtime_bytes=runtime), anatomy, dtype)
+
+
+def _tracer(ask: Ask, begun: _Begun) -> Tracer:
+    tracer = Tracer(begun.anatomy, ask.device, ask.sampling)
+    method = begun.found.quantization
+    if method == "mxfp4":
         tracer.leave_experts()
-    elif found.quantization and not found.quantization.endswith("unpacked"):
+    elif method and not method.endswith("unpacked"):
         tracer.quantize(kernels.of(ask.quantize, ask.device))
-    found = _cached(found, tracer, anatomy)
-    found = _held(found, tracer, ask, anatomy, dtype)
-    return (found if ask.reach is None else furthest(found, tracer, ask.reach, ask.device)), tracer
+    return tracer
+
+
+def _run(ask: Ask, begun: _Begun, tracer: Tracer) -> Trace:
+    """What is known of the model after it ran."""
+    found = _cached(begun.found, tracer, begun.anatomy)
+    found = _held(found, tracer, ask, begun.anatomy, begun.dtype)
+    return found if ask.reach is None else furthest(found, tracer, ask.reach, ask.device)
+
+
+def _without(found: Trace, layers: int, reason: str) -> Trace:
+    """What is known of a model that does not run."""
+    why = f"a forward of it cannot be traced: {reason}"
+    unknown = {**found.unknown, "kv_bytes_per_token": why, "peak_bytes": why}
+    return msgspec.structs.replace(found, kinds=(LayerKind(layers, 0, None),), unknown=unknown)
 
 
 def _weighed(ask: Ask, source: Source, anatomy: Anatomy, dtype: torch.dtype) -> Trace:
@@ -111,12 +150,14 @@ def _weighed(ask: Ask, source: Source, anatomy: Anatomy, dtype: torch.dtype) -> 
     )
 
 
-def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int:
-    """What the checkpoint's files hold, in the dtype in which it is stored."""
+def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int | None:
+    """What the checkpoint's files hold, in the dtype in which it is stored; None: there is none."""
+    if not ask.checkpoint:
+        return None
     if disk.sizes:
         return disk.bytes_of(model.parameters())
     width = architecture.stored_dtype(source).itemsize
-    return sum(parameter.numel() * width for parameter in model.parameters())
+    return sum(int(parameter.numel()) * width for parameter in model.parameters())
 
 
 def _context(text: Any) -> int | None:

@@ -170,7 +170,7 @@ def finalise(journal: Journal, path: Path) -> dict[str, str]:
     try:
         _write(journal, facts, temporary)
         _compare(journal, temporary)
-        _publish(temporary, path)
+        publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     journal.remove()
@@ -228,7 +228,7 @@ def _compare(journal: Journal, temporary: Path) -> None:
         raise OSError(errno.EIO, "what was written reads back longer")
 
 
-def _publish(temporary: Path, path: Path) -> None:
+def publish(temporary: Path, path: Path) -> None:
     """Give the file its name, which must be free still."""
     try:
         os.link(temporary, path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llamatop.figures.levels import LevelFigures
-from llamatop.reports.resample import Floats, Spread, blocks_of, spreads
+from llamatop.reports.resample import Floats, Spread, blocks_of, sample_spreads, spreads
 from llamatop.reports.runs import Run
 
 Pair = tuple[LevelFigures, LevelFigures]
@@ -30,10 +30,14 @@ def values_of(figures: LevelFigures) -> dict[str, float | None]:
     for name in ("ttft", "tpot", "itl", "e2e"):
         spread = getattr(figures, name)
         for part in ("mean", "p50", "p90", "p99"):
-            values[f"{name}_s.{part}"] = getattr(spread, part) if spread else None
+            values[f"{name}_s.{part}"] = _number(getattr(spread, part)) if spread else None
     values["peak_memory.host_bytes"] = figures.host_peak_bytes
     values["peak_memory.device_bytes"] = figures.device_peak_bytes
     return values
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +59,32 @@ class Apart:
 
 def set_apart(baseline: Run, other: Run, pair: Pair, seed: int) -> dict[str, Apart]:
     """Every figure of one level in both runs."""
-    ours = spreads(baseline.session.levels[pair[0].level], seed * 2)
-    theirs = spreads(other.session.levels[pair[1].level], seed * 2 + 1)
-    note = _few(pair)
+    ours = _spreads(baseline, pair[0].level, seed * 2)
+    theirs = _spreads(other, pair[1].level, seed * 2 + 1)
+    note = _own(baseline, other) or _few(pair)
     found = {}
     for name, value in values_of(pair[0]).items():
         spread = _quotient(ours.get(name), theirs.get(name))
         found[name] = Apart(value, values_of(pair[1])[name], spread, note)
     return found
+
+
+def _spreads(run: Run, level: int, seed: int) -> dict[str, Spread]:
+    """How far each figure of a level could be off; of a table, from what it was made of."""
+    made = run.session.levels[level]
+    if run.samples is None:
+        return spreads(made, seed)
+    return sample_spreads(run.samples[level], made.concurrency, seed)
+
+
+def _own(baseline: Run, other: Run) -> str:
+    """Whose figures have no samples here: a table's tool's."""
+    tools = [
+        run.session.imported.title
+        for run in (baseline, other)
+        if run.told is not None and run.session.imported is not None
+    ]
+    return f"{' and '.join(tools)}'s own figure" if tools else ""
 
 
 def _few(pair: Pair) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from llamatop.figures.dialects import TITLES, explain, figures
 from llamatop.figures.dialects.readings import Reading
 from llamatop.session.reducer import Session
-from llamatop.text.formatting import duration, minus, number
+from llamatop.text.formatting import duration, minus, number, whole
 
 
 def dialect_text(session: Session, dialect: str) -> str:
@@ -18,7 +18,7 @@ def dialect_text(session: Session, dialect: str) -> str:
 def _level(reading: Reading) -> list[str]:
     lines = [
         f"concurrency {reading.concurrency}: {reading.completed} completed, "
-        f"{reading.failed} failed, {reading.output_tokens} output tokens, "
+        f"{reading.failed} failed, {whole(reading.output_tokens)} output tokens, "
         f"{number(reading.output_rate)} tok/s, {number(reading.request_rate)} requests/s",
         f"  {'':<6} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
     ]

@@ -21,7 +21,16 @@ from llamatop.errors import InputError
 from llamatop.events.kinds import Stage
 from llamatop.events.sanitize import clean, clean_event
 from llamatop.figures.levels import LevelFigures, level_figures
-from llamatop.figures.requests import e2e, meets, prompt_size, queue_time, tpot, ttft
+from llamatop.figures.requests import (
+    counted,
+    e2e,
+    first_token,
+    meets,
+    prompt_size,
+    queue_time,
+    tpot,
+    ttft,
+)
 from llamatop.figures.served import ServedFigures
 from llamatop.figures.stats import spread_json
 from llamatop.figures.steady import Steady
@@ -52,7 +61,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "prompt_tokens": "tokens in",
         "max_tokens": "tokens asked for",
         "output_tokens": "tokens generated",
-        "emissions": "in how many emissions they came",
+        "emissions": "in how many emissions they came; null where a file does not tell",
         "scheduled_ns": "when it should have started",
         "admitted_ns": "when the engine took it",
         "first_token_ns": "when its first token came",
@@ -200,13 +209,15 @@ def levels_table(session: Session) -> Iterator[pl.DataFrame]:
 
 
 def _request(request: Request, level: Level | None, slo: dict[str, float]) -> tuple[object, ...]:
-    first, last = (request.times[0], request.times[-1]) if request.times else (None, None)
+    first, last = first_token(request), request.times[-1] if request.times else None
     judged = slo and request.state == "done"
     return (
         request.id, request.level, level.concurrency if level else None, request.warmup,
         request.state, request.error or None, prompt_size(request), request.max_tokens,
-        request.tokens, len(request.times), request.scheduled, request.admitted, first, last,
-        request.ended, queue_time(request), ttft(request), tpot(request), e2e(request),
+        request.tokens if counted(request) else None,
+        None if request.summed else len(request.times),
+        request.scheduled, request.admitted, first, last, request.ended,
+        queue_time(request), ttft(request), tpot(request), e2e(request),
         meets(request, slo) if judged else None, *_served(request),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ _UNFAIR = {
     "prompt tokens": "other prompt lengths: the work is not the same",
     "tokens to generate": "other output lengths: the work is not the same",
     "arrivals": "requests arrive in another way: latencies hold another queue",
+    "measured by": "measured by another tool, whose client has its own delays",
     "processor": "another processor",
     "accelerator": "another accelerator",
     "cores": "another number of cores",
@@ -31,13 +32,21 @@ _UNFAIR = {
 def warnings(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
     """Why the figures may differ for other reasons than the one looked for."""
     differing = dict(differences([baseline, other]))
+    foreign = [run for run in (baseline, other) if run.session.imported is not None]
+    untold = [n for n in _UNFAIR if foreign and n in differing and None in differing[n]]
     found = [
         f"{why} ({' and '.join(value or 'unknown' for value in differing[name])})"
         for name, why in _UNFAIR.items()
-        if name in differing
+        if name in differing and name not in untold
     ]
+    if untold:
+        found.append(f"not known of both, and perhaps not the same: {', '.join(untold)}")
     for run in (baseline, other):
         found += _cut_off(run)
+        imported = run.session.imported
+        if run.told is not None and imported is not None:
+            found.append(f"{run.name}: a table of {imported.title}'s own figures, not made anew")
+        found += [f"{run.name}: {note}" for note in imported.notes] if imported else []
         found += [f"{run.name}: {GUESSED}"] if run.estimated else []
     found += _unpaired(baseline, other, pairs)
     for pair in pairs:
@@ -69,7 +78,7 @@ def _uneven(pair: Pair) -> list[str]:
         found.append(f"{at}: {first.failed} and {second.failed} requests failed")
     if first.outcome != second.outcome:
         found.append(f"{at}: one ended {first.outcome}, the other {second.outcome}")
-    tokens = [f.output_tokens / f.requests for f in pair if f.requests]
+    tokens = [f.output_tokens / f.requests for f in pair if f.requests and f.output_tokens]
     if len(tokens) == 2 and abs(tokens[0] - tokens[1]) > 0.02 * max(tokens):
         found.append(f"{at}: {tokens[0]:.1f} and {tokens[1]:.1f} tokens generated a request")
     return found

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from llamatop.catalog import find
-from llamatop.reports.models import Choice
+from llamatop.errors import InputError
+from llamatop.reports.models import GGUF, Choice
 from llamatop.settings.config import RunConfig
 
 if TYPE_CHECKING:
+    from llamatop.predict.llamacpp import Server
+    from llamatop.predict.memory import Prediction
     from llamatop.predict.shipped import Coefficients
 
 Verdict = Literal["fits", "tight", "does not fit", "too short", "cannot load", "unknown"]
@@ -99,12 +103,10 @@ Fits = Callable[[Choice, RunConfig], Fit]
 def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     """The default of `Fits`."""
     available, total = machine.memory_for(config.device)
-    if choice.problem(config.weights):
-        return Fit("cannot load", available=available, total=total)
-    if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
-        return Fit("too short", available=available, total=total)
-    if config.offload != "none":
-        return Fit("unknown", available=available, total=total)
+    if choice.source == GGUF and choice.weights_bytes is not None:
+        return _gguf(machine, choice, config)
+    if why := _no_question(choice, config):
+        return Fit(why, available=available, total=total)
     plain = config.layers is None and config.quantize == "none"
     if plain and (known := _coefficients(machine, choice, config)) is not None:
         quantized = _is_quantized(choice.model, config.weights)
@@ -120,6 +122,52 @@ def estimate(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
         ("runtime", RUNTIME_BYTES),
     )
     return Fit(verdict(sum(size for _, size in parts), available), parts, available, total)
+
+
+def _no_question(choice: Choice, config: RunConfig) -> Verdict | None:
+    """What is said of a choice whatever the memory; None: memory decides."""
+    if choice.problem(config.weights):
+        return "cannot load"
+    if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
+        return "too short"
+    return "unknown" if config.offload != "none" else None
+
+
+def _gguf(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
+    """What `check` says of the largest level, where llama.cpp runs it."""
+    from llamatop.predict import fit  # noqa: PLC0415  (not for the first paint)
+
+    available, total = machine.memory_for(config.device)
+    if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
+        return Fit("too short", available=available, total=total)
+    server = _server(choice.model, machine.kind_for(config.device))
+    if server is None or server.caches.unknown or available is None:
+        return Fit("unknown", available=available, total=total)
+    told = server.peak(max(config.concurrency), config.prompt_toks, config.gen_toks)
+    found = fit.verdict(told.peak_bytes, available, fit.BAND)
+    return Fit(found, _shown(told), available, total, estimated=False)
+
+
+@cache
+def _server(model: str, device: str) -> Server | None:
+    """A GGUF file in llama.cpp's server; None where its settings are no model's."""
+    from llamatop.catalog.gguf import GgufError, read  # noqa: PLC0415
+    from llamatop.predict.llamacpp import Server  # noqa: PLC0415
+
+    try:
+        server = Server(read(Path(model)), "f16", device)
+        server.peak(1, 1, 1)
+    except (GgufError, InputError):
+        return None
+    return server
+
+
+def _shown(told: Prediction) -> tuple[tuple[str, int], ...]:
+    """Its parts under the names that are shown."""
+    sizes = dict.fromkeys(("weights", "KV cache", "activations", "runtime"), 0)
+    for name, size in told.parts.items():
+        sizes[_GROUPED.get(name, "activations")] += size
+    return tuple(sizes.items())
 
 
 def _coefficients(machine: Machine, choice: Choice, config: RunConfig) -> Coefficients | None:
@@ -142,13 +190,10 @@ def _foretold(known: Coefficients, machine: Machine, config: RunConfig, quantize
     device, engine = machine.kind_for(config.device), memory.resolve_engine(config.engine, "")
     told = memory.predict(known.traced(shape), engine, device, shape)
     available, total = machine.memory_for(config.device)
-    sizes = dict.fromkeys(("weights", "KV cache", "activations", "runtime"), 0)
-    for name, size in told.parts.items():
-        sizes[_GROUPED.get(name, "activations")] += size
     found: Verdict = "unknown"
     if available is not None:
         found = fit.verdict(told.peak_bytes, available, _band(device, engine, quantized))
-    return Fit(found, tuple(sizes.items()), available, total, estimated=False)
+    return Fit(found, _shown(told), available, total, estimated=False)
 
 
 @cache

@@ -1,4 +1,5 @@
-"""What can be run here: the bundled model, those in the Hugging Face cache, the built-in ones.
+"""What can be run here: the bundled model, those in the Hugging Face cache, the built-in ones, and
+GGUF files, which llama.cpp runs.
 
 Looks at files only; asks no network and loads nothing.
 """
@@ -7,11 +8,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llamatop.catalog import demo_folder, find, known_models
+from llamatop.catalog.gguf import GgufError, models_in
+from llamatop.catalog.gguf import read as read_gguf
+
+FOLDERS = "LLAMATOP_MODELS"
+"""Environment variable: folders of models, or that are one, as in PATH."""
+GGUF = "gguf"
+"""The source of files that llama.cpp runs."""
+RUN_BY = "llama.cpp runs it: llamatop --serve llama.cpp --model {model}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +30,12 @@ class Choice:
 
     model: str
     source: str
-    """`bundled`, `downloaded`, or `built-in` (its architecture, with random weights)."""
+    """`bundled`, `downloaded`, `gguf`, or `built-in` (its architecture, with random weights)."""
     parameters: int | None
     weights_bytes: int | None
     context: int | None
     unreadable: str = ""
-    """Why not even its architecture is known, where its files say so."""
+    """Why not even its architecture is known, where its files say so; of GGUF, what runs it."""
     incomplete: str = ""
     """Why its trained weights cannot be loaded."""
 
@@ -36,6 +46,8 @@ class Choice:
     @property
     def options(self) -> str:
         """What to type to run it."""
+        if self.source == GGUF:
+            return f"--serve llama.cpp --model {self.model}"
         random = " --weights random" if self.source == "built-in" else ""
         return f"--model {self.model}{random}"
 
@@ -50,7 +62,42 @@ def choices() -> list[Choice]:
         for model in known_models()
         if model.id not in names
     ]
-    return here + known
+    return here + ggufs(given_folders()) + known
+
+
+def given_folders() -> list[Path]:
+    """`models` here, and what the environment names."""
+    given = os.environ.get(FOLDERS, "").split(os.pathsep)
+    return [Path("models"), *(Path(name).expanduser() for name in given if name)]
+
+
+def ggufs(folders: Iterable[Path]) -> list[Choice]:
+    """The GGUF files in some folders, and in the folders in those."""
+    found = [file for folder in folders for file in _gguf_files(folder)]
+    return [gguf(file) for file in dict.fromkeys(found)]
+
+
+def gguf(file: Path) -> Choice:
+    """A GGUF file; of one that cannot be read, why."""
+    try:
+        told = read_gguf(file)
+    except GgufError as error:
+        return Choice(str(file), GGUF, None, None, None, unreadable=str(error))
+    context = told.of("context_length")
+    return Choice(
+        str(file),
+        GGUF,
+        sum(one.numbers for one in told.tensors),
+        sum(told.stored_by_type.values()),
+        context if isinstance(context, int) else None,
+        unreadable=RUN_BY.format(model=file),
+    )
+
+
+def _gguf_files(folder: Path) -> list[Path]:
+    inner = [path for path in _found(folder, "*") if path.is_dir()]
+    files = [file for place in (folder, *inner) for file in models_in(place)]
+    return [file for file in files if not file.name.startswith("mmproj")]
 
 
 def _folder(model: str, source: str, folder: Path) -> Choice:

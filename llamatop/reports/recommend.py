@@ -170,7 +170,8 @@ def _memory(one: _Candidate) -> list[str]:
 def _answer(goal: str, one: _Candidate, reasons: list[str]) -> Recommendation:
     concurrency = one.figures.concurrency
     started = one.run.session.started
-    command = command_of(started.config, concurrency, one.run) if started else ""
+    ours = started is not None and one.run.session.imported is None
+    command = command_of(started.config, concurrency, one.run) if started and ours else ""
     return Recommendation(goal, one.run.name, concurrency, command, reasons)
 
 

@@ -7,13 +7,14 @@ run to the next (a warm machine, a busy neighbour) is in no single recording and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llamatop.events.clock import SECOND
+from llamatop.figures.requests import counted, first_token, tpot
 from llamatop.session.reducer import Level, Request
 
 Floats = NDArray[np.float64]
@@ -67,6 +68,27 @@ def spreads(level: Level, seed: int) -> dict[str, Spread]:
     return {name: _spread(values, count) for name, values in draws.items()}
 
 
+def sample_spreads(
+    samples: Mapping[str, Sequence[float]], concurrency: int, seed: int
+) -> dict[str, Spread]:
+    """The spread of each figure that was made of such values, in the order in which they came.
+
+    As of a level: what came together is drawn together. A rate of repetitions is their mean.
+    """
+    found: dict[str, Spread] = {}
+    for place, (name, values) in enumerate(samples.items()):
+        count = blocks_of(len(values), concurrency)
+        if count < 2:
+            continue
+        blocks = np.arange(len(values)) * count // len(values)
+        weights = _weights(count, np.random.default_rng([seed, place]))
+        draws = _spread_draws(name, _Values(np.asarray(values, np.float64), blocks), weights)
+        found |= {figure: _spread(drawn, count) for figure, drawn in draws.items()}
+        if f"{name}.mean" in found:
+            found[name] = found[f"{name}.mean"]
+    return found
+
+
 def blocks_of(requests: int, concurrency: int) -> int:
     """How many blocks a level's completed requests make."""
     return min(requests // max(concurrency, 1), MOST_BLOCKS)
@@ -91,7 +113,7 @@ def _rates(done: list[Request], blocks: NDArray[np.intp], weights: Floats) -> di
     tokens = weights @ np.bincount(blocks, [one.tokens for one in done], count)
     requests = weights @ np.bincount(blocks, minlength=count).astype(np.float64)
     rates = {"request_s": requests / busy}
-    if float(tokens.min()) > 0:
+    if float(tokens.min()) > 0 and all(map(counted, done)):
         rates["output_tok_s"] = tokens / busy
     return {name: _logs(drawn) for name, drawn in rates.items()}
 
@@ -99,13 +121,14 @@ def _rates(done: list[Request], blocks: NDArray[np.intp], weights: Floats) -> di
 def _latencies(done: list[Request], blocks: NDArray[np.intp]) -> dict[str, _Values]:
     """The values behind each latency figure, in seconds."""
     scheduled = np.array([one.scheduled for one in done])
+    begun = np.array([first_token(one) is not None for one in done])
     first = np.array([one.times[0] for one in done])
     last = np.array([one.times[-1] for one in done])
     tokens = np.array([one.tokens for one in done])
-    several = tokens > 1
+    several = np.array([tpot(one) is not None for one in done])
     paces = (last - first)[several] / SECOND / (tokens[several] - 1)
     return {
-        "ttft_s": _Values((first - scheduled) / SECOND, blocks),
+        "ttft_s": _Values((first - scheduled)[begun] / SECOND, blocks[begun]),
         "tpot_s": _Values(paces, blocks[several]),
         "itl_s": _gaps(done, blocks),
         "e2e_s": _Values((last - scheduled) / SECOND, blocks),
@@ -119,11 +142,12 @@ def _gaps(done: list[Request], blocks: NDArray[np.intp]) -> _Values:
 
 def pooled_gaps(requests: Sequence[Request]) -> tuple[Floats, NDArray[np.intp]]:
     """Inter-token latencies in seconds (`requests.gaps`) of all; how many each request has."""
-    sizes = np.array([len(request.times) for request in requests], dtype=np.intp)
+    sizes = np.array([0 if one.summed else len(one.times) for one in requests], dtype=np.intp)
     if not sizes.sum():
         return np.empty(0), np.zeros(len(sizes), np.intp)
-    times = np.concatenate([np.frombuffer(request.times, np.int64) for request in requests])
-    counts = np.concatenate([np.frombuffer(request.counts, np.int32) for request in requests])
+    timed = [one for one in requests if not one.summed]
+    times = np.concatenate([np.frombuffer(one.times, np.int64) for one in timed])
+    counts = np.concatenate([np.frombuffer(one.counts, np.int32) for one in timed])
     within = np.ones(len(times), np.bool_)
     within[(np.cumsum(sizes) - sizes)[sizes > 0]] = False
     counts = counts[within].astype(np.intp)

@@ -5,7 +5,7 @@ Knows sessions and how to open recordings; draws nothing and compares no figures
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from llamatop.events.kinds import RunImported
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import LevelFigures, level_figures
 from llamatop.figures.served import on_servers
@@ -25,7 +26,7 @@ SHORT = 40
 
 LEGEND = (
     "model", "server", "server version", "host", "endpoint", "weights", "layers", "dtype",
-    "quantization", "offload", "device", "engine", "threads",
+    "quantization", "offload", "device", "engine", "threads", "measured by",
     "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
@@ -44,10 +45,16 @@ class Run:
     session: Session
     path: str | None = None
     notices: tuple[str, ...] = ()
+    told: list[LevelFigures] | None = None
+    """The figures of a table, which another tool's own file holds; None: they are found here."""
+    samples: list[dict[str, list[float]]] | None = None
+    """What a table's figures were made of, level by level; see `recording.tables.Row`."""
 
     @cached_property
     def figures(self) -> list[LevelFigures]:
         """The figures of every level, in order."""
+        if self.told is not None:
+            return self.told
         return [level_figures(self.session, level) for level in self.session.levels.values()]
 
     @property
@@ -155,6 +162,8 @@ def _asked(session: Session) -> dict[str, str]:
     if session.started is None:
         return {}
     config = session.started.config
+    if session.imported is not None:
+        return _told(session, session.imported)
     return {
         "model": one_line(session.model_name),
         "prompt tokens": one_line(config.prompt_spelling),
@@ -162,13 +171,37 @@ def _asked(session: Session) -> dict[str, str]:
         "arrivals": "as slots are free" if config.rate is None else f"{config.rate:g} a second",
         "text decoded": "yes" if config.text else "no",
         "seed": str(config.seed),
+        "measured by": "llamatop",
         "llamatop": session.started.version,
     }
 
 
+def _told(session: Session, imported: RunImported) -> dict[str, str]:
+    """Of another tool's run: what its requests were, since nobody asked llamatop for them."""
+    requests = [one for one in session.requests.values() if not one.warmup]
+    config = session.started.config if session.started else None
+    facts = {
+        "model": one_line(config.model) if config else "",
+        "prompt tokens": _range(one.prompt_tokens for one in requests),
+        "tokens to generate": _range(one.max_tokens for one in requests),
+        "arrivals": f"{config.rate:g} a second" if config and config.rate is not None else "",
+        "measured by": f"{imported.title} {imported.version or ''}".rstrip(),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _range(counts: Iterable[int | None]) -> str:
+    """One number where all have it, else the least and the most; empty: not known."""
+    known = [count for count in counts if count is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def _loaded(session: Session) -> dict[str, str]:
     model = session.model
-    if model is None:
+    if model is None or session.imported is not None:
         return {}
     if on_servers(session):
         return {"engine": model.engine}
@@ -196,7 +229,7 @@ def _layers(kept: int | None, whole: int | None) -> str:
 
 
 def _machine(session: Session) -> dict[str, str]:
-    if session.started is None:
+    if session.started is None or session.imported is not None:
         return {}
     host = session.started.host
     return {
@@ -224,6 +257,7 @@ def facts(run: Run) -> list[str]:
             _with("{}", setup.get("quantization")),
             _with("{} offload", setup.get("offload")),
             _with("engine {}", setup.get("engine")),
+            _with("measured by {}", setup["measured by"] if run.session.imported else None),
             _with("{}", _joined_words(setup.get("server"), setup.get("server version"))),
             _with("at {}", setup.get("host")),
             setup.get("device"),

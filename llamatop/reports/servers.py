@@ -136,8 +136,18 @@ def server_lines(session: Session) -> list[str]:
     for _, one in sorted(session.servers.items()):
         context = f"context {one.context:,}" if one.context else "context not told"
         told[f"{server_name(one)}: {context}, {_COUNTED[one.tokens_by]}"] = None
-        told |= dict.fromkeys(f"  {one_line(note)}" for note in one.notes)
+        told |= dict.fromkeys(_notes(one))
     return list(told)
+
+
+def server_notes(session: Session) -> list[str]:
+    """What servers cannot do, and what should be known before anything is sent; each once."""
+    known = (one for _, one in sorted(session.servers.items()))
+    return list(dict.fromkeys(note for one in known for note in _notes(one)))
+
+
+def _notes(one: ServerKnown) -> list[str]:
+    return [f"  {one_line(note)}" for note in one.notes]
 
 
 def server_setup(session: Session) -> dict[str, str]:

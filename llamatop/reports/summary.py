@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict
 from typing import Any
 
@@ -23,16 +24,25 @@ from llamatop.reports.servers import (
     servers_json,
 )
 from llamatop.session.reducer import Session
-from llamatop.text.formatting import UNKNOWN, clock, duration, minus, number, percent, size
+from llamatop.text.formatting import (
+    UNKNOWN,
+    clock,
+    duration,
+    minus,
+    number,
+    percent,
+    size,
+    whole,
+)
 
 SCHEMA = 1
 """Version of the JSON object."""
 
 
-def summary(session: Session, recording: str | None, whole: bool = True) -> dict[str, Any]:
+def summary(session: Session, recording: str | None, complete: bool = True) -> dict[str, Any]:
     """The JSON object of a run (`schema` 1). What was not measured is None.
 
-    `whole`: the recording, if there is one, holds all of the session.
+    `complete`: the recording, if there is one, holds all of the session.
     """
     model, end = session.model, memory_end(session)
     ours = None if on_servers(session) else model  # what is known of a model that is loaded here
@@ -47,11 +57,30 @@ def summary(session: Session, recording: str | None, whole: bool = True) -> dict
         "offload": (model.offload or None) if model else None,
         "parameters": model.parameters if model else None,
         "recording": recording,
-        "complete": session.ended is not None and whole,
+        "complete": session.ended is not None and complete,
         **servers_json(session),
         "joined_s": session.joined / SECOND if session.joined else None,
+        "imported": _imported(session),
         "levels": [level_summary(figures) for figures in all_figures(session)],
         "memory_end": None if end is None else asdict(end),
+    }
+
+
+def _imported(session: Session) -> dict[str, Any] | None:
+    """Where another tool's run comes from, and what that tool says of its levels."""
+    imported = session.imported
+    if imported is None:
+        return None
+    return {
+        "tool": imported.title,
+        "version": imported.version,
+        "file": imported.file,
+        "clock": imported.clock,
+        "notes": list(imported.notes),
+        "reported": [
+            dict(session.reported[level].figures) if level in session.reported else {}
+            for level in session.levels
+        ],
     }
 
 
@@ -192,7 +221,8 @@ def _completed(figures: LevelFigures) -> str:
     text += f", {figures.failed} failed" if figures.failed else ""
     text += f", {figures.cancelled} cancelled" if figures.cancelled else ""
     rough = ROUGH if figures.estimated else ""
-    return f"{text}; {figures.prompt_tokens} tokens in, {rough}{figures.output_tokens} out"
+    out = whole(figures.output_tokens)
+    return f"{text}; {whole(figures.prompt_tokens)} tokens in, {rough}{out} out"
 
 
 def _predicted(figures: LevelFigures) -> list[str]:
@@ -242,6 +272,9 @@ def _spread_row(name: str, values: Distribution | None, rough: str = "") -> str:
 def headline(session: Session) -> str:
     """What ran, in one line."""
     model, started = session.model, session.started
+    if session.imported is not None and started is not None:
+        made = f"{session.imported.title} {session.imported.version or ''}".rstrip()
+        return f"{started.config.model}, imported from {made} ({session.imported.file})"
     if model is None or started is None:
         return "no model was loaded" + (f": {session.lost.reason}" if session.lost else "")
     if on_servers(session):
@@ -263,11 +296,34 @@ def headline(session: Session) -> str:
 def table(session: Session) -> str:
     """All levels for a person to read."""
     until_ci = session.started.config.until_ci if session.started else None
-    blocks = ["\n".join(level_lines(figures, until_ci)) for figures in all_figures(session)]
+    blocks = [
+        "\n".join([*level_lines(figures, until_ci), *_reported(session, figures)])
+        for figures in all_figures(session)
+    ]
     end = memory_end(session)
     blocks += [] if end is None else [memory_end_line(end)]
     top = [headline(session) + _joined(session), *_lengths(session), *server_lines(session)]
-    return "\n\n".join(["\n".join(top), *blocks])
+    return "\n\n".join(["\n".join([*top, *_origin(session)]), *blocks])
+
+
+def _origin(session: Session) -> list[str]:
+    """What is to be known of another tool's run."""
+    if session.imported is None:
+        return []
+    return [session.imported.clock, *(f"careful: {note}" for note in session.imported.notes)]
+
+
+def _reported(session: Session, figures: LevelFigures) -> list[str]:
+    """What the tool that ran the level says of it."""
+    told = session.reported.get(figures.level)
+    if told is None or session.imported is None:
+        return []
+    cells = [
+        f"{name} {duration(value) if '_s.' in name or name == 'duration_s' else number(value)}"
+        for name, value in told.figures.items()
+    ]
+    wrapped = textwrap.wrap(", ".join(cells), 74, break_long_words=False)
+    return [f"  {session.imported.title} itself says", *(f"    {line}" for line in wrapped)]
 
 
 def _lengths(session: Session) -> list[str]:

@@ -13,7 +13,7 @@ from llamatop.reports.fit import Gpu, Machine
 def machine() -> Machine:
     """Cores and memory that a run may have, and the accelerators."""
     facts, now = host_facts(), memory()
-    name, cores = one_line(facts.cpu), facts.cores
+    name, cores = one_line(facts.cpu), facts.cores or 1
     return Machine(name, cores, now.available, now.total, _gpus())
 
 

@@ -13,13 +13,13 @@ from types import FrameType
 from llamatop.events.clock import SECOND
 from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import current_rate, tpot, ttft
-from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound
+from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, server_notes
 from llamatop.reports.slow import slow_dtype
 from llamatop.reports.summary import ended_text, headline, steady_text
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Level, Request, Session
-from llamatop.text.formatting import clock, number, size
+from llamatop.text.formatting import clock, number, size, whole
 
 STEP_SECONDS = 0.1
 """How often events are moved."""
@@ -85,7 +85,7 @@ class Progress:
             if error and self._is_new(error):
                 self._line(f"recording stopped: {error}")
         if session.model is not None and self._is_new("model"):
-            self._line(headline(session))
+            self._line("\n".join([headline(session), *server_notes(session)]))
             if slow := slow_dtype(session):
                 self._line(slow)
         untold = session.unforetold if session.model is not None else None
@@ -126,7 +126,7 @@ def request_line(request: Request) -> str:
     """A request that has ended in one line."""
     what = "warm-up" if request.warmup else "request"
     first, each = ttft(request), tpot(request)
-    parts = [f"{request.tokens} of {request.max_tokens} tokens"]
+    parts = [f"{request.tokens} of {whole(request.max_tokens)} tokens"]
     parts += [f"TTFT {number(first)} s"] if first is not None else []
     parts += [f"TPOT {number(each)} s"] if each is not None else []
     parts += [request.error] if request.error else []

@@ -26,6 +26,7 @@ from llamatop.events.kinds import (
     Event,
     HostSampled,
     LevelEnded,
+    LevelReported,
     LevelStarted,
     MachineMeasured,
     MemoryPredicted,
@@ -43,6 +44,7 @@ from llamatop.events.kinds import (
     RequestReached,
     RequestSent,
     RunEnded,
+    RunImported,
     RunStarted,
     ServerFound,
     ServerKnown,
@@ -51,6 +53,7 @@ from llamatop.events.kinds import (
     TokensBy,
     TokensCounted,
     TokensEmitted,
+    TokensSummed,
 )
 from llamatop.session import watched
 from llamatop.session.thinning import due, thinned
@@ -61,6 +64,9 @@ BIN = SECOND // 10
 
 LAST_BIN = 10_000_000
 """Bins after this (eleven days) are not kept: a damaged time must not take the memory."""
+
+STEPS = 4096
+"""Parts at most in which tokens are counted whose own times are not known."""
 
 OF_REQUESTS = (RequestFailed, RequestFinished, RequestSent)
 """Notable events that may be as many as there are requests."""
@@ -116,8 +122,8 @@ class Request:
 
     id: int
     level: int
-    prompt_tokens: int
-    max_tokens: int
+    prompt_tokens: int | None
+    max_tokens: int | None
     warmup: bool
     scheduled: int
     admitted: int | None = None
@@ -132,6 +138,9 @@ class Request:
     """Tokens of each emission; a total that a server tells at the end is spread over them."""
     served: Served | None = None
     """None: it was served in process."""
+    summed: bool = False
+    """Whether the last of `times` is of tokens whose own times are not known, the last of `counts`
+    is 0 where their number is not known either."""
     text: str = field(default="", compare=False, repr=False)
 
     @property
@@ -144,7 +153,8 @@ class Request:
         """Whether it ended well with fewer tokens than asked, as a server counted them."""
         served = self.served
         counted = served is not None and served.counted and served.by != "estimate"
-        return counted and self.state == "done" and self.tokens < self.max_tokens
+        asked = self.max_tokens
+        return counted and self.state == "done" and asked is not None and self.tokens < asked
 
 
 @dataclass(slots=True)
@@ -187,6 +197,9 @@ class Session:
     keep: int | None = None
     now: int = 0
     started: RunStarted | None = None
+    imported: RunImported | None = None
+    reported: dict[int, LevelReported] = field(default_factory=dict)
+    """What another tool says of its levels."""
     joined: int = 0
     """When the recording began (ns): what was before is known of what was in flight then only."""
     loading: ModelLoading | None = None
@@ -250,7 +263,7 @@ class Session:
             id: replace(level, requests=[flying.get(r.id, r) for r in level.requests])
             for id, level in self.levels.items()
         }
-        other.predicted = self.predicted.copy()
+        other.predicted, other.reported = self.predicted.copy(), self.reported.copy()
         other.host, other.notable = self.host.copy(), self.notable.copy()
         other.servers, other.away = self.servers.copy(), self.away.copy()
         other.watched = {id: server.copy() for id, server in self.watched.items()}
@@ -272,6 +285,8 @@ class Session:
                 self._queue(event)
             case RequestAdmitted():
                 self._admit(event)
+            case TokensSummed():
+                self._sum(event)
             case RequestFinished():
                 request = self._close(event.request, event.time, "done")
                 if request is not None and request.short:
@@ -332,14 +347,16 @@ class Session:
 
     def _recount(self, request: Request, total: int) -> None:
         """Spread a total over emissions that were counted provisionally; those left with no token
-        were none."""
+        were none. In an imported run they stay: its tool counts them as chunks."""
         if total == request.tokens:
             return
         parts = _shared(request.counts, total)
         for time, count, part in zip(request.times, request.counts, parts, strict=True):
             if time >= self.joined:
                 self.count_bin(max(time, 0) // BIN, part - count)
-        kept = [(time, part) for time, part in zip(request.times, parts, strict=True) if part]
+        chunks = self.imported is not None
+        pairs = zip(request.times, parts, strict=True)
+        kept = [(time, part) for time, part in pairs if part or chunks]
         request.times = array("q", (time for time, _ in kept))
         request.counts = array("i", (part for _, part in kept))
         request.tokens = total
@@ -382,6 +399,11 @@ class Session:
             case ModelRefused():
                 self.refused = event.error
                 self._tell(event)
+            case RunImported():
+                self.imported = event
+                self._tell(event)
+            case LevelReported():
+                self.reported[event.level] = event
             case EngineWarmed():
                 self.warmed = event
             case MachineMeasured():
@@ -465,6 +487,23 @@ class Session:
             request.text = (request.text + text)[-KEPT_TEXT:]
         if time >= self.joined:
             self.count_bin((time if time > 0 else 0) // BIN, count)
+
+    def _sum(self, event: TokensSummed) -> None:
+        """The rest at once; in `token_bins` it is spread evenly over the time that it took."""
+        request, count = self.active.get(event.request), event.count or 0
+        if request is None or count < 0 or request.summed:
+            return
+        begin = request.times[-1] if request.times else request.admitted or request.scheduled
+        request.state, request.summed = "decode", True
+        request.tokens += count
+        request.times.append(event.time)
+        request.counts.append(count)
+        steps = min(count, STEPS)
+        for step in range(steps):
+            at = begin + (event.time - begin) * (step + 1) // steps
+            if at >= self.joined:
+                part = count * (step + 1) // steps - count * step // steps
+                self.count_bin(max(at, 0) // BIN, part)
 
     def emit_all(self, id: int, times: array[int], counts: array[int], text: str | None) -> bool:
         """What applying so many `TokensEmitted` of one request does (ns, at least a token each).

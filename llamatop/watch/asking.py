@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import urljoin, urlsplit
 
-from llamatop.engines.server.identity import Answer
+from llamatop.engines.server.known import Reply
 
 SECONDS = 8.0
 """A whole answer takes no longer; a page of metrics that does is none."""
@@ -42,7 +42,7 @@ class Asking:
         self._headers = {"Accept-Encoding": "identity", **(headers or {})}
         self._connection: HTTPConnection | None = None
 
-    def get(self, path: str, accept: str = "*/*", seconds: float = SECONDS) -> Answer:
+    def get(self, path: str, accept: str = "*/*", seconds: float = SECONDS) -> Reply:
         """The answer; raises UnansweredError where there is none in time.
 
         A connection that was kept may have been closed meanwhile: then it is asked once more.
@@ -69,7 +69,7 @@ class Asking:
             self._connection.close()
             self._connection = None
 
-    def _ask(self, path: str, accept: str, until: float, again: bool = True) -> Answer:
+    def _ask(self, path: str, accept: str, until: float, again: bool = True) -> Reply:
         connection = self._connected(until)
         target = self._parts.path + path
         connection.request("GET", target, headers={**self._headers, "Accept": accept})
@@ -83,7 +83,7 @@ class Asking:
             elsewhere = self._within(path, headers.get("location", ""))
         if elsewhere is not None:
             return self._ask(elsewhere, accept, until, again=False)
-        return Answer(response.status, headers, body)
+        return Reply(response.status, headers, body)
 
     def _within(self, path: str, location: str) -> str | None:
         """Where a redirect leads, if that is the same server."""

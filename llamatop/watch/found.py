@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from llamatop.engines.server.identity import (
     FIRST,
     MORE,
-    Answer,
     Identity,
     identity,
     is_server,
     next_paths,
 )
+from llamatop.engines.server.known import Reply
 from llamatop.errors import InputError
 from llamatop.figures.vocabulary import GAUGES
 from llamatop.settings.servers import base_url
@@ -78,7 +78,7 @@ def find(where: Sequence[str], seconds: float = SECONDS) -> list[Found]:
 def _look(url: str, until: float) -> Found | None:
     """One that serves language models; None where nothing does in time."""
     asking = Asking(url)
-    answers: dict[str, Answer] = {}
+    answers: dict[str, Reply] = {}
     try:
         for path in (FIRST, *MORE["ollama"]):
             answers[path] = _ask(asking, path, until)
@@ -96,14 +96,14 @@ def _look(url: str, until: float) -> Found | None:
         asking.close()
 
 
-def _ask(asking: Asking, path: str, until: float) -> Answer:
+def _ask(asking: Asking, path: str, until: float) -> Reply:
     rest = until - time.monotonic()
     if rest <= 0:
         raise UnansweredError("no answer in time")
     return asking.get(path, seconds=rest)
 
 
-def _sleeps(answers: Mapping[str, Answer]) -> bool:
+def _sleeps(answers: Mapping[str, Reply]) -> bool:
     """llama.cpp that has put its model away, and would load it again for its metrics."""
     props = answers["/props"].json if "/props" in answers else None
     return isinstance(props, dict) and props.get("is_sleeping") is True

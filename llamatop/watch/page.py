@@ -6,7 +6,6 @@ a page of a thousand lines costs what changed in it. Knows no socket and no cloc
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite
@@ -32,6 +31,10 @@ MOST_LINES = 20_000
 MOST_REPLICAS = 256
 
 
+Place = tuple[str, str, str | None]
+"""A replica, a name as it is told, and the bound of a bucket."""
+
+
 class PageError(Exception):
     """A page that cannot be read, in one line."""
 
@@ -45,14 +48,29 @@ class Changes:
     buckets: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-def _wanted() -> re.Pattern[str]:
-    prefixes = "|".join(map(re.escape, PREFIXES))
-    names = {name.partition(":")[2] for name in GAUGE_NAMES | COUNTER_NAMES | HISTOGRAM_NAMES}
-    either = "|".join(sorted(names, key=len, reverse=True))
-    return re.compile(rf"^(?:{prefixes})(?:{either})(?:_total|_bucket)?[{{ \t][^\n]*", re.MULTILINE)
+def _spelled() -> frozenset[str]:
+    """Every name at the beginning of a line that means something."""
+    names = GAUGE_NAMES | COUNTER_NAMES | HISTOGRAM_NAMES
+    return frozenset(
+        prefix + name.removeprefix(stands) + ending
+        for prefix, stands in PREFIXES.items()
+        for name in names
+        if name.startswith(stands)
+        for ending in ("", "_total", "_bucket")
+    )
 
 
-_WANTED = _wanted()
+_SPELLED = _spelled()
+
+
+def _wanted(text: str) -> dict[str, None]:
+    """The lines of a page that mean something, each once, in order."""
+    lines = (line for line in text.splitlines() if line and line[0] != "#")
+    return dict.fromkeys(
+        line for line in lines if line.split("{", 1)[0].split(" ", 1)[0] in _SPELLED
+    )
+
+
 _MEANT = GAUGE_NAMES | COUNTER_NAMES | HISTOGRAM_NAMES
 
 
@@ -61,6 +79,8 @@ class Pages:
 
     def __init__(self) -> None:
         self._lines: dict[str, None] = {}
+        self._places: dict[str, Place] = {}
+        """Of each series, as it is spelled."""
         self._cumulative: dict[tuple[str, str], dict[str, float]] = {}
         self._alone: dict[tuple[str, str], dict[str, float]] = {}
         self._told: dict[tuple[str, str], float] = {}
@@ -74,16 +94,16 @@ class Pages:
 
         Raises PageError, with nothing changed, where the page is too large or a line is bad.
         """
-        lines = dict.fromkeys(_WANTED.findall(text))
+        lines = _wanted(text)
         if len(lines) > MOST_LINES:
             raise PageError(f"more than {MOST_LINES} lines that mean something")
         fresh = [line for line in lines if line not in self._lines]
         if any(len(line) > LONGEST_LINE for line in fresh):
             raise PageError(f"a line of more than {LONGEST_LINE} characters")
-        samples = list(_samples(fresh))
+        told = self._told_by(fresh)
         changes: dict[str, Changes] = {}
         self._fell = set()
-        for replica, key, bound, value in _first_of_each(samples):
+        for (replica, key, bound), value in told.items():
             if replica not in self.replicas:
                 if len(self.replicas) >= MOST_REPLICAS:
                     raise PageError(f"more than {MOST_REPLICAS} replicas")
@@ -92,9 +112,35 @@ class Pages:
         self._spread(changes)
         for replica in self._fell:
             self._tell_all(replica, changes[replica])
-        self._vanish(changes, [line for line in self._lines if line not in lines])
+        self._vanish(changes, fresh, [line for line in self._lines if line not in lines])
         self._lines = lines
         return {replica: changes.get(replica, Changes()) for replica in self.replicas}
+
+    def _told_by(self, lines: list[str]) -> dict[Place, float]:
+        """The values of some lines; what stands there twice, as once a rank, counts once.
+
+        A series is parsed when it is seen first; then its line differs in its value alone.
+        """
+        told: dict[Place, float] = {}
+        strange = []
+        for line in lines:
+            series, _, value = line.rpartition(" ")
+            place = self._places.get(series)
+            try:
+                number = float(value) if place is not None else None
+            except ValueError:
+                raise PageError(f"a line that cannot be read: {line[:80]}") from None
+            if place is None or number is None:
+                strange.append(line)
+            elif isfinite(number):
+                told.setdefault(place, number)
+        for sample, line in zip(_samples(strange), strange, strict=False):
+            place = _place(sample)
+            if place[1].partition("{")[0] in _MEANT and isfinite(sample.value):
+                told.setdefault(place, sample.value)
+                if sample.timestamp is None:
+                    self._places[line.rpartition(" ")[0]] = place
+        return told
 
     def _take(
         self, changes: Changes, replica: str, key: str, bound: str | None, value: float
@@ -139,15 +185,12 @@ class Pages:
             if name == replica:
                 changes.buckets[key] = dict(alone)
 
-    def _vanish(self, changes: dict[str, Changes], gone: list[str]) -> None:
-        """Gauges whose line is no more on the page, in any value."""
-        if not gone:
-            return
-        for sample in _samples(gone):
-            replica, key, bound = _place(sample)
-            bare = key.partition("{")[0]
-            told = self._told.get((replica, key))
-            if bound is None and bare in GAUGE_NAMES and told == sample.value:
+    def _vanish(self, changes: dict[str, Changes], fresh: list[str], gone: list[str]) -> None:
+        """Gauges whose series is no more on the page, in any value."""
+        there = {line.rpartition(" ")[0] for line in fresh}
+        left = (series for line in gone if (series := line.rpartition(" ")[0]) not in there)
+        for replica, key, _ in (self._places[one] for one in left if one in self._places):
+            if key.partition("{")[0] in GAUGE_NAMES and (replica, key) in self._told:
                 changes.setdefault(replica, Changes()).gauges[key] = None
                 del self._told[replica, key]
 
@@ -160,14 +203,12 @@ def _samples(lines: list[str]) -> Iterator[Sample]:
     """The samples of some lines, as prometheus-client reads them."""
     try:
         for family in text_string_to_metric_families("\n".join(lines) + "\n"):
-            for sample in family.samples:
-                if isfinite(sample.value):
-                    yield sample
+            yield from family.samples
     except (ValueError, KeyError, IndexError) as error:
         raise PageError(f"a line that cannot be read: {error}") from None
 
 
-def _place(sample: Sample) -> tuple[str, str, str | None]:
+def _place(sample: Sample) -> Place:
     """Its replica, its name as told with the labels that are kept, and a bucket's bound."""
     prefix = next(prefix for prefix in PREFIXES if sample.name.startswith(prefix))
     name = PREFIXES[prefix] + sample.name.removeprefix(prefix)
@@ -177,13 +218,3 @@ def _place(sample: Sample) -> tuple[str, str, str | None]:
     kept = ",".join(f"{label}={labels[label]}" for label in KEPT_LABELS if label in labels)
     replica = next((labels[label] for label in REPLICA_LABELS if labels.get(label)), "0")
     return replica, f"{name}{{{kept}}}" if kept else name, bound
-
-
-def _first_of_each(samples: list[Sample]) -> Iterator[tuple[str, str, str | None, float]]:
-    """What means something here; twice, with and without `_total` or once a rank, counts once."""
-    seen = set()
-    for sample in samples:
-        place = _place(sample)
-        if place not in seen and place[1].partition("{")[0] in _MEANT:
-            seen.add(place)
-            yield *place, sample.value

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from llamatop.engines.server.identity import Answer, Identity, identity, next_paths
+from llamatop.engines.server.identity import Identity, identity, next_paths
+from llamatop.engines.server.known import Reply
 from llamatop.events.clock import Clock
 from llamatop.events.kinds import (
     Event,
@@ -64,7 +65,7 @@ class WatchedServer:
         """Let its connection go."""
         self._asking.close()
 
-    def _read(self, answer: Answer) -> list[Event]:
+    def _read(self, answer: Reply) -> list[Event]:
         now = self._clock.now()
         text = answer.body.decode("utf-8", "replace") if answer.status == 200 else ""
         events = self._know(text)
@@ -91,7 +92,7 @@ class WatchedServer:
         """Find out what it is, when it answers for the first time or again."""
         if self._identity is not None:
             return []
-        answers: dict[str, Answer] = {}
+        answers: dict[str, Reply] = {}
         while paths := next_paths(answers, metrics):
             answers.update((path, self._asking.get(path)) for path in paths)
         if answers["/v1/models"].status == 503:
@@ -126,7 +127,7 @@ class WatchedServer:
             return []
         answer = self._asking.get("/slots")
         self._has_slots = answer.status not in (404, 501)
-        new = changed(slots_of(answer.json), self._slots)
+        new = changed(slots_of(answer.json if answer.status == 200 else None), self._slots)
         self._slots.update((slot.id, slot) for slot in new)
         known = answer.status == 200
         return [SlotsSampled(self._clock.now(), self.server, new)] if known else []
@@ -156,7 +157,7 @@ def _sample(now: int, server: int, replica: str, changes: Changes) -> ReplicaSam
     )
 
 
-def _no_metrics(answer: Answer, known: Identity) -> str:
+def _no_metrics(answer: Reply, known: Identity) -> str:
     """Why there are none, and what would help."""
     match answer.status, known.name:
         case ((401 | 403), _):
@@ -172,7 +173,7 @@ def _no_metrics(answer: Answer, known: Identity) -> str:
     return f"status {answer.status}: {_said(answer)}"
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: Reply) -> str:
     """What an answer says in words, JSON or not."""
     text = answer.body[:4096].decode("utf-8", "replace")
     try:

@@ -17,7 +17,7 @@ HOURLY = 1_000_000
 """Bytes of an hour in a recording."""
 
 PACKED = 0.15
-"""Bytes in a recording for each of an event as JSON, at most, as measured on busy servers."""
+"""Bytes in a recording for each of an event as JSON: more than busy servers took."""
 
 FIXED = 12
 """Bytes in a recording that an event takes besides."""

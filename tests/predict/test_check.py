@@ -5,6 +5,7 @@ The first that traces and the one whose tracer fails ask a child; the others the
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -77,7 +78,6 @@ def test_the_most_at_once_is_what_the_verdict_calls_fits(
     sure, at_best = found.max_concurrency, found.max_concurrency_at_best
     assert 1 < sure < at_best
     monkeypatch.setattr(checking, "trace_model", lambda *_: found.trace)
-    monkeypatch.setattr(checking, "_context", lambda *_: 0)
     beside = msgspec.structs.replace(config, concurrency=(sure, sure + 1, at_best, at_best + 1))
     levels = checking.check(beside, place).levels
     assert [level.verdict for level in levels] == ["fits", "tight", "tight", "does not fit"]
@@ -217,6 +217,36 @@ def test_one_line_for_what_cannot_be(tmp_path: Path) -> None:
         check.main(["--memory", "much"])
     with pytest.raises(InputError, match="--device-name"):
         check.main(["--device-name", "abacus"])
+
+
+def test_several_models_are_answered_for_those_that_can_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    models = ["--model", str(tmp_path / "absent"), str(tmp_path), "--device", "cpu", "--json"]
+    assert check.main([*models, "--memory", "24GB"]) == 2
+    told = capsys.readouterr()
+    (model,) = json.loads(told.out)["models"]
+    assert (model["model"], model["verdict"], model["unknown"]) == (str(tmp_path), "fits", {})
+    assert "there is no such folder" in told.err and told.err.count("\n") == 1
+
+
+def test_the_longest_context_does_not_depend_on_the_lengths_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And a page more of tokens does not fit."""
+
+    def told(prompt: int, generated: int) -> dict[str, Any]:
+        lengths = ["--prompt-toks", str(prompt), "--gen-toks", str(generated)]
+        check.main(["--model", MODEL, "--device", "cpu", "--memory", "620MB", "--json", *lengths])
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)["models"][0]
+        return found
+
+    most = told(128, 32)["max_context"]
+    assert 64 < most < 8192
+    assert told(1024, 8)["max_context"] == most
+    assert told(most - 1, 1)["levels"][0]["verdict"] == "fits"
+    assert told(most + 15, 1)["levels"][0]["verdict"] != "fits"
 
 
 def test_a_model_that_cannot_be_traced_is_told_in_a_line(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 import transformers
 from torch import nn
 
+from llamatop.engines.quantization import Quantization
 from llamatop.errors import InputError
 from llamatop.predict import checkpoint, formats
 from llamatop.predict.formats import Size
@@ -198,16 +199,21 @@ def test_an_unknown_method_is_told_in_one_line() -> None:
     for quantization in (
         {"quant_method": "from the future"},
         {"quant_method": "torchao", "quant_type": {"default": {"_type": "New"}}},
-        {"quant_method": "gptq", "bits": "four"},
     ):
-        with pytest.raises(InputError, match="a checkpoint") as told:
-            traced(quantization)
-        assert "\n" not in str(told.value)
+        found = traced(quantization)
+        assert found.weights_bytes is None and found.stored_bytes is None
+        assert found.untold == found.unknown["weights_bytes"] and "\n" not in found.untold
+
+
+def test_settings_that_make_no_sense_are_told_in_one_line() -> None:
+    with pytest.raises(InputError, match="a checkpoint") as told:
+        traced({"quant_method": "gptq", "bits": "four"})
+    assert "\n" not in str(told.value)
 
 
 def test_only_what_is_inside_layers_is_gptq() -> None:
     with torch.device("meta"):
         model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**CONFIG))
-    found = checkpoint.read({"quant_method": "gptq", "bits": 4}, model, "cpu")
+    found = checkpoint.read(Quantization("gptq", {"bits": 4}), model, "cpu")
     linear = [part for part in model.model.layers.modules() if isinstance(part, nn.Linear)]
     assert found.sizes.keys() == {id(part.weight) for part in linear}

@@ -97,6 +97,15 @@ def test_a_server_that_refuses_everything_is_bad_input(
         Driven(scripted.url)
 
 
+def test_a_key_that_a_refusal_repeats_is_not_told(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-key")
+    scripted.plays(status=403, body='{"error":"Incorrect API key: sk-secret-key"}')
+    with pytest.raises(InputError, match=r"Incorrect API key: \*\*\*"):
+        Driven(scripted.url)
+
+
 def test_a_prompt_file_is_sent_as_it_is(scripted: Scripted, tmp_path: Path) -> None:
     file = tmp_path / "prompts.jsonl"
     turns = '[{"role":"system","content":"Be brief."},{"role":"user","content":"Why?"}]'

@@ -1,6 +1,8 @@
-"""The client on llama.cpp's own server and on `transformers serve`: exact totals, ends, losses."""
+"""The client on real servers: exact totals, ends, losses. vLLM by hand: it is marked slow."""
 
 from __future__ import annotations
+
+import pytest
 
 from llamatop.catalog import demo_folder
 from llamatop.events.kinds import (
@@ -113,3 +115,33 @@ def test_transformers_gets_prompts_of_exact_length_by_a_tokenizer(
             gen_toks=4,
         ).level(6, concurrency=2)
         assert [one.served.prompt for one in driven.requests if one.served] == [60] * 6
+
+
+@pytest.mark.slow
+def test_vllm_tells_every_token_by_its_id(vllm: Server) -> None:
+    driven = Driven(vllm.url, prompt_toks=300, gen_toks=24).level(8, concurrency=2)
+    known = driven.session.servers[0]
+    assert (known.name, known.model, known.tokens_by) == ("vllm", "demo", "token_ids")
+    assert (known.version or "").startswith("0.")
+    assert known.context == 2048
+    assert {one.state for one in driven.requests} == {"done"}, driven.errors
+    assert {one.tokens for one in driven.requests} == {24}
+    served = [one.served for one in driven.requests if one.served]
+    assert {one.prompt for one in served} == {300}
+    assert not any(one.cached for one in served), "no prompt begins like another"
+    assert not any(one.resent for one in served)
+
+
+@pytest.mark.slow
+def test_vllm_cuts_to_its_context_and_that_is_told(vllm: Server) -> None:
+    driven = Driven(vllm.url, prompt_toks=2000, gen_toks=100).level(1)
+    (request,) = driven.requests
+    assert (request.state, request.tokens) == ("done", 48)
+
+
+@pytest.mark.slow
+def test_rule_11_vllm_is_idle_before_the_next_level(vllm: Server) -> None:
+    driven = Driven(vllm.url, gen_toks=1500, max_time=1.0).level(None, concurrency=4)
+    assert {one.state for one in driven.requests} == {"cancelled"}
+    driven.level(None, concurrency=1)
+    assert not any("cancelled, and" in note for note in driven.session.servers[0].notes)

@@ -162,6 +162,14 @@ def test_rules_6_and_15_fewer_tokens_than_asked_are_told(scripted: Scripted, fin
     assert driven.of(RequestFinished)[1].reason == finish
 
 
+def test_rule_6_beyond_the_context_no_least_length_is_asked_for(scripted: Scripted) -> None:
+    scripted.plays(models={"data": [{"id": "m", "max_model_len": 40}]})
+    Driven(scripted.url, prompt_toks=30, gen_toks=20).level(1)
+    assert "min_tokens" not in asked(scripted)[-1]
+    Driven(scripted.url, prompt_toks=20, gen_toks=20).level(1)
+    assert asked(scripted)[-1]["min_tokens"] == 20
+
+
 @pytest.mark.parametrize("then", ["stall", "pings"])
 def test_rule_7_a_stall_is_a_time_without_a_token(scripted: Scripted, then: str) -> None:
     driven = Driven(scripted.url, timeout=0.4)

@@ -131,6 +131,11 @@ class Manner:
     by: TokensBy
     """How its tokens are counted."""
 
-    def encode(self, prompt: Prompt, max_tokens: int, salt: str) -> bytes:
-        """A request's body."""
-        return msgspec.json.encode(self.fields.body(prompt, max_tokens, salt))
+    def encode(self, prompt: Prompt, max_tokens: int, salt: str, fits: bool = True) -> bytes:
+        """A request's body.
+
+        Where it does not fit the context no least length is asked for: vLLM cuts the limit to what
+        the context leaves, and then refuses a request whose least length is above it.
+        """
+        fields = self.fields if fits else self.fields.without("min_tokens")
+        return msgspec.json.encode(fields.body(prompt, max_tokens, salt))

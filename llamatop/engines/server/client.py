@@ -175,6 +175,8 @@ class Client:
             if exchange.reused and not exchange.touched:
                 raise _LostError from None
             raise RequestError(troubles(error), trouble=True) from None
+        finally:
+            exchange.over.cancel()  # whatever still comes on that connection is nobody's
 
     def _session(self, place: _Place) -> Any:
         if place.session is None:

@@ -36,6 +36,7 @@ from llamatop.engines.server.prompts import (
     load_tokenizer,
 )
 from llamatop.engines.server.secrets import Secrets
+from llamatop.errors import InputError
 from llamatop.events.clock import SECOND, Clock, MonotonicClock
 from llamatop.events.kinds import Event, ModelLoaded
 from llamatop.settings.config import RunConfig
@@ -76,7 +77,10 @@ class ServerEngine:
         prompts = given_of(config)
         self.given: Sequence[GivenSize] = given_sizes(prompts, self._tokenizer)
         loading = _Loading(progress)
-        self._places = self._run(self._meet_all(secrets, prompts, loading))
+        try:
+            self._places = self._run(self._meet_all(secrets, prompts, loading))
+        except InputError as refusal:  # which repeats what a server said
+            raise InputError(secrets.scrub(str(refusal))) from None
         self._client = self._sending(secrets)
         for place in self._places.all:
             if place.met.name == "llama.cpp":
@@ -191,7 +195,9 @@ class ServerEngine:
     def _send(self, job: Job, place: Place) -> None:
         manner, due = place.met.manner, max(job.due, place.found_at)
         salt = f"{self._salt}-{job.id}"
-        body = manner.encode(place.prompter.of(job), job.max_tokens, salt)
+        context = place.met.context
+        fits = context is None or job.prompt_tokens + job.max_tokens <= context
+        body = manner.encode(place.prompter.of(job), job.max_tokens, salt, fits)
         if self._work is not None:
             place.prompter.expect(job, self._work.concurrency)
         self._client.send(Order(job.id, place.number, due, body, manner.by))

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from llamatop.events.sanitize import one_line
+
 CONNECT_SECONDS = 10.0
 """How long a connection may take to be made."""
 
@@ -122,12 +124,16 @@ async def body_of(answer: aiohttp.ClientResponse, most: int = MOST_ERROR_BYTES) 
     return b"".join(parts)[:most]
 
 
+_MOST_WORDS = 200
+"""Characters of an error that has no words of ours."""
+
 _TROUBLES: dict[type[BaseException], str] = {
     aiohttp.ClientConnectorCertificateError: "its certificate is not trusted",
     aiohttp.ClientConnectorDNSError: "its host name is not known",
     aiohttp.ServerDisconnectedError: "the connection was closed",
     ConnectionResetError: "the connection was closed",
     TimeoutError: f"no connection within {CONNECT_SECONDS:.0f} s",
+    aiohttp.ClientResponseError: "its answer is no HTTP",
     aiohttp.ClientPayloadError: "the connection was closed in the middle of the answer",
 }
 
@@ -138,4 +144,4 @@ def troubles(error: BaseException) -> str:
     if words is None and isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno
         words = os.strerror(number).lower() if number else str(error.os_error)
-    return words or f"{type(error).__name__}: {error}"
+    return words or one_line(f"{type(error).__name__}: {error}")[:_MOST_WORDS]

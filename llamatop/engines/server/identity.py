@@ -1,28 +1,19 @@
-"""What a server is, told by what it answers and never by its port.
+"""Who answers at an address, from GETs alone: name, version, model, context. Never by the port.
 
-Pure: whoever asks brings the answers, by path. No path here wakes a model or needs work of the
-server. Knows no socket.
+Pure: whoever asks brings the replies, by path. No path here wakes a model or needs work of the
+server. What a list of models tells is `known`'s. Knows no socket.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-FIRST = "/v1/models"
+from llamatop.engines.server.known import Reply, context_of, models_of, name_by_models
 
-REST = (
-    "/version",
-    "/api/ps",
-    "/get_server_info",
-    "/info",
-    "/health/liveliness",
-    "/api/v0/models",
-)
-"""What is asked where the list of models does not tell who answers."""
+FIRST = "/v1/models"
 
 MORE: dict[str, tuple[str, ...]] = {
     "llama.cpp": ("/props",),
@@ -30,27 +21,22 @@ MORE: dict[str, tuple[str, ...]] = {
     "max": ("/version",),
     "ollama": ("/api/version", "/api/ps"),
     "sglang": ("/get_server_info",),
-    "unknown": REST,
+    "unknown": (
+        "/version",
+        "/api/version",
+        "/api/ps",
+        "/get_server_info",
+        "/info",
+        "/health/liveliness",
+        "/api/v0/models",
+    ),
 }
-"""What is asked of each for its version and its context."""
+"""What is asked of each for its version and its context; of one that its models do not tell,
+everything by which another is known."""
 
+_NONE = Reply(0)
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server said to a GET."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body, where it is a good answer in JSON; else None."""
-        try:
-            return json.loads(self.body) if self.status == 200 else None
-        except (ValueError, RecursionError):
-            return None
+Replies = Mapping[str, Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,198 +49,115 @@ class Identity:
     """The only one that it lists, or has loaded."""
     context: int | None = None
     """Longest prompt and output together, in tokens."""
-    models: tuple[str, ...] = field(default=())
-    """All that it lists."""
 
 
-def identity(answers: Mapping[str, Answer], metrics: str = "") -> Identity:
-    """Who gave these answers, by path; `metrics` is its page of metrics where that was read.
+def identity(replies: Replies, metrics: str = "") -> Identity:
+    """Who gave these replies; `metrics` is its page of metrics where that was read.
 
     `unknown` where it speaks the protocol and is none of those that are known.
     """
-    listed = _listed(answers)
-    told = _Told(answers, metrics, listed)
-    found = (known for kind in _KINDS if (known := kind(told)) is not None)
-    known = next(found, Identity("unknown", told.version))
-    names = tuple(str(one.get("id", "")) for one in listed)
-    model = known.model or (names[0] if len(names) == 1 and known.name != "ollama" else None)
-    context = known.context or _context(listed, model)
-    return replace(known, model=model, context=context, models=names)
+    listed = models_of(replies.get(FIRST, _NONE))
+    name = name_by_models(replies.get(FIRST, _NONE))
+    found = _TELLING[name](replies) if name in _TELLING else None
+    others = (one for tell in _BY_PATHS if (one := tell(replies)) is not None)
+    if found is None and name == "unknown":
+        found = next(others, None) or Identity(_name_by_metrics(metrics))
+    known = found or Identity(name)
+    version = known.version or _text(replies.get("/version", _NONE).get("version"))
+    alone = str(listed[0]["id"]) if len(listed) == 1 and known.name != "ollama" else None
+    model = known.model or alone
+    context = known.context or context_of(listed, model)
+    return replace(known, version=version, model=model, context=context)
 
 
-def next_paths(answers: Mapping[str, Answer], metrics: str = "") -> tuple[str, ...]:
+def next_paths(replies: Replies, metrics: str = "") -> tuple[str, ...]:
     """What is worth asking next; nothing where all that there is to know is known."""
-    if FIRST not in answers:
+    if FIRST not in replies:
         return (FIRST,)
-    more = MORE.get(identity(answers, metrics).name, ())
-    return tuple(path for path in more if path not in answers)
+    more = MORE.get(identity(replies, metrics).name, ())
+    return tuple(path for path in more if path not in replies)
 
 
-def is_server(answers: Mapping[str, Answer]) -> bool:
-    """Whether something that serves language models gave these answers."""
-    models, ollama = answers.get("/v1/models"), _object(answers, "/api/version")
-    if ollama.get("version"):
+def is_server(replies: Replies) -> bool:
+    """Whether something that serves language models gave these replies."""
+    if replies.get("/api/version", _NONE).get("version"):
         return True
-    if models is None:
-        return False
+    models = replies.get(FIRST, _NONE)
     if models.status in (401, 403, 503):
         return b"error" in models.body or b"detail" in models.body
-    return isinstance(models.json, dict) and isinstance(models.json.get("data"), list)
+    return isinstance(models.get("data"), list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """All that a server told, and what every kind looks at."""
-
-    answers: Mapping[str, Answer]
-    metrics: str
-    listed: list[dict[str, Any]]
-
-    @property
-    def owners(self) -> set[str]:
-        return {str(one.get("owned_by", "")).lower() for one in self.listed}
-
-    @property
-    def version(self) -> str | None:
-        return _text(self.object("/version").get("version"))
-
-    def object(self, path: str) -> dict[str, Any]:
-        return _object(self.answers, path)
-
-    def banner(self, path: str = FIRST) -> str:
-        answer = self.answers.get(path, _NONE)
-        return answer.headers.get("server", "")
+def _name_by_metrics(metrics: str) -> str:
+    """Of one that lists no models, as a node's own metrics port."""
+    signs = {"\nray_vllm_": "ray", "\nvllm:": "vllm", "\nsglang:": "sglang",
+             "\nllamacpp:": "llama.cpp", "\ntrtllm_": "trtllm"}  # fmt: skip
+    return next((name for sign, name in signs.items() if sign in f"\n{metrics}"), "unknown")
 
 
-def _llamacpp(told: _Told) -> Identity | None:
-    said = {told.banner(path) for path in told.answers}
-    if "llama.cpp" not in said and "llamacpp" not in told.owners:
-        return None
-    props = told.object("/props")
-    build = re.match(r"b([1-9]\d*)", str(props.get("build_info", "")))
-    context = _whole(_dict(props, "default_generation_settings").get("n_ctx"))
-    return Identity("llama.cpp", build.group() if build else None, context=context)
+def _llamacpp(replies: Replies) -> Identity:
+    props = replies.get("/props", _NONE)
+    build = re.match(r"b([1-9]\d*)", str(props.get("build_info") or ""))
+    settings = props.get("default_generation_settings")
+    context = settings.get("n_ctx") if isinstance(settings, dict) else None
+    return Identity("llama.cpp", build.group() if build else None, context=_whole(context))
 
 
-def _ollama(told: _Told) -> Identity | None:
-    version, loaded = told.object("/api/version").get("version"), told.object("/api/ps")
-    if not version and "models" not in loaded:
-        return None
+def _ollama(replies: Replies) -> Identity | None:
+    version, loaded = replies.get("/api/version", _NONE), replies.get("/api/ps", _NONE)
     models = loaded.get("models")
-    models = [one for one in models if isinstance(one, dict)] if isinstance(models, list) else []
-    only = models[0] if len(models) == 1 else {}
-    return Identity(
-        "ollama", _text(version), _text(only.get("name")), _whole(only.get("context_length"))
-    )
-
-
-def _sglang(told: _Told) -> Identity | None:
-    server = told.object("/get_server_info")
-    named = "sglang" in told.owners or "\nsglang:" in told.metrics
-    if "model_path" not in server and not named:
+    if not version.get("version") and not isinstance(models, list):
         return None
-    model = _text(server.get("served_model_name") or server.get("model_path"))
+    models = [one for one in models or () if isinstance(one, dict)]
+    only: dict[str, Any] = models[0] if len(models) == 1 else {}
+    told = _text(version.get("version")), _text(only.get("name")), only.get("context_length")
+    return Identity("ollama", *told[:2], _whole(told[2]))
+
+
+def _sglang(replies: Replies) -> Identity | None:
+    server = replies.get("/get_server_info", _NONE)
+    if server.get("model_path") is None:
+        return None
+    model = _text(server.get("served_model_name")) or _text(server.get("model_path"))
     return Identity(
         "sglang", _text(server.get("version")), model, _whole(server.get("context_length"))
     )
 
 
-def _ray(told: _Told) -> Identity | None:
-    one = any("max_request_context_length" in _dict(one, "metadata") for one in told.listed)
-    return Identity("ray", told.version) if one or "\nray_vllm_" in told.metrics else None
-
-
-def _vllm(told: _Told) -> Identity | None:
-    named = "vllm" in told.owners or "\nvllm:" in told.metrics
-    return Identity("vllm", told.version) if named else None
-
-
-def _tgi(told: _Told) -> Identity | None:
-    info = told.object("/info")
-    if "max_total_tokens" not in info or "model_id" not in info:
+def _tgi(replies: Replies) -> Identity | None:
+    info = replies.get("/info", _NONE)
+    most, model = _whole(info.get("max_total_tokens")), _text(info.get("model_id"))
+    if most is None or model is None:
         return None
-    version, model = _text(info.get("version")), _text(info["model_id"])
-    return Identity("tgi", version, model, _whole(info["max_total_tokens"]))
+    return Identity("tgi", _text(info.get("version")), model, most)
 
 
-def _litellm(told: _Told) -> Identity | None:
-    alive = told.answers.get("/health/liveliness", _NONE).body.strip()
+def _litellm(replies: Replies) -> Identity | None:
+    alive = replies.get("/health/liveliness", _NONE).body.strip()
     return Identity("litellm") if alive == b'"I\'m alive!"' else None
 
 
-def _lmstudio(told: _Told) -> Identity | None:
-    return Identity("lmstudio") if "data" in told.object("/api/v0/models") else None
+def _lmstudio(replies: Replies) -> Identity | None:
+    data = replies.get("/api/v0/models", _NONE).get("data")
+    return Identity("lmstudio") if isinstance(data, list) else None
 
 
-def _trtllm(told: _Told) -> Identity | None:
-    named = "tensorrt_llm" in told.owners or "trtllm_" in told.metrics
-    return Identity("trtllm", told.version) if named else None
-
-
-def _max(told: _Told) -> Identity | None:
-    named = any("shutdown_date" in one and "max_model_len" in one for one in told.listed)
-    return Identity("max", told.version) if named else None
-
-
-def _mistral(told: _Told) -> Identity | None:
-    return Identity("mistral.rs") if told.owners == {"local"} else None
-
-
-def _mlx(told: _Told) -> Identity | None:
-    return Identity("mlx") if told.banner().startswith("BaseHTTP") and told.listed else None
-
-
-def _transformers(told: _Told) -> Identity | None:
+def _transformers(replies: Replies) -> Identity | None:
     """It lists models with their time in fractions of a second."""
-    traced = "x-request-id" in told.answers.get(FIRST, _NONE).headers
-    fractions = any(isinstance(one.get("created"), float) for one in told.listed)
-    return Identity("transformers") if traced and fractions else None
+    models = replies.get(FIRST, _NONE)
+    fractions = any(isinstance(one.get("created"), float) for one in models_of(models))
+    return Identity("transformers") if "x-request-id" in models.headers and fractions else None
 
 
-_KINDS: tuple[Callable[[_Told], Identity | None], ...] = (
-    _llamacpp,
-    _ollama,
-    _sglang,
-    _ray,
-    _vllm,
-    _tgi,
-    _litellm,
-    _lmstudio,
-    _trtllm,
-    _max,
-    _mistral,
-    _mlx,
-    _transformers,
-)
-"""The surest first; each says None where it is another."""
+_TELLING: dict[str, Callable[[Replies], Identity | None]] = {
+    "llama.cpp": _llamacpp,
+    "ollama": _ollama,
+    "sglang": _sglang,
+}
+"""Those that tell more of themselves than `/version` does."""
 
-
-def _listed(answers: Mapping[str, Answer]) -> list[dict[str, Any]]:
-    data = _object(answers, "/v1/models").get("data")
-    return [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
-
-
-def _context(listed: list[dict[str, Any]], model: str | None) -> int | None:
-    one = next((one for one in listed if one.get("id") == model), {})
-    told = (
-        one.get("max_model_len"),
-        _dict(one, "meta").get("n_ctx"),
-        _dict(one, "metadata").get("max_request_context_length"),
-    )
-    return next((_whole(value) for value in told if _whole(value)), None)
-
-
-_NONE = Answer(0, {}, b"")
-
-
-def _object(answers: Mapping[str, Answer], path: str) -> dict[str, Any]:
-    found = answers.get(path, _NONE).json
-    return found if isinstance(found, dict) else {}
-
-
-def _dict(value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = value.get(name)
-    return found if isinstance(found, dict) else {}
+_BY_PATHS = (_ollama, _sglang, _tgi, _litellm, _lmstudio, _transformers)
+"""By what they answer elsewhere, the surest first; each says None where it is another."""
 
 
 def _text(value: object) -> str | None:

@@ -121,7 +121,8 @@ class MeasuredText:
     def text(self, request: int, characters: int) -> str:
         """Whole words of so many characters, the first another one than the last requests'."""
         words = (self._words[n] for n in self._prompts.prompt(request, characters // 2 + 1))
-        left, taken = characters, []
+        left = characters
+        taken: list[str] = []
         for word in words:
             if taken and len(word) > 2 * left:
                 break

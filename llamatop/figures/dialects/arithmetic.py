@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llamatop.events.clock import SECOND
+from llamatop.figures.requests import counted, first_token
 from llamatop.figures.stats import percentile
 from llamatop.session.reducer import Level, Request
 
@@ -31,9 +32,30 @@ def sent(request: Request) -> int:
     return request.scheduled if request.admitted is None else request.admitted
 
 
+def ended(request: Request) -> int:
+    """When its stream ended (ns), which may be after its last token."""
+    last = request.times[-1] if request.times else request.scheduled
+    return last if request.ended is None else max(request.ended, last)
+
+
 def completed(level: Level) -> list[Request]:
     """The measured requests that came to their end."""
     return [one for one in level.requests if one.state == "done" and one.times]
+
+
+def paced(request: Request) -> bool:
+    """Whether it has a pace: its first token's time and two tokens at least are known."""
+    return request.tokens > 1 and first_token(request) is not None and counted(request)
+
+
+def firsts(done: Sequence[Request]) -> list[float]:
+    """Seconds from the sending to the first token, where that is known."""
+    return [(first - sent(one)) / SECOND for one in done if (first := first_token(one)) is not None]
+
+
+def output(done: Sequence[Request]) -> int | None:
+    """Output tokens of all; None where some request's are not known."""
+    return sum(one.tokens for one in done) if all(map(counted, done)) else None
 
 
 def pace(request: Request) -> float:
@@ -53,8 +75,8 @@ def first_chunk(request: Request) -> int:
 
 
 def chunk_gaps(request: Request) -> Iterator[float]:
-    """Seconds between chunks, however many tokens each holds."""
-    times = request.times
+    """Seconds between chunks, however many tokens each holds; none where they have no times."""
+    times = request.times if not request.summed else ()
     return ((times[i] - times[i - 1]) / SECOND for i in range(1, len(times)))
 
 
@@ -75,20 +97,24 @@ def linear(values: Sequence[float]) -> Spread | None:
 
 
 def weighted(values: Sequence[tuple[float, int]]) -> Spread | None:
-    """guidellm's distribution: the first value at which the share of weights reaches p."""
+    """guidellm's distribution: the first value at which the share of weights reaches p.
+
+    The shares are added up in floating point, as guidellm does: one that is reached exactly may be
+    missed by a rounding (nine tenths of ten values are), and then the next value stands.
+    """
     ordered = sorted(values)
     total = sum(weight for _, weight in ordered)
     if not total:
         return None
     mean = math.fsum(value * weight for value, weight in ordered) / total
-    return Spread(mean, *(_reached(ordered, total * percent) for percent in (50, 90, 99)))
+    return Spread(mean, *(_reached(ordered, total, percent / 100) for percent in (50, 90, 99)))
 
 
-def _reached(ordered: Sequence[tuple[float, int]], hundredfold: int) -> float:
-    below = 0
+def _reached(ordered: Sequence[tuple[float, int]], total: int, share: float) -> float:
+    below = 0.0
     for value, weight in ordered:
-        below += weight
-        if below * 100 >= hundredfold:
+        below += weight / total
+        if below >= share:
             return value
     return ordered[-1][0]
 

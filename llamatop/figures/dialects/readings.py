@@ -16,9 +16,13 @@ from llamatop.figures.dialects.arithmetic import (
     Spread,
     chunk_gaps,
     completed,
+    ended,
     first_chunk,
+    firsts,
     linear,
+    output,
     pace,
+    paced,
     ranked,
     sent,
     span,
@@ -26,9 +30,12 @@ from llamatop.figures.dialects.arithmetic import (
     whole_pace,
 )
 from llamatop.figures.levels import level_figures
+from llamatop.figures.requests import counted, first_token
 from llamatop.session.reducer import Level, Request, Session
 
-DIALECTS = ("llamatop", "vllm", "aiperf", "guidellm", "mlperf")
+DIALECTS = (
+    "llamatop", "vllm", "aiperf", "guidellm", "mlperf", "inference-perf", "llama-benchy",
+)  # fmt: skip
 
 TITLES = {
     "llamatop": "llamatop",
@@ -36,6 +43,8 @@ TITLES = {
     "aiperf": "AIPerf",
     "guidellm": "guidellm",
     "mlperf": "MLPerf",
+    "inference-perf": "inference-perf",
+    "llama-benchy": "llama-benchy",
 }
 
 
@@ -48,7 +57,7 @@ class Reading:
     concurrency: int
     completed: int
     failed: int
-    output_tokens: int
+    output_tokens: int | None
     duration: float | None
     """Seconds."""
     output_rate: float | None
@@ -87,15 +96,21 @@ def _vllm(session: Session, level: Level) -> Reading:
     start = min((one.scheduled for one in level.requests), default=0)
     seconds = None if end is None else (end - start) / SECOND
     latencies = {
-        "ttft": linear([(first_chunk(one) - sent(one)) / SECOND for one in done]),
-        "tpot": linear([_vllm_pace(one) for one in done if one.tokens > 1]),
+        "ttft": linear(
+            [
+                (first_chunk(one) - sent(one)) / SECOND
+                for one in done
+                if first_token(one) is not None
+            ]
+        ),
+        "tpot": linear([_vllm_pace(one) for one in done if paced(one)]),
         "itl": linear([gap for one in done for gap in chunk_gaps(one)]),
         "e2e": linear([(one.times[-1] - sent(one)) / SECOND for one in done]),
     }
     return _reading(
         "vllm",
         level,
-        sum(one.tokens for one in done),
+        output(done),
         seconds,
         counted=len(done),
         latencies=latencies,
@@ -110,27 +125,31 @@ def _aiperf(session: Session, level: Level) -> Reading:
     """AIPerf's metrics: ITL is one mean a request, the gaps between chunks are called ICL."""
     done = completed(level)
     latencies = {
-        "ttft": linear([(one.times[0] - sent(one)) / SECOND for one in done]),
-        "itl": linear([pace(one) for one in done if one.tokens > 1]),
+        "ttft": linear(firsts(done)),
+        "itl": linear([pace(one) for one in done if paced(one)]),
         "icl": linear([gap for one in done for gap in chunk_gaps(one)]),
         "e2e": linear([(one.times[-1] - sent(one)) / SECOND for one in done]),
     }
-    tokens = sum(one.tokens for one in done)
+    tokens = output(done)
     return _reading("aiperf", level, tokens, span(done), counted=len(done), latencies=latencies)
 
 
 def _guidellm(session: Session, level: Level) -> Reading:
     """guidellm: TPOT counts the first token and its wait; ITL and TPOT weigh by their tokens."""
     done = completed(level)
-    paces = [(pace(one), one.tokens - 1) for one in done if one.tokens > 1]
-    whole = [((one.times[-1] - sent(one)) / SECOND / one.tokens, one.tokens) for one in done]
+    paces = [(pace(one), one.tokens - 1) for one in done if paced(one)]
+    whole = [
+        ((one.times[-1] - sent(one)) / SECOND / one.tokens, one.tokens)
+        for one in done
+        if one.tokens and counted(one)
+    ]
     latencies = {
-        "ttft": weighted([((one.times[0] - sent(one)) / SECOND, 1) for one in done]),
+        "ttft": weighted([(first, 1) for first in firsts(done)]),
         "tpot": weighted(whole),
         "itl": weighted(paces),
-        "e2e": weighted([((one.times[-1] - sent(one)) / SECOND, 1) for one in done]),
+        "e2e": weighted([((ended(one) - sent(one)) / SECOND, 1) for one in done]),
     }
-    tokens = sum(one.tokens for one in done)
+    tokens = output(done)
     return _reading("guidellm", level, tokens, span(done), counted=len(done), latencies=latencies)
 
 
@@ -140,16 +159,52 @@ def _mlperf(session: Session, level: Level) -> Reading:
     A query of one token has no TPOT; LoadGen calls that an error, here there is no value at all.
     """
     done = completed(level)
-    single = any(one.tokens < 2 for one in done)
+    single = not all(map(paced, done))
+    begun = [(one, first) for one in done if (first := first_token(one)) is not None]
     latencies = {
-        "ttft": ranked([one.times[0] - one.scheduled for one in done]),
+        "ttft": ranked([first - one.scheduled for one, first in begun]),
         "tpot": None if single else ranked([whole_pace(one) for one in done]),
         "e2e": ranked([one.times[-1] - one.scheduled for one in done]),
     }
     start = min((one.scheduled for one in level.requests), default=0)
     seconds = (max(one.times[-1] for one in done) - start) / SECOND if done else None
-    tokens = sum(one.tokens for one in done)
+    tokens = output(done)
     return _reading("mlperf", level, tokens, seconds, counted=len(done) - 1, latencies=latencies)
+
+
+def _inference_perf(session: Session, level: Level) -> Reading:
+    """inference-perf: from the sending; TPOT and E2E until the stream's end; chunk gaps are ITL.
+
+    It tokenises each chunk again and counts these tokens; a recording has no such count, so the
+    server's stands for it.
+    """
+    done = completed(level)
+    latencies = {
+        "ttft": linear(firsts(done)),
+        "tpot": linear([pace(one) for one in done if paced(one)]),
+        "itl": linear([gap for one in done for gap in chunk_gaps(one)]),
+        "e2e": linear([(ended(one) - sent(one)) / SECOND for one in done]),
+    }
+    begin = min((sent(one) for one in level.requests), default=0)
+    end = max((ended(one) for one in level.requests if one.ended is not None), default=begin)
+    seconds = (end - begin) / SECOND if done else None
+    return _reading(
+        "inference-perf", level, output(done), seconds, counted=len(done), latencies=latencies
+    )
+
+
+def _llama_benchy(session: Session, level: Level) -> Reading:
+    """llama-benchy: tokens a second of generation alone, from the first token of all to the last.
+
+    Its one latency is the end-to-end TTFT, from the sending.
+    """
+    done = [one for one in completed(level) if paced(one)]
+    seconds = None
+    if done:
+        seconds = (max(one.times[-1] for one in done) - min(one.times[0] for one in done)) / SECOND
+    tokens = sum(one.tokens - 1 for one in done)
+    latencies = {"ttft": linear(firsts(completed(level)))}
+    return _reading("llama-benchy", level, tokens, seconds, counted=len(done), latencies=latencies)
 
 
 _READ: dict[str, Callable[[Session, Level], Reading]] = {
@@ -158,13 +213,15 @@ _READ: dict[str, Callable[[Session, Level], Reading]] = {
     "aiperf": _aiperf,
     "guidellm": _guidellm,
     "mlperf": _mlperf,
+    "inference-perf": _inference_perf,
+    "llama-benchy": _llama_benchy,
 }
 
 
 def _reading(
     dialect: str,
     level: Level,
-    tokens: int,
+    tokens: int | None,
     seconds: float | None,
     *,
     counted: int,
@@ -175,7 +232,7 @@ def _reading(
     return Reading(
         dialect, level.id, level.concurrency, len(completed(level)),
         sum(one.state == "failed" for one in level.requests), tokens, seconds,
-        tokens / seconds if known and seconds else None,
+        tokens / seconds if known and seconds and tokens is not None else None,
         counted / seconds if known and seconds else None,
         latencies,
     )  # fmt: skip

@@ -142,4 +142,19 @@ _REASONS: dict[str, list[tuple[str, Callable[[Session], bool]]]] = {
         ("a valid run lasts 600 s at least and has queries enough for its percentile", _always),
         _UNFINISHED,
     ],
+    "inference-perf": [
+        _FROM_SEND,
+        (f"ITL: {_CHUNKS}", _coalesced),
+        ("tokens are its own count: each chunk's text tokenised again, where it has a tokenizer",
+         _always),
+        ("E2E and the duration last until the stream's end, not until the last token", _always),
+        _UNFINISHED,
+    ],
+    "llama-benchy": [
+        _FROM_SEND,
+        ("its throughput is of generation alone: from the first token of all to the last, each "
+         "request's first token left out", _always),
+        ("it has no TPOT, ITL and E2E", _always),
+        _UNFINISHED,
+    ],
 }  # fmt: skip

@@ -102,9 +102,9 @@ _UNITS = {"prompt": "tokens", "output": "tokens", "timeout": "s without a token"
 
 _EMPTY = {
     "requests": "",
-    "model": "the only one it lists",
+    "model": "its only one",
     "tokenizer": "none",
-    "key": "OPENAI_API_KEY, if set",
+    "key": "OPENAI_API_KEY",
 }
 """What an empty field comes to."""
 

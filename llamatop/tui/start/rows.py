@@ -26,6 +26,7 @@ GROUPS = {
     "given": "asked for",
     "server": ADDRESSES,
     "folder": "folders",
+    "gguf": "GGUF files, which llama.cpp runs",
     "downloaded": "downloaded",
     "built-in": "built-in architectures, with random weights",
 }

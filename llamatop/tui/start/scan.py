@@ -17,13 +17,11 @@ from typing import Any
 
 from msgspec import structs
 
+from llamatop.catalog.gguf import is_gguf
 from llamatop.events.sanitize import one_line
 from llamatop.recording.footer import MAGIC, Footer, footer_of
-from llamatop.reports.models import Choice, choices
+from llamatop.reports.models import Choice, choices, gguf, given_folders
 from llamatop.tui.start.rows import Kept, typed
-
-FOLDERS = "LLAMATOP_MODELS"
-"""Environment variable: folders of models, or that are one, as in PATH."""
 
 _PATHS = ("/", "./", "../", "~")
 """How a name begins that can only be meant as a folder."""
@@ -38,15 +36,9 @@ _PARQUET, _JOURNAL = ".parquet", ".parquet.journal"
 
 def models(folders: Iterable[Path] | None = None) -> list[Choice]:
     """Every model that can be named, and those in `folders`, or in those given to llamatop."""
-    given = _given_folders() if folders is None else folders
+    given = given_folders() if folders is None else folders
     found = [in_folder(path) for folder in given for path in _model_folders(folder)]
     return [*found, *choices()]
-
-
-def _given_folders() -> list[Path]:
-    """`models` here, and what the environment names."""
-    given = os.environ.get(FOLDERS, "").split(os.pathsep)
-    return [Path("models"), *(Path(name).expanduser() for name in given if name)]
 
 
 def _model_folders(folder: Path) -> list[Path]:
@@ -61,6 +53,8 @@ def named(name: str) -> Choice:
     """What is known at once of a name that is typed: of a folder, what its files tell."""
     try:
         folder = Path(name).expanduser()
+        if is_gguf(folder) and folder.is_file():
+            return gguf(folder)
         if folder.is_dir():
             return in_folder(folder)
     except (OSError, RuntimeError, ValueError):  # too long, or the home of nobody

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from llamatop.engines.server.identity import (
-    REST,
-    Answer,
+    MORE,
     identity,
     is_server,
     next_paths,
 )
+from llamatop.engines.server.known import Reply
 from tests.watch.pages import stored
 
 
-def answer(name: str) -> Answer:
+def answer(name: str) -> Reply:
     status, headers, body = stored(name)
-    return Answer(status, {k.lower(): v for k, v in headers.items()}, body)
+    return Reply(status, {k.lower(): v for k, v in headers.items()}, body)
 
 
 @pytest.mark.parametrize(
@@ -59,19 +59,19 @@ def test_a_build_that_is_not_known_is_no_version() -> None:
 
 
 def test_what_serves_no_models_is_no_server() -> None:
-    page = {"/v1/models": Answer(200, {}, b"<html>")}
+    page = {"/v1/models": Reply(200, {}, b"<html>")}
     assert not is_server(page)
-    assert not is_server({"/v1/models": Answer(404, {}, b"")})
+    assert not is_server({"/v1/models": Reply(404, {}, b"")})
     assert identity(page).name == "unknown"
-    assert next_paths(page) == REST
+    assert next_paths(page) == MORE["unknown"]
 
 
 def test_ollama_is_known_by_its_own_interface() -> None:
     """By the words of its documentation; none was seen."""
     answers = {
-        "/v1/models": Answer(200, {}, b'{"object":"list","data":[{"id":"a"},{"id":"b"}]}'),
-        "/api/version": Answer(200, {}, b'{"version":"0.33.0"}'),
-        "/api/ps": Answer(200, {}, b'{"models":[{"name":"b","context_length":4096}]}'),
+        "/v1/models": Reply(200, {}, b'{"object":"list","data":[{"id":"a"},{"id":"b"}]}'),
+        "/api/version": Reply(200, {}, b'{"version":"0.33.0"}'),
+        "/api/ps": Reply(200, {}, b'{"models":[{"name":"b","context_length":4096}]}'),
     }
     found = identity(answers)
     assert (found.name, found.version, found.model) == ("ollama", "0.33.0", "b")

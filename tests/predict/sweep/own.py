@@ -1,7 +1,8 @@
 """What types need besides the rules of `small`: fields that must agree with one another, and
 fields without which a type's own defaults make no model.
 
-`layers` is how many it keeps; all else goes over the shrunk config, deep.
+`layers` is how many it keeps, `start` what its defaults are made with; all else goes over the
+shrunk config, deep.
 """
 
 from __future__ import annotations
@@ -53,10 +54,15 @@ OWN: dict[str, dict[str, Any]] = {
     },
     "reformer": {"axial_pos_embds_dim": [32, 32], "attention_head_size": 16},
     "molmo2": {"adapter_config": {"vision_feature_layer": [3, 1]}},
-    "falcon_h1": {"mamba_d_ssm": 128},
+    "falcon_h1": {"mamba_d_ssm": 128, "mamba_n_heads": 16},
     "bamba": {"attn_layer_indices": [1]},
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6}},
     "emu3": {"vocabulary_map": {"<image>": 5, "<|visual token 000000|>": 6}},
+    "gemma4_assistant": {"start": {"text_config": {"hidden_size_per_layer_input": 0}}},
+    "gemma4_unified_assistant": {"start": {"text_config": {"hidden_size_per_layer_input": 0}}},
+    "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"] * 2},
+    "dots3_note": {"text_config": {"head_dim": 24}},
+    "dots3_note_text": {"head_dim": 24},
     "aria": {"projector_patch_to_query_dict": {"256": 128}},
     "cohere_compass_text": {
         "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}},

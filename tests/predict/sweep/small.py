@@ -14,7 +14,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from tests.predict.sweep.own import OWN
 
-WINDOW = 64
+WINDOW = 32
 """Of every layer that has one."""
 LAYERS = 4
 MOST_LAYERS = 12
@@ -47,7 +47,7 @@ _TABLE = """
 512 vocab_size vocab_size_per_layer_input decoder_vocab_size unpadded_vocab_size
 512 encoder_hash_byte_group_vocab
 1000 ngram_vocab_size_base
-64 sliding_window sliding_window_size attention_chunk_size window
+32 sliding_window sliding_window_size attention_chunk_size window
 """
 """What a field is at most."""
 _FIXED = {
@@ -74,7 +74,8 @@ def types() -> dict[str, str]:
 def small(kind: str) -> Any:
     """A small config of a type; whatever transformers raises where it has none."""
     given = copy.deepcopy(OWN.get(kind, {}))
-    raw = _shrunk(CONFIG_MAPPING[kind]().to_dict(), given)
+    start = given.pop("start", {})
+    raw = _shrunk(CONFIG_MAPPING[kind](**start).to_dict(), given)
     if "is_decoder" in raw and not raw.get("is_encoder_decoder"):
         raw["is_decoder"] = True
     return CONFIG_MAPPING[kind].from_dict(raw)

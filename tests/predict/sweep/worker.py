@@ -104,6 +104,7 @@ def _told(raw: dict[str, Any]) -> dict[str, Any]:
         except Exception as error:
             return {"raised": _said(error)}
     return {
+        "unknown": trace.unknown,
         "told_parameters": trace.parameters,
         "told_kv": trace.kv_bytes_per_token,
         "told_beyond": sum(k.count * k.kv_bytes_per_token for k in trace.kinds if not k.window),

@@ -67,7 +67,7 @@ def test_a_server_has_settings_of_its_own():
     start = start_of()
     start.typed(URL)
     text = text_of(settings(start, 60, 14))
-    for words in ("model", "the only one it lists", "endpoint", "tokenizer", "OPENAI_API_KEY"):
+    for words in ("model", "its only one", "endpoint", "tokenizer", "OPENAI_API_KEY"):
         assert words in text
     assert "quantize" not in text and "quantize" in text_of(settings(start_of(), 60, 14))
     form = start.form

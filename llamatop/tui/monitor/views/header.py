@@ -61,6 +61,8 @@ def _facts(frame: Frame) -> list[list[Span]]:
         return []
     config = started.config
     name: list[Span] = [(clip(one_line(_short(frame.session.model_name)), _NAME), "text.bold")]
+    if (imported := frame.session.imported) is not None:
+        return [name, _words(f"imported from {imported.title} {imported.version or ''}".rstrip())]
     if on_servers(frame.session):
         return [name, *_servers(frame.session), _words(_asked(config)), _words(config.endpoint)]
     if model is None:

@@ -11,11 +11,19 @@ from llamatop.events.sanitize import one_line
 from llamatop.figures.requests import decode_rate, e2e, gaps, prompt_size, queue_time, tpot, ttft
 from llamatop.figures.served import is_provisional, ttfa
 from llamatop.session.reducer import Request
+from llamatop.text.formatting import whole
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, fitting
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.views.latency import histogram_lines
 from llamatop.tui.monitor.views.panel import Content, framed
-from llamatop.tui.monitor.views.requests import TEXTLESS, guessed, missed, sign_of, state_name
+from llamatop.tui.monitor.views.requests import (
+    TEXTLESS,
+    guessed,
+    missed,
+    progress_text,
+    sign_of,
+    state_name,
+)
 from llamatop.tui.monitor.views.served import served_facts
 from llamatop.tui.monitor.views.timeline import slowest, timeline
 from llamatop.tui.monitor.views.values import rate, roughly, span
@@ -70,11 +78,11 @@ def _title(frame: Frame, request: Request, width: int) -> Line:
     slo = frame.figures.slo
     sign, role = sign_of(request)
     rough = guessed(request, is_provisional(frame.session))
-    told = roughly(f"{request.tokens}/{request.max_tokens}", rough)
+    told = roughly(progress_text(request), rough)
     groups: list[list[Span]] = [
         [(f" request {request.id}", "text.bold")],
         [(f"{sign} ", role), (state_name(request), "text")],
-        [(told, "text.bold"), (f"  {prompt_size(request):,} in", "dim")],
+        [(told, "text.bold"), (f"  {whole(prompt_size(request))} in", "dim")],
         [(f"{roughly(rate(decode_rate(request)), rough):>7}", "work.bold"), (" tok/s", "dim")],
         *(
             [
@@ -100,7 +108,8 @@ def _gaps(request: Request, width: int, height: int) -> Content:
     """How long tokens came after one another, and which took longest."""
     values = sorted(islice(gaps(request), 20_000))
     if not values:
-        return Content([((f" no two tokens{_yet(request)}", "dim"),)])
+        why = "not in the imported file" if request.summed else f"no two tokens{_yet(request)}"
+        return Content([((f" {why}", "dim"),)])
     slow = slowest(request, min(_SLOWEST, max(height - 5, 1)))
     bars = max(height - len(slow) - 2, 0)
     lines = histogram_lines("", values, width, bars) if bars >= 3 else []

@@ -9,9 +9,10 @@ from itertools import islice
 import msgspec
 
 from llamatop.events.sanitize import one_line
-from llamatop.figures.requests import decode_rate, prompt_size, queue_time, tpot, ttft
+from llamatop.figures.requests import counted, decode_rate, prompt_size, queue_time, tpot, ttft
 from llamatop.figures.served import on_servers
 from llamatop.session.reducer import Request, Session
+from llamatop.text.formatting import UNKNOWN, whole
 from llamatop.tui.drawing.charts import bar
 from llamatop.tui.drawing.lines import Line, Span, centred, clip, left, right, tail
 from llamatop.tui.monitor.frame import Choices, Frame
@@ -154,7 +155,7 @@ def _last(value: float | None) -> tuple[bool, float]:
 _KEYS: dict[str, Callable[[Request], tuple[bool, float]]] = {
     "id": lambda r: (False, r.id),
     "state": lambda r: (False, _STATES.index(r.state)),
-    "progress": lambda r: (False, r.tokens / max(r.max_tokens, 1)),
+    "progress": lambda r: (False, done_share(r)),
     "tok/s": lambda r: _last(decode_rate(r)),
     "TTFT": lambda r: _last(ttft(r)),
     "queue": lambda r: _last(queue_time(r)),
@@ -199,7 +200,7 @@ def row(
         (f"{state_name(request):<9}", "text" if request.active else "dim"),
     ]
     if shape.prompt:
-        spans.append((f"{prompt_size(request):>{shape.prompt},}", "dim"))
+        spans.append((right(whole(prompt_size(request)), shape.prompt), "dim"))
     rough = guessed(request, provisional)
     spans += _progress(request, shape.bar, rough)
     slo = slo or {}
@@ -218,6 +219,19 @@ def row(
     return tuple(spans)
 
 
+def progress_text(request: Request) -> str:
+    """Tokens generated of those asked for, as `57/200`."""
+    asked = UNKNOWN if request.max_tokens is None else str(request.max_tokens)
+    return f"{request.tokens if counted(request) else UNKNOWN}/{asked}"
+
+
+def done_share(request: Request) -> float:
+    """How much of what was asked for is there, a share of 1; what has ended is done otherwise."""
+    if request.max_tokens is None or not counted(request):
+        return float(request.state == "done")
+    return request.tokens / max(request.max_tokens, 1)
+
+
 def missed(request: Request, value: float | None, target: float | None) -> bool:
     """Whether a figure (seconds) of a measured request is beyond its target."""
     return value is not None and target is not None and value > target and not request.warmup
@@ -225,9 +239,9 @@ def missed(request: Request, value: float | None, target: float | None) -> bool:
 
 def _progress(request: Request, width: int, rough: bool) -> list[Span]:
     """A bar and `57/200`."""
-    done, rest = bar(request.tokens / max(request.max_tokens, 1), width)
+    done, rest = bar(done_share(request), width)
     role = {"failed": "bad", "done": "faint", "cancelled": "faint"}.get(request.state, "work")
-    told = roughly(f"{request.tokens}/{request.max_tokens}", rough)
+    told = roughly(progress_text(request), rough)
     spans: list[Span] = [("   ", "text")]
     if width:
         spans += [(done, role), (rest, "line"), (" ", "text")]

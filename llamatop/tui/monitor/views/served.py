@@ -8,6 +8,7 @@ from llamatop.events.sanitize import one_line
 from llamatop.reports.servers import server_name
 from llamatop.session.reducer import Request, Served
 from llamatop.settings.servers import host_of
+from llamatop.text.formatting import whole
 from llamatop.tui.drawing.lines import Line, Span, clip, fit
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.views.panel import Content
@@ -91,7 +92,7 @@ def _counted(request: Request, served: Served) -> list[Line]:
     if served.cached is not None:
         lines.append(((" cached prompt ", "dim"), (f"{served.cached:,} tokens", "text")))
     if request.short:
-        told = f"{request.tokens} of {request.max_tokens} tokens"
+        told = f"{request.tokens} of {whole(request.max_tokens)} tokens"
         lines.append(((" short         ", "dim"), (told, "warn")))
     if served.resent:
         lines.append(((" sent again    ", "dim"), ("its connection was lost", "warn")))

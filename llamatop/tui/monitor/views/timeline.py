@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
+from llamatop.figures.requests import first_token
 from llamatop.figures.served import on_servers, ttfa
 from llamatop.session.reducer import BIN, Request, Session
 from llamatop.text.formatting import size
@@ -89,7 +90,8 @@ def _legend(request: Request) -> list[list[Span]]:
 def _phases(request: Request, stretch: Stretch) -> Line:
     """Queued, prefill and decode as one line."""
     begun = stretch.end if request.admitted is None else request.admitted
-    first = request.times[0] if request.times else stretch.end
+    known = first_token(request)
+    first = stretch.end if known is None else known
     last = request.times[-1] if request.ended is not None and request.times else stretch.end
     queued, prefilled = _reach(stretch, begun), _reach(stretch, first)
     decoded = max(_reach(stretch, last), prefilled)
@@ -119,6 +121,8 @@ def _reach(stretch: Stretch, time: int) -> int:
 
 def _tokens(request: Request, stretch: Stretch) -> list[Line]:
     """A mark for each token, or bars where many share a cell; above it the slowest gap."""
+    if request.summed:
+        return _untimed(request, stretch)
     counts = [0] * stretch.cells
     for time, count in zip(request.times, request.counts, strict=True):
         counts[stretch.cell(time)] += count
@@ -133,6 +137,12 @@ def _tokens(request: Request, stretch: Stretch) -> list[Line]:
     return [above, marks]
 
 
+def _untimed(request: Request, stretch: Stretch) -> list[Line]:
+    """Why there are no marks."""
+    what = "its tokens' own times are not in the file that this was imported from"
+    return [((" " * stretch.cells, "text"),), fit([(what, "dim")], stretch.cells)]
+
+
 def slowest(request: Request, most: int) -> list[tuple[float, int, int]]:
     """The longest gaps: (seconds, number of the token that ended it, when in ns), longest first.
 
@@ -141,7 +151,7 @@ def slowest(request: Request, most: int) -> list[tuple[float, int, int]]:
     times, number, found = request.times, 0, []
     for i, count in enumerate(request.counts):
         number += count
-        if i:
+        if i and count and not request.summed:
             found.append(((times[i] - times[i - 1]) / SECOND / count, number, times[i]))
     return sorted(found, key=lambda gap: -gap[0])[:most]
 

@@ -19,6 +19,7 @@ from llamatop.events.kinds import (
     RequestFinished,
     RequestSent,
     RunEnded,
+    RunImported,
     RunStarted,
     ServerFound,
     ServerKnown,
@@ -31,7 +32,7 @@ from llamatop.figures.served import on_servers
 from llamatop.reports.servers import CLIENT, is_client_bound, server_name
 from llamatop.reports.slow import slow_dtype
 from llamatop.settings.servers import host_of
-from llamatop.text.formatting import clock, size
+from llamatop.text.formatting import clock, size, whole
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.log import Story
 from llamatop.tui.monitor.views.state import end_of_memory, loss_of
@@ -76,6 +77,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             return "·", "dim", _machine(frame, story.what)
         case RunStarted(joined=joined):
             return "●", "dim", f"the recording begins at {clock(joined / SECOND)}"
+        case RunImported(title=title, file=file, notes=notes):
+            return "◆", "work", "  ".join([f"imported from {title}: {file}", *notes])
         case ModelLoaded(engine=engine, engine_reason=reason):
             if on_servers(frame.session):
                 return "◆", "work", _answered(frame)
@@ -136,7 +139,7 @@ def _short(frame: Frame, story: Story, newest: RequestFinished) -> str:
     if story.count > 1:
         return f"{story.count:,} requests: fewer tokens than asked{_stretch(story, newest.request)}"
     request = frame.session.requests.get(newest.request)
-    had = "" if request is None else f" ({request.tokens} of {request.max_tokens})"
+    had = "" if request is None else f" ({request.tokens} of {whole(request.max_tokens)})"
     return f"request {newest.request}: fewer tokens than asked{had}"
 
 
@@ -156,6 +159,8 @@ def _stretch(story: Story, newest: int) -> str:
 def _machine(frame: Frame, host: HostFacts) -> str:
     """Where it runs, in parts."""
     started = frame.session.started
+    if frame.session.imported is not None:
+        return "where it ran is not in the file"
     parts = [host.cpu or host.system, f"{host.cores} cores"]
     if host.memory_bytes is not None:
         parts.append(size(host.memory_bytes))
