@@ -156,7 +156,7 @@ def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int | N
         return None
     if disk.sizes:
         return disk.bytes_of(model.parameters())
-    width = architecture.stored_dtype(source).itemsize
+    width: int = architecture.stored_dtype(source).itemsize
     return sum(int(parameter.numel()) * width for parameter in model.parameters())
 
 
