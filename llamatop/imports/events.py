@@ -6,6 +6,7 @@ no tool.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 
@@ -40,6 +41,17 @@ from llamatop.recording.whole import Emitted
 from llamatop.settings.config import RunConfig
 
 _NOBODY = HostFacts(system="", cpu="", cores=None, memory_bytes=None, python="")
+
+
+_PATH = re.compile(
+    r"""(?<![\w:/.])(?:/(?!v\d|api/|health)|~/|[A-Za-z]:\\)(?:[^\s'"<>|:,;()/\\]+[/\\])+([^\s'"<>|:,;()/\\]+)"""
+)
+"""A place on the machine of whoever measured; the routes of a server's API are none."""
+
+
+def without_paths(text: str) -> str:
+    """The same with the last part alone of each path that it names."""
+    return _PATH.sub(r"…/\1", text)
 
 
 def events_of(run: Run, keep_text: bool = False) -> tuple[list[Event], Emitted]:
@@ -144,7 +156,7 @@ def _request(number: int, level: int, one: Told, origin: int) -> Iterator[Event]
             cached=one.cached,
         )  # fmt: skip
     if one.end == "failed":
-        yield RequestFailed(end, number, one_line(one.error) or "failed")
+        yield RequestFailed(end, number, without_paths(one_line(one.error)) or "failed")
     elif one.end == "cancelled":
         yield RequestCancelled(end, number)
     else:

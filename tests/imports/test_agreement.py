@@ -196,3 +196,17 @@ def test_texts_and_paths_stay_behind(tmp_path: Path) -> None:
     errors = [one.error for one in session.requests.values() if one.error]
     assert errors
     assert not any("File " in error or "/" in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("cannot open /home/somebody/models/x.json: no", "cannot open …/x.json: no"),
+        (r"in C:\Users\somebody\run.py, line 3", "in …/run.py, line 3"),
+        ("POST /v1/chat/completions gave 400", "POST /v1/chat/completions gave 400"),
+        ("http://127.0.0.1:8000/v1/models: refused", "http://127.0.0.1:8000/v1/models: refused"),
+        ("120 tokens/s and/or more", "120 tokens/s and/or more"),
+    ],
+)
+def test_an_error_names_no_place_on_the_machine_that_measured(said: str, told: str) -> None:
+    assert without_paths(said) == told
