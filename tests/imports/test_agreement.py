@@ -12,6 +12,7 @@ import pytest
 
 from llamatop.figures.dialects import figures
 from llamatop.figures.dialects.readings import Reading
+from llamatop.imports.events import without_paths
 from llamatop.reports.summary import summary, table
 from tests.imports.peers import FOLDER, TIMELINES, imported, name, run_in
 
