@@ -51,7 +51,12 @@ class Server:
         leash = [sys.executable, str(HERE / "leash.py"), *self._command]
         with self.log.open("ab") as log:
             self._leash = subprocess.Popen(
-                leash, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self._env
+                leash,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=self._env,
+                start_new_session=True,  # what ends the tests must not end the leash before it acts
             )
         until(self._serves, self._seconds)
 
