@@ -177,8 +177,26 @@ async def test_rule_18_a_port_that_answers_may_hold_a_dead_server() -> None:
     places.suspect(0, "CB worker is dead")
     assert places.next() is None, "nothing is sent there meanwhile"
     await next(iter(places._looking))
-    assert [type(event) for event in told] == [ServerLost, ServerFound]
-    assert place.up
+    assert [type(event) for event in told] == [ServerLost, ServerKnown, ServerFound]
+    assert place.up and not place.notes
+
+
+async def test_a_server_that_is_back_is_asked_again_what_it_is() -> None:
+    gone = Reply(0, {}, b"refused")
+    fine = Reply(200, {}, b"{}")
+    models = Reply(200, {"server": "llama.cpp"}, b'{"data":[{"id":"n","meta":{"n_ctx":512}}]}')
+    version = Reply(200, {}, b'{"build_info":"b2-abc"}')
+    places, place, told = placed("llama.cpp", Answers(gone, fine, models, version))
+    place.met.version = "b1-abc"
+    places.suspect(0, "refused")
+    await next(iter(places._looking))
+    known_again = next(event for event in told if isinstance(event, ServerKnown))
+    assert (known_again.version, known_again.model) == ("b2-abc", "n")
+    assert known_again.notes == (
+        "It was lost, and came back with version b2-abc instead of b1-abc, model n instead of m, "
+        "context 512 instead of N/A.",
+    )
+    assert place.met.manner.fields.model == "m", "it goes on being asked for the same"
 
 
 async def test_a_server_that_is_well_is_not_told_lost() -> None:
