@@ -49,7 +49,7 @@ class Listeners:
     """The processes of several ports, together; asked by one thread at a time."""
 
     def __init__(self, ports: Sequence[int], every: int = 20) -> None:
-        """They are looked for again at every so many-th look."""
+        """They are looked for again at every so many-th look, and once all are gone."""
         self._found: dict[int, list[psutil.Process]] = {port: [] for port in ports}
         self._seen: set[int] = set()
         self._every = every
@@ -65,7 +65,11 @@ class Listeners:
         self._looks += 1
         if len(self._seen) < len(self._found):
             return None
-        return resident(list({one for found in self._found.values() for one in found}))
+        processes = {one for found in self._found.values() for one in found}
+        size = resident(list(processes))
+        if processes and size is None:
+            self._looks = 0
+        return size
 
     def _look(self) -> None:
         for port in self._found:
