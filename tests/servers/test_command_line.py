@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-
 from llamatop.catalog import demo_folder
 from llamatop.events.kinds import TokensCounted
 from llamatop.hardware.listening import resident
