@@ -216,10 +216,9 @@ def make_engine(
     if config.engine == "server":
         from llamatop.engines.server.engine import ServerEngine  # noqa: PLC0415  (aiohttp)
 
-        try:
-            return ServerEngine(config, clock, progress, tell)
-        finally:
-            gc.freeze()  # it stays: a collection that looks at it keeps the loop from reading
+        engine = ServerEngine(config, clock, progress, tell)
+        gc.freeze()  # it stays: a collection that looks at it keeps the loop from reading
+        return engine
     progress("imports", 0, None)
     from llamatop.engines.models import load_engine  # noqa: PLC0415  (torch, only where needed)
 
