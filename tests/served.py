@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
     ClientSampled,
     Event,
+    HostSampled,
     LevelEnded,
     ModelLoaded,
     RequestAdmitted,
@@ -72,6 +74,15 @@ def served_events(
     told = _Told(config, by, counted, short_every, resend_every, reasoning, late, lag)
     events = list(told.all(script(replace(config, engine="scripted"), behaviour)))
     return [*_lost(events)] if lost else events
+
+
+def weighed(events: Iterable[Event], size: int) -> list[Event]:
+    """The same with a server of that many bytes, a byte more at each sample of the machine."""
+    sizes = count(size)
+    return [
+        replace(event, server_bytes=next(sizes)) if isinstance(event, HostSampled) else event
+        for event in events
+    ]
 
 
 def session_of(events: Iterable[Event]) -> Session:

@@ -6,6 +6,7 @@ the parent's pipe ends, so does this process, at once, whatever it is doing.
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import threading
@@ -215,7 +216,9 @@ def make_engine(
     if config.engine == "server":
         from llamatop.engines.server.engine import ServerEngine  # noqa: PLC0415  (aiohttp)
 
-        return ServerEngine(config, clock, progress, tell)
+        engine = ServerEngine(config, clock, progress, tell)
+        gc.freeze()  # it stays: a collection that looks at it keeps the loop from reading
+        return engine
     progress("imports", 0, None)
     from llamatop.engines.models import load_engine  # noqa: PLC0415  (torch, only where needed)
 

@@ -449,6 +449,13 @@ class HostSampled(Event, frozen=True):
     engine_cpu_percent: float | None = None
     monitor_cpu_percent: float | None = None
     """What llamatop itself takes: the process that draws and records."""
+    server_bytes: int | None = None
+    """Resident size of the servers' processes, where the run drives servers of this machine."""
+
+    @property
+    def model_bytes(self) -> int | None:
+        """Bytes of what holds the model: the servers' processes where they are known."""
+        return self.engine_bytes if self.server_bytes is None else self.server_bytes
 
 
 class DeviceSampled(Event, frozen=True):

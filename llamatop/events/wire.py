@@ -76,6 +76,8 @@ class Watch(Command, frozen=True):
     """Ask the probe to watch this engine process; None: there is none now."""
 
     engine: int | None
+    ports: tuple[int, ...] = ()
+    """Where servers of the run listen on this machine, if they all do."""
 
 
 AnyCommand = Warm | Load | RunLevel | Resize | Pause | Cancel | Stop | Watch

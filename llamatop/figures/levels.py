@@ -27,7 +27,7 @@ from llamatop.figures.requests import (
     tpot,
     ttft,
 )
-from llamatop.figures.served import ServedFigures, on_servers, served_figures
+from llamatop.figures.served import ServedFigures, held, on_servers, served_figures
 from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.figures.stats import Distribution, distribution
 from llamatop.figures.steady import Steady, Windows
@@ -223,17 +223,13 @@ def _goodput(session: Session, done: list[Request], seconds: float | None) -> fl
 def host_peak(session: Session, level: Level) -> int | None:
     """The engine's peak resident bytes in a level: what the kernel counted, else the samples'.
 
-    Of a server only what was told: the samples are of the process that sends.
+    Of servers that of their processes, where they run here; never of the process that sends.
     """
-    if level.host_peak_bytes is not None or on_servers(session):
+    if level.host_peak_bytes is not None:
         return level.host_peak_bytes
     until = session.now if level.ended is None else level.ended
-    sampled = (
-        sample.engine_bytes
-        for sample in session.host
-        if sample.engine_bytes is not None and level.started <= sample.time <= until
-    )
-    return max(sampled, default=None)
+    within = (sample for sample in session.host if level.started <= sample.time <= until)
+    return max((size for size in map(held(session), within) if size is not None), default=None)
 
 
 def memory_ended_in(session: Session, level: Level) -> str | None:

@@ -8,11 +8,13 @@ here.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 
 from llamatop.events.clock import SECOND
+from llamatop.events.kinds import HostSampled
 from llamatop.figures.stats import Distribution, distribution
 from llamatop.session.reducer import Level, Request, Session
 
@@ -24,6 +26,9 @@ LATE_SHARE = 0.05
 
 _PROVISIONAL = ("usage", "estimate")
 """Ways of counting in which a request that runs is counted by its events until it ends."""
+
+_OF_LATE = 240
+"""Samples of the machine in which a server's processes must have been seen: two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,17 @@ class ServedFigures:
 def on_servers(session: Session) -> bool:
     """Whether a run drives servers."""
     return session.started is not None and session.started.config.engine == "server"
+
+
+def server_bytes(session: Session) -> int | None:
+    """What the servers' processes held last; None: they were not seen on this machine of late."""
+    newest = islice(reversed(session.host), _OF_LATE)
+    return next((one.server_bytes for one in newest if one.server_bytes is not None), None)
+
+
+def held(session: Session) -> Callable[[HostSampled], int | None]:
+    """Of a sample the bytes of the processes that hold the model, never of a server's client."""
+    return attrgetter("server_bytes" if on_servers(session) else "engine_bytes")
 
 
 def served_figures(session: Session, level: Level) -> ServedFigures | None:

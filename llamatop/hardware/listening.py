@@ -5,6 +5,7 @@ Knows no server. Where the system does not say, nothing is known.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -42,6 +43,39 @@ def resident(processes: list[psutil.Process]) -> int | None:
         with suppress(psutil.Error):
             sizes.append(int(process.memory_info().rss))
     return sum(sizes) if sizes else None
+
+
+class Listeners:
+    """The processes of several ports, together; asked by one thread at a time."""
+
+    def __init__(self, ports: Sequence[int], every: int = 20) -> None:
+        """They are looked for again at every so many-th look, and once all are gone."""
+        self._found: dict[int, list[psutil.Process]] = {port: [] for port in ports}
+        self._seen: set[int] = set()
+        self._every = every
+        self._looks = 0
+
+    def resident(self) -> int | None:
+        """Their resident bytes; None while the process of a port was never seen, or all are gone.
+
+        A process that has two of the ports, or started one that has, counts once.
+        """
+        if self._looks % self._every == 0:
+            self._look()
+        self._looks += 1
+        if len(self._seen) < len(self._found):
+            return None
+        processes = {one for found in self._found.values() for one in found}
+        size = resident(list(processes))
+        if processes and size is None:
+            self._looks = 0
+        return size
+
+    def _look(self) -> None:
+        for port in self._found:
+            process = listener(port)
+            self._found[port] = tree(process) if process is not None else []
+            self._seen |= {port} if process is not None else set()
 
 
 class DeviceMemory:

@@ -1,4 +1,4 @@
-"""The probe's process: samples machine, engine process and devices until its parent is gone.
+"""The probe's process: samples machine, engine, servers and devices until its parent is gone.
 
 A process of its own, so that a driver that hangs or crashes takes nothing else with it.
 Usage (by `children.Child`): `main(origin, interval)`; commands on stdin say what to watch.
@@ -18,6 +18,7 @@ from llamatop.events.kinds import Event, HostSampled
 from llamatop.events.wire import Watch, claim_stdio, read_command, write_events
 from llamatop.hardware import nvidia
 from llamatop.hardware.host import memory
+from llamatop.hardware.listening import Listeners
 from llamatop.hardware.memory import resident_bytes
 
 
@@ -30,6 +31,7 @@ class Probe:
         self._interval = interval
         self._writing = threading.Lock()
         self._engine: psutil.Process | None = None
+        self._servers: Listeners | None = None
         self._monitor = psutil.Process(os.getppid())
 
     def start(self) -> None:
@@ -37,8 +39,9 @@ class Probe:
         for task in (self._sample_host, self._sample_devices):
             threading.Thread(target=task, daemon=True).start()
 
-    def watch(self, engine: int | None) -> None:
-        """From now on this engine process."""
+    def watch(self, engine: int | None, ports: Sequence[int] = ()) -> None:
+        """From now on this engine process, and the servers that listen on these ports."""
+        self._servers = Listeners(ports) if ports else None
         try:
             self._engine = None if engine is None else psutil.Process(engine)
         except psutil.Error:
@@ -56,7 +59,7 @@ class Probe:
             self._send(nvidia.sample(nvml, self._clock.now()))
 
     def _host(self) -> HostSampled:
-        now, engine = memory(), self._engine
+        now, engine, servers = memory(), self._engine, self._servers
         return HostSampled(
             self._clock.now(),
             used_bytes=now.used,
@@ -66,6 +69,7 @@ class Probe:
             engine_bytes=None if engine is None else resident_bytes(engine.pid),
             engine_cpu_percent=_cpu(engine),
             monitor_cpu_percent=_cpu(self._monitor),
+            server_bytes=None if servers is None else servers.resident(),
         )
 
     def _send(self, events: Sequence[Event]) -> None:
@@ -90,5 +94,5 @@ def main(origin: int, interval: float) -> None:
     probe.start()
     while (command := read_command(commands)) is not None:
         if isinstance(command, Watch):
-            probe.watch(command.engine)
+            probe.watch(command.engine, command.ports)
     os._exit(0)

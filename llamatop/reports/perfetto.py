@@ -144,6 +144,8 @@ def _memory(session: Session) -> Iterator[Entry]:
     for sample in _thinned(session.host):
         if sample.engine_bytes is not None:
             yield _counter("engine process", "bytes", sample.time, sample.engine_bytes)
+        if sample.server_bytes is not None:
+            yield _counter("server processes", "bytes", sample.time, sample.server_bytes)
         if sample.used_bytes is not None:
             yield _counter("host memory", "bytes", sample.time, sample.used_bytes)
     for device, samples in session.devices.items():

@@ -38,6 +38,7 @@ from llamatop.run.children import Child
 from llamatop.run.losses import memory_loss
 from llamatop.run.sweep import next_concurrency
 from llamatop.settings.config import RunConfig
+from llamatop.settings.servers import ports_here
 
 if TYPE_CHECKING:
     from llamatop.predict.memory import Foretold
@@ -238,7 +239,7 @@ class LiveRun:
         self._engine, self._warm = self._warm or _engine(), None
         self._engine.tell(Load(self.config, self.clock.origin))
         if self._probe is not None:
-            self._probe.tell(Watch(self._engine.pid))
+            self._probe.tell(Watch(self._engine.pid, ports_here(self.config.urls)))
 
     def _follow(self, event: Event) -> None:
         match event:

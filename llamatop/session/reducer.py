@@ -77,7 +77,10 @@ KEPT_CLIENT = 4096
 KEPT_TEXT = 4096
 """Characters of a request's text that are kept: the newest."""
 
-_ENGINE_BYTES = attrgetter("engine_bytes")
+_what = attrgetter("name", "version", "model", "context")
+"""Of a server what it is, which may be another once it was lost."""
+
+_MODEL_BYTES = attrgetter("model_bytes")
 _USED_BYTES = attrgetter("used_bytes")
 _RESERVED_BYTES = attrgetter("reserved_bytes")
 
@@ -297,7 +300,7 @@ class Session:
             case RequestCancelled():
                 self._close(event.request, event.time, "cancelled")
             case HostSampled():
-                self._sample(self.host, event, _ENGINE_BYTES)
+                self._sample(self.host, event, _MODEL_BYTES)
             case DeviceSampled():
                 self._sample(self.devices.setdefault(event.device, []), event, _USED_BYTES)
             case DeviceAllocated():
@@ -365,7 +368,10 @@ class Session:
         """What a client tells of servers and of itself."""
         match event:
             case ServerKnown():
+                before = self.servers.get(event.server)
                 self.servers[event.server] = event
+                if before is not None and _what(before) != _what(event):
+                    self._tell(event)
             case ServerLost():
                 self.away[event.server] = event
                 self._tell(event)

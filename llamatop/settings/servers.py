@@ -87,6 +87,17 @@ def is_here(url: str) -> bool:
     return host in _HERE or host.startswith("127.")
 
 
+def port_of(url: str) -> int:
+    """The port that an address leads to."""
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def ports_here(urls: Sequence[str]) -> tuple[int, ...]:
+    """The ports of servers that are all on this machine; none where one is elsewhere."""
+    return tuple(map(port_of, urls)) if all(map(is_here, urls)) else ()
+
+
 def parse_headers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Headers from `NAME=ENVVAR`; InputError where that cannot be read."""
     return tuple(_header(text) for text in texts)

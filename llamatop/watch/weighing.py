@@ -5,13 +5,12 @@ Asks the system, never a server.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import psutil
 
 from llamatop.events.clock import Clock
 from llamatop.events.kinds import ServerWeighed
 from llamatop.hardware.listening import DeviceMemory, listener, resident, tree
+from llamatop.settings.servers import port_of
 
 ANEW = 10
 """Every so many looks the processes are looked for again."""
@@ -21,9 +20,8 @@ class Weighing:
     """Weighs one server; its methods are called by one thread at a time."""
 
     def __init__(self, server: int, url: str, clock: Clock, devices: DeviceMemory) -> None:
-        parts = urlsplit(url)
         self._server = server
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._port = port_of(url)
         self._clock = clock
         self._devices = devices
         self._processes: list[psutil.Process] = []

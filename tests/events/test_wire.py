@@ -28,6 +28,7 @@ COMMANDS: list[Command] = [
     Cancel(3),
     Stop(),
     Watch(None),
+    Watch(1, (8000, 8001)),
 ]
 
 

@@ -21,7 +21,7 @@ from llamatop.reports.runs import GUESSED, facts, labels, run_of
 from llamatop.reports.servers import CLIENT, NOT_HERE, sampling
 from llamatop.reports.summary import summary, table
 from llamatop.settings.config import RunConfig
-from tests.served import MS, TWO, served, served_events, session_of
+from tests.served import MS, TWO, served, served_events, session_of, weighed
 
 
 def test_a_summary_has_the_keys_that_the_command_line_promises() -> None:
@@ -39,6 +39,15 @@ def test_a_summary_has_the_keys_that_the_command_line_promises() -> None:
     assert level["ttfa_s"] == dict.fromkeys(("mean", "p50", "p90", "p99"))
     assert level["peak_memory"] == dict.fromkeys(("host_bytes", "baseline_bytes", "device_bytes"))
     assert "server" not in summary(session_of(script(RunConfig(engine="scripted"))), None)
+
+
+def test_the_peak_of_a_server_that_runs_here_is_its_own_and_no_clients() -> None:
+    session = session_of(weighed(served_events(), 5 * 10**9))
+    for level, told in zip(session.levels.values(), summary(session, None)["levels"], strict=True):
+        assert level.ended is not None
+        within = [one for one in session.host if level.started <= one.time <= level.ended]
+        assert within and told["peak_memory"]["host_bytes"] == within[-1].server_bytes
+    assert "5.00 GB of the server's processes" in table(session)
 
 
 def test_a_summary_for_people_says_why_there_is_no_memory() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from llamatop.catalog import demo_folder
 from llamatop.events.kinds import TokensCounted
+from llamatop.hardware.listening import resident
 from llamatop.recording.reader import open_recording
 from tests.end_to_end.conftest import Llamatop
 from tests.servers.running import Server
@@ -86,6 +87,7 @@ def test_a_killed_server_costs_what_was_in_flight_and_nothing_measured(
                              "--gen-toks", "200", "--requests", "8",
                              "--out", "run.parquet")  # fmt: skip
     until(lambda: counters(own_llamacpp)["tokens_predicted_total"] > 600, 60)
+    held = resident(own_llamacpp.processes())
     own_llamacpp.kill()
     own_llamacpp.start()
     out, err = running.communicate(timeout=100)
@@ -93,6 +95,8 @@ def test_a_killed_server_costs_what_was_in_flight_and_nothing_measured(
     assert level["failed"] == 2, err
     assert level["completed"] == 6
     assert 6 * 200 <= level["output_tokens"] < 8 * 200
+    assert held is not None
+    assert held / 2 < level["peak_memory"]["host_bytes"] < 2 * held, "the server's, not ours"
     assert llamatop("replay", "run.parquet", "--json").json["levels"] == [level]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,13 +14,22 @@ import pytest
 from llamatop.engines.server import engine as engines
 from llamatop.engines.server import known
 from llamatop.engines.server.bodies import Fields, Manner
+from llamatop.engines.server.client import AT_ONCE, Client
 from llamatop.engines.server.gauges import is_idle
 from llamatop.engines.server.known import Reply
 from llamatop.engines.server.meeting import Met
+from llamatop.engines.server.orders import Ended, Order
 from llamatop.engines.server.places import Place, Places
 from llamatop.engines.server.secrets import Secrets
 from llamatop.errors import InputError
-from llamatop.events.kinds import Event, LevelEnded, ServerFound, ServerKnown, ServerLost
+from llamatop.events.kinds import (
+    Event,
+    LevelEnded,
+    RequestSent,
+    ServerFound,
+    ServerKnown,
+    ServerLost,
+)
 from tests.servers import running, samples
 from tests.servers.driving import Driven
 from tests.servers.scripted_client import Scripted
@@ -177,8 +188,26 @@ async def test_rule_18_a_port_that_answers_may_hold_a_dead_server() -> None:
     places.suspect(0, "CB worker is dead")
     assert places.next() is None, "nothing is sent there meanwhile"
     await next(iter(places._looking))
-    assert [type(event) for event in told] == [ServerLost, ServerFound]
-    assert place.up
+    assert [type(event) for event in told] == [ServerLost, ServerKnown, ServerFound]
+    assert place.up and not place.notes
+
+
+async def test_a_server_that_is_back_is_asked_again_what_it_is() -> None:
+    gone = Reply(0, {}, b"refused")
+    fine = Reply(200, {}, b"{}")
+    models = Reply(200, {"server": "llama.cpp"}, b'{"data":[{"id":"n","meta":{"n_ctx":512}}]}')
+    version = Reply(200, {}, b'{"build_info":"b2-abc"}')
+    places, place, told = placed("llama.cpp", Answers(gone, fine, models, version))
+    place.met.version = "b1-abc"
+    places.suspect(0, "refused")
+    await next(iter(places._looking))
+    known_again = next(event for event in told if isinstance(event, ServerKnown))
+    assert (known_again.version, known_again.model) == ("b2-abc", "n")
+    assert known_again.notes == (
+        "It was lost, and came back with version b2-abc instead of b1-abc, model n instead of m, "
+        "context 512 instead of N/A.",
+    )
+    assert place.met.manner.fields.model == "m", "it goes on being asked for the same"
 
 
 async def test_a_server_that_is_well_is_not_told_lost() -> None:
@@ -235,3 +264,44 @@ def test_the_engine_imports_no_torch() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+class Ends:
+    """A sink of one client, in a test's loop."""
+
+    def __init__(self, scripted: Scripted) -> None:
+        self.sent: list[int] = []
+        self.ended: dict[int, str] = {}
+        secrets = Secrets("OPENAI_API_KEY", (), {})
+        self.client = Client([scripted.url], secrets, time.monotonic_ns, self, self.end)
+
+    def emit(self, request: int, time: int, count: int, text: str | None) -> None: ...
+
+    def tell(self, event: Event) -> None:
+        if isinstance(event, RequestSent):
+            self.sent.append(event.request)
+
+    def end(self, ended: Ended) -> None:
+        self.ended[ended.request] = ended.how
+
+
+async def test_of_many_requests_a_few_begin_in_each_turn_of_the_loop(scripted: Scripted) -> None:
+    """So that a request's TTFT holds little of the making of those behind it."""
+    scripted.plays()
+    ends, requests = Ends(scripted), range(5 * AT_ONCE)
+    body = Manner(Fields("m"), "usage").encode("text", 4, "salt")
+    for request in requests:
+        ends.client.send(Order(request, 0, 0, body, "usage"))
+    ends.client.cancel(requests[-1])
+    assert not ends.sent and not ends.ended, "nobody is told in the call that sends or cancels"
+    steps = []
+    while len(ends.sent) < len(requests) - 1:
+        before = len(ends.sent)
+        await asyncio.sleep(0)
+        steps.append(len(ends.sent) - before)
+    assert max(steps) <= AT_ONCE
+    while len(ends.ended) < len(requests):
+        await asyncio.sleep(0.01)
+    await ends.client.close()
+    assert ends.sent == list(requests[:-1]), "in their order, without the one that was taken back"
+    assert [ends.ended[one] for one in requests] == ["finished"] * (len(requests) - 1) + ["dropped"]

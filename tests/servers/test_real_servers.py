@@ -9,6 +9,7 @@ from llamatop.events.kinds import (
     RequestCancelled,
     RequestSent,
     ServerFound,
+    ServerKnown,
     ServerLost,
     TokensCounted,
 )
@@ -89,6 +90,9 @@ def test_rule_18_a_server_killed_and_back_costs_only_what_was_in_flight(
     assert len(driven.of(RequestSent)) > before
     assert all(one.tokens > 3 for one in driven.requests), "what was measured is kept"
     assert "closed" in driven.of(ServerLost)[0].said
+    first, *_, last = driven.of(ServerKnown)
+    assert last.time > first.time, "it was asked again"
+    assert (last.version, last.model, last.notes) == (first.version, first.model, first.notes)
 
 
 def test_transformers_takes_what_it_does_not_refuse(transformers_serve: Server) -> None:

@@ -38,11 +38,6 @@ def test_totals_are_those_of_vllm_itself(endpoint: str, llamatop: Llamatop, vllm
     assert generated(vllm) - before >= 2 * 8 * 32
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="vLLM cuts max_tokens to 48 and then refuses min_tokens 100, which is sent beside "
-    "ignore_eos and is not needed there",
-)
 @pytest.mark.timeout(400)
 def test_what_the_context_cuts_is_told(llamatop: Llamatop, vllm: Server) -> None:
     done = llamatop("--record", "--json", "--url", vllm.url, "--prompt-toks", "2000",

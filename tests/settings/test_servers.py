@@ -8,7 +8,14 @@ from llamatop.commands.run import _config, _run_parser
 from llamatop.errors import InputError
 from llamatop.settings.checks import checked
 from llamatop.settings.config import RunConfig
-from llamatop.settings.servers import base_url, base_urls, check_secrets, is_here, parse_headers
+from llamatop.settings.servers import (
+    base_url,
+    base_urls,
+    check_secrets,
+    is_here,
+    parse_headers,
+    ports_here,
+)
 
 URL = "http://127.0.0.1:8000"
 
@@ -64,6 +71,12 @@ def test_a_server_is_named_once() -> None:
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.1.1", "http://[::1]:1"])
 def test_this_machine_is_known(url: str) -> None:
     assert is_here(url) and not is_here("http://host.example")
+
+
+def test_ports_are_those_of_servers_that_are_all_here() -> None:
+    assert ports_here(["http://localhost:1", "https://127.0.1.1"]) == (1, 443)
+    assert ports_here(["http://localhost:1", "http://host.example:2"]) == ()
+    assert ports_here([]) == ()
 
 
 @pytest.mark.parametrize("text", ["Authorization", "=X", "A b=X", "A=", "A=not a name", "Host=X"])

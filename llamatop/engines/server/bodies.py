@@ -33,13 +33,17 @@ WISHES = (
 _STREAM_OPTIONS = ("include_usage", "continuous_usage_stats")
 
 _USELESS: dict[str, frozenset[str]] = {
-    "vllm": frozenset(("timings_per_token", "cache_prompt")),
-    "ray": frozenset(("timings_per_token", "cache_prompt")),
+    "vllm": frozenset(("timings_per_token", "cache_prompt", "min_tokens")),
+    "ray": frozenset(("timings_per_token", "cache_prompt", "min_tokens")),
     "llama.cpp": frozenset(
         ("return_token_ids", "cache_salt", "continuous_usage_stats", "min_tokens")
     ),
 }
-"""What these servers are known to pass over."""
+"""What these servers are known to pass over, or not to need.
+
+vLLM, which Ray Serve runs, cuts the limit to what its context leaves and then refuses a least
+length above it; `ignore_eos` alone gives the exact one.
+"""
 
 EXACT = ("ignore_eos", "generation_config")
 """Wishes of which one makes a server generate past the end of its text."""
@@ -56,7 +60,7 @@ class Fields:
 
     @classmethod
     def wished(cls, name: str, model: str | None) -> Fields:
-        """All but what a server of that name passes over."""
+        """All but what a server of that name does not need."""
         return cls(model, frozenset(("generation_config",)) | _USELESS.get(name, frozenset()))
 
     def body(self, prompt: Prompt, max_tokens: int, salt: str) -> dict[str, Any]:
@@ -134,8 +138,8 @@ class Manner:
     def encode(self, prompt: Prompt, max_tokens: int, salt: str, fits: bool = True) -> bytes:
         """A request's body.
 
-        Where it does not fit the context no least length is asked for: vLLM cuts the limit to what
-        the context leaves, and then refuses a request whose least length is above it.
+        Where it does not fit the context no least length is asked for: a server may cut the limit
+        to what the context leaves, and then refuse a request whose least length is above it.
         """
         fields = self.fields if fits else self.fields.without("min_tokens")
         return msgspec.json.encode(fields.body(prompt, max_tokens, salt))

@@ -17,6 +17,7 @@ from llamatop.engines.server.exchange import RequestError
 from llamatop.engines.server.known import Reply
 from llamatop.errors import InputError
 from llamatop.settings.config import RunConfig
+from llamatop.text.formatting import UNKNOWN
 
 PROBE_TOKENS = 6
 """Output tokens of a probing request."""
@@ -72,6 +73,33 @@ async def meet(
         await _try_ids(asker, config, met)
     met.notes += _notes(met, config)
     return met
+
+
+async def meet_again(asker: Asker, met: Met) -> str:
+    """Ask a server that is back what it is now, and keep that; in words what differs, else empty.
+
+    It goes on being asked for the same model. What it does not tell stays as it was.
+    """
+    reply = await asker.get("/v1/models")
+    listed = known.models_of(reply)
+    ids = [str(one["id"]) for one in listed]
+    name = known.name_by_models(reply)
+    name = met.name if name == "unknown" else name
+    model = met.model if met.model in ids or len(ids) != 1 else ids[0]
+    version = await _version(asker, name) or met.version
+    context = known.context_of(listed, model) or met.context
+    pairs: dict[str, tuple[str | int | None, str | int | None]] = {
+        "server": (met.name, name),
+        "version": (met.version, version),
+        "model": (met.model, model),
+        "context": (met.context, context),
+    }
+    met.name, met.version, met.model, met.context = name, version, model, context
+    return ", ".join(
+        f"{what} {new} instead of {UNKNOWN if old is None else old}"
+        for what, (old, new) in pairs.items()
+        if new != old
+    )
 
 
 async def _reach(asker: Asker, loading: Callable[[], None]) -> Reply:

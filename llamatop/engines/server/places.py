@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from llamatop.engines.server.asking import Asker
 from llamatop.engines.server.gauges import is_idle
 from llamatop.engines.server.known import HEALTHY_AT
-from llamatop.engines.server.meeting import Met
+from llamatop.engines.server.meeting import Met, meet_again
 from llamatop.engines.server.prompts import Prompter
 from llamatop.events.kinds import Event, ServerFound, ServerKnown, ServerLost
 
@@ -113,10 +113,18 @@ class Places:
                 self._tell(ServerLost(self._now(), place.number, words))
             await asyncio.sleep(ASK_AGAIN)
         if place.lost:
+            await self._know_again(place)
             place.lost = False
             self._tell(ServerFound(self._now(), place.number))
         place.up, place.found_at = True, self._now()
         self.changed()
+
+    async def _know_again(self, place: Place) -> None:
+        """It may have come back as another one: what was measured before is not of that."""
+        differs = await meet_again(place.asker, place.met)
+        if differs:
+            place.notes.append(f"It was lost, and came back with {differs}.")
+        self._tell(place.known(self._now()))
 
     async def _healthy(self, place: Place) -> str | None:
         """None: it works; else what it says."""

@@ -6,6 +6,7 @@ What it learns goes out in batches, an end at once. When the parent's pipe ends,
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from typing import BinaryIO
@@ -117,4 +118,5 @@ def main(number: int, origin: int) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     asyncio.set_event_loop(loop)
+    gc.freeze()  # it stays: a collection that looks at it keeps the loop from reading
     loop.run_forever()

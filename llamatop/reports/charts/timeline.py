@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from llamatop.events.clock import SECOND
 from llamatop.figures.requests import rate_history
+from llamatop.figures.served import held
 from llamatop.reports.charts.levels import NewSheet
 from llamatop.reports.charts.paper import Sheet, Style
 from llamatop.reports.charts.ticks import byte_unit, extent, from_zero
@@ -106,7 +107,8 @@ def memory(run: Run, zero: int) -> Trace:
     for samples in session.allocated.values():
         found = found or [(sample.time, sample.reserved_bytes) for sample in samples]
     if not found:
-        found = [(s.time, s.engine_bytes) for s in session.host if s.engine_bytes is not None]
+        sizes = ((sample.time, held(session)(sample)) for sample in session.host)
+        found = [(time, size) for time, size in sizes if size is not None]
     times = np.array([time for time, _ in found], dtype=np.float64)
     return _thin((times - zero) / SECOND, np.array([value for _, value in found], dtype=np.float64))
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
+from llamatop.figures.served import on_servers
 from llamatop.reports.runs import Run
 from llamatop.session.reducer import BIN, Level, Request
 
@@ -187,4 +188,4 @@ def _memory_of(run: Run) -> tuple[Sequence[Event], str]:
     session = run.session
     if session.devices:
         return session.devices[min(session.devices)], "used_bytes"
-    return session.host, "engine_bytes"
+    return session.host, "server_bytes" if on_servers(session) else "engine_bytes"

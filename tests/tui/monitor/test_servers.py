@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from msgspec.structs import replace
 
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import Event, ServerLost
+from llamatop.events.kinds import Event, ServerKnown, ServerLost
 from llamatop.tui.drawing.lines import line_width
 from llamatop.tui.monitor.frame import Choices, Frame
 from llamatop.tui.monitor.frame_figures import Figures
@@ -20,7 +21,7 @@ from llamatop.tui.monitor.views.request import request_page
 from llamatop.tui.monitor.views.requests import row
 from llamatop.tui.monitor.views.state import state_of
 from llamatop.tui.monitor.views.throughput import throughput
-from tests.served import MS, TWO, served, served_events, session_of
+from tests.served import MS, TWO, served, served_events, session_of, weighed
 from tests.tui.conftest import live_app, screen_text
 
 WIDTHS = (3, 10, 24, 38, 46, 70, 118, 198)
@@ -62,6 +63,22 @@ def test_this_machine_does_not_hold_the_model():
     assert "● llama.cpp b11549   8 in flight" in text and "tokens by usage" in text
     assert "memory         N/A   the server's own" in text and "client" in text
     assert "engine" not in text
+
+
+def test_a_server_that_runs_here_shows_its_memory_on_the_seconds_of_its_tokens():
+    content = memory(frame_of(weighed(EVENTS, 7 * 10**9), 20), 90, 9)
+    text = text_of(content.lines)
+    assert "memory     7.00 GB   of the server" in text and "client" in text
+    assert "server  8.00 GB" in text and "machine  2" not in text, "the chart is the server's"
+
+
+def test_a_server_that_came_back_as_another_is_told():
+    [first, *_] = [event for event in EVENTS if isinstance(event, ServerKnown)]
+    note = "It was lost, and came back with version b2 instead of b1."
+    again = replace(first, time=20 * SECOND, version="b2", notes=(note,))
+    events = sorted([*EVENTS, again], key=lambda event: event.time)
+    told = text_of(events_view(frame_of(events, 20.1), 140, 9).lines)
+    assert f"is another: {note}" in told
 
 
 def test_several_servers_have_a_row_each_and_a_lost_one_says_so():

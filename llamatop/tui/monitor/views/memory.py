@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from llamatop.events.kinds import Event, MemoryPredicted
-from llamatop.figures.served import on_servers
+from llamatop.figures.served import on_servers, server_bytes
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest
@@ -30,6 +30,7 @@ from llamatop.tui.monitor.views.servers import server_rows, server_title
 from llamatop.tui.monitor.views.state import home_of
 
 _ENGINE, _USED = attrgetter("engine_bytes"), attrgetter("used_bytes")
+_SERVER = attrgetter("server_bytes")
 
 _CORES = 32
 """Cores drawn one by one; more are drawn as the busiest of each group."""
@@ -181,6 +182,8 @@ class Charted(NamedTuple):
 def charted_of(session: Session) -> list[Charted]:
     """All of which samples are there: the engine, the machine, each accelerator in three ways."""
     found: list[Charted] = []
+    if on_servers(session) and server_bytes(session) is not None:
+        found += [Charted("server", session.host, "server_bytes")]
     if session.host:
         found += [Charted(_whose(session), session.host, "engine_bytes", foretold=True)]
         found += [Charted("machine", session.host, "used_bytes")]
@@ -218,7 +221,10 @@ def _chart(frame: Frame, window: Window, width: int, height: int) -> list[Line]:
         line = _line(session, one.device) if one.foretold else None
         return _area(tuple(values), f"{one.name}  ", width, height, line)
     if not session.devices:
-        used, name = (_USED, "machine  ") if on_servers(session) else (_ENGINE, "")
+        used, name = _ENGINE, ""
+        if on_servers(session):
+            seen = server_bytes(session) is not None
+            used, name = (_SERVER, "server  ") if seen else (_USED, "machine  ")
         values = sampled(session.host, used, session.now, window.step, window.count)
         return _area(tuple(values), name, width, height, _line(session, None))
     home = home_of(session)

@@ -1,4 +1,4 @@
-"""The servers of a run: what each is and has got, and that its memory is not this machine's."""
+"""The servers of a run: what each is and has got, and what their processes hold here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import ServerKnown
 from llamatop.events.sanitize import one_line
+from llamatop.figures.served import server_bytes
 from llamatop.reports.servers import server_name
 from llamatop.session.reducer import Load, Session
 from llamatop.settings.servers import host_of
@@ -80,8 +81,10 @@ def _others(session: Session, rest: Sequence[ServerKnown]) -> Groups:
 
 def _memory(session: Session) -> Groups:
     """What is known of the memory that the model takes: nothing, unless a server's was seen."""
-    peaks = (level.host_peak_bytes for level in reversed(session.levels.values()))
-    known = next((peak for peak in peaks if peak is not None), None)
+    known = server_bytes(session)
+    if known is None:  # as another tool told it
+        peaks = (level.host_peak_bytes for level in reversed(session.levels.values()))
+        known = next((peak for peak in peaks if peak is not None), None)
     start: Span = (" memory    ", "dim")
     if known is not None:
         return [[start, (f"{size(known):>8}", "memory.bold")], [("of the server", "dim")]]

@@ -10,7 +10,7 @@ from operator import attrgetter
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
 from llamatop.figures.requests import first_token
-from llamatop.figures.served import on_servers, ttfa
+from llamatop.figures.served import on_servers, server_bytes, ttfa
 from llamatop.session.reducer import BIN, Request, Session
 from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest, shares
@@ -177,6 +177,9 @@ def _memory(session: Session, stretch: Stretch, height: int) -> list[Line]:
     device = session.devices.get(home) if (home := home_of(session)) is not None else None
     if device is not None:
         name, values = f"gpu {home}", [_at(device, attrgetter("used_bytes"), end) for end in ends]
+    elif on_servers(session) and server_bytes(session) is not None:
+        name = "server"
+        values = [_at(session.host, attrgetter("server_bytes"), end) for end in ends]
     elif on_servers(session):
         name, values = "machine", [_at(session.host, attrgetter("used_bytes"), end) for end in ends]
     else:

@@ -103,6 +103,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             return "✗", "bad", f"{_server(frame, server)} lost: {said}"
         case ServerFound(server=server):
             return "◆", "good", f"{_server(frame, server)} answers again"
+        case ServerKnown(server=server, notes=notes):
+            return "◆", "warn", f"{_server(frame, server)} is another: {notes[-1] if notes else ''}"
         case EngineLost() if on_servers(frame.session):
             return "✗", "bad", f"client lost: {loss_of(story.what)}"
         case EngineLost():
