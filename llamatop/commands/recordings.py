@@ -39,17 +39,7 @@ def _open(file: str) -> list[Run]:
         from llamatop.reports.tables import run_of_table, stem
 
         return [run_of_table(read_table(path), stem(path), file)]
-    return _foreign(path) if _is_foreign(path) else [_with_requests(open_run(file))]
-
-
-def _with_requests(run: Run) -> Run:
-    """The same; InputError where servers were watched only: no level, no request of its own."""
-    started = run.session.started
-    if started is not None and started.config.engine == "attach":
-        raise InputError(
-            f"{run.name}: a watch of servers, with no requests of its own: llamatop replay shows it"
-        )
-    return run
+    return _foreign(path) if _is_foreign(path) else [open_run(file)]
 
 
 def _is_foreign(path: Path) -> bool:

@@ -41,5 +41,5 @@ def test_the_start_screen_lists_and_knows_them(folder: Path) -> None:
 
 def test_a_run_in_process_is_refused_in_a_line(folder: Path) -> None:
     path = str(folder / "inner" / "m.gguf")
-    with pytest.raises(InputError, match=r"llama.cpp runs GGUF files: llamatop --serve llama.cpp"):
+    with pytest.raises(InputError, match=r"llama.cpp runs GGUF files: start llama-server -m"):
         resolve(RunConfig(model=path), lambda *_: None)
