@@ -145,9 +145,9 @@ async def test_a_watch_hands_its_servers_on_to_be_driven() -> None:
         await settle(pilot, lambda: isinstance(app.screen, StartScreen))
         await settle(pilot, lambda: "$ llamatop" in "\n".join(screen_text(app)))
         [command] = [line for line in screen_text(app) if "$ llamatop" in line]
-        assert command.strip(" │") == (
-            "$ llamatop --url http://127.0.0.1:8080 --concurrency 4 --prompt-toks 128 --gen-toks 200"
-        )
+        begin, _, rest = command.strip(" │").partition(" --concurrency ")
+        assert begin == "$ llamatop --url http://127.0.0.1:8080"
+        assert rest == "4 --prompt-toks 128 --gen-toks 200"
 
 
 async def test_escape_leads_back_to_the_run_and_ctrl_q_leaves_it(run_events: list[Event]) -> None:
