@@ -113,7 +113,8 @@ def _cut(raw: dict[str, Any], config: Any, whole: int, kept: int) -> dict[str, A
     text = text_config(raw)
     names = config.get_text_config(decoder=True).attribute_map
     for key, value in text.items():
-        if isinstance(value, list | str) and len(value) == whole:
+        a_layer_each = isinstance(value, list) or (isinstance(value, str) and "pattern" in key)
+        if a_layer_each and len(value) == whole:
             text[key] = value[:kept]
         elif isinstance(value, dict) and set(value) == set(map(str, range(whole))):
             text[key] = {str(layer): value[str(layer)] for layer in range(kept)}

@@ -101,6 +101,8 @@ class LiveRun:
         self._foretold: Foretold | None = None
         self._failure = ""
         """Why it could not be asked for."""
+        self._untold: list[Event] = []
+        """That it is not known: told when a level begins, since a model may be refused before."""
         self.clock = MonotonicClock()
         self._finished = False
         self._own: list[Event] = []
@@ -264,9 +266,11 @@ class LiveRun:
         """The next level begins when the model is there and nothing else runs any more; or when
         what is to be foretold takes long, which then serves the levels after it."""
         if self._preparing is not None and not self._preparing.is_alive():
-            self._own += self._foretold.events if self._foretold is not None else ()
+            events = self._foretold.events if self._foretold is not None else ()
+            self._own += [event for event in events if not isinstance(event, MemoryUntold)]
+            self._untold = [event for event in events if isinstance(event, MemoryUntold)]
             if self._failure:
-                self._own.append(MemoryUntold(self.clock.now(), self._failure))
+                self._untold.append(MemoryUntold(self.clock.now(), self._failure))
             self._preparing = None
         late = self.clock.now() - self._loaded_at > PREPARATION_SECONDS * SECOND
         if self._loaded and self._preparing is not None and late and not self._went_on:
@@ -275,6 +279,9 @@ class LiveRun:
         if self._loaded and (self._preparing is None or self._went_on):
             self._loaded = False
             self._next_level()
+        if self._levels and self._untold:
+            self._own += self._untold
+            self._untold = []
 
     def _turn_to_sweep(self) -> None:
         if self._next_config is not None:

@@ -56,7 +56,7 @@ def test_the_way_of_a_forward_has_its_peak(name: str) -> None:
             tracer._forwards(Shape(1, prompt, 2)),
         )
         for total, forward in zip(totals, forwards, strict=True):
-            assert max(step.held for step in forward.path(tracer._shown)) == total.peak
+            assert max(step.held for step in forward.path(tracer._excerpt.shown)) == total.peak
 
 
 @pytest.mark.parametrize("name", MODELS)

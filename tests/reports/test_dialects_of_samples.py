@@ -80,8 +80,9 @@ def test_aiperf(path: Path) -> None:
 
 def weighted(values: Values, weights: Values) -> tuple[float, list[float]]:
     order = np.argsort(values, kind="stable")
-    shares = np.cumsum(weights[order]) * 100
-    picked = [values[order][np.searchsorted(shares, p * weights.sum())] for p in (50, 90, 99)]
+    shares = np.cumsum(weights[order] / weights.sum())  # with the roundings of guidellm's own sum
+    places = np.minimum(np.searchsorted(shares, [0.5, 0.9, 0.99]), len(shares) - 1)
+    picked = values[order][places]
     return float(np.average(values, weights=weights)), [float(value) for value in picked]
 
 
@@ -90,10 +91,10 @@ def test_guidellm(path: Path) -> None:
         if not done.height:
             continue
         sent, first, last, n = (column(done, c) for c in ("admitted", "first", "last", "tokens"))
-        ones, several = np.ones_like(n), n > 1
+        ended, ones, several = column(done, "ended"), np.ones_like(n), n > 1
         paces = ((last - first) / 1e9)[several] / (n[several] - 1)
         assert_spread(found.latencies["ttft"], *weighted((first - sent) / 1e9, ones))
-        assert_spread(found.latencies["e2e"], *weighted((last - sent) / 1e9, ones))
+        assert_spread(found.latencies["e2e"], *weighted((ended - sent) / 1e9, ones))
         assert_spread(found.latencies["tpot"], *weighted((last - sent) / 1e9 / n, n))
         assert_spread(found.latencies["itl"], *weighted(paces, n[several] - 1))
 

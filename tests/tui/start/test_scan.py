@@ -13,6 +13,7 @@ import pytest
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
 from llamatop.reports import this_machine as here
+from llamatop.reports.models import FOLDERS
 from llamatop.tui.start import scan as start_scan
 from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of, typed
 
@@ -154,7 +155,7 @@ def test_folders_of_models_are_named_by_the_environment(
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "config.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(start_scan.FOLDERS, str(tmp_path / "there"))
+    monkeypatch.setenv(FOLDERS, str(tmp_path / "there"))
     found = [Path(c.model).name for c in start_scan.models() if c.source == "folder"]
     assert found == ["here", "one"]
 
