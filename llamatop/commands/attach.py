@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
     add("--no-save", action="store_true", help="the UI records nothing until asked")
     add("--theme", help="the UI's colours")
     args = parser.parse_args(arguments)
+    _check_together(args.once, args.record, args.json, args.out)
     config, headers = _config(args)
     if args.once:
         from llamatop.commands.attach_once import once
@@ -47,6 +48,16 @@ def main(arguments: list[str]) -> int:
     desk = Desk(args.out, save=not args.no_save)
     desk.secrets = headers
     return watch(config, desk, False, args.theme)
+
+
+def _check_together(once: bool, record: bool, json: bool, out: str | None) -> None:
+    """InputError in one line where an option would be passed over."""
+    if once and record:
+        raise InputError("--once and --record: two looks, or a recording; give one of them")
+    if once and out is not None:
+        raise InputError("--once records nothing, so --out says nothing; --record has a recording")
+    if json and not (once or record):
+        raise InputError("--json goes with --once or --record; the screen prints no object")
 
 
 def _config(args: object) -> tuple[RunConfig, dict[str, dict[str, str]]]:

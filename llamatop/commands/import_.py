@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llamatop.commands.parser import Parser
+from llamatop.errors import InputError
 
 if TYPE_CHECKING:
     from llamatop.imports.told import Run
     from llamatop.recording.tables import Table
 
+EXIT_BAD_INPUT = 2
+
 
 def main(arguments: list[str]) -> int:
-    """Import result files; the exit code."""
+    """Import result files; the exit code: 2 where one could not be, the others are."""
     parser = Parser(
         prog="llamatop import",
         description="Other tools' result files (or their runs' folders) as recordings; "
@@ -31,13 +35,25 @@ def main(arguments: list[str]) -> int:
     from llamatop.imports.recognise import read
     from llamatop.recording.files import shown
 
+    taken: Counter[str] = Counter()
+    code = 0
     for file in args.files:
-        for name, found in read(Path(file), args.record_text):
-            path = _write(found, name, Path(args.out), args.record_text)
-            print(shown(path))
-            for note in found.notes:
-                print(f"llamatop: {path.name}: {note}", file=sys.stderr)
-    return 0
+        try:
+            for name, found in read(Path(file), args.record_text):
+                taken[name] += 1
+                path = _write(found, _numbered(name, taken), Path(args.out), args.record_text)
+                print(shown(path))
+                for note in found.notes:
+                    print(f"llamatop: {path.name}: {note}", file=sys.stderr)
+        except InputError as error:  # the other files are none the worse
+            print(f"llamatop: {error}", file=sys.stderr)
+            code = EXIT_BAD_INPUT
+    return code
+
+
+def _numbered(name: str, taken: Counter[str]) -> str:
+    """The name, with a number from the second file of that name on."""
+    return name if taken[name] == 1 else f"{name}.{taken[name]}"
 
 
 def _write(found: Run | Table, name: str, folder: Path, keep_text: bool) -> Path:

@@ -28,6 +28,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop                  the terminal UI: watch a model answer requests
   llamatop --record         no UI: run, record, print a summary
   llamatop --url U          drive a running server (vLLM, llama.cpp, …) instead
+  llamatop attach           watch running servers that others drive  [--url U, --record]
   llamatop replay FILE      the same UI on a recording (--json: its summary)
   llamatop check            will it fit, and how fast can it be, before anything is loaded
   llamatop models           what can be run here

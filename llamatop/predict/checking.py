@@ -62,6 +62,11 @@ class LevelCheck:
         return None if self.prediction is None else self.verdict == "fits"
 
 
+NO_ROOFS = (
+    "what this engine reaches on this machine is not measured; --device-name asks of a known GPU"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """All that is said of one model. What is None is not known; `unknown` says why."""
@@ -96,6 +101,8 @@ class Check:
         if reason := self.trace.untold:
             rest = ("peak_bytes", "max_concurrency", "max_concurrency_at_best", "max_context")
             found = {**dict.fromkeys(rest, reason), **found}
+        elif all(level.prediction and level.decode_tok_s is None for level in self.levels):
+            found = {**found, "decode_floor_tok_s": NO_ROOFS, "prefill_floor_s": NO_ROOFS}
         return found
 
 

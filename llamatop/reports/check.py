@@ -25,6 +25,8 @@ _NAMES = {
     "max_concurrency": "most requests",
     "max_concurrency_at_best": "most requests",
     "max_context": "longest context",
+    "decode_floor_tok_s": "decode and prefill",
+    "prefill_floor_s": "decode and prefill",
 }
 """Of figures that may not be known."""
 

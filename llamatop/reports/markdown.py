@@ -10,6 +10,7 @@ from llamatop.reports.recommend import command_of
 from llamatop.reports.runs import Run
 from llamatop.reports.summary import headline
 from llamatop.session.reducer import Session
+from llamatop.settings.config import RunConfig
 from llamatop.text.formatting import UNKNOWN, duration, number, size, whole
 
 HEAD = (
@@ -91,7 +92,25 @@ def _command(run: Run) -> str:
     config = started.config
     levels = " ".join(map(str, config.concurrency))
     plain = command_of(config, config.concurrency[0], run)
-    return plain.replace(f"--concurrency {config.concurrency[0]}", f"--concurrency {levels}")
+    command = plain.replace(f"--concurrency {config.concurrency[0]}", f"--concurrency {levels}")
+    return " ".join([command, *_whole_run(config)])
+
+
+def _whole_run(config: RunConfig) -> Iterator[str]:
+    """The options that say how long a run goes on and what it is judged by, as far as given."""
+    targets = ",".join(f"{name}={value:g}" for name, value in config.slo.items())
+    given = (
+        ("--requests", config.requests),
+        ("--max-time", config.max_time),
+        ("--until-ci", config.until_ci),
+        ("--slo", targets or None),
+        ("--seed", config.seed or None),
+    )
+    for name, value in given:
+        if value is not None:
+            yield f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+    if config.until_oom:
+        yield "--until-oom"
 
 
 def _safe(text: str) -> str:

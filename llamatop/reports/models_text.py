@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from llamatop.reports.fit import Fit
-from llamatop.reports.models import Choice
+from llamatop.reports.models import GGUF, RUN_BY, Choice
 from llamatop.settings.config import RunConfig
 from llamatop.text.formatting import UNKNOWN, count, size
 
@@ -32,6 +32,7 @@ def models_table(rows: Sequence[Row], config: RunConfig) -> str:
         f"{_tokens(choice.context):>10} {size(fit.needed):>8}  {fit.verdict:<12}  {choice.source}"
         for choice, fit in rows
     ]
+    gguf = any(choice.source == GGUF for choice, _ in rows)
     shape = f"{config.prompt_toks} tokens in, {config.gen_toks} out"
     known = next((fit.available for _, fit in rows if fit.available is not None), None)
     return "\n".join(
@@ -41,6 +42,7 @@ def models_table(rows: Sequence[Row], config: RunConfig) -> str:
             "",
             f"fit: one request, {shape}, in the {size(known)} available; see also: llamatop check",
             "built-in: the architecture, with --weights random or downloaded when it is run",
+            *(["gguf: " + RUN_BY.format(model="FILE")] if gguf else []),
         ]
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from llamatop.errors import InputError
 from llamatop.events.kinds import RunImported
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import LevelFigures, level_figures
@@ -80,11 +81,16 @@ def run_of(session: Session, name: str = "run") -> Run:
 
 
 def open_run(path: str) -> Run:
-    """Read one recording. Raises InputError where it cannot be read."""
+    """Read one recording. Raises InputError where it cannot be read, or is of a watch."""
     from llamatop.recording.reader import fold_recording  # noqa: PLC0415  (polars: only here)
 
-    folded = fold_recording(path)
-    return Run(one_line(Path(path).stem), folded.session, path, tuple(folded.notices))
+    folded, name = fold_recording(path), one_line(Path(path).stem)
+    started = folded.session.started
+    if started is not None and started.config.engine == "attach":
+        raise InputError(
+            f"{name}: a watch of servers, with no requests of its own: llamatop replay shows it"
+        )
+    return Run(name, folded.session, path, tuple(folded.notices))
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, list[str | None]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from llamatop.events.clock import SECOND
@@ -19,7 +20,7 @@ from llamatop.figures.serving import (
 from llamatop.figures.vocabulary import HISTOGRAMS
 from llamatop.reports.summary import SCHEMA
 from llamatop.session.reducer import Session
-from llamatop.session.watched import Watched
+from llamatop.session.watched import Replica, Watched
 from llamatop.text.formatting import UNKNOWN, duration, number, percent, whole
 
 
@@ -53,6 +54,7 @@ def _server(url: str, server: Watched, now: int, window: int | None) -> dict[str
     seen, weighed = server.seen, server.weighed
     told = answers(server) or window is None
     replicas = server.replicas.items() if told else ()
+    total = together(server, window) if told else None
     return {
         "url": url,
         "name": seen.name if seen is not None else "unknown",
@@ -65,12 +67,23 @@ def _server(url: str, server: Watched, now: int, window: int | None) -> dict[str
         "device_bytes": weighed.device_bytes if weighed is not None else None,
         "peak_resident_bytes": server.peak_bytes,
         "replicas": [
-            {"replica": name, **_load(replica_load(server, replica, window)), **_slots(server)}
+            {"replica": name, **_load(_told(server, replica, window)), **_slots(server)}
             for name, replica in replicas
             if replica.samples
         ],
-        "total": _load(together(server, window) if told else None),
+        "total": _load(_standing(server, total) if total is not None else None),
     }
+
+
+def _told(server: Watched, replica: Replica, window: int | None) -> Load:
+    return _standing(server, replica_load(server, replica, window))
+
+
+def _standing(server: Watched, load: Load) -> Load:
+    """The same; of a server that answers no more, what runs there now is not known."""
+    if answers(server):
+        return load
+    return replace(load, running=None, waiting=None, waiting_capacity=None, kv_usage=None)
 
 
 def _load(load: Load | None) -> dict[str, Any]:
@@ -151,7 +164,7 @@ def servers_text(session: Session, window: int | None) -> str:
         shown = list(server.replicas.items()) if answers(server) or window is None else []
         for name, replica in shown:
             title = "replica" if len(shown) > 1 else ""
-            line = _load_line(replica_load(server, replica, window))
+            line = _load_line(_told(server, replica, window))
             lines.append(f"  {title} {name}: {line}" if title else f"  {line}")
     return "\n".join(lines)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -37,6 +39,8 @@ from llamatop.text.formatting import (
 
 SCHEMA = 1
 """Version of the JSON object."""
+_REASONS = 3
+"""Of failed requests, that are named."""
 
 
 def summary(session: Session, recording: str | None, complete: bool = True) -> dict[str, Any]:
@@ -136,8 +140,13 @@ def _interval(steady: Steady | None) -> dict[str, float | None]:
     return {"mean": steady.rate, "low": low, "high": high}
 
 
-def level_lines(figures: LevelFigures, until_ci: float | None = None) -> list[str]:
-    """One level for a person to read, a figure a line; `until_ci` is what it was to reach."""
+def level_lines(
+    figures: LevelFigures, until_ci: float | None = None, failures: Sequence[str] = ()
+) -> list[str]:
+    """One level for a person to read, a figure a line; `until_ci` is what it was to reach.
+
+    `failures` are the lines that say why requests failed.
+    """
     memory = [_row("peak memory", _memory(figures)), *_predicted(figures)]
     rough = ROUGH if figures.estimated else ""
     if figures.outcome == "oom" and not figures.completed:  # nothing else was measured
@@ -145,6 +154,7 @@ def level_lines(figures: LevelFigures, until_ci: float | None = None) -> list[st
     return [
         _title(figures),
         _row("requests completed", _completed(figures)),
+        *failures,
         *[_row(name, value) for name, value in served_rows(figures)],
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
         _row("total throughput", f"{rough}{number(figures.output_rate)} tok/s"),
@@ -297,7 +307,12 @@ def table(session: Session) -> str:
     """All levels for a person to read."""
     until_ci = session.started.config.until_ci if session.started else None
     blocks = [
-        "\n".join([*level_lines(figures, until_ci), *_reported(session, figures)])
+        "\n".join(
+            [
+                *level_lines(figures, until_ci, _failures(session, figures)),
+                *_reported(session, figures),
+            ]
+        )
         for figures in all_figures(session)
     ]
     end = memory_end(session)
@@ -311,6 +326,24 @@ def _origin(session: Session) -> list[str]:
     if session.imported is None:
         return []
     return [session.imported.clock, *(f"careful: {note}" for note in session.imported.notes)]
+
+
+def _failures(session: Session, figures: LevelFigures) -> list[str]:
+    """Why measured requests failed, the commonest reasons, each on a line."""
+    if not figures.failed:
+        return []
+    errors = Counter(
+        request.error
+        for request in session.requests.values()
+        if request.level == figures.level and request.state == "failed" and not request.warmup
+    )
+    lines = [
+        f"{times:,} \N{MULTIPLICATION SIGN} {one_line(error or UNKNOWN)}"
+        for error, times in errors.most_common(_REASONS)
+    ]
+    more = len(errors) - _REASONS
+    lines += [f"and {more:,} other reasons"] if more > 0 else []
+    return [_row("" if n else "failed", line) for n, line in enumerate(lines)]
 
 
 def _reported(session: Session, figures: LevelFigures) -> list[str]:

@@ -141,11 +141,12 @@ def level_line(session: Session, level: Level) -> str:
             f"concurrency {level.concurrency}: out of memory in {figures.memory_ended_in}, "
             f"peak {size(figures.host_peak_bytes)}"
         )
+    failed = f"{figures.failed} failed, " if figures.failed else ""
     until_ci = session.started.config.until_ci if session.started else None
     steady, why = figures.steady, ended_text(level.ended_by, until_ci)
     return (
         f"concurrency {level.concurrency}: {level.outcome}, "
-        f"{figures.completed} of {figures.requests} requests, "
+        f"{figures.completed} of {figures.requests} requests, {failed}"
         f"{ROUGH if figures.estimated else ''}{number(figures.output_rate)} tok/s"
         + (f", peak {size(figures.host_peak_bytes)}" if figures.host_peak_bytes else "")
         + (f", steady {steady_text(steady)}" if until_ci is not None and steady else "")

@@ -139,6 +139,14 @@ WATCHED = RunConfig(concurrency=(4,), gen_toks=200, endless=True)
 """What a run on the screen is where nothing else is asked for."""
 
 
+def to_choose_from(config: RunConfig) -> RunConfig:
+    """The settings with which the start screen begins after `config`; of a watch its servers alone,
+    to be driven."""
+    if config.engine != "attach":
+        return config
+    return msgspec.structs.replace(WATCHED, model="", engine="server", urls=config.urls)
+
+
 def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
     """Options that ask for the same lengths again: name, value, what it is when not given."""
     plain = RunConfig()

@@ -15,7 +15,7 @@ from textual.app import App
 from llamatop.errors import InputError
 from llamatop.events.sanitize import one_line
 from llamatop.run.controls import Launcher, Orders, Stage
-from llamatop.settings.config import RunConfig
+from llamatop.settings.config import RunConfig, to_choose_from
 from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.terminal.leaving import wind_down
 
@@ -93,7 +93,9 @@ class Changing:
 
         if self._launcher is not None and not isinstance(self._app.screen, StartScreen):
             palette = Palette(self._app.current_theme)
-            screen = StartScreen(palette, self._defaults, again=again, over=not self.idle)
+            screen = StartScreen(
+                palette, to_choose_from(self._defaults), again=again, over=not self.idle
+            )
             self._asked = screen.start
             self._app.push_screen(screen, self._chosen)
 

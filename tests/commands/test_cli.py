@@ -1,4 +1,4 @@
-"""What the command line does with what a terminal cannot spell."""
+"""What the command line does with what a terminal cannot spell; its help, and what contradicts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from llamatop.cli import _refuse_empty, _settle_streams
+from llamatop.cli import COMMANDS, _refuse_empty, _settle_streams, main
 from llamatop.errors import InputError
 from llamatop.text.formatting import MINUS
 
@@ -29,3 +29,25 @@ def test_a_value_that_ends_like_an_empty_one_is_none() -> None:
     for arguments, option in ((["--model="], "--model"), (["--out", ""], "--out")):
         with pytest.raises(InputError, match=f"^{option}: an empty value"):
             _refuse_empty(arguments)
+
+
+def test_every_command_stands_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out
+    assert not [name for name in COMMANDS if f"  llamatop {name} " not in told]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--once", "--record"], "--once and --record"),
+        (["--once", "--out", "x.parquet"], "--once records nothing"),
+        (["--json"], "--json goes with --once or --record"),
+    ],
+)
+def test_a_watch_passes_over_no_option(
+    options: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["attach", "--url", "http://127.0.0.1:9", *options]) == 2
+    assert line in capsys.readouterr().err

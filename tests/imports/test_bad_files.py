@@ -32,6 +32,24 @@ VALUES = [
 MUTATIONS = 3
 
 
+def test_files_of_one_name_and_a_bad_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder's name is often that of another tool's: none is refused, and none replaced."""
+    same = [
+        str(FOLDER / one)
+        for one in ("vllm-bench-serve-0.32.0/mock-error-event.json",
+                    "guidellm-0.8.1/mock-error-event.json")
+    ]  # fmt: skip
+    bad = tmp_path / "bad.json"
+    bad.write_text("{}")
+    assert main(["import", same[0], str(bad), same[1], "--out", str(tmp_path / "out")]) == 2
+    out, err = capsys.readouterr()
+    made = ["mock-error-event.parquet", "mock-error-event.2.parquet"]
+    assert [Path(line).name for line in out.splitlines()] == made
+    assert sum(f"llamatop: {bad}: " in line for line in err.splitlines()) == 1
+
+
 def changed(data: bytes, seed: int) -> Iterator[bytes]:
     """Numbers, texts and brackets replaced, bytes flipped, pieces doubled and left out."""
     dice = random.Random(seed)

@@ -11,7 +11,9 @@ from llamatop.cli import main
 from llamatop.errors import InputError
 from llamatop.recording.tables import read_table
 from llamatop.reports.compare import SAME, compare
+from llamatop.reports.runs import open_run
 from llamatop.reports.tables import run_of_table
+from llamatop.reports.terminal import charts
 from tests.imports.peers import FOLDER, TABLES, name, table_in
 from tests.reports.samples import drawn
 
@@ -72,6 +74,15 @@ def test_charts_take_tables() -> None:
     assert isinstance(sheets["run-over-time"], str)
     for table in TABLES:
         drawn([run, run_of_table(table_in(table), "other")])
+
+
+def test_a_table_beside_a_recording_in_every_chart(tmp_path: Path) -> None:
+    assert main(["import", str(VLLM), "--out", str(tmp_path)]) == 0
+    [path] = tmp_path.glob("*.parquet")
+    table = run_of_table(table_in(GENAI), "genai")
+    for runs in ([open_run(str(path)), table], [table, open_run(str(path))]):
+        assert not isinstance(drawn(runs)["run-over-time"], str)
+        assert "Throughput" in charts(runs, 80, colour=False)
 
 
 def test_two_tables_with_samples_have_intervals() -> None:

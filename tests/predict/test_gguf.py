@@ -70,6 +70,19 @@ def test_heads_are_one_a_layer(tmp_path: Path) -> None:
     assert held.state_bytes == 2 * 256 * 2 * 4
 
 
+def test_a_speed_that_is_not_foretold_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(model(tmp_path))
+    assert main(["--model", path, "--device", "cpu"]) == 0
+    assert "decode and prefill: what this engine reaches" in capsys.readouterr().out
+    assert main(["--model", path, "--device", "cpu", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["models"][0]
+    assert set(told["unknown"]) == {"decode_floor_tok_s", "prefill_floor_s"}
+    assert main(["--model", path, "--device-name", "RTX 4090", "--json"]) == 0
+    assert not json.loads(capsys.readouterr().out)["models"][0]["unknown"]
+
+
 def test_what_is_not_understood_is_null_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

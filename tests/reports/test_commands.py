@@ -8,7 +8,9 @@ import pytest
 
 from llamatop.commands import compare, export, plot, recommend
 from llamatop.errors import InputError
+from llamatop.events.kinds import RunEnded, RunStarted
 from llamatop.recording.writer import Recorder
+from llamatop.settings.config import RunConfig
 from llamatop.text.formatting import MINUS
 from tests.reports.samples import events, stretched, with_model
 
@@ -60,6 +62,24 @@ def test_plot_as_a_page(folder: Path, tmp_path: Path) -> None:
 def test_sizes_that_cannot_be(folder: Path, size: str) -> None:
     with pytest.raises(InputError, match="--size"):
         plot.main([file(folder, "a"), "--size", size])
+
+
+def test_a_watch_is_no_run(tmp_path: Path, folder: Path) -> None:
+    recorder = Recorder(tmp_path / "w.parquet")
+    config = RunConfig(model="", engine="attach", urls=("http://127.0.0.1:8000",))
+    host = next(one.host for one in events((1,)) if isinstance(one, RunStarted))
+    recorder.write([RunStarted(0, config, host, "0", "2026-01-01T00:00:00Z")])
+    recorder.write([RunEnded(1, "stopped")])
+    recorder.close()
+    assert recorder.saved
+    watch = str(tmp_path / "w.parquet")
+    for command, arguments in (
+        (plot.main, [watch, "--terminal"]),
+        (compare.main, [file(folder, "a"), watch]),
+        (recommend.main, [watch]),
+    ):
+        with pytest.raises(InputError, match="w: a watch of servers, with no requests"):
+            command(arguments)
 
 
 def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from llamatop.cli import main
-from llamatop.engines.scripted import Script
+from llamatop.engines.scripted import Script, script
 from llamatop.errors import InputError
 from llamatop.events.kinds import DeviceSampled, HostSampled
 from llamatop.figures.levels import level_figures
@@ -23,6 +23,7 @@ from llamatop.reports.openmetrics import parsed, text
 from llamatop.reports.runs import run_of
 from llamatop.reports.tally import Tally
 from llamatop.run.replay import fold
+from llamatop.settings.config import RunConfig
 from tests.reports.raw import RECORDINGS
 from tests.reports.samples import events, with_model
 from tests.waiting import until
@@ -133,6 +134,20 @@ def test_markdown_is_a_table_that_holds_together() -> None:
     assert lines[0].startswith("**a\\|b\\*c")
     assert any(line.startswith("- machine: ") for line in lines)
     assert any(line.startswith("- command: `llamatop --record") for line in lines)
+
+
+def test_the_command_in_markdown_is_the_run_s_own() -> None:
+    config = RunConfig(
+        engine="scripted", concurrency=(1, 2), requests=3, max_time=60.0, until_ci=0.05,
+        slo={"ttft": 0.5, "tpot": 0.05}, seed=7,
+    )  # fmt: skip
+    [command] = [
+        line for line in markdown(run_of(fold(script(config)))).splitlines() if "command:" in line
+    ]
+    assert command.endswith(
+        "--concurrency 1 2 --requests 3 --max-time 60 --until-ci 0.05 --slo ttft=0.5,tpot=0.05 "
+        "--seed 7`"
+    )
 
 
 @pytest.mark.parametrize("form", ["perfetto", "openmetrics", "markdown"])

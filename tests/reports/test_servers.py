@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from llamatop.engines.scripted import script
-from llamatop.events.kinds import ServerKnown
+from llamatop.events.kinds import RequestFailed, RequestFinished, ServerKnown
 from llamatop.figures.levels import level_figures
 from llamatop.recording.default_path import default_path, named_after
 from llamatop.recording.reader import fold_recording, open_recording
@@ -22,6 +22,8 @@ from llamatop.reports.servers import CLIENT, NOT_HERE, sampling
 from llamatop.reports.summary import summary, table
 from llamatop.settings.config import RunConfig
 from tests.served import MS, TWO, served, served_events, session_of, weighed
+
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def test_a_summary_has_the_keys_that_the_command_line_promises() -> None:
@@ -55,6 +57,21 @@ def test_a_summary_for_people_says_why_there_is_no_memory() -> None:
     assert text.startswith("tiny, llama.cpp b11549 at one.example:8000, llama.cpp b11549 at two")
     assert NOT_HERE in text and "~" not in text and CLIENT not in text
     assert "ended with fewer tokens than asked" in text and "sent again" in text
+
+
+def test_why_requests_failed_stands_in_the_summary() -> None:
+    events = list(served_events())
+    errors = iter(["the connection was closed", "HTTP 500", "the connection was closed"])
+    for place, event in enumerate(events):
+        if isinstance(event, RequestFinished) and event.request > 8:
+            if (error := next(errors, None)) is None:
+                break
+            events[place] = RequestFailed(event.time, event.request, error)
+    text = table(session_of(events))
+    assert "3 failed" in text
+    assert f"failed               2 {TIMES} the connection was closed\n" in text
+    assert f"                       1 {TIMES} HTTP 500\n" in text
+    assert TIMES not in table(session_of(served_events()))
 
 
 def test_every_figure_that_rests_on_a_guess_is_marked() -> None:

@@ -132,6 +132,24 @@ async def test_another_run_ends_the_one_before_and_keeps_it(run_events: list[Eve
         assert launcher.asked == [Path("other.parquet"), ("ended", first_session), "finish"]
 
 
+async def test_a_watch_hands_its_servers_on_to_be_driven() -> None:
+    """Its name for a model is no server's, and its lengths nobody asked for."""
+    config = RunConfig(model="attach", engine="attach", urls=("http://127.0.0.1:8080",))
+    live = FakeLive([])
+    app = LlamatopApp(
+        Pump(live, Session()), live=live, launcher=FakeLauncher([]), start_defaults=config,
+        meter=NoCost(), refresh_hz=0.01,
+    )  # fmt: skip
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("m")
+        await settle(pilot, lambda: isinstance(app.screen, StartScreen))
+        await settle(pilot, lambda: "$ llamatop" in "\n".join(screen_text(app)))
+        [command] = [line for line in screen_text(app) if "$ llamatop" in line]
+        begin, _, rest = command.strip(" │").partition(" --concurrency ")
+        assert begin == "$ llamatop --url http://127.0.0.1:8080"
+        assert rest == "4 --prompt-toks 128 --gen-toks 200"
+
+
 async def test_escape_leads_back_to_the_run_and_ctrl_q_leaves_it(run_events: list[Event]) -> None:
     live = FakeLive(until(run_events, 5))
     app = app_of(FakeLauncher([]), live)

@@ -237,6 +237,11 @@ def _notes(met: Met, config: RunConfig) -> list[str]:
     most = config.prompt_toks + config.gen_toks
     if met.context is not None and config.prompts is None and most > met.context:
         notes.append(
-            f"Prompt and output make {most} tokens, its context {met.context}: answers are cut."
+            f"Prompt and output make {most:,} tokens, its context {met.context:,}: "
+            + (
+                "answers are cut."
+                if config.prompt_toks < met.context
+                else "no such prompt goes in whole."
+            )
         )
     return notes

@@ -10,7 +10,7 @@ from llamatop.session.reducer import Session
 from llamatop.session.watched import Replica, Watched
 from llamatop.text.formatting import UNKNOWN, duration, number, percent, size, whole
 from llamatop.tui.attach.state import Looking, Row, server_of, urls_of
-from llamatop.tui.drawing.lines import Line, fit, left
+from llamatop.tui.drawing.lines import Line, clipped, fit, left
 from llamatop.tui.monitor.views.panel import Content, more_rows
 
 _NAME, _VALUE = 20, 24
@@ -49,7 +49,8 @@ def detail(session: Session, looking: Looking, row: Row, width: int, height: int
     lines = [*_what(session, server, row.place), (), *_values(session, server, row)]
     first = min(looking.scrolled, max(len(lines) - height, 0))
     looking.scrolled = first
-    return Content(lines[first : first + height], hints=more_rows(len(lines) - first - height))
+    shown = [clipped(line, width) for line in lines[first : first + height]]
+    return Content(shown, hints=more_rows(len(lines) - first - height))
 
 
 def _line(name: str, value: str, source: str, role: str = "text") -> Line:
@@ -76,7 +77,9 @@ def _what(session: Session, server: Watched, place: int) -> list[Line]:
         count = f"{weighed.processes} process" + ("es" if weighed.processes > 1 else "")
         told = f"{count} found by the port; peak {size(server.peak_bytes)}"
         lines.append(_line("memory", size(weighed.resident_bytes), told))
-        lines.append(_line("GPU memory", size(weighed.device_bytes), "NVML, of these processes"))
+        known = weighed.device_bytes is not None
+        source = "NVML, of these processes" if known else "no NVIDIA driver tells it"
+        lines.append(_line("GPU memory", size(weighed.device_bytes), source))
     return lines
 
 

@@ -63,7 +63,7 @@ def footer_keys(frame: Frame, detail: bool) -> list[Key]:
         Key("enter", "table" if detail else "detail", "screen.open"),
         Key("z", "zoom", "screen.zoom(1)"),
         *([Key("r", "recording", "screen.app('record')")] if playback is None else []),
-        Key("m", "servers", "screen.app('models')"),
+        Key("m", "choose", "screen.app('models')"),
         Key("e", "export", "screen.export"),
         Key("t", "theme", "screen.app('next_theme')"),
     ]

@@ -15,7 +15,17 @@ from llamatop.text.formatting import UNKNOWN, clock, number, whole
 from llamatop.tui.attach.state import STEPS, Looking, Row, edges_of, server_of, told, urls_of
 from llamatop.tui.attach.table import memory_text
 from llamatop.tui.drawing.charts import bar, ceiling, highest
-from llamatop.tui.drawing.lines import Line, Span, fit, fitting, left, line_width, right, spread
+from llamatop.tui.drawing.lines import (
+    Line,
+    Span,
+    clipped,
+    fit,
+    fitting,
+    left,
+    line_width,
+    right,
+    spread,
+)
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.views.history import chart, labelled
 from llamatop.tui.monitor.views.panel import Content, axis, more_rows
@@ -167,7 +177,7 @@ def _words(session: Session, row: Row | None, width: int) -> Line:
     spans.append((told_.words, _ROLES.get(told_.kind, "text")))
     if told_.help:
         spans.append((f"  → {told_.help}", "dim"))
-    return fit(spans, width)
+    return clipped(spans, width)
 
 
 def _rank(told_: Bound) -> int:

@@ -96,6 +96,13 @@ def fit(line: Iterable[Span], width: int) -> Line:
     return tuple(fitted)
 
 
+def clipped(line: Sequence[Span], width: int) -> Line:
+    """As `fit`, with an ellipsis where words are cut off."""
+    if line_width(line) <= width or width < 1:
+        return fit(line, width)
+    return (*fit(line, width - 1), (ELLIPSIS, "dim"))
+
+
 def spread(start: Sequence[Span], end: Sequence[Span], width: int) -> Line:
     """One line, `start` at its left and `end` at its right; where both do not fit `end` is kept."""
     tail_cells = line_width(end)

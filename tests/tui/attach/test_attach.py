@@ -8,6 +8,8 @@ import pytest
 
 from llamatop.events.clock import SECOND, ManualClock
 from llamatop.events.kinds import AlertChanged, Event, RunEnded, RunStarted, ServerStood
+from llamatop.reports.serving import servers_json, servers_text
+from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from llamatop.tui.attach.screen import AttachScreen
 from llamatop.watch.server import WatchedServer
@@ -92,6 +94,26 @@ async def test_every_value_tells_where_it_comes_from(watched: list[Event]) -> No
     slots = await shown(watched, (120, 60), "j", "j", "j", "enter")
     assert "llama.cpp tells no metric of it" in slots
     assert "it tells no histogram of it" in slots
+
+
+async def test_words_that_are_cut_off_end_in_an_ellipsis(watched: list[Event]) -> None:
+    told = (await shown(watched, (80, 24), "j", "j", "j")).splitlines()[1].rstrip()
+    assert told.endswith("…") and "all 4 slots are taken" in told
+    detail_ = await shown(watched, (80, 24), "j", "j", "j", "enter")
+    assert "/metrics and /slots, read every …│" in detail_
+
+
+def test_of_a_server_that_is_gone_nothing_runs_now(watched: list[Event]) -> None:
+    gone = [*watched[:-1], ServerStood(9 * SECOND, 1, "down", "nothing listens there")]
+    session = Session()
+    for event in [*gone, watched[-1]]:
+        session.apply(event)
+    up, down, _ = servers_json(session, None)["servers"]
+    assert up["total"]["running"] is not None
+    for told in (down["total"], *down["replicas"]):
+        assert told["running"] is told["waiting"] is told["kv_usage"] is None
+        assert told["generation_tokens"] > 0
+    assert "N/A running, N/A waiting, KV N/A" in servers_text(session, None)
 
 
 async def test_it_is_drawn_where_there_is_hardly_room(watched: list[Event]) -> None:

@@ -221,6 +221,8 @@ def row(
 
 def progress_text(request: Request) -> str:
     """Tokens generated of those asked for, as `57/200`."""
+    if request.max_tokens is None and not counted(request):
+        return UNKNOWN
     asked = UNKNOWN if request.max_tokens is None else str(request.max_tokens)
     return f"{request.tokens if counted(request) else UNKNOWN}/{asked}"
 

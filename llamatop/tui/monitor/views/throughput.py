@@ -16,6 +16,7 @@ from llamatop.tui.drawing.lines import (
     Span,
     centred,
     clip,
+    fit,
     fitting,
     join,
     line_width,
@@ -52,8 +53,18 @@ def throughput(frame: Frame, width: int, height: int) -> Content:
     values = rate_samples(session, window.step, window.count, smooth)
     marks = tuple(level_marks(frame, window))
     lines: list[Line] = [_row(_figures(frame), width)]
+    if _without_tokens(frame):
+        lines.append(fit([(" the file holds no tokens", "dim")], width))
+        return Content(lines)
     lines += _history(tuple(values), marks, width, max(height - 1, 0))
     return Content(lines, foot=time_axis(window, width, session.ended is not None))
+
+
+def _without_tokens(frame: Frame) -> bool:
+    """Whether another tool's file tells of requests that ended well, and of no token of any."""
+    if frame.session.imported is None or frame.figures.tokens():
+        return False
+    return any(request.state == "done" for request in frame.session.requests.values())
 
 
 @lru_cache(maxsize=4)
