@@ -43,14 +43,6 @@ class Choice:
         """Why it cannot run with such weights, as far as its files tell; or nothing."""
         return self.unreadable or ("" if weights == "random" else self.incomplete)
 
-    @property
-    def options(self) -> str:
-        """What to type to run it."""
-        if self.source == GGUF:
-            return f"--serve llama.cpp --model {self.model}"
-        random = " --weights random" if self.source == "built-in" else ""
-        return f"--model {self.model}{random}"
-
 
 def choices() -> list[Choice]:
     """Every model that can be named, the ones with weights first."""
