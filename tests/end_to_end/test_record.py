@@ -167,6 +167,16 @@ def at_work(process: subprocess.Popen[str], folder: Path) -> None:
     until(lambda: sum(file.stat().st_size for file in sizes if file.exists()) > 20_000)
 
 
+@pytest.mark.slow  # it holds where nothing else runs
+def test_the_children_of_a_killed_run_are_gone_within_a_second(llamatop: Llamatop) -> None:
+    process = llamatop.start(*SCRIPTED, "--verbose", "--requests", "9999")
+    at_work(process, llamatop.folder)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    until(lambda: all(gone(child) for child in children), 1)
+    process.wait()
+
+
 def test_kill_loses_at_most_a_second(llamatop: Llamatop) -> None:
     process = llamatop.start(*SCRIPTED, "--verbose", "--requests", "9999")
     at_work(process, llamatop.folder)
