@@ -305,3 +305,19 @@ async def test_of_many_requests_a_few_begin_in_each_turn_of_the_loop(scripted: S
     await ends.client.close()
     assert ends.sent == list(requests[:-1]), "in their order, without the one that was taken back"
     assert [ends.ended[one] for one in requests] == ["finished"] * (len(requests) - 1) + ["dropped"]
+
+
+async def test_a_request_taken_back_at_any_moment_has_an_end(scripted: Scripted) -> None:
+    """Also one whose task was made, and has not begun: cancelled, it never says a word."""
+    scripted.plays()
+    ends = Ends(scripted)
+    body = Manner(Fields("m"), "usage").encode("text", 4, "salt")
+    for request in range(4):
+        ends.client.send(Order(request, 0, 0, body, "usage"))
+        if request == 0:
+            continue
+        asyncio.get_running_loop().call_soon(ends.client.cancel, request)
+    while len(ends.ended) < 4:
+        await asyncio.sleep(0.01)
+    await ends.client.close()
+    assert [ends.ended[one] for one in range(4)] == ["finished"] + ["dropped"] * 3

@@ -43,8 +43,10 @@ class _LostError(Exception):
 
 @dataclass(slots=True)
 class _Running:
+    order: Order
     task: asyncio.Task[None]
     exchange: Exchange | None = None
+    """None: its task has not begun."""
     stalled: bool = False
 
 
@@ -103,18 +105,25 @@ class Client:
         loop = asyncio.get_running_loop()
         self._beginning = bool(self._waiting)
         for request in list(islice(self._waiting, AT_ONCE)):
-            task = loop.create_task(self._serve(self._waiting.pop(request)))
-            self._running[request] = _Running(task)
+            order = self._waiting.pop(request)
+            self._running[request] = _Running(order, loop.create_task(self._serve(order)))
         if self._beginning:
             loop.call_soon(self._begin_some)
 
     def cancel(self, request: int) -> None:
         """Take a request back by closing its connection; its end is told as `dropped`."""
-        if (running := self._running.get(request)) is not None:
+        running = self._running.get(request)
+        if running is not None:
             running.task.cancel()
+            if running.exchange is None:  # nor will it ever: its end is told here
+                del self._running[request]
+                self._drop(running.order)
         elif (order := self._waiting.pop(request, None)) is not None:
-            dropped = Ended(request, order.server, "dropped")
-            asyncio.get_running_loop().call_soon(self._ended, dropped)
+            self._drop(order)
+
+    def _drop(self, order: Order) -> None:
+        dropped = Ended(order.request, order.server, "dropped")
+        asyncio.get_running_loop().call_soon(self._ended, dropped)
 
     def never_reuse(self, server: int) -> None:
         """Open a connection for every request to that server from here on."""
