@@ -33,7 +33,7 @@ coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: export PYTHONPATH := $(CURDIR)/scripts/coverage
 coverage: install    ## lines and branches that the tests run, in children too
 	rm -f .coverage .coverage.*
-	-$(BIN)/coverage run -m pytest $(TOGETHER) --timeout 400
+	-$(BIN)/coverage run -m pytest $(TOGETHER)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -69,7 +69,7 @@ class Server:
         processes = self.processes()
         for process in processes:
             process.kill()
-        self._leash.wait(20)
+        self._leash.wait(60)
         until(lambda: all(gone(process) for process in processes))
 
     def stop(self) -> None:
