@@ -1,4 +1,4 @@
-"""What requests ask a server: as long as wanted, no two alike, a file's as an endpoint takes them."""
+"""What requests ask a server: of the length wanted, no two alike; and what a file holds."""
 
 from __future__ import annotations
 
