@@ -91,8 +91,9 @@ SCRIPTED = ("--engine", "scripted", "--model", "demo", "--out", "run.parquet")
 
 
 def test_the_bundled_model_answers_and_is_kept(
-    terminal: Callable[..., Terminal], llamatop: Llamatop
+    terminal: Callable[..., Terminal], llamatop: Llamatop, foretold: Callable[..., None]
 ) -> None:
+    foretold("--model", "demo", "--concurrency", "4")
     one = terminal("--model", "demo", "--concurrency", "4", "--out", "run.parquet")
     one.until(r"\d+/200")
     one.until(r"decode")
@@ -191,8 +192,9 @@ def _engine_of(one: Terminal) -> psutil.Process:
 
 
 def test_a_run_begun_from_a_replay_is_kept_and_its_loss_makes_the_exit_code(
-    terminal: Callable[..., Terminal], llamatop: Llamatop
+    terminal: Callable[..., Terminal], llamatop: Llamatop, foretold: Callable[..., None]
 ) -> None:
+    foretold("--model", "demo", "--concurrency", "4")
     assert llamatop("--record", *SCRIPTED, "--requests", "4", "--gen-toks", "20").code == 0
     one = terminal("replay", "run.parquet")
     one.until(r"20/20")
