@@ -1,7 +1,7 @@
 # Everything goes through one virtual environment, .venv, made on first need.
 PYTHON ?= python3
 BIN := .venv/bin
-TOGETHER := --numprocesses logical --maxprocesses 4 --dist worksteal
+TOGETHER := --numprocesses 3 --dist worksteal
 .DEFAULT_GOAL := help
 .PHONY: help install run record test test-all coverage check clean
 
