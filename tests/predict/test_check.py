@@ -220,6 +220,7 @@ def test_one_line_for_what_cannot_be(tmp_path: Path) -> None:
         check.main(["--device-name", "abacus"])
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_several_models_are_answered_for_those_that_can_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
