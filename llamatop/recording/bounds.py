@@ -18,9 +18,6 @@ from llamatop.events.kinds import KINDS, Event, LevelReported, ReplicaSampled
 LATEST = 366 * 24 * 3600 * SECOND
 """Nanoseconds: no run is longer than a year."""
 
-MOST_TOKENS = 1 << 20
-"""Of one emission: a server that does not count as it sends may tell a whole answer at once."""
-
 MOST_EACH = 64
 """Tokens that the events of a file may have on average, see `too_many`."""
 

@@ -16,9 +16,9 @@ import msgspec
 import polars as pl
 
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import KINDS, Event, TokensEmitted
+from llamatop.events.kinds import KINDS, MOST_TOKENS, Event, TokensEmitted
 from llamatop.events.sanitize import clean_event
-from llamatop.recording.bounds import LATEST, MOST_TOKENS, fits
+from llamatop.recording.bounds import LATEST, fits
 from llamatop.session.blocks import EMISSION, OTHER, TICK, Block, Texts
 
 SCHEMA_VERSION = 1

@@ -18,6 +18,7 @@ import pytest
 
 from llamatop.errors import InputError
 from llamatop.events.kinds import (
+    MOST_TOKENS,
     DeviceSampled,
     EngineLost,
     Event,
@@ -26,7 +27,7 @@ from llamatop.events.kinds import (
     MachineMeasured,
     RequestQueued,
 )
-from llamatop.recording.bounds import LATEST, MOST_TOKENS, fits
+from llamatop.recording.bounds import LATEST, fits
 from llamatop.recording.parquet import write_table
 from llamatop.recording.reader import fold_recording, open_recording
 from llamatop.recording.schema import table_of
