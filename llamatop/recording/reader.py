@@ -18,7 +18,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from llamatop.errors import InputError
 from llamatop.events.kinds import RunEnded, RunStarted
-from llamatop.recording.bounds import too_many
+from llamatop.recording.bounds import sound, too_many
 from llamatop.recording.checks import check_version
 from llamatop.recording.files import SUFFIX, journal_of, remove_companions, shown, why
 from llamatop.recording.journal import Journal
@@ -102,7 +102,8 @@ class Opened:
         misfits = events = ended = tokens = latest = 0
         begun = False
         for part in self._table.parts(text):
-            block, unfit = block_of(part, latest)
+            block, unfit = block_of(part)
+            block, absurd = sound(block, latest)
             latest = max(latest, int(np.frombuffer(block.times, np.int64).max(initial=0)))
             tokens += int(np.frombuffer(block.counts, np.int32).sum(dtype=np.int64))
             if too_many(tokens, self._table.height):
@@ -111,7 +112,7 @@ class Opened:
                     f"{tokens:,} tokens"
                 )
             yield block
-            misfits += unfit
+            misfits += unfit + absurd
             begun = begun or any(isinstance(event, RunStarted) for event in block.others.values())
             ends = [place for place, event in block.others.items() if isinstance(event, RunEnded)]
             ended = max((events + place + 1 for place in ends), default=ended)

@@ -15,10 +15,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from llamatop.events.clock import SECOND
-from llamatop.events.kinds import KINDS, MOST_TOKENS, Event, TokensEmitted
+from llamatop.events.kinds import KINDS, Event, TokensEmitted
 from llamatop.events.sanitize import clean_event
-from llamatop.recording.bounds import LATEST, fits
 from llamatop.session.blocks import EMISSION, OTHER, TICK, Block, Texts
 
 SCHEMA_VERSION = 1
@@ -98,14 +96,9 @@ def events_of(table: pl.DataFrame) -> tuple[list[Event], int]:
     return list(block), misfits
 
 
-def block_of(table: pl.DataFrame, latest: int = 0) -> tuple[Block, int]:
-    """The same, as columns; `latest`: the latest time (ns) of the tables before it."""
+def block_of(table: pl.DataFrame) -> tuple[Block, int]:
+    """The same, as columns."""
     codes = table.select(_CODE).to_series()
-    if (backwards := _backwards(table, latest)) is not None:
-        known = (codes == EMISSION) | (codes == OTHER)
-        codes = codes.zip_with(
-            ~(backwards & known), pl.repeat(_UNFIT, len(codes), dtype=pl.UInt8, eager=True)
-        )
     places = codes.to_frame().select(pl.arg_where(pl.first() == OTHER)).to_series().to_list()
     others, unfit = _others(table[places], places)
     misfits = int((codes == _UNFIT).sum()) + len(unfit)
@@ -128,17 +121,14 @@ def block_of(table: pl.DataFrame, latest: int = 0) -> tuple[Block, int]:
     return block, misfits
 
 
-_OUT_OF_TURN = 60 * SECOND
-"""How much earlier than an event of another request one may be that is told after it (ns)."""
-
 _UNFIT, _UNKNOWN = 3, 4
 """Codes beside those of a block: a row of a known kind that does not fit it, an unknown kind."""
 
 
 def _code() -> pl.Expr:
     """What a row is, as far as its columns tell."""
-    kind, timed = pl.col("kind"), pl.col("time_ns").is_between(0, LATEST).fill_null(False)
-    counted = pl.col("request").is_not_null() & pl.col("count").is_between(0, MOST_TOKENS)
+    kind, timed = pl.col("kind"), pl.col("time_ns").is_not_null()
+    counted = pl.col("request").is_not_null() & pl.col("count").is_not_null()
     return (
         pl.when(kind.is_null() | ~kind.is_in(list(KINDS)))
         .then(_UNKNOWN)
@@ -148,7 +138,7 @@ def _code() -> pl.Expr:
         .then(TICK)
         .when(kind != "TokensEmitted")
         .then(OTHER)
-        .when(counted.fill_null(False))
+        .when(counted)
         .then(EMISSION)
         .otherwise(_UNFIT)
         .cast(pl.UInt8)
@@ -156,20 +146,6 @@ def _code() -> pl.Expr:
 
 
 _CODE = _code()
-
-
-def _backwards(table: pl.DataFrame, latest: int) -> pl.Series | None:
-    """The rows that are earlier than one before them of the same request; None: there are none.
-
-    What a request meets is told in its order, only of several it may be told out of turn.
-    """
-    times = table.filter(pl.col("request").is_not_null())["time_ns"]
-    if times.is_sorted() and (times.is_empty() or (times[0] or 0) >= latest - _OUT_OF_TURN):
-        return None
-    time = pl.col("time_ns")
-    before = time.cum_max().over("request")
-    earlier = (time < before) | (time < latest - _OUT_OF_TURN)
-    return table.select((pl.col("request").is_not_null() & earlier).fill_null(False)).to_series()
 
 
 def _others(rows: pl.DataFrame, places: list[int]) -> tuple[list[Event], set[int]]:
@@ -195,10 +171,9 @@ def _event(kind: type[Event], time: int, request: int | None, payload: str | Non
         fields["time"] = time
         if request is not None:
             fields["request"] = request
-        event = msgspec.convert(fields, kind, strict=False)
+        return msgspec.convert(fields, kind, strict=False)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    return event if fits(event) else None
 
 
 def to_blob(table: pl.DataFrame) -> bytes:
