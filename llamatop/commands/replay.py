@@ -50,7 +50,7 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
     _tell(folded.notices)
     session = folded.session
     if dialect is None:
-        print_summary(True, session, file)
+        print_summary(True, session, file, folded.complete)
     elif as_json:
         print(json.dumps(dialect_json(session, dialect), indent=1))
     else:

@@ -23,6 +23,9 @@ token that is not reasoning, the end of its stream."""
 Standing = Literal["up", "starting", "down", "no metrics", "stale"]
 """How a watched server stands. `stale`: what it tells could not be read, the values are old."""
 
+MOST_TOKENS = 1 << 20
+"""Of one emission: a server that does not count as it sends may tell a whole answer at once."""
+
 Outcome = Literal["ok", "oom", "failed", "stopped"]
 
 EndedBy = Literal["", "requests", "time", "interval"]
