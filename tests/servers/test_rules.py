@@ -72,7 +72,7 @@ async def test_rule_1_a_token_has_the_time_of_its_read_not_of_its_parsing() -> N
     clock = ManualClock()
     sink = SimpleNamespace(emit=lambda *emission: told.append(emission), tell=told.append)
     order = Order(request=7, server=0, due=0, body=b"", by="usage")
-    exchange = Exchange(order, sink, clock.now, True, 0)
+    exchange = Exchange(order, sink, clock.now, True, again=False)
     content: Any = Content()
     exchange.follow(content)
     for time in (100, 200):
