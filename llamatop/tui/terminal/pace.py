@@ -1,4 +1,4 @@
-"""How often the screen is drawn: rarely beside a model that computes on the processor that draws it.
+"""How often the screen is drawn: rarely beside a model that computes on the cores that draw it.
 
 Of a server on this machine it is not known where its model is: what counts is whether the cores
 have nothing left to draw with.
@@ -78,7 +78,7 @@ class Pace:
 
 
 def shares_processor(session: Session, before: bool) -> bool:
-    """Whether the model of a run computes on the cores that draw it; `before`: what was said last."""
+    """Whether the model of a run computes on the cores that draw it; `before`: was told last."""
     model = session.model
     if model is None or model.engine == "scripted":
         return False
