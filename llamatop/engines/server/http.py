@@ -165,8 +165,11 @@ async def body_of(answer: aiohttp.ClientResponse, most: int = MOST_ERROR_BYTES) 
 _MOST_WORDS = 200
 """Characters of an error that has no words of ours."""
 
+_UNKNOWN_ISSUERS = (18, 19, 20, 21)
+"""OpenSSL's codes where a certificate is signed by itself or by nobody who is known."""
+
 _TROUBLES: dict[type[BaseException], str] = {
-    aiohttp.ClientConnectorCertificateError: "its certificate is not trusted",
+    aiohttp.ClientConnectorSSLError: "no TLS is spoken there: should it be http:// ?",
     aiohttp.ClientConnectorDNSError: "its host name is not known",
     aiohttp.ServerDisconnectedError: "the connection was closed",
     ConnectionResetError: "the connection was closed",
@@ -178,8 +181,18 @@ _TROUBLES: dict[type[BaseException], str] = {
 
 def troubles(error: BaseException) -> str:
     """What went wrong on the way to a server, in words and without an address."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _distrust(error.certificate_error)
     words = next((told for kind, told in _TROUBLES.items() if isinstance(error, kind)), None)
     if words is None and isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno
         words = os.strerror(number).lower() if number else str(error.os_error)
     return words or one_line(f"{type(error).__name__}: {error}")[:_MOST_WORDS]
+
+
+def _distrust(error: Exception) -> str:
+    """Why a certificate is not trusted, and what helps where only its issuer is not known."""
+    why = getattr(error, "verify_message", "") or str(error)
+    known = getattr(error, "verify_code", None) not in _UNKNOWN_ISSUERS
+    hint = "" if known else "; the variable SSL_CERT_FILE names a file of CAs to trust"
+    return f"its certificate is not trusted: {one_line(why)[:_MOST_WORDS]}{hint}"
