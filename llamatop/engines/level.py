@@ -77,6 +77,8 @@ class LevelRun:
             self._over = True
             if outcome == "ok" and self._stopped:
                 outcome = "stopped"
+            elif outcome == "ok" and self._work is not None and self._work.all_failed:
+                outcome, error = "failed", f"every request failed: {self._work.all_failed}"
             self._end(outcome, error, self._work if outcome == "ok" else None)
 
     def resize(self, level: int, concurrency: int) -> None:

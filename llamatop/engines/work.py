@@ -92,9 +92,17 @@ class Work:
         """Why it ended by itself: nothing but failures."""
         self._failed = 0
         """Failures since the last token."""
+        self._ended = False
+        """Whether a request has ended in any way but by failing."""
+        self._last_error = ""
         self._room_since = start
         """When there was room for one more in flight."""
         self._listener: Callable[[], None] | None = None
+
+    @property
+    def all_failed(self) -> str:
+        """Why, where every request has failed; else empty."""
+        return self._last_error if self._last_error and not self._ended else ""
 
     # What engines call
 
@@ -190,6 +198,7 @@ class Work:
             if not self._wanted(job):
                 return
             now = self._clock.now()
+            self._ended = True
             self._outbox.put(RequestFinished(now, job.id, reason))
             self._count(job, now)
             self._release(job, now)
@@ -208,6 +217,7 @@ class Work:
     def _count_failure(self, error: str) -> None:
         """Without an end of its own, work that only fails would fail for ever."""
         self._failed += 1
+        self._last_error = error
         if self._left is None and self._failed >= max(FAILURES, 3 * self._concurrency):
             self.gave_up = f"{self._failed} requests in a row failed without a token: {error}"
             self._stopping = True
@@ -218,7 +228,7 @@ class Work:
             if job.id not in self._in_flight:
                 return
             now = self._clock.now()
-            self._cut_off = self._cut_off or self._stopping
+            self._cut_off, self._ended = self._cut_off or self._stopping, True
             if job.id not in self._cancelled:
                 self._outbox.put(RequestCancelled(now, job.id))
             self._release(job, now)
@@ -287,7 +297,7 @@ class Work:
         for job in list(self._in_flight.values()):
             self.drop(job)
         while self._waiting:
-            self._cut_off = True
+            self._cut_off = self._ended = True
             self._outbox.put(RequestCancelled(self._clock.now(), self._waiting.popleft().id))
 
     # Held under the lock
