@@ -20,6 +20,7 @@ from llamatop.text.ascii import ASCII
 
 COMMANDS = (
     "replay",
+    "show",
     "check",
     "models",
     "plot",

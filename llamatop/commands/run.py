@@ -30,6 +30,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop --url U          drive a running server (vLLM, llama.cpp, …) instead
   llamatop attach           watch running servers that others drive  [--url U, --record]
   llamatop replay FILE      the same UI on a recording (--json: its summary)
+  llamatop show FILE        what is in it, and what went wrong, as text  [--json]
   llamatop check            will it fit, and how fast can it be, before anything is loaded
   llamatop models           what can be run here
   llamatop plot FILE        charts as PNG and SVG  [--terminal, --html FILE]
