@@ -133,7 +133,9 @@ class LlamatopApp(App[None]):
         from llamatop.tui.monitor.showing import Showing  # noqa: PLC0415  (not for the start screen)
 
         palette = Palette(self.current_theme)
-        self.showing = Showing(stage, palette, self._keys, self.draw, self._tell)
+        self.showing = Showing(
+            stage, palette, self._keys, self.draw, tell=self._tell, after=self.set_timer
+        )
         return self.showing
 
     async def _show_stage(self, stage: Stage) -> None:

@@ -13,7 +13,7 @@ from textual import events
 from textual.color import Color
 
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import LevelStarted, RequestFailed, RequestQueued, Tick
+from llamatop.events.kinds import LevelEnded, LevelStarted, RequestFailed, RequestQueued, Tick
 from llamatop.figures.gaps import slowest_gaps
 from llamatop.recording.bookmarks import Bookmarks
 from llamatop.run.pump import Pump
@@ -35,6 +35,7 @@ from tests.tui.conftest import (
     loading_events,
     replay_app,
     screen_text,
+    settle,
     started,
     until,
 )
@@ -72,15 +73,50 @@ async def test_live_orders(run_events):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.press("plus")
-        await pilot.press("plus", "minus", "minus", "minus")
+        await pilot.press("plus", "plus", "minus", "plus")
+        await settle(pilot, lambda: ("resize", 5) in orders(app))
+        app.draw()
+        await pilot.pause()
+        assert "concurrency 2 → 5" in screen_text(app)[1]
         await pilot.press("space")
         selected = app.showing.monitor.table.selected
         await pilot.press("c")
-    assert orders(app) == [
-        *(("resize", 3), ("resize", 4), ("resize", 3), ("resize", 2), ("resize", 1)),
-        ("pause", True),
-        ("cancel", selected.id),
-    ]
+    assert orders(app) == [("resize", 5), ("pause", True), ("cancel", selected.id)]
+
+
+async def test_a_wish_lasts_until_it_runs_and_no_longer(run_events):
+    app = live_app(until(run_events, 4))
+    steps = [RequestQueued(5 * SECOND, 900, 1, 8, 8)]
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        steering = app.showing._steering
+        await pilot.press("plus", "plus")
+        assert steering.wanted == 4
+        app.live.events = [LevelEnded(5 * SECOND, 0, "ok", ended_by="concurrency"),
+                           LevelStarted(5 * SECOND, 1, 3, None), *steps]  # fmt: skip
+        app.tick()
+        assert steering.wanted == 4, "an older wish runs first"
+        app.live.events = [LevelEnded(6 * SECOND, 1, "ok", ended_by="concurrency"),
+                           LevelStarted(6 * SECOND, 2, 4, None)]  # fmt: skip
+        app.tick()
+        assert steering.wanted is None
+        await pilot.press("plus")
+        assert steering.wanted == 5
+        app.live.events = [LevelEnded(7 * SECOND, 2, "ok"), LevelStarted(7 * SECOND, 3, 9, 8)]
+        app.tick()
+        assert steering.wanted is None, "that level was planned"
+
+
+async def test_a_sweep_asks_before_it_cancels(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("s")
+        assert not orders(app)
+        (asked,) = app._notifications
+        assert asked.message == "s again cancels 2 requests in flight, then levels 1 2 4 8 16"
+        await pilot.press("s")
+    assert orders(app) == [("sweep", 1, 2, 4, 8, 16)]
 
 
 async def test_an_ended_request_is_not_cancelled(run_events):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
 from llamatop.errors import InputError
 from llamatop.events.clock import SECOND
@@ -23,7 +22,7 @@ from llamatop.tui.monitor.steering import SWEEP
 from llamatop.tui.start.screen import StartScreen
 from llamatop.tui.terminal.meter import NoCost
 
-from .conftest import FakeLive, screen_text, until
+from .conftest import FakeLive, screen_text, settle, until
 
 
 class FakeRecorder:
@@ -90,14 +89,6 @@ class FakeLauncher:
 
     def warm(self) -> None:
         self.asked.append("warm")
-
-
-async def settle(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    for _ in range(200):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError("it never came")
 
 
 def app_of(launcher: FakeLauncher, live: FakeLive | None = None) -> LlamatopApp:
@@ -195,7 +186,7 @@ async def test_a_sweep_is_ordered(run_events: list[Event]) -> None:
     app = app_of(FakeLauncher([]), live)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot, lambda: app.pump.session.model)
-        await pilot.press("s")
+        await pilot.press("s", "s")
         assert ("sweep", *SWEEP) in live.orders
 
 

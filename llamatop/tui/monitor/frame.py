@@ -70,6 +70,8 @@ class Frame(msgspec.Struct, frozen=True):
     cost: str = ""
     """What the screen itself takes."""
     leaving: bool = False
+    wanted: int | None = None
+    """The concurrency that was asked for and does not run yet."""
 
 
 def nothing_runs(cost: str = "") -> Frame:

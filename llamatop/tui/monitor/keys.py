@@ -32,7 +32,7 @@ LIVE = (
     Command("minus", "less", "fewer requests at once"),
     Command("c", "cancel", "cancel the selected request", ("c", "cancel the selected request")),
     Command("s", "sweep", "sweep: 1 2 4 8 16 requests at once",
-            ("s", "sweep: 1 2 4 8 16 at once, each to its end")),
+            ("s", "sweep: 1 2 4 8 16 at once, each to its end (asks first)")),
     Command("r", "record", "stop the recording and keep it, or start another",
             ("r", "stop recording, or start anew from here on")),
 )  # fmt: skip

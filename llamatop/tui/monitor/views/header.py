@@ -179,6 +179,8 @@ def _sweep(frame: Frame) -> list[list[Span]]:
         return []
     place = place_of(frame.session)
     at_once: list[Span] = [("concurrency ", "dim"), (f"{level.concurrency}", "text.bold")]
+    if frame.wanted is not None:
+        at_once.append((f" → {frame.wanted}", "key"))
     return [at_once, [(place, "dim")]] if place else [at_once]
 
 
