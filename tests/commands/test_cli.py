@@ -31,6 +31,16 @@ def test_a_value_that_ends_like_an_empty_one_is_none() -> None:
             _refuse_empty(arguments)
 
 
+def test_help_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for words in (["--help"], ["help"], ["help", "show"], ["show", "--help"]):
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and told[2] == told[3] and "llamatop show" in told[2]
+
+
 def test_every_command_stands_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

@@ -12,6 +12,7 @@ import pytest
 from textual import events
 from textual.color import Color
 
+from llamatop.errors import InputError
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import LevelEnded, LevelStarted, RequestFailed, RequestQueued, Tick
 from llamatop.figures.gaps import slowest_gaps
@@ -114,7 +115,9 @@ async def test_a_sweep_asks_before_it_cancels(run_events):
         await pilot.press("s")
         assert not orders(app)
         (asked,) = app._notifications
-        assert asked.message == "s again cancels 2 requests in flight, then levels 1 2 4 8 16"
+        assert (
+            asked.message == "sweep: s again cancels 2 requests in flight, then levels 1 2 4 8 16"
+        )
         await pilot.press("s")
     assert orders(app) == [("sweep", 1, 2, 4, 8, 16)]
 
@@ -219,7 +222,7 @@ async def test_where_nothing_failed_the_key_says_so():
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.press("f")
-        assert [told.message for told in app._notifications] == ["no request failed"]
+        assert [told.message for told in app._notifications] == ["failure: no request failed"]
         assert app.pump.source.position == 2 * SECOND
 
 
@@ -888,3 +891,24 @@ async def test_the_end_of_a_recording_that_was_cut_off_says_so(run_events):
             await pilot.pause()
             await pilot.press(">")
             assert ("ends in mid-run" in screen_text(app)[-2]) == told
+
+
+async def test_what_is_told_covers_nothing_that_is_read(run_events):
+    """At 80 columns and 24 rows, whatever its length, and the newest where there were more."""
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause()
+        before = screen_text(app)
+        app.notify("the first of two")
+        await settle(pilot, lambda: "the first of two" in "".join(screen_text(app)))
+        app.notify("a long path " * 30, title="recording stopped", markup=False)
+        await settle(pilot, lambda: "recording stopped: a long" in screen_text(app)[22])
+        assert screen_text(app)[:22] == before[:22]
+        assert "the first of two" not in "".join(screen_text(app))
+
+
+def test_a_theme_that_is_not_there_is_bad_input() -> None:
+    with pytest.raises(
+        InputError, match="--theme nonsense: there are llamatop-dark, llamatop-light"
+    ):
+        live_app([], theme="nonsense")

@@ -202,7 +202,9 @@ async def test_recording_stops_and_starts_anew_with_what_is_in_flight(
         await pilot.press("r")
         await settle(pilot, lambda: "finish" in launcher.asked)
         assert app.stage.recorder is None and app.pump.sinks == []
-        await settle(pilot, lambda: "recording stopped" in [n.title for n in app._notifications])
+        await settle(
+            pilot, lambda: any("recording stopped: " in n.message for n in app._notifications)
+        )
         app.tick()
         await settle(pilot, lambda: "not recording" in screen_text(app)[0])
         await pilot.press("r")
@@ -232,7 +234,7 @@ async def test_without_saving_a_run_can_still_be_recorded(run_events: list[Event
         await pilot.press("r")
         await settle(pilot, lambda: app.stage.recorder is not None)
         [notice] = app._notifications
-        assert (notice.title, notice.message) == ("recording from now on", "kept.parquet")
+        assert notice.message == "recording from now on: kept.parquet"
 
 
 async def test_a_recording_that_cannot_be_opened_leaves_the_run_alone(

@@ -105,7 +105,7 @@ class Steering:
             self._sure = True
             self._after(SURE_SECONDS, self._forget)
             flying = plural(len(session.active), "request")
-            self._tell("sweep?", f"s again cancels {flying} in flight, then {levels}")
+            self._tell("sweep", f"s again cancels {flying} in flight, then {levels}")
             return
         self._sure = False
         self._live.sweep(SWEEP)
