@@ -313,6 +313,8 @@ class LlamatopApp(App[None]):
         """Tell it in the two lowest rows, where nothing is read or edited; the newest stays."""
         told = one_line(f"{title}: {message}" if title else message)
         self.clear_notifications()
+        for screen in self.screen_stack:  # what held an older one would keep its row
+            screen.query("ToastHolder").remove()
         super().notify(told, severity=severity, timeout=timeout, markup=False)
 
     def _tell(self, title: str, line: str) -> None:
