@@ -132,7 +132,12 @@ def _add_servers(parser: Parser) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
-    args = _run_parser().parse_args(arguments)
+    parser = _run_parser()
+    if {"-h", "--help"} & set(arguments):
+        from llamatop.recording.default_path import default_folder
+
+        parser.epilog = f"Without --out a recording goes to {default_folder()}."
+    args = parser.parse_args(arguments)
     config = _config(args)
     if args.check_oom and config.urls:
         raise InputError("--check-oom and --url: what a server's model takes is not foretold")

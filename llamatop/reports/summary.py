@@ -259,7 +259,7 @@ def _predicted(figures: LevelFigures) -> list[str]:
 def _utilised(figures: LevelFigures) -> list[str]:
     if figures.mbu is None:
         return []
-    held = f"; held back by {figures.held_back_by}" if figures.held_back_by else ""
+    held = f"; bound by {figures.held_back_by}" if figures.held_back_by else ""
     told = [_row("MBU, MFU", f"{percent(figures.mbu)}, {percent(figures.mfu)}{held}")]
     return [*told, _row("", ROOF_BEATEN)] if roof_beaten(figures.mbu, figures.mfu) else told
 
