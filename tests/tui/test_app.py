@@ -146,17 +146,24 @@ async def test_replay_is_played_paused_stepped_and_sought(run_events):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.press("right")
-        assert replay.position == 9 * SECOND
-        assert app.pump.session.now <= 9 * SECOND
+        twentieth = replay.length / 20
+        assert replay.length < 100 * SECOND
+        assert replay.position == pytest.approx(4 * SECOND + twentieth)
+        assert app.pump.session.now <= replay.position
         await pilot.press("left", "shift+left", "shift+right", "shift+left")
-        assert replay.position == 3 * SECOND
+        assert replay.position == pytest.approx(4 * SECOND - twentieth / 5)
+        await pilot.press("end")
+        assert replay.position == replay.length
+        await pilot.press("home")
+        assert replay.position == replay.start
+        await pilot.press("right", "right", "right", "right")
         await pilot.press("space")
         assert replay.playing
         await pilot.press("plus", "plus", "minus")
         assert replay.speed == 2
         await pilot.press("full_stop")
         assert not replay.playing
-        assert replay.position > 3 * SECOND
+        assert replay.position > 3 * twentieth
         await pilot.press("comma")
         assert replay.position < 3 * SECOND
         await pilot.press(">")
@@ -912,3 +919,16 @@ def test_a_theme_that_is_not_there_is_bad_input() -> None:
         InputError, match="--theme nonsense: there are llamatop-dark, llamatop-light"
     ):
         live_app([], theme="nonsense")
+
+
+async def test_a_replay_says_first_what_failed_and_which_key_goes_there(run_events):
+    app = replay_app(run_events, 0)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: app._player.playback.failed)
+        app.draw()
+        await pilot.pause()
+        assert re.search(r"✗ \d+ requests failed: .* f goes there +replay", screen_text(app)[0])
+        await pilot.press("f")
+        app.draw()
+        await pilot.pause()
+        assert "goes there" not in screen_text(app)[0]

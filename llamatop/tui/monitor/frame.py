@@ -48,6 +48,8 @@ class Playback(msgspec.Struct, frozen=True):
     bookmarks: tuple[int, ...] = ()
     note: str = ""
     """What stands here: which of the slowest gaps."""
+    failed: str = ""
+    """Why the run failed, as long as that is still to come."""
 
 
 class Keeping(msgspec.Struct, frozen=True):
