@@ -32,13 +32,13 @@ _NAMES = {
 
 
 def check_text(one: Check, pen: Pen | None = None) -> str:
-    """One model: what it is, a line and a bar for each level, the most that fits."""
+    """One model: what it is, the most that fits, a line and a bar for each level."""
     pen = pen or Pen()
     parts = [
         "\n".join(_model(one, pen)),
         "\n".join(_levels(one, pen)),
         "\n".join(_bars(one, pen)),
-        "\n".join([*_most(one), *_slow(one), *_advice(one), *_unknown(one)]),
+        "\n".join([*_slow(one), *_advice(one), *_unknown(one)]),
     ]
     return "\n\n".join(filter(None, parts))
 
@@ -57,6 +57,7 @@ def _model(one: Check, pen: Pen) -> list[str]:
     name = one_line(one.config.model)
     return [
         f"{pen.paint(name, 1)}: {pen.paint(_headline(one), COLOURS[one.verdict])}",
+        *_most(one),
         *_joined([parameters, weights, cache]),
         *_joined(
             [
@@ -154,7 +155,8 @@ def _most(one: Check) -> list[str]:
     if not sure:
         told = f"no request of {lengths} for sure{known}{context}"
     why = f"the estimate is the predicted peak, which may be {percent(one.band)} too low"
-    return [f"  {part}" for part in (told, *([why] if known else []))]
+    lines = [told, why] if known else [told]
+    return [f"  {part}" for line in lines for part in wrap(line, WIDTH - 2)]
 
 
 def _slow(one: Check) -> list[str]:

@@ -180,7 +180,8 @@ def _marked(start: Start, kept: Kept) -> Span | None:
 
 def _recording(kept: Kept, query: str, shape: Columns) -> list[Span]:
     when = f"{kept.started:%Y-%m-%d %H:%M}"
-    name = _name(kept.model, query, shape.name, "text")
+    told = f"{kept.model}  {kept.engine}" if kept.engine else kept.model
+    name = _name(told, query, shape.name, "text")
     spans: list[Span] = [*name, (" " * shape.parameters, "text")]
     if shape.weights:
         spans.append((right(size(kept.bytes), shape.weights), "dim"))

@@ -40,6 +40,8 @@ class Start:
         self.listing = Listing(" ".join(defaults.urls) or defaults.model, named)
         self.marked: list[Path] = []
         """Recordings to compare, the baseline first."""
+        self.results: dict[Path, tuple[str, ...]] = {}
+        """By recording how its run ended and what each level gave."""
         self.in_form = False
         """Whether keys go to the form rather than to the list."""
         self.over = False
@@ -53,6 +55,11 @@ class Start:
         """The newest settings without fault: what the list's marks are about."""
         self._fits = fits
         self._known_fits: dict[tuple[Choice, int], Fit] = {}
+
+    @property
+    def faulty(self) -> bool:
+        """Whether a setting is wrong by itself, so that no verdict is about what stands there."""
+        return bool(self.form.problems())
 
     @property
     def selected(self) -> Item | None:
