@@ -22,8 +22,11 @@ _DIGIT = 0.095
 """Inches that a digit of a tick's label takes."""
 
 
-def concurrency_axis(axes: Axes, levels: Sequence[int]) -> None:
-    """The x axis of levels: a tick at each, labels where there is room."""
+def concurrency_axis(axes: Axes, levels: Sequence[float], open_loop: bool = False) -> None:
+    """The x axis of levels: a tick at each, labels where there is room.
+
+    `open_loop`: they are what was in flight on average, not what was asked for.
+    """
     low, high = min(levels), max(levels)
     doubling = high >= 8 * low and len(levels) > 2 and not _even(levels)
     if doubling:
@@ -34,13 +37,13 @@ def concurrency_axis(axes: Axes, levels: Sequence[int]) -> None:
         axes.set_xlim(low - pad, high + pad)
     wanted = sorted(set(levels))
     axes.xaxis.set_major_locator(FixedLocator(labelled(axes, wanted)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axes.xaxis.set_minor_locator(FixedLocator(wanted))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("concurrency (requests in flight)")
+    axes.set_xlabel("requests in flight, mean" if open_loop else "concurrency (requests in flight)")
 
 
-def _even(levels: Sequence[int]) -> bool:
+def _even(levels: Sequence[float]) -> bool:
     """Whether the levels stand at equal distances."""
     ordered = sorted(set(levels))
     return len({b - a for a, b in pairwise(ordered)}) == 1
