@@ -57,17 +57,17 @@ def extent(axes: Axes) -> tuple[float, float]:
     return box.width * figure.get_figwidth(), box.height * figure.get_figheight()
 
 
-def labelled(axes: Axes, levels: Sequence[int]) -> list[int]:
+def labelled(axes: Axes, levels: Sequence[float]) -> list[float]:
     """The levels whose labels do not touch; the last one always."""
     width, _ = extent(axes)
-    kept: list[int] = []
+    kept: list[float] = []
     for level in reversed(levels):
         if not kept or _apart(axes, level, kept[-1]) * width > _room(level, kept[-1]):
             kept.append(level)
     return kept[::-1]
 
 
-def _apart(axes: Axes, first: int, second: int) -> float:
+def _apart(axes: Axes, first: float, second: float) -> float:
     """How far two values are apart, as a share of the axis."""
     low, high = axes.get_xlim()
     if axes.get_xscale() == "log":
@@ -75,7 +75,7 @@ def _apart(axes: Axes, first: int, second: int) -> float:
     return (second - first) / (high - low)
 
 
-def _room(first: int, second: int) -> float:
+def _room(first: float, second: float) -> float:
     return _DIGIT * (len(str(first)) + len(str(second))) / 2 + 0.08
 
 

@@ -145,8 +145,9 @@ def _memory(axes: Axes, runs: Sequence[Run], styles: list[Style]) -> None:
     traces = [memory(run, origin(run, len(runs) == 1)) for run in runs]
     unit, one = byte_unit([float(values.max()) for _, values in traces if len(values)])
     _traces(axes, traces, styles, one)
-    whose = {bool(run.session.allocated) for run in runs}
-    name = {(True,): "allocated", (False,): "engine process"}.get(tuple(whose), "memory")
+    on_device = [bool(run.session.allocated) for run in runs]
+    one_kind = "allocated" if all(on_device) else "engine process"
+    name = one_kind if len(set(on_device)) == 1 else "memory"
     axes.set_ylabel(f"{name} ({unit})")
 
 
