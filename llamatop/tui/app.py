@@ -32,6 +32,7 @@ from llamatop.settings.config import WATCHED, RunConfig
 from llamatop.tui import command_palette
 from llamatop.tui.changing import Changing
 from llamatop.tui.drawing import themes
+from llamatop.tui.drawing.lines import clip
 from llamatop.tui.drawing.paint import Harmless
 from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.drawing.plain import for_poor_terminals
@@ -310,8 +311,13 @@ class LlamatopApp(App[None]):
         timeout: float | None = None,
         markup: bool = True,
     ) -> None:
-        """Tell it in the two lowest rows, where nothing is read or edited; the newest stays."""
+        """Tell it in the two lowest rows, where nothing is read or edited; the newest stays.
+
+        Where the second is the bar of a replay, in the lowest alone.
+        """
         told = one_line(f"{title}: {message}" if title else message)
+        if self.stage.replay is not None and len(self.screen_stack) == 1:
+            told = clip(told, self.size.width - 3)
         self.clear_notifications()
         for screen in self.screen_stack:  # what held an older one would keep its row
             screen.query("ToastHolder").remove()
