@@ -520,7 +520,7 @@ def test_keys_that_turn_a_value_are_offered_where_there_is_one_to_turn():
 
 def test_a_sign_of_the_list_is_explained_beside_it():
     early = replace(KEPT[0], state="stopped early")
-    told = " ".join(plain(line) for line in recording(early, 60))
+    told = " ".join(" ".join(plain(line) for line in recording(early, 60)).split())
     assert "\u25cb stopped early: before all that was asked for was done" in told
 
 
