@@ -28,8 +28,8 @@ _FULL = len(FIELDS)
 def settings(start: Start, width: int, height: int) -> Content:
     """The fields, a row each where there is room, else side by side; Content of the panel."""
     if isinstance(start.selected, Kept):
-        result = start.results.get(start.selected.path, ())
-        return Content(recording(start.selected, width, result))
+        result = start.results.get(start.selected.path)
+        return Content(recording(start.selected, width, result.lines if result else ()))
     if isinstance(start.selected, Answering):
         return Content(facts(start.selected, LABEL, width))
     problems = start.problems()

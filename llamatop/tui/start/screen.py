@@ -26,7 +26,7 @@ from llamatop.tui.start.keys import COMMANDS
 from llamatop.tui.start.list import StartRows
 from llamatop.tui.start.looks import Found, Looks, look_around, looks, named
 from llamatop.tui.start.panels import StartSettings
-from llamatop.tui.start.results import readable, result_of
+from llamatop.tui.start.results import READING, SMALL, readable, result_of
 from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.state import Chosen, Start
 
@@ -93,11 +93,16 @@ class StartScreen(Screen[Chosen | None]):
         self.set_interval(RESTS, self._look_into)
 
     def _look_into(self) -> None:
-        """Read what the recording under the cursor gave, once."""
-        kept = self.start.selected
-        if isinstance(kept, Kept) and kept.path not in self.start.results and readable(kept):
-            self.start.results[kept.path] = ("looking into it…",)
-            self.run_worker(self._read(kept))
+        """Read what a recording gave, once: of that under the cursor, else of one after another."""
+        results, chosen = self.start.results, self.start.selected
+        if READING in results.values():
+            return
+        others = (kept for kept in self.start.listing.kept if kept.bytes <= SMALL)
+        for kept in (*([chosen] if isinstance(chosen, Kept) else []), *others):
+            if kept.path not in results and readable(kept):
+                results[kept.path] = READING
+                self.run_worker(self._read(kept))
+                return
 
     async def _read(self, kept: Kept) -> None:
         self.start.results[kept.path] = await asyncio.to_thread(result_of, kept)

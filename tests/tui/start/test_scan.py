@@ -15,10 +15,14 @@ from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
 from llamatop.reports import this_machine as here
 from llamatop.reports.models import FOLDERS
+from llamatop.settings.config import RunConfig
+from llamatop.tui.monitor.views.values import TIMES
 from llamatop.tui.start import scan as start_scan
 from llamatop.tui.start.aside import recording
+from llamatop.tui.start.listing import row_line
 from llamatop.tui.start.results import readable, result_of
 from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of, typed
+from llamatop.tui.start.state import Start
 
 
 @pytest.fixture
@@ -190,10 +194,18 @@ def test_samples_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.Mon
     assert all(one.sample for one in kept.values())
     killed = kept["engine-killed-cpu"]
     assert readable(killed)
-    result = result_of(killed)
+    found = result_of(killed)
+    result = found.lines
+    assert (found.levels, found.failed) == ("4-8", True)
     assert result[0].startswith("the engine was killed by SIGKILL in level 1 of 2")
     assert [line.partition(":")[0] for line in result[1:]] == ["concurrency 4", "concurrency 8"]
+    assert found.rate.endswith(" tok/s")
     assert "tok/s, TTFT" in result[1] and result[1].endswith(", failed")
+    start = Start(RunConfig())
+    start.results[killed.path] = found
+    row = "".join(text for text, _ in row_line(start, killed, 100, chosen=False))
+    assert row.split()[:3] == ["demo", "batch", f"{TIMES}4-8"] and found.rate in row
+    assert row.rstrip().endswith("✗ failed")
     told = "\n".join("".join(text for text, _ in line) for line in recording(killed, 60, result))
     assert "result" in told and "the engine was killed by SIGKILL" in told
 
