@@ -70,6 +70,8 @@ class Work:
         self._outbox = outbox
         self._changed = threading.Condition()
         self._level = plan.level
+        self._opening: Callable[[int], int] | None = None
+        """Begins the level of the next request to start (ns), and says which it is."""
         self._concurrency = plan.concurrency
         self._left = plan.requests
         self._queued = 0
@@ -235,11 +237,15 @@ class Work:
 
     # What the person who runs it may ask
 
-    def resize(self, level: int, concurrency: int) -> None:
-        """From now on so many in flight; those admitted from here on belong to `level`."""
+    def resize(self, concurrency: int, opening: Callable[[int], int] | None) -> None:
+        """From now on so many in flight; those admitted from here on belong to another level.
+
+        `opening` begins that level, when its first request starts (ns), and says which it is;
+        None: they belong to the one that runs. It is called under the lock.
+        """
         with self._changed:
             now = self._clock.now()
-            self._level, self._concurrency = level, concurrency
+            self._concurrency, self._opening = concurrency, opening
             self._room_since = now
             self._windows = None  # from here on a person decides
             idle = concurrency - len(self._in_flight)
@@ -274,6 +280,11 @@ class Work:
         with self._changed:
             self._stopping = True
             self._tell()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there has been a request."""
+        return self._queued > 0
 
     @property
     def left(self) -> int | None:
@@ -341,8 +352,11 @@ class Work:
 
     def _start(self) -> Job:
         now = self._clock.now()
+        due = self._free.popleft() if self._closed and self._free else now
+        if self._opening is not None:
+            self._level, self._opening = self._opening(due), None
         if self._closed:
-            job = self._queue(self._free.popleft() if self._free else now)
+            job = self._queue(due)
         else:
             job = self._waiting.popleft()
             if job.due < self._room_since:

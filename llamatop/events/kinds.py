@@ -28,8 +28,9 @@ MOST_TOKENS = 1 << 20
 
 Outcome = Literal["ok", "oom", "failed", "stopped"]
 
-EndedBy = Literal["", "requests", "time", "interval"]
-"""What a level had enough of; empty: something else ended it, or an older version did not say."""
+EndedBy = Literal["", "requests", "time", "interval", "concurrency"]
+"""What a level had enough of; or `concurrency`: a person changed that, and another level began.
+Empty: something else ended it, or an older version did not say."""
 
 
 class Event(msgspec.Struct, frozen=True, tag=True, gc=False):

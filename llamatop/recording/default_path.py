@@ -18,9 +18,13 @@ def default_path(model: str) -> Path:
 
     A number is added where another recording of the same second has the name.
     """
+    return _free(default_folder(), f"{datetime.now():%Y-%m-%d-%H%M%S}", model)
+
+
+def default_folder() -> Path:
+    """Where recordings go that nobody names."""
     here = Path("recordings")
-    folder = here if here.is_dir() else _data_folder()
-    return _free(folder, f"{datetime.now():%Y-%m-%d-%H%M%S}", model)
+    return here if here.is_dir() else _data_folder()
 
 
 def named_after(path: Path, model: str) -> Path:

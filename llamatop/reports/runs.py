@@ -174,7 +174,7 @@ def _asked(session: Session) -> dict[str, str]:
         "model": one_line(session.model_name),
         "prompt tokens": one_line(config.prompt_spelling),
         "tokens to generate": config.gen_spelling,
-        "arrivals": "as slots are free" if config.rate is None else f"{config.rate:g} a second",
+        "arrivals": "closed loop" if config.rate is None else f"open loop, {config.rate:g}/s",
         "text decoded": "yes" if config.text else "no",
         "seed": str(config.seed),
         "measured by": "llamatop",

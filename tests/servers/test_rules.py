@@ -377,7 +377,7 @@ def test_more_at_once_and_a_hold_take_effect_while_a_level_runs(scripted: Script
     driven = Driven(scripted.url, gen_toks=1000).start(None, 1)
     driven.until(lambda d: any(one.tokens for one in d.requests))
     assert driven.run is not None
-    driven.run.resize(1, 3)
+    driven.run.resize(3)
     driven.until(lambda d: sum(one.state == "decode" for one in d.requests) == 3)
     driven.run.pause(True)
     driven.run.cancel(driven.requests[0].id)
