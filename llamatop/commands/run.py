@@ -214,9 +214,12 @@ def _longest_output(prompts: str | None, usual: int) -> int:
     """Of a file, where a line that says nothing has `usual`; raises InputError if it is bad."""
     if prompts is None:
         return usual
-    from llamatop.settings.prompt_file import read_prompts
+    from llamatop.settings.prompt_file import read_file
 
-    return max(prompt.output_tokens or usual for prompt in read_prompts(prompts))
+    file = read_file(prompts)
+    if file.left_out:
+        print(f"--prompts {prompts}: {file.left_out} empty conversations left out", file=sys.stderr)
+    return max(prompt.output_tokens or usual for prompt in file.prompts)
 
 
 def _or(asked: str | None, usual: int) -> str:

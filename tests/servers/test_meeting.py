@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -127,6 +128,21 @@ def test_a_prompt_file_is_sent_as_it_is(scripted: Scripted, tmp_path: Path) -> N
     assert driven.requests[0].tokens == body["max_tokens"] == 5
     Driven(scripted.url, prompts=str(file)).level(1)
     assert scripted.log()[-1]["body"]["prompt"] == "Be brief.\nWhy?"
+
+
+def test_calls_and_tools_of_a_file_go_to_the_server(scripted: Scripted, tmp_path: Path) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": "Why?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "Because."},
+    ]
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(json.dumps({"messages": turns, "tools": tools, "output_tokens": 2.0}))
+    Driven(scripted.url, endpoint="chat", prompts=str(file)).level(1)
+    body = scripted.log()[-1]["body"]
+    assert (body["messages"], body["tools"], body["max_tokens"]) == (turns, tools, 2)
 
 
 def test_a_server_that_stays_away_fails_its_level_and_not_the_next(

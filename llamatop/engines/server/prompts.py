@@ -17,10 +17,11 @@ from tokenizers import Tokenizer
 
 from llamatop.engines.base import GivenSize, Job
 from llamatop.engines.prompts import Prompts
-from llamatop.engines.server.bodies import Prompt
+from llamatop.engines.server.bodies import Chat, Prompt
 from llamatop.errors import InputError
 from llamatop.settings.config import Endpoint, RunConfig
-from llamatop.settings.prompt_file import FilePrompt, read_prompts
+from llamatop.settings.prompt_file import read_prompts
+from llamatop.settings.prompt_lines import FilePrompt
 
 CORPUS_CHARACTERS = 200_000
 
@@ -188,8 +189,9 @@ class Prompter:
     def _of_file(self, given: FilePrompt) -> Prompt:
         if not self._chat:
             return given.text
-        turns = [{"role": one.role, "content": one.content} for one in given.messages]
-        return turns or [{"role": "user", "content": given.text}]
+        if not given.messages:
+            return [{"role": "user", "content": given.text}]
+        return Chat([one.sent for one in given.messages], given.tools)
 
 
 def given_of(config: RunConfig) -> list[FilePrompt]:
