@@ -105,6 +105,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "output_tok_s": "output tokens / duration",
         "request_s": "completed requests / duration",
         "goodput_s": "those that kept every target of --slo / duration; null without one",
+        "goodput_judged": "completed requests that could be judged by every target",
+        "most_at_once": "the most measured requests that were in flight together",
         "steady_output_tok_s": "tokens per second while as many as the concurrency were in flight",
         "steady_from_s": "seconds into the level from which on its throughput had no slope",
         "steady_tok_s_mean": "output tokens per second from then on",
@@ -242,7 +244,7 @@ def _level(level: Level, own: LevelFigures) -> tuple[object, ...]:
         level.started, level.ended,
         own.requests, own.completed, own.failed, own.cancelled, own.prompt_tokens,
         own.output_tokens, own.coalesced, own.duration, own.output_rate, own.request_rate,
-        own.goodput, own.steady_rate, *_steady(own.steady),
+        own.goodput, own.judged, own.most_at_once, own.steady_rate, *_steady(own.steady),
         *(
             getattr(spread, part) if spread else None
             for spread in spreads

@@ -10,7 +10,7 @@ from typing import Any
 
 from llamatop.events.clock import SECOND
 from llamatop.events.sanitize import one_line
-from llamatop.figures.levels import LevelFigures, level_figures
+from llamatop.figures.levels import LevelFigures, level_figures, never_reached
 from llamatop.figures.roofline import ROOF_BEATEN, roof_beaten
 from llamatop.figures.served import on_servers
 from llamatop.figures.stats import Distribution, spread_json
@@ -111,6 +111,8 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "ended_by": figures.ended_by or None,
         "request_s": figures.request_rate,
         "goodput_s": figures.goodput,
+        "goodput_judged": figures.judged,
+        "most_at_once": figures.most_at_once,
         "ttft_s": spread_json(figures.ttft),
         "tpot_s": spread_json(figures.tpot),
         "itl_s": spread_json(figures.itl),
@@ -159,11 +161,7 @@ def level_lines(
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
         _row("total throughput", f"{rough}{number(figures.output_rate)} tok/s"),
         *_steady(figures, until_ci),
-        *(
-            []
-            if figures.goodput is None
-            else [_row("goodput", f"{number(figures.goodput)} requests/s")]
-        ),
+        *([] if figures.judged is None else [_row("goodput", _goodput(figures))]),
         *memory,
         *_utilised(figures),
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
@@ -211,6 +209,14 @@ def ended_text(ended_by: str, until_ci: float | None) -> str:
     if ended_by == "requests" and until_ci is not None:
         return f"--requests, before ± {until_ci:.1%} was sure"
     return ""
+
+
+def _goodput(figures: LevelFigures) -> str:
+    """Requests that kept every target, and of how many that could be said."""
+    told = f"{number(figures.goodput)} requests/s"
+    if figures.judged == figures.completed:
+        return told
+    return f"{told}; {figures.judged} of {figures.completed} could be judged by every target"
 
 
 def _title(figures: LevelFigures) -> str:
@@ -309,7 +315,9 @@ def table(session: Session) -> str:
     blocks = [
         "\n".join(
             [
-                *level_lines(figures, until_ci, _failures(session, figures)),
+                *level_lines(
+                    figures, until_ci, [*_reached(session, figures), *_failures(session, figures)]
+                ),
                 *_reported(session, figures),
             ]
         )
@@ -326,6 +334,20 @@ def _origin(session: Session) -> list[str]:
     if session.imported is None:
         return []
     return [session.imported.clock, *(f"careful: {note}" for note in session.imported.notes)]
+
+
+def _reached(session: Session, figures: LevelFigures) -> list[str]:
+    """That a level never was what its concurrency says."""
+    told = never_reached_text(session, figures)
+    return [_row("never reached", told)] if told else []
+
+
+def never_reached_text(session: Session, figures: LevelFigures) -> str:
+    """That so many requests never were in flight at once; empty where they were."""
+    if not never_reached(session, figures):
+        return ""
+    most = figures.most_at_once
+    return f"{most} in flight at once at most, not {figures.concurrency}: give more --requests"
 
 
 def _failures(session: Session, figures: LevelFigures) -> list[str]:

@@ -66,6 +66,8 @@ def _figures(place: int, row: Row) -> LevelFigures:
         ended_by="",
         request_rate=told.get("request_s"),
         goodput=None,
+        judged=None,
+        most_at_once=None,
         ttft=_spread("ttft_s", told),
         tpot=_spread("tpot_s", told),
         itl=_spread("itl_s", told),

@@ -109,6 +109,11 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         return self.engine not in ("scripted", "server", "attach")
 
     @property
+    def open_loop(self) -> bool:
+        """Whether requests arrive at times of their own; `concurrency` is then the most at once."""
+        return self.rate is not None
+
+    @property
     def varied(self) -> bool:
         """Whether requests differ in their lengths."""
         drawn = (self.prompt_lengths, self.gen_lengths, self.prompts)
