@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from llamatop.events.kinds import ModelLoaded
 
-GivenSize = tuple[int, int | None]
-"""Of a prompt in a file: its tokens, and how many to generate where the file says so."""
+
+class GivenSize(NamedTuple):
+    """Of a prompt in a file."""
+
+    prompt_tokens: int
+    max_tokens: int | None = None
+    """How many to generate; None: the file does not say."""
+    at: float | None = None
+    """When it arrived, by the file's own clock (s)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,21 +41,25 @@ def _given(
     config: RunConfig, source: Source, prompt: FilePrompt, tokenizer: Tokenizer, chat: Any
 ) -> Given:
     where = f"--prompts {config.prompts}, {prompt.where}"
-    if prompt.messages and chat is not None:
+    ids: list[int] = []
+    if prompt.prompt_tokens is not None:
+        pass  # it is made of blocks, when it is asked
+    elif prompt.messages and chat is not None:
         text = _conversation(where, prompt, chat)
         ids = list(tokenizer.encode(text, add_special_tokens=False).ids)
     else:
         ids = list(tokenizer.encode(prompt.text).ids)
-    if not ids:
+    tokens = prompt.prompt_tokens or len(ids)
+    if not tokens:
         raise InputError(f"{where}: the tokenizer of {config.model} makes no token of it")
     usual = config.gen_lengths.longest if config.gen_lengths else config.gen_toks
     most = prompt.output_tokens or usual
-    if source.context is not None and len(ids) + most > source.context:
+    if source.context is not None and tokens + most > source.context:
         raise InputError(
-            f"{where}: {len(ids)} tokens and {most} to generate make {len(ids) + most}: "
+            f"{where}: {tokens} tokens and {most} to generate make {tokens + most}: "
             f"{config.model} takes at most {source.context}"
         )
-    return Given(ids, prompt.output_tokens)
+    return Given(ids, prompt.output_tokens, prompt.at, prompt.blocks, prompt.prompt_tokens or 0)
 
 
 def _conversation(where: str, prompt: FilePrompt, chat: Any) -> str:

@@ -82,13 +82,21 @@ class ScriptedEngine:
             if not running:
                 return
             due = max(due, self._clock.now()) + self._step()
-            self._clock.sleep_until(due)
+            self._sleep(work, due, running)
             if work.stopping:
                 for one in running:
                     work.drop(one.job)
                 return
             self._advance(work, running)
             running = [one for one in running if not one.over]
+
+    def _sleep(self, work: WorkLike, due: int, running: list[_Running]) -> None:
+        """Until the next step; what arrives meanwhile is taken when it does."""
+        while (arrival := work.look_at) is not None and self._clock.now() < arrival < due:
+            self._clock.sleep_until(arrival)
+            while (job := work.take(wait=False)) is not None:
+                running.append(self._admit(job))
+        self._clock.sleep_until(due)
 
     def allocated(self) -> list[tuple[int, int, int]]:
         """None: no device."""
@@ -147,7 +155,10 @@ class _Running:
 def _given(config: RunConfig) -> list[GivenSize]:
     """The sizes of the prompts of a file, a word a token."""
     prompts = read_prompts(config.prompts) if config.prompts is not None else []
-    return [(len(prompt.text.split()) or 1, prompt.output_tokens) for prompt in prompts]
+    return [
+        GivenSize(one.prompt_tokens or len(one.text.split()) or 1, one.output_tokens, one.at)
+        for one in prompts
+    ]
 
 
 class ScriptedText:

@@ -33,7 +33,18 @@ class Sizes:
         self._config = config
         self._given = given
         self._order = list(range(len(given)))
-        random.Random(f"{config.seed} prompts").shuffle(self._order)
+        if config.replayed:
+            self._order.sort(key=self._time)
+        else:
+            random.Random(f"{config.seed} prompts").shuffle(self._order)
+
+    @property
+    def times(self) -> list[float]:
+        """When the prompts of a file arrived that is replayed, in their order (s)."""
+        return [self._time(place) for place in self._order] if self._config.replayed else []
+
+    def _time(self, place: int) -> float:
+        return self._given[place].at or 0.0
 
     def at(self, place: int) -> Size:
         """Of the measured request at that place; a file of prompts begins again at its end."""
@@ -43,8 +54,8 @@ class Sizes:
             prompt = drawn.draw(config.seed, "prompt", place) if drawn else config.prompt_toks
             return Size(prompt, self._output(place))
         which = self._order[place % len(self._order)]
-        prompt, output = self._given[which]
-        return Size(prompt, output or self._output(place), which)
+        given = self._given[which]
+        return Size(given.prompt_tokens, given.max_tokens or self._output(place), which)
 
     def warmup(self, place: int, most: int) -> Size:
         """As long a prompt as the measured request's, of other text; at most so many tokens out."""

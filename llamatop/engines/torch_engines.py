@@ -25,7 +25,7 @@ def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
     continuous batching, which without flash attention masks every page of the pool.
     """
     if sizes := loaded.prompts.given_sizes:
-        longest = max(prompt for prompt, _ in sizes)
+        longest = max(size.prompt_tokens for size in sizes)
         config = msgspec.structs.replace(config, prompt_toks=longest)
     if config.engine != "auto":
         if config.engine not in ENGINES:

@@ -326,8 +326,13 @@ class Work:
             self._arrive_next()
 
     def _arrive_next(self) -> None:
-        if self.plan.arrivals is not None:
-            self._next_arrival += next(self.plan.arrivals) * SECOND
+        if self.plan.arrivals is None:
+            return
+        gap = next(self.plan.arrivals, None)
+        if gap is None:
+            self._left = 0
+        else:
+            self._next_arrival += gap * SECOND
 
     def _start(self) -> Job:
         now = self._clock.now()

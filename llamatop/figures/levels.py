@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 
 from llamatop.events.clock import SECOND
+from llamatop.figures.arrivals import asked_rate, real_rate
 from llamatop.figures.requests import (
     coalesced,
     counted,
@@ -68,6 +69,10 @@ class LevelFigures:
     """How many completed requests could be judged by every target; None where there is none."""
     most_at_once: int | None
     """The most measured requests that were in flight together; None: not known."""
+    asked_rate: float | None
+    """Arrivals per second that were asked for; None of a closed loop."""
+    real_rate: float | None
+    """Requests per second that really began."""
     ttft: Distribution | None
     tpot: Distribution | None
     itl: Distribution | None
@@ -108,6 +113,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         else None
     )
     seconds = duration(requests, since)
+    config = session.started.config if session.started else None
     predicted = session.predicted.get(level.id)
     return LevelFigures(
         level=level.id,
@@ -128,6 +134,8 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         request_rate=_per_second(len(done), seconds),
         goodput=_goodput(session, done, seconds),
         judged=_judged(session, done),
+        asked_rate=asked_rate(config, requests) if config else None,
+        real_rate=real_rate(config, requests) if config else None,
         most_at_once=most_at_once(level),
         ttft=_spread(ttft(request) for request in done),
         tpot=_spread(tpot(request) for request in done),

@@ -104,6 +104,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "duration_s": "last token - first scheduled",
         "output_tok_s": "output tokens / duration",
         "request_s": "completed requests / duration",
+        "asked_request_s": "arrivals per second asked for; null of a closed loop",
+        "real_request_s": "requests that began per second, first to last; null of a closed loop",
         "goodput_s": "those that kept every target of --slo / duration; null without one",
         "goodput_judged": "completed requests that could be judged by every target",
         "most_at_once": "the most measured requests that were in flight together",
@@ -244,7 +246,8 @@ def _level(level: Level, own: LevelFigures) -> tuple[object, ...]:
         level.started, level.ended,
         own.requests, own.completed, own.failed, own.cancelled, own.prompt_tokens,
         own.output_tokens, own.coalesced, own.duration, own.output_rate, own.request_rate,
-        own.goodput, own.judged, own.most_at_once, own.steady_rate, *_steady(own.steady),
+        own.asked_rate, own.real_rate, own.goodput, own.judged, own.most_at_once,
+        own.steady_rate, *_steady(own.steady),
         *(
             getattr(spread, part) if spread else None
             for spread in spreads

@@ -110,6 +110,8 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "steady_tok_s": _interval(figures.steady),
         "ended_by": figures.ended_by or None,
         "request_s": figures.request_rate,
+        "asked_request_s": figures.asked_rate,
+        "real_request_s": figures.real_rate,
         "goodput_s": figures.goodput,
         "goodput_judged": figures.judged,
         "most_at_once": figures.most_at_once,
@@ -161,6 +163,7 @@ def level_lines(
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
         _row("total throughput", f"{rough}{number(figures.output_rate)} tok/s"),
         *_steady(figures, until_ci),
+        *_arrived(figures),
         *([] if figures.judged is None else [_row("goodput", _goodput(figures))]),
         *memory,
         *_utilised(figures),
@@ -209,6 +212,14 @@ def ended_text(ended_by: str, until_ci: float | None) -> str:
     if ended_by == "requests" and until_ci is not None:
         return f"--requests, before ± {until_ci:.1%} was sure"
     return ""
+
+
+def _arrived(figures: LevelFigures) -> list[str]:
+    """The rate of an open loop beside what was asked for."""
+    if figures.asked_rate is None:
+        return []
+    asked, real = number(figures.asked_rate), number(figures.real_rate)
+    return [_row("arrivals", f"{asked} requests/s asked, {real} began")]
 
 
 def _goodput(figures: LevelFigures) -> str:

@@ -67,6 +67,8 @@ def _figures(place: int, row: Row) -> LevelFigures:
         request_rate=told.get("request_s"),
         goodput=None,
         judged=None,
+        asked_rate=None,
+        real_rate=None,
         most_at_once=None,
         ttft=_spread("ttft_s", told),
         tpot=_spread("tpot_s", told),

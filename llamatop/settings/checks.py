@@ -9,6 +9,7 @@ from collections.abc import Callable
 from math import inf
 
 from llamatop.errors import InputError
+from llamatop.settings.arrivals import check_arrivals
 from llamatop.settings.config import MAX_CONCURRENCY, RunConfig
 from llamatop.settings.lengths import in_tokens
 from llamatop.settings.servers import base_urls, is_variable
@@ -33,10 +34,15 @@ def checked(config: RunConfig) -> RunConfig:
         _in_range("--requests", config.requests, 1, 2**31)
     if config.layers is not None:
         _in_range("--layers", config.layers, 1, 2**15)
-    if config.rate is not None and not 0 < config.rate < inf:
+    check_arrivals(config.rate, config.ramp, config.burstiness, config.max_time)
+    if not 0 < config.speed < inf:
+        raise InputError(f"--speed {config.speed:g}: must be more than 0, and finite")
+    if config.speed != 1 and not config.replayed:
         raise InputError(
-            f"--rate {config.rate:g}: must be more than 0 requests a second, and finite"
+            f'--speed {config.speed:g}: goes with --prompts whose lines have a "timestamp"'
         )
+    if config.until_oom and config.open_loop:
+        raise InputError("--until-oom: goes with a closed loop, without --rate, --ramp and times")
     if config.max_time is not None and not 0 < config.max_time < inf:
         raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds, and finite")
     if config.quantize != "none" and config.engine == "scripted":

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from llamatop.errors import InputError
+from llamatop.settings.arrivals import Ramp, spelled
 from llamatop.settings.lengths import Lengths
 from llamatop.settings.servers import host_of
 
@@ -50,6 +51,14 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Run the last level until stopped, whatever `requests` says."""
     rate: float | None = None
     """Open loop: arrivals per second; None: closed loop."""
+    burstiness: float = 1.0
+    """Shape of the gamma distribution of the gaps between arrivals; 1: Poisson."""
+    ramp: Ramp | None = None
+    """Open loop: arrivals per second from the first to the second, over `max_time`."""
+    replayed: bool = False
+    """Open loop: the prompts of the file arrive at its times."""
+    speed: float = 1.0
+    """How much faster than they did."""
     max_time: float | None = None
     """Seconds per level at most."""
     slo: dict[str, float] = {}
@@ -111,7 +120,18 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def open_loop(self) -> bool:
         """Whether requests arrive at times of their own; `concurrency` is then the most at once."""
-        return self.rate is not None
+        return self.rate is not None or self.ramp is not None or self.replayed
+
+    @property
+    def arrivals(self) -> str:
+        """How requests arrive, in words."""
+        bursts = f", burstiness {self.burstiness:g}" if self.burstiness != 1 else ""
+        if self.replayed:
+            faster = f", {self.speed:g} times as fast" if self.speed != 1 else ""
+            return f"at the file's times{faster}"
+        if self.ramp is not None:
+            return f"{self.ramp[0]:g} to {self.ramp[1]:g} a second{bursts}"
+        return "as slots are free" if self.rate is None else f"{self.rate:g} a second{bursts}"
 
     @property
     def varied(self) -> bool:
@@ -135,7 +155,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Measured requests of a level; None: until stopped."""
         if self.endless:
             return None
-        if self.requests is not None or self.until_ci is not None:
+        if self.requests is not None or self.until_ci is not None or self.ramp is not None:
             return self.requests
         return concurrency if self.until_oom else 4 * concurrency
 
@@ -159,6 +179,17 @@ def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
     if config.prompts is not None:
         prompts = ("--prompts", config.prompts, "")
     return [prompts, ("--gen-toks", config.gen_spelling, plain.gen_spelling)]
+
+
+def arrival_options(config: RunConfig) -> list[tuple[str, str | None, str | None]]:
+    """Options that ask for the same arrivals again: name, value, what it is when not given."""
+    plain = RunConfig()
+    return [
+        ("--rate", None if config.rate is None else f"{config.rate:g}", None),
+        ("--ramp", None if config.ramp is None else spelled(config.ramp), None),
+        ("--burstiness", f"{config.burstiness:g}", f"{plain.burstiness:g}"),
+        ("--speed", f"{config.speed:g}", f"{plain.speed:g}"),
+    ]
 
 
 def server_options(config: RunConfig) -> list[tuple[str, str | None, str | None]]:

@@ -61,3 +61,14 @@ def test_noise_has_no_special_ids(noise: Prompts) -> None:
     ids = set(noise.prompt(0, 50_000))
     assert not SPECIAL & ids
     assert ids <= set(range(512))
+
+
+def test_blocks_are_the_same_text_for_the_same_ids(noise: Prompts) -> None:
+    one = noise.of_blocks([7, 8], 700, 1)
+    other = noise.of_blocks([7, 9], 700, 2)
+    assert len(one) == len(other) == 700
+    assert one[:512] == other[:512] and one[512] != other[512]
+    long = noise.of_blocks([7], 900, 3)
+    assert long[:512] == one[:512] and long[512:] != noise.of_blocks([7], 900, 4)[512:]
+    far = 100_000  # as many places as the noise has: a number that wraps is another block
+    assert noise.of_blocks([7 + far], 512, 1) != noise.of_blocks([7], 512, 1)

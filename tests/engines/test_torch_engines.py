@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from transformers.generation.continuous_batching import ContinuousBatchingManager
 
-from llamatop.engines.base import EngineMemoryError, Job
+from llamatop.engines.base import EngineMemoryError, GivenSize, Job
 from llamatop.engines.continuous import ContinuousEngine
 from llamatop.engines.loading import Loaded
 from llamatop.engines.prompts import Given
@@ -153,7 +153,7 @@ def test_given_prompts_go_in_as_they_are(make: Make, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(engine.loaded.prompts, "given", given)
     asked = engine.prompts([Job(4, 1, 2, given=1), Job(5, 3, 6, given=0)])
     assert asked["input_ids"].tolist() == [[0, 0, 5], [7, 8, 9]]
-    assert list(engine.given) == [(3, None), (1, 2)]
+    assert list(engine.given) == [GivenSize(3), GivenSize(1, 2)]
 
 
 def test_pages_have_room_for_the_longest_given_prompt(

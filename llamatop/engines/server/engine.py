@@ -241,9 +241,10 @@ class ServerEngine:
     async def _meet_all(
         self, secrets: Secrets, prompts: list[Any], loading: Callable[[], None]
     ) -> Places:
-        text = corpus()
+        made_up = not prompts or any(one.prompt_tokens is not None for one in prompts)
+        text = corpus() if made_up else ""
         ids: list[int] = []
-        if self._tokenizer is not None:
+        if self._tokenizer is not None and text:
             ids = list(self._tokenizer.encode(text, add_special_tokens=False).ids)
         places = []
         for number, url in enumerate(self._config.urls):
@@ -252,12 +253,12 @@ class ServerEngine:
             met = await meet(asker, self._config, text, ids, loading)
             if secrets.headers and url.startswith("http:") and not is_here(url):
                 met.notes.append("The key goes there over plain http, for all on the way to read.")
-            source = await self._source(asker, met)
+            source = await self._source(asker, met, bool(text))
             prompter = Prompter(source, prompts, self._config.endpoint)
             places.append(Place(number, met, asker, prompter))
         return Places(places, self._clock.now, self._tell)
 
-    async def _source(self, asker: Asker, met: Met) -> Source:
+    async def _source(self, asker: Asker, met: Met, made_up: bool) -> Source:
         """Where made-up prompts for that server come from."""
         seed = self._config.seed
         if met.pool:
@@ -267,7 +268,7 @@ class ServerEngine:
             text.added = max((met.hello_tokens or 0) - text.count(HELLO), 0)
             return text
         measured = MeasuredText(seed)
-        if self._config.prompts is None:
+        if made_up:
             await self._measure(asker, met, measured)
         return measured
 

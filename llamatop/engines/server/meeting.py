@@ -53,7 +53,8 @@ async def meet(
 ) -> Met:
     """Find out. Raises InputError, in one line, where it cannot serve.
 
-    `text` is a long one, `ids` what a tokenizer of ours makes of it (none without one).
+    `text` is a long one that prompts are made from, empty where none are; `ids` what a tokenizer of
+    ours makes of it (none without one).
     """
     models = await _reach(asker, loading)
     name = known.name_by_models(models)
@@ -68,7 +69,7 @@ async def meet(
     context = known.context_of(listed, model)
     met = Met(asker.url, name, version, model, context, Manner(fields, probed.answer.by))
     met.hello_tokens = probed.answer.prompt
-    if config.endpoint == "completions" and config.prompts is None:
+    if config.endpoint == "completions" and text:
         met.pool = ids or await _pool(asker, met.model, text)
         await _try_ids(asker, config, met)
     met.notes += _notes(met, config)

@@ -21,7 +21,7 @@ from llamatop.engines.server.bodies import Chat, Prompt
 from llamatop.errors import InputError
 from llamatop.settings.config import Endpoint, RunConfig
 from llamatop.settings.prompt_file import read_prompts
-from llamatop.settings.prompt_lines import FilePrompt
+from llamatop.settings.prompt_lines import BLOCK_TOKENS, FilePrompt
 
 CORPUS_CHARACTERS = 200_000
 
@@ -66,6 +66,10 @@ class Source(Protocol):
         """The prompt of a request, so many tokens long as near as can be."""
         ...
 
+    def of_blocks(self, blocks: Sequence[int], tokens: int, request: int) -> Prompt:
+        """The text that these blocks stand for, then text of the request's own."""
+        ...
+
 
 class TokenizedText:
     """Text of exactly so many tokens, by a tokenizer of ours."""
@@ -86,6 +90,10 @@ class TokenizedText:
             if exact:
                 break
         return text
+
+    def of_blocks(self, blocks: Sequence[int], tokens: int, request: int) -> str:
+        """Text of these blocks; where two meet, a token more or less may come of it."""
+        return self._tokenizer.decode(self._prompts.of_blocks(blocks, tokens, request))
 
     def _cut(self, request: int, wanted: int) -> tuple[str, bool]:
         """Text whose ids are cut or lengthened until their number is right, or cannot be."""
@@ -118,6 +126,15 @@ class MeasuredText:
         """As many words as tokens should need."""
         characters = (tokens - self._added) / self._per_character
         return self.text(request, max(round(characters), 1))
+
+    def of_blocks(self, blocks: Sequence[int], tokens: int, request: int) -> str:
+        """Each block's own words, as many as its tokens should need."""
+        texts, left = [], tokens
+        for block in blocks:
+            size = min(BLOCK_TOKENS, left)
+            texts.append(self.text(block, max(round(size / self._per_character), 1)))
+            left -= size
+        return " ".join([*texts, *([self.prompt(request, left)] if left else [])])
 
     def text(self, request: int, characters: int) -> str:
         """Whole words of so many characters, the first another one than the last requests'."""
@@ -179,12 +196,18 @@ class Prompter:
             source = self._ahead or self._source
             made = source.prompt(job.id, job.prompt_tokens)
             return [{"role": "user", "content": str(made)}] if self._chat else made
-        return self._of_file(self._given[job.given])
+        given = self._given[job.given]
+        return self._of_blocks(given, job) if given.prompt_tokens else self._of_file(given)
 
     def expect(self, job: Job, later: int) -> None:
         """A request that comes `later` requests after this one is likely as long."""
         if self._ahead is not None and job.given is None:
             self._ahead.expect(job.id + later, job.prompt_tokens)
+
+    def _of_blocks(self, given: FilePrompt, job: Job) -> Prompt:
+        """What the blocks of a trace's line stand for."""
+        made = self._source.of_blocks(given.blocks, given.prompt_tokens or 1, job.id)
+        return [{"role": "user", "content": str(made)}] if self._chat else made
 
     def _of_file(self, given: FilePrompt) -> Prompt:
         if not self._chat:
@@ -201,7 +224,10 @@ def given_of(config: RunConfig) -> list[FilePrompt]:
 
 def given_sizes(given: Sequence[FilePrompt], tokenizer: Tokenizer | None) -> list[GivenSize]:
     """Tokens in, by the tokenizer where there is one, else by their characters; and out."""
-    return [(_tokens(one.text, tokenizer), one.output_tokens) for one in given]
+    return [
+        GivenSize(one.prompt_tokens or _tokens(one.text, tokenizer), one.output_tokens, one.at)
+        for one in given
+    ]
 
 
 def _tokens(text: str, tokenizer: Tokenizer | None) -> int:

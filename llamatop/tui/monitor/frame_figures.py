@@ -19,6 +19,7 @@ import msgspec
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
+from llamatop.figures.arrivals import asked_rate, real_rate
 from llamatop.figures.requests import e2e, gaps, kept, queue_time, tpot, ttft
 from llamatop.figures.served import (
     Client,
@@ -399,6 +400,17 @@ class Figures:
             return self.level(level).goodput
         key = (level.id if level else None, self._moment())
         return self._once("goodput", key, lambda: level_goodput(level, self.slo, session.now))
+
+    def arrivals(self) -> tuple[float | None, float | None]:
+        """Requests per second asked for, and begun, of the newest level; None of a closed loop."""
+        level, started = self.level_told, self.session.started
+        if level is None or started is None or not started.config.open_loop:
+            return None, None
+        key = (level.id, self._moment())
+        requests, config = level.requests, started.config
+        return self._once(
+            "arrivals", key, lambda: (asked_rate(config, requests), real_rate(config, requests))
+        )
 
     def latency(self) -> Latency:
         """Latencies of the newest level, worked out once a second while time passes."""
