@@ -92,6 +92,13 @@ def _run_parser() -> Parser:
     add("--gen-toks", metavar="N", help="tokens out (32; the UI 200), or drawn likewise")
     add("--prompts", metavar="FILE",
         help='from a JSONL file, a line as {"prompt": "...", "output_tokens": 64}')  # fmt: skip
+    add("--prefix-toks", type=int, default=0, metavar="N",
+        help="every prompt begins with one of --prefixes shared beginnings of N tokens, before "
+        "--prompt-toks of its own; prefix caching is then on")  # fmt: skip
+    add("--prefixes", type=int, default=1, metavar="K", help="how many beginnings (1)")
+    add("--turns", type=int, metavar="N",
+        help="conversations of N requests, each with the history (1; of a file its lines' user "
+        "turns, and 1 asks each line as it stands)")  # fmt: skip
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
@@ -259,7 +266,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
     from llamatop.predict.fit import parse_size
     from llamatop.settings.arrivals import parse_ramp
     from llamatop.settings.checks import checked
-    from llamatop.settings.config import WATCHED, RunConfig, parse_slo
+    from llamatop.settings.config import WATCHED, RunConfig, parse_slo, whole_prompts
     from llamatop.settings.lengths import Lengths, parse_lengths
     from llamatop.settings.servers import base_urls, check_secrets, parse_headers
 
@@ -283,42 +290,47 @@ def _config(args: argparse.Namespace) -> RunConfig:
         usual_levels = (min(len(given), at_once),)
     levels = tuple(args.concurrency or usual_levels)
     config = checked(
-        RunConfig(
-            model=args.model or ("" if urls else "demo"),
-            weights=args.weights,
-            layers=args.layers,
-            engine="server" if urls and args.engine == "auto" else args.engine,
-            concurrency=levels,
-            requests=requests,
-            endless=_endless(args, len(levels)) and not replayed,
-            rate=args.rate,
-            ramp=parse_ramp(args.ramp) if args.ramp is not None else None,
-            burstiness=args.burstiness,
-            replayed=replayed,
-            speed=args.speed,
-            max_time=_max_time(args),
-            until_ci=args.until_ci,
-            until_oom=args.until_oom,
-            slo=parse_slo(args.slo) if args.slo is not None else {},
-            prompt_toks=prompt,
-            gen_toks=longest,
-            prompt_lengths=prompt_lengths,
-            gen_lengths=gen_lengths,
-            prompts=args.prompts,
-            dtype=args.dtype,
-            device=args.device,
-            seed=args.seed,
-            text=args.record_text or not args.record,
-            memory=parse_size(args.memory) if args.memory else None,
-            quantize=args.quantize,
-            offload=args.offload,
-            urls=urls,
-            endpoint=args.endpoint,
-            tokenizer=args.tokenizer,
-            api_key_env=args.api_key_env,
-            headers=headers,
-            timeout=args.timeout,
-            client_processes=args.client_processes,
+        whole_prompts(
+            RunConfig(
+                model=args.model or ("" if urls else "demo"),
+                weights=args.weights,
+                layers=args.layers,
+                engine="server" if urls and args.engine == "auto" else args.engine,
+                concurrency=levels,
+                requests=requests,
+                endless=_endless(args, len(levels)) and not replayed,
+                rate=args.rate,
+                ramp=parse_ramp(args.ramp) if args.ramp is not None else None,
+                burstiness=args.burstiness,
+                replayed=replayed,
+                speed=args.speed,
+                max_time=_max_time(args),
+                until_ci=args.until_ci,
+                until_oom=args.until_oom,
+                slo=parse_slo(args.slo) if args.slo is not None else {},
+                prompt_toks=prompt,
+                gen_toks=longest,
+                prompt_lengths=prompt_lengths,
+                gen_lengths=gen_lengths,
+                prompts=args.prompts,
+                dtype=args.dtype,
+                device=args.device,
+                seed=args.seed,
+                text=args.record_text or not args.record,
+                memory=parse_size(args.memory) if args.memory else None,
+                quantize=args.quantize,
+                offload=args.offload,
+                urls=urls,
+                endpoint=args.endpoint,
+                tokenizer=args.tokenizer,
+                api_key_env=args.api_key_env,
+                headers=headers,
+                timeout=args.timeout,
+                client_processes=args.client_processes,
+                prefix_toks=args.prefix_toks,
+                prefixes=args.prefixes,
+                turns=args.turns,
+            )
         )
     )
     check_secrets(config.api_key_env, config.headers, os.environ)

@@ -36,6 +36,23 @@ class Job:
     """Its prompt's place in the file of prompts; None: made up."""
     due: int = 0
     """When it could start: it had been scheduled, and its slot was free (ns)."""
+    prefix: int | None = None
+    """Which of the shared beginnings it has; None: none."""
+    own_tokens: int = 0
+    """Of `prompt_tokens` those of its own text, after the shared beginning and the history."""
+    history: tuple[Exchange, ...] = ()
+    """The turns of its conversation that went before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One turn of a conversation that has been answered."""
+
+    job: Job
+    ids: tuple[int, ...]
+    """What was generated, where token ids are known."""
+    text: str
+    """The same, where a server sends text."""
 
 
 class WorkLike(Protocol):
@@ -89,6 +106,9 @@ class WorkLike(Protocol):
     @property
     def taken_back(self) -> Sequence[int]:
         """Requests in flight that are no longer wanted."""
+
+    def reused(self, job: Job, tokens: int) -> None:
+        """So many tokens of its prompt need not be computed: the engine had them."""
 
     def finish(self, job: Job, reason: str = "length") -> None:
         """All tokens of the job are out; its slot is free."""

@@ -40,6 +40,11 @@ class Given:
         return self.block_tokens or len(self.ids)
 
 
+def _number(prefix: int) -> int:
+    """The number of the prompt that a shared beginning is: no request has one below 0."""
+    return -1 - prefix
+
+
 class Prompts:
     """Windows of one long list of token ids, each beginning with another id than the last ones."""
 
@@ -66,11 +71,21 @@ class Prompts:
     def of(self, job: Job) -> list[int]:
         """The prompt of a request."""
         if job.given is None:
-            return self.prompt(job.id, job.prompt_tokens)
+            return self.made_up(job)
         given = self.given[job.given]
         if given.block_tokens:
             return self.of_blocks(given.blocks, given.block_tokens, job.id)
         return given.ids
+
+    def made_up(self, job: Job) -> list[int]:
+        """The prompt of a request that no file has."""
+        if job.prefix is None:
+            return self.prompt(job.id, job.prompt_tokens)
+        return self.shared(job.prefix, job.prompt_tokens, job.id, job.own_tokens)
+
+    def shared(self, prefix: int, tokens: int, request: int, own: int) -> list[int]:
+        """A prompt of so many tokens: a shared beginning, and at its end those of its own."""
+        return self.prompt(_number(prefix), tokens - own) + self._window(request, own)
 
     def of_blocks(self, blocks: Sequence[int], tokens: int, request: int) -> list[int]:
         """A prompt of so many tokens: what its blocks stand for, then text of the request's own."""

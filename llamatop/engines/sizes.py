@@ -15,9 +15,13 @@ class Size:
     """Tokens in and out of one request."""
 
     prompt_tokens: int
+    """Of its own text and the beginning that it shares."""
     max_tokens: int
     given: int | None = None
     """Its prompt's place in the file of prompts; None: made up."""
+    prefix: int | None = None
+    """Which of the shared beginnings it has; None: none."""
+    prefix_tokens: int = 0
 
 
 def alike(prompt_tokens: int, max_tokens: int) -> Callable[[int], Size]:
@@ -52,15 +56,27 @@ class Sizes:
         if not self._order:
             drawn = config.prompt_lengths
             prompt = drawn.draw(config.seed, "prompt", place) if drawn else config.prompt_toks
-            return Size(prompt, self._output(place))
+            prefix = self._prefix(f"{config.seed} prefix {place}")
+            shared = config.prefix_toks
+            return Size(prompt + shared, self._output(place), None, prefix, shared)
         which = self._order[place % len(self._order)]
         given = self._given[which]
         return Size(given.prompt_tokens, given.max_tokens or self._output(place), which)
 
     def warmup(self, place: int, most: int) -> Size:
-        """As long a prompt as the measured request's, of other text; at most so many tokens out."""
+        """As long a prompt as the measured request's, of other text; at most so many tokens out.
+
+        It has one of the shared beginnings, drawn anew: where there are few they are then known.
+        """
         size = self.at(place)
-        return Size(size.prompt_tokens, min(size.max_tokens, most))
+        prefix = self._prefix(f"{self._config.seed} warm-up prefix {place}")
+        most = min(size.max_tokens, most)
+        return Size(size.prompt_tokens, most, None, prefix, size.prefix_tokens)
+
+    def _prefix(self, seed: str) -> int | None:
+        if not self._config.prefix_toks:
+            return None
+        return random.Random(seed).randrange(self._config.prefixes)
 
     def _output(self, place: int) -> int:
         drawn = self._config.gen_lengths

@@ -17,6 +17,7 @@ from llamatop.events.clock import SECOND, Clock
 from llamatop.events.kinds import (
     AdmissionPaused,
     EndedBy,
+    PromptReused,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
@@ -51,7 +52,17 @@ class Plan:
     def job(self, id: int, place: int, due: int) -> Job:
         """The request at that place, which should start at `due` (ns)."""
         size = self.size(place)
-        return Job(id, size.prompt_tokens, size.max_tokens, self.warmup, size.given, due)
+        own = size.prompt_tokens - size.prefix_tokens
+        return Job(
+            id,
+            size.prompt_tokens,
+            size.max_tokens,
+            self.warmup,
+            size.given,
+            due,
+            size.prefix,
+            own,
+        )
 
 
 class Work:
@@ -183,6 +194,10 @@ class Work:
         """Requests in flight that are no longer wanted."""
         with self._changed:
             return list(self._cancelled)
+
+    def reused(self, job: Job, tokens: int) -> None:
+        """So many tokens of its prompt were known; see `base.WorkLike`."""
+        self._outbox.put(PromptReused(self._clock.now(), job.id, tokens))
 
     def finish(self, job: Job, reason: str = "length") -> None:
         """All tokens of the job are out (those of a cancelled one do not count)."""

@@ -73,6 +73,8 @@ class LevelFigures:
     """Arrivals per second that were asked for; None of a closed loop."""
     real_rate: float | None
     """Requests per second that really began."""
+    cached_prompt_tokens: int | None
+    """Tokens of completed requests' prompts that had been computed before; None: nobody told."""
     ttft: Distribution | None
     tpot: Distribution | None
     itl: Distribution | None
@@ -134,6 +136,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         request_rate=_per_second(len(done), seconds),
         goodput=_goodput(session, done, seconds),
         judged=_judged(session, done),
+        cached_prompt_tokens=_cached(done),
         asked_rate=asked_rate(config, requests) if config else None,
         real_rate=real_rate(config, requests) if config else None,
         most_at_once=most_at_once(level),
@@ -234,6 +237,11 @@ def _goodput(session: Session, done: list[Request], seconds: float | None) -> fl
     slo = session.started.config.slo if session.started else {}
     met, judged = kept(done, slo)
     return _per_second(met, seconds) if slo and (judged or not done) else None
+
+
+def _cached(done: list[Request]) -> int | None:
+    told = [request.reused for request in done if request.reused is not None]
+    return sum(told) if told else None
 
 
 def _judged(session: Session, done: list[Request]) -> int | None:

@@ -16,7 +16,13 @@ from llamatop.reports.knee import knee, usable
 from llamatop.reports.runs import Run
 from llamatop.reports.servers import ROUGH
 from llamatop.session.reducer import Request
-from llamatop.settings.config import RunConfig, arrival_options, lengths_options, server_options
+from llamatop.settings.config import (
+    RunConfig,
+    arrival_options,
+    lengths_options,
+    server_options,
+    shared_options,
+)
 from llamatop.text.formatting import duration, number, size
 
 CLOSE = 0.02
@@ -194,6 +200,7 @@ def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
         ("--engine", _engine(config, run), plain.engine),
         ("--concurrency", concurrency, None),
         *lengths_options(config),
+        *shared_options(config),
         *arrival_options(config),
         ("--max-time", None if config.ramp is None else f"{config.max_time:g}", None),
         ("--dtype", config.dtype, plain.dtype),

@@ -110,6 +110,7 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "steady_tok_s": _interval(figures.steady),
         "ended_by": figures.ended_by or None,
         "request_s": figures.request_rate,
+        "cached_prompt_tokens": figures.cached_prompt_tokens,
         "asked_request_s": figures.asked_rate,
         "real_request_s": figures.real_rate,
         "goodput_s": figures.goodput,
@@ -160,6 +161,7 @@ def level_lines(
         _row("requests completed", _completed(figures)),
         *failures,
         *[_row(name, value) for name, value in served_rows(figures)],
+        *_cached(figures),
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
         _row("total throughput", f"{rough}{number(figures.output_rate)} tok/s"),
         *_steady(figures, until_ci),
@@ -212,6 +214,13 @@ def ended_text(ended_by: str, until_ci: float | None) -> str:
     if ended_by == "requests" and until_ci is not None:
         return f"--requests, before ± {until_ci:.1%} was sure"
     return ""
+
+
+def _cached(figures: LevelFigures) -> list[str]:
+    """What an engine here had computed before; of servers it is told with their rows."""
+    if figures.served is not None or figures.cached_prompt_tokens is None:
+        return []
+    return [_row("tokens", f"{whole(figures.cached_prompt_tokens)} of prompts from a cache")]
 
 
 def _arrived(figures: LevelFigures) -> list[str]:
@@ -397,7 +406,9 @@ def _lengths(session: Session) -> list[str]:
     if session.started is None or not session.started.config.varied:
         return []
     config = session.started.config
-    asked = f"prompts {one_line(config.prompt_spelling)}, outputs {config.gen_spelling}"
+    shared = f"{config.prefixes} shared beginnings of {config.prefix_toks} tokens, then "
+    asked = f"prompts {shared if config.prefix_toks else ''}{one_line(config.prompt_spelling)}"
+    asked += f", outputs {config.gen_spelling}"
     foretold = config.loads_model
     return [asked + ("; memory is predicted as if all had the longest" if foretold else "")]
 

@@ -38,6 +38,10 @@ def asked(*arguments: str) -> RunConfig:
         ("--ramp 2:8", "--ramp 2:8: say with --max-time"),
         ("--ramp 2:8 --rate 3 --max-time 5", "--ramp and --rate: choose one"),
         ("--speed 2", "--speed 2: goes with --prompts"),
+        ("--prefixes 3", "--prefixes 3: goes with --prefix-toks"),
+        ("--prefix-toks -1", "--prefix-toks -1: must be between 1"),
+        ("--prefix-toks 8 --prefixes 0", "--prefixes 0: must be between 1"),
+        ("--turns 0", "--turns 0: must be between 1"),
         ("--rate 3 --until-oom", "--until-oom: goes with a closed loop"),
     ],
 )
@@ -70,11 +74,24 @@ def test_a_ramp_lasts_as_long_as_it_is_given() -> None:
         "--rate 3 --burstiness 0.5 --requests 4",
         "--ramp 2:8.5 --max-time 20",
         "--prompts TRACE --speed 2 --concurrency 3",
+        "--prefix-toks 64 --prefixes 3 --prompt-toks 16",
+        "--turns 3 --prompt-toks 8:16",
     ],
 )
 def test_the_command_told_asks_for_the_same_again(trace: str, arguments: str) -> None:
     config = asked(*arguments.replace("TRACE", trace).split())
     words = command_of(config, config.concurrency[0], run(requests=4)).split()[2:]
     again = asked(*words)
-    for name in ("rate", "ramp", "burstiness", "replayed", "speed", "max_time"):
+    for name in (
+        "prompt_toks",
+        "prefix_toks",
+        "prefixes",
+        "turns",
+        "rate",
+        "ramp",
+        "burstiness",
+        "replayed",
+        "speed",
+        "max_time",
+    ):
         assert getattr(again, name) == getattr(config, name) or name == "max_time"

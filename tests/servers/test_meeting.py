@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -128,6 +129,21 @@ def test_a_prompt_file_is_sent_as_it_is(scripted: Scripted, tmp_path: Path) -> N
     assert driven.requests[0].tokens == body["max_tokens"] == 5
     Driven(scripted.url, prompts=str(file)).level(1)
     assert scripted.log()[-1]["body"]["prompt"] == "Be brief.\nWhy?"
+
+
+@pytest.mark.parametrize("endpoint", ["completions", "chat"])
+def test_shared_beginnings_are_sent_and_caches_stay_on(scripted: Scripted, endpoint: str) -> None:
+    Driven(scripted.url, endpoint=endpoint, prefix_toks=40, prefixes=1).level(3)
+    bodies = [one["body"] for one in scripted.log()[-3:]]
+    for body in bodies:
+        assert "cache_salt" not in body and "cache_prompt" not in body
+    prompts = [body.get("prompt") or body["messages"][0]["content"] for body in bodies]
+    assert len({str(prompt) for prompt in prompts}) == 3
+    same = os.path.commonprefix([prompt if isinstance(prompt, str) else tuple(prompt)
+                                 for prompt in prompts])  # fmt: skip
+    assert len(same) >= 40
+    Driven(scripted.url, endpoint=endpoint).level(1)
+    assert "cache_salt" in scripted.log()[-1]["body"], "without it they stay off"
 
 
 def test_calls_and_tools_of_a_file_go_to_the_server(scripted: Scripted, tmp_path: Path) -> None:

@@ -55,6 +55,9 @@ vLLM, which Ray Serve runs, cuts the limit to what its context leaves and then r
 length above it; `ignore_eos` alone gives the exact one.
 """
 
+_UNSHARED = frozenset(("cache_prompt", "cache_salt"))
+"""Wishes that keep a server from answering from what it remembers."""
+
 EXACT = ("ignore_eos", "generation_config")
 """Wishes of which one makes a server generate past the end of its text."""
 
@@ -69,9 +72,13 @@ class Fields:
     """Whether the limit is called `max_completion_tokens`."""
 
     @classmethod
-    def wished(cls, name: str, model: str | None) -> Fields:
-        """All but what a server of that name does not need."""
-        return cls(model, frozenset(("generation_config",)) | _USELESS.get(name, frozenset()))
+    def wished(cls, name: str, model: str | None, shared: bool = False) -> Fields:
+        """All but what a server of that name does not need.
+
+        `shared`: what a server remembers of prompts is to be measured, and not switched off.
+        """
+        left = _USELESS.get(name, frozenset()) | (_UNSHARED if shared else frozenset())
+        return cls(model, frozenset(("generation_config",)) | left)
 
     def body(self, prompt: Prompt, max_tokens: int, salt: str) -> dict[str, Any]:
         """A whole body; `salt` differs from request to request."""

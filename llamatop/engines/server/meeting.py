@@ -60,7 +60,7 @@ async def meet(
     name = known.name_by_models(models)
     listed = known.models_of(models)
     model = config.model or _only(asker.url, listed, models.status)
-    fields, probed = await _negotiate(asker, config, Fields.wished(name, model))
+    fields, probed = await _negotiate(asker, config, Fields.wished(name, model, config.shares))
     if name == "unknown":
         name = known.name_by_answer(probed.headers, probed.first)
     version = known.version_by_answer(name, probed.headers, probed.first)

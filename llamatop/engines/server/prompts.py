@@ -66,6 +66,10 @@ class Source(Protocol):
         """The prompt of a request, so many tokens long as near as can be."""
         ...
 
+    def shared(self, prefix: int, tokens: int, request: int, own: int) -> Prompt:
+        """A prompt so long: a shared beginning, and at its end so many tokens of its own."""
+        ...
+
     def of_blocks(self, blocks: Sequence[int], tokens: int, request: int) -> Prompt:
         """The text that these blocks stand for, then text of the request's own."""
         ...
@@ -80,6 +84,7 @@ class TokenizedText:
         self.added = added
         ids = tokenizer.encode(corpus(), add_special_tokens=False).ids
         self._prompts = Prompts(list(ids), [], seed)
+        self._beginnings: dict[int, str] = {}
 
     def prompt(self, request: int, tokens: int) -> str:
         """Text of the right length; of the nearest, where no beginning gives the right one."""
@@ -89,6 +94,21 @@ class TokenizedText:
             text, exact = self._cut(request + beginning * _FAR, wanted)
             if exact:
                 break
+        return text
+
+    def shared(self, prefix: int, tokens: int, request: int, own: int) -> str:
+        """The beginning's own text, and after it text until the length is right, if it can be."""
+        if prefix not in self._beginnings:
+            self._beginnings[prefix] = self.prompt(-1 - prefix, tokens - own + self.added)
+        beginning, length, text = self._beginnings[prefix], own, ""
+        wanted = max(tokens - self.added, 1)
+        for _ in range(4):
+            end = self._tokenizer.decode(self._prompts.prompt(request, max(length, 1)))
+            text = beginning + end
+            got = self.count(text)
+            if got == wanted:
+                break
+            length += wanted - got
         return text
 
     def of_blocks(self, blocks: Sequence[int], tokens: int, request: int) -> str:
@@ -126,6 +146,12 @@ class MeasuredText:
         """As many words as tokens should need."""
         characters = (tokens - self._added) / self._per_character
         return self.text(request, max(round(characters), 1))
+
+    def shared(self, prefix: int, tokens: int, request: int, own: int) -> str:
+        """Words of the beginning, then the request's own."""
+        beginning = self.prompt(-1 - prefix, tokens - own)
+        characters = max(round(own / self._per_character), 1)
+        return f"{beginning} {self.text(request, characters)}"
 
     def of_blocks(self, blocks: Sequence[int], tokens: int, request: int) -> str:
         """Each block's own words, as many as its tokens should need."""
@@ -193,15 +219,19 @@ class Prompter:
     def of(self, job: Job) -> Prompt:
         """The prompt of a request."""
         if job.given is None:
-            source = self._ahead or self._source
-            made = source.prompt(job.id, job.prompt_tokens)
+            made = self._made_up(job)
             return [{"role": "user", "content": str(made)}] if self._chat else made
         given = self._given[job.given]
         return self._of_blocks(given, job) if given.prompt_tokens else self._of_file(given)
 
+    def _made_up(self, job: Job) -> Prompt:
+        if job.prefix is not None:
+            return self._source.shared(job.prefix, job.prompt_tokens, job.id, job.own_tokens)
+        return (self._ahead or self._source).prompt(job.id, job.prompt_tokens)
+
     def expect(self, job: Job, later: int) -> None:
         """A request that comes `later` requests after this one is likely as long."""
-        if self._ahead is not None and job.given is None:
+        if self._ahead is not None and job.given is None and job.prefix is None:
             self._ahead.expect(job.id + later, job.prompt_tokens)
 
     def _of_blocks(self, given: FilePrompt, job: Job) -> Prompt:
