@@ -252,9 +252,17 @@ def _replayed(args: argparse.Namespace, given: list[FilePrompt]) -> bool:
     return True
 
 
+def _turns(asked: int | None, given: list[FilePrompt]) -> int | None:
+    """Turns of the longest conversation; of a file, where nothing is asked, what its lines have."""
+    longest = max((len(one.turns) for one in given), default=1)
+    return longest if asked is None and longest > 1 else asked
+
+
 def _requests(args: argparse.Namespace, given: list[FilePrompt], replayed: bool) -> int | None:
     """Measured requests of a level; a file with times is replayed once at most."""
-    return min(args.requests or len(given), len(given)) if replayed else args.requests
+    most = args.turns or max((len(one.turns) for one in given), default=1)
+    lines = sum(min(len(one.turns), most) for one in given)
+    return min(args.requests or lines, lines) if replayed else args.requests
 
 
 def _or(asked: str | None, usual: int) -> str:
@@ -329,7 +337,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
                 client_processes=args.client_processes,
                 prefix_toks=args.prefix_toks,
                 prefixes=args.prefixes,
-                turns=args.turns,
+                turns=_turns(args.turns, given),
             )
         )
     )

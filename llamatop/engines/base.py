@@ -21,6 +21,14 @@ class GivenSize(NamedTuple):
     """How many to generate; None: the file does not say."""
     at: float | None = None
     """When it arrived, by the file's own clock (s)."""
+    later: tuple[int, ...] = ()
+    """Tokens that each turn after the first adds to its conversation, answers left out."""
+
+    def longest(self, usual: int) -> int:
+        """Tokens of the longest prompt of its conversation; `usual`: an answer's, where the file
+        does not say."""
+        answers = len(self.later) * (self.max_tokens or usual)
+        return self.prompt_tokens + sum(self.later) + answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jinja2
@@ -16,6 +18,9 @@ from llamatop.settings.config import RunConfig
 from llamatop.settings.messages import Message
 from llamatop.settings.prompt_file import read_prompts
 from llamatop.settings.prompt_lines import FilePrompt
+
+_ANSWER = "answer-that-will-come"
+"""Stands for an answer while the template writes what comes around it."""
 
 
 def given_prompts(config: RunConfig, source: Source, tokenizer: Tokenizer | None) -> list[Given]:
@@ -42,11 +47,20 @@ def _given(
 ) -> Given:
     where = f"--prompts {config.prompts}, {prompt.where}"
     ids: list[int] = []
+    later: list[list[int]] = []
+    turns = prompt.turns[: config.turns] if config.talks else [prompt.messages]
     if prompt.prompt_tokens is not None:
         pass  # it is made of blocks, when it is asked
     elif prompt.messages and chat is not None:
-        text = _conversation(where, prompt, chat)
-        ids = list(tokenizer.encode(text, add_special_tokens=False).ids)
+        for text in _spoken(where, prompt, turns, chat):
+            later.append(list(tokenizer.encode(text, add_special_tokens=False).ids))
+        ids = later.pop(0)
+    elif len(turns) > 1:
+        first, *others = (_plain(turn) for turn in turns)
+        ids = list(tokenizer.encode(first).ids)
+        later = [
+            list(tokenizer.encode(f"\n{one}\n", add_special_tokens=False).ids) for one in others
+        ]
     else:
         ids = list(tokenizer.encode(prompt.text).ids)
     tokens = prompt.prompt_tokens or len(ids)
@@ -54,12 +68,38 @@ def _given(
         raise InputError(f"{where}: the tokenizer of {config.model} makes no token of it")
     usual = config.gen_lengths.longest if config.gen_lengths else config.gen_toks
     most = prompt.output_tokens or usual
-    if source.context is not None and tokens + most > source.context:
+    asked, answers = tokens + sum(map(len, later)), most * (1 + len(later))
+    if source.context is not None and asked + answers > source.context:
         raise InputError(
-            f"{where}: {tokens} tokens and {most} to generate make {tokens + most}: "
+            f"{where}: {asked} tokens and {answers} to generate make {asked + answers}: "
             f"{config.model} takes at most {source.context}"
         )
-    return Given(ids, prompt.output_tokens, prompt.at, prompt.blocks, prompt.prompt_tokens or 0)
+    blocks = prompt.prompt_tokens or 0
+    return Given(ids, prompt.output_tokens, prompt.at, prompt.blocks, blocks, tuple(later))
+
+
+def _plain(messages: Sequence[Message]) -> str:
+    """Turns without a template."""
+    return "\n".join(message.text for message in messages)
+
+
+def _spoken(
+    where: str, prompt: FilePrompt, turns: Sequence[tuple[Message, ...]], chat: Any
+) -> list[str]:
+    """What the template writes for each turn: the first from the start, others after an answer."""
+    if len(turns) == 1:
+        messages = turns[0] if turns[0] else prompt.messages
+        return [_conversation(where, replace(prompt, messages=messages), chat)]
+    said: list[dict[str, Any]] = []
+    written: list[str] = []
+    for turn in turns:
+        said += [_turn(message) for message in turn]
+        whole = _written(where, said, prompt.tools, chat)
+        if written and _ANSWER not in whole:
+            raise InputError(f"{where}: the model's chat template leaves out what was answered")
+        written.append(whole.rpartition(_ANSWER)[2])
+        said.append({"role": "assistant", "content": _ANSWER})
+    return written
 
 
 def _conversation(where: str, prompt: FilePrompt, chat: Any) -> str:

@@ -13,6 +13,7 @@ from llamatop.engines.arrivals import arrivals
 from llamatop.engines.base import Engine, EngineMemoryError, LevelError
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.sizes import Sizes
+from llamatop.engines.talks import Talks
 from llamatop.engines.work import Plan, Work
 from llamatop.events.clock import Clock
 from llamatop.events.kinds import EngineWarmed, LevelEnded, LevelStarted, Outcome
@@ -133,6 +134,8 @@ class LevelRun:
             max_time=self._config.max_time,
             arrivals=arrivals(self._config, self._level, self._sizes.times),
             until_ci=self._config.until_ci,
+            talks=Talks(self._sizes.turns, self._sizes.turn) if self._config.talks else None,
+            keep_text=self._config.text,
         )
 
     def _resident(self) -> int | None:

@@ -33,11 +33,14 @@ class Given:
     blocks: tuple[int, ...] = ()
     block_tokens: int = 0
     """How long a prompt of blocks is; 0: `ids` are the prompt."""
+    later: tuple[list[int], ...] = ()
+    """What each turn after the first adds to its conversation, from the end of the last answer."""
 
     @property
-    def tokens(self) -> int:
+    def size(self) -> GivenSize:
         """How long it is."""
-        return self.block_tokens or len(self.ids)
+        first = self.block_tokens or len(self.ids)
+        return GivenSize(first, self.max_tokens, self.at, tuple(map(len, self.later)))
 
 
 def _number(prefix: int) -> int:
@@ -66,19 +69,31 @@ class Prompts:
     @property
     def given_sizes(self) -> list[GivenSize]:
         """Tokens in and, where the file says so, out of each given prompt."""
-        return [GivenSize(given.tokens, given.max_tokens, given.at) for given in self.given]
+        return [one.size for one in self.given]
 
     def of(self, job: Job) -> list[int]:
-        """The prompt of a request."""
+        """The prompt of a request, with the conversation before it."""
+        ids: list[int] = []
+        for before in job.history:
+            ids += self._own(before.job)
+            ids += before.ids
+        return ids + self._own(job) if ids else self._own(job)
+
+    def _own(self, job: Job) -> list[int]:
+        """What it adds to its conversation."""
         if job.given is None:
             return self.made_up(job)
         given = self.given[job.given]
+        if job.history:
+            return given.later[len(job.history) - 1]
         if given.block_tokens:
             return self.of_blocks(given.blocks, given.block_tokens, job.id)
         return given.ids
 
     def made_up(self, job: Job) -> list[int]:
         """The prompt of a request that no file has."""
+        if job.history:
+            return self._window(job.id, job.own_tokens)
         if job.prefix is None:
             return self.prompt(job.id, job.prompt_tokens)
         return self.shared(job.prefix, job.prompt_tokens, job.id, job.own_tokens)

@@ -7,7 +7,7 @@ It is never chosen by `auto`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -28,6 +28,7 @@ from llamatop.events.kinds import (
 )
 from llamatop.events.wire import RunLevel
 from llamatop.settings.config import RunConfig
+from llamatop.settings.messages import Message
 from llamatop.settings.prompt_file import read_prompts
 
 _TEXT = """Memory bandwidth sets the pace of decoding: every new token reads every weight once,
@@ -156,9 +157,20 @@ def _given(config: RunConfig) -> list[GivenSize]:
     """The sizes of the prompts of a file, a word a token."""
     prompts = read_prompts(config.prompts) if config.prompts is not None else []
     return [
-        GivenSize(one.prompt_tokens or len(one.text.split()) or 1, one.output_tokens, one.at)
+        GivenSize(
+            one.prompt_tokens or _words(one.turns[0]) or len(one.text.split()) or 1,
+            one.output_tokens,
+            one.at,
+            tuple(_words(turn) for turn in one.turns[1:]),
+        )
+        if config.talks
+        else GivenSize(one.prompt_tokens or len(one.text.split()) or 1, one.output_tokens, one.at)
         for one in prompts
     ]
+
+
+def _words(messages: Sequence[Message]) -> int:
+    return sum(len(message.text.split()) for message in messages)
 
 
 class ScriptedText:

@@ -50,6 +50,25 @@ class Sizes:
     def _time(self, place: int) -> float:
         return self._given[place].at or 0.0
 
+    def turns(self, place: int) -> int:
+        """Requests of the conversation at that place."""
+        most = self._config.turns or 1
+        if not self._order:
+            return most
+        return min(1 + len(self._given[self._order[place % len(self._order)]].later), most)
+
+    def turn(self, place: int, turn: int) -> Size:
+        """Of a turn of the conversation at that place, from 0: what it adds to what was before."""
+        if not turn:
+            return self.at(place)
+        if self._order:
+            which = self._order[place % len(self._order)]
+            given = self._given[which]
+            return Size(given.later[turn - 1], given.max_tokens or self._output(place), which)
+        config, drawn = self._config, self._config.prompt_lengths
+        own = drawn.draw(config.seed, f"turn {turn}", place) if drawn else config.prompt_toks
+        return Size(own, self._output(place))
+
     def at(self, place: int) -> Size:
         """Of the measured request at that place; a file of prompts begins again at its end."""
         config = self._config

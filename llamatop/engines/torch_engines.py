@@ -26,7 +26,7 @@ def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
     continuous batching, which without flash attention masks every page of the pool.
     """
     if sizes := loaded.prompts.given_sizes:
-        longest = max(size.prompt_tokens for size in sizes)
+        longest = max(size.longest(config.gen_toks) for size in sizes)
         config = msgspec.structs.replace(config, prompt_toks=longest)
     if config.engine != "auto":
         if config.engine not in ENGINES:

@@ -32,6 +32,7 @@ from llamatop.figures.served import ServedFigures, held, on_servers, served_figu
 from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.figures.stats import Distribution, distribution
 from llamatop.figures.steady import Steady, Windows
+from llamatop.figures.turns import TurnFigures, turn_figures
 from llamatop.session.reducer import Level, Request, Session
 
 
@@ -75,6 +76,8 @@ class LevelFigures:
     """Requests per second that really began."""
     cached_prompt_tokens: int | None
     """Tokens of completed requests' prompts that had been computed before; None: nobody told."""
+    turns: tuple[TurnFigures, ...]
+    """Of each turn of conversations; empty where requests belong to none."""
     ttft: Distribution | None
     tpot: Distribution | None
     itl: Distribution | None
@@ -137,6 +140,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         goodput=_goodput(session, done, seconds),
         judged=_judged(session, done),
         cached_prompt_tokens=_cached(done),
+        turns=turn_figures(done),
         asked_rate=asked_rate(config, requests) if config else None,
         real_rate=real_rate(config, requests) if config else None,
         most_at_once=most_at_once(level),

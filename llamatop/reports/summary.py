@@ -15,6 +15,7 @@ from llamatop.figures.roofline import ROOF_BEATEN, roof_beaten
 from llamatop.figures.served import on_servers
 from llamatop.figures.stats import Distribution, spread_json
 from llamatop.figures.steady import Steady
+from llamatop.figures.turns import TurnFigures
 from llamatop.reports.frontier import memory_end, memory_end_line
 from llamatop.reports.servers import (
     NOT_HERE,
@@ -110,6 +111,7 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "steady_tok_s": _interval(figures.steady),
         "ended_by": figures.ended_by or None,
         "request_s": figures.request_rate,
+        "turns": [_turn(turn) for turn in figures.turns],
         "cached_prompt_tokens": figures.cached_prompt_tokens,
         "asked_request_s": figures.asked_rate,
         "real_request_s": figures.real_rate,
@@ -134,6 +136,19 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "held_back_by": figures.held_back_by,
         "memory_ended_in": figures.memory_ended_in,
         **served_json(figures.served),
+    }
+
+
+def _turn(figures: TurnFigures) -> dict[str, Any]:
+    """One turn of conversations, over those that completed."""
+    return {
+        "turn": figures.turn,
+        "completed": figures.completed,
+        "prompt_tokens": figures.prompt_tokens,
+        "cached_prompt_tokens": figures.cached_prompt_tokens,
+        "ttft_s": spread_json(figures.ttft),
+        "tpot_s": spread_json(figures.tpot),
+        "e2e_s": spread_json(figures.e2e),
     }
 
 
@@ -175,6 +190,7 @@ def level_lines(
         _spread_row("TPOT", figures.tpot, rough),
         _spread_row("ITL", figures.itl, rough),
         _spread_row("E2E", figures.e2e),
+        *[_spread_row(f"TTFT of turn {one.turn}, {_each(one)}", one.ttft) for one in figures.turns],
     ]
 
 
@@ -221,6 +237,13 @@ def _cached(figures: LevelFigures) -> list[str]:
     if figures.served is not None or figures.cached_prompt_tokens is None:
         return []
     return [_row("tokens", f"{whole(figures.cached_prompt_tokens)} of prompts from a cache")]
+
+
+def _each(turn: TurnFigures) -> str:
+    """How long its prompts are on average."""
+    if turn.prompt_tokens is None:
+        return UNKNOWN
+    return f"{turn.prompt_tokens / turn.completed:,.0f} in"
 
 
 def _arrived(figures: LevelFigures) -> list[str]:

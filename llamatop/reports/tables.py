@@ -67,6 +67,7 @@ def _figures(place: int, row: Row) -> LevelFigures:
         request_rate=told.get("request_s"),
         goodput=None,
         judged=None,
+        turns=(),
         cached_prompt_tokens=None,
         asked_rate=None,
         real_rate=None,

@@ -48,6 +48,27 @@ class FilePrompt:
     """What `line` counts; `item` in a JSON array."""
 
     @property
+    def turns(self) -> list[tuple[Message, ...]]:
+        """What each turn of the conversation asks: messages up to the next of a user's.
+
+        The answers in the file are left out of turns after the first: those that really come
+        stand for them. Where a tool is called there is one turn, whole: nobody would answer it.
+        """
+        if sum(one.role == "user" for one in self.messages) < 2:
+            return [self.messages]
+        if any(one.of_tools for one in self.messages):
+            return [self.messages]
+        turns: list[tuple[Message, ...]] = []
+        asked: list[Message] = []
+        for one in self.messages:
+            if one.role != "assistant" or not turns:
+                asked.append(one)
+            if one.role == "user":
+                turns.append(tuple(asked))
+                asked = []
+        return turns
+
+    @property
     def where(self) -> str:
         """Its place in the file, in words."""
         return f"{self.unit} {self.line}"

@@ -69,7 +69,7 @@ async def meet(
     context = known.context_of(listed, model)
     met = Met(asker.url, name, version, model, context, Manner(fields, probed.answer.by))
     met.hello_tokens = probed.answer.prompt
-    if config.endpoint == "completions" and text:
+    if config.endpoint == "completions" and text and not config.talks:
         met.pool = ids or await _pool(asker, met.model, text)
         await _try_ids(asker, config, met)
     met.notes += _notes(met, config)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
@@ -20,6 +20,7 @@ from llamatop.engines.prompts import Prompts
 from llamatop.engines.server.bodies import Chat, Prompt
 from llamatop.errors import InputError
 from llamatop.settings.config import Endpoint, RunConfig
+from llamatop.settings.messages import Message
 from llamatop.settings.prompt_file import read_prompts
 from llamatop.settings.prompt_lines import BLOCK_TOKENS, FilePrompt
 
@@ -210,19 +211,55 @@ class Ahead:
 class Prompter:
     """The prompt of each job, as the endpoint takes it."""
 
-    def __init__(self, source: Source, given: Sequence[FilePrompt], endpoint: Endpoint) -> None:
+    def __init__(
+        self, source: Source, given: Sequence[FilePrompt], endpoint: Endpoint, talks: bool = False
+    ) -> None:
+        """`talks`: requests belong to conversations, and are text."""
+        self._talks = talks
         self._source = source
         self._ahead = Ahead(source) if isinstance(source, TokenizedText) else None
         self._given = given
         self._chat = endpoint == "chat"
 
     def of(self, job: Job) -> Prompt:
-        """The prompt of a request."""
+        """The prompt of a request, with the conversation before it."""
+        if self._talks:
+            return self._said(job) if self._chat else self._written(job)
         if job.given is None:
             made = self._made_up(job)
             return [{"role": "user", "content": str(made)}] if self._chat else made
         given = self._given[job.given]
         return self._of_blocks(given, job) if given.prompt_tokens else self._of_file(given)
+
+    def _said(self, job: Job) -> Prompt:
+        messages: list[dict[str, Any]] = []
+        for before in job.history:
+            messages += self._asked(before.job)
+            messages.append({"role": "assistant", "content": before.text})
+        tools = () if job.given is None else self._given[job.given].tools
+        return Chat([*messages, *self._asked(job)], tools)
+
+    def _written(self, job: Job) -> Prompt:
+        parts = [f"{self._own_text(one.job)}\n{one.text}\n" for one in job.history]
+        return "".join([*parts, self._own_text(job)])
+
+    def _asked(self, job: Job) -> list[dict[str, Any]]:
+        """The messages of its own turn."""
+        if job.given is not None and self._given[job.given].messages:
+            return [one.sent for one in self._turn(job)]
+        return [{"role": "user", "content": self._own_text(job)}]
+
+    def _own_text(self, job: Job) -> str:
+        if job.given is None:
+            tokens = job.own_tokens if job.history else job.prompt_tokens
+            if job.prefix is not None:
+                return str(self._source.shared(job.prefix, tokens, job.id, job.own_tokens))
+            return str(self._source.prompt(job.id, tokens))
+        given = self._given[job.given]
+        return "\n".join(one.text for one in self._turn(job)) if given.messages else given.text
+
+    def _turn(self, job: Job) -> Sequence[Message]:
+        return self._given[job.given or 0].turns[len(job.history)]
 
     def _made_up(self, job: Job) -> Prompt:
         if job.prefix is not None:
@@ -252,12 +289,25 @@ def given_of(config: RunConfig) -> list[FilePrompt]:
     return [] if config.prompts is None else read_prompts(config.prompts)
 
 
-def given_sizes(given: Sequence[FilePrompt], tokenizer: Tokenizer | None) -> list[GivenSize]:
+def given_sizes(
+    given: Sequence[FilePrompt], tokenizer: Tokenizer | None, talks: bool
+) -> list[GivenSize]:
     """Tokens in, by the tokenizer where there is one, else by their characters; and out."""
     return [
-        GivenSize(one.prompt_tokens or _tokens(one.text, tokenizer), one.output_tokens, one.at)
+        GivenSize(
+            one.prompt_tokens or _tokens(_text_of(one.turns[0]) or one.text, tokenizer),
+            one.output_tokens,
+            one.at,
+            tuple(_tokens(_text_of(turn), tokenizer) for turn in one.turns[1:]),
+        )
+        if talks
+        else GivenSize(one.prompt_tokens or _tokens(one.text, tokenizer), one.output_tokens, one.at)
         for one in given
     ]
+
+
+def _text_of(messages: Sequence[Message]) -> str:
+    return "\n".join(message.text for message in messages)
 
 
 def _tokens(text: str, tokenizer: Tokenizer | None) -> int:
