@@ -18,7 +18,7 @@ from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import current_rate, tpot, ttft
 from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, server_notes
 from llamatop.reports.slow import slow_dtype
-from llamatop.reports.summary import ended_text, headline, steady_text
+from llamatop.reports.summary import ended_text, headline, never_reached_text, steady_text
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Level, Request, Session
@@ -177,6 +177,7 @@ def level_line(session: Session, level: Level) -> str:
     failed = f"{figures.failed} failed, " if figures.failed else ""
     until_ci = session.started.config.until_ci if session.started else None
     steady, why = figures.steady, ended_text(level.ended_by, until_ci)
+    missed = never_reached_text(session, figures)
     return (
         f"concurrency {level.concurrency}: {level.outcome}, "
         f"{figures.completed} of {figures.requests} requests, {failed}"
@@ -184,6 +185,7 @@ def level_line(session: Session, level: Level) -> str:
         + (f", peak {size(figures.host_peak_bytes)}" if figures.host_peak_bytes else "")
         + (f", steady {steady_text(steady)}" if until_ci is not None and steady else "")
         + (f", ended by {why}" if why else "")
+        + (f"; {missed}" if missed else "")
         + (f"; {CLIENT}" if is_client_bound(figures) else "")
     )
 
