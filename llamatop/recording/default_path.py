@@ -8,8 +8,6 @@ from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
-from llamatop.recording.files import journal_of
-
 _KEPT_NAME = 60
 
 
@@ -43,6 +41,8 @@ def _free(folder: Path, time: str, model: str) -> Path:
 
 
 def _taken(path: Path) -> bool:
+    from llamatop.recording.files import journal_of  # noqa: PLC0415  (`--help` names the folder)
+
     return any(os.path.lexists(one) for one in (path, journal_of(path)))
 
 
