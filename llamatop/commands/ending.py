@@ -21,6 +21,14 @@ def exit_code(session: Session) -> int:
     return 1 if failed or forgotten or outcome in _BAD else 0
 
 
+def lost_server(session: Session) -> bool:
+    """Whether the server that the run started did not come to serve, or ended by itself."""
+    if session.serving is None:
+        return False
+    refused = session.refused is not None and session.ready is None
+    return refused or (session.lost is not None and session.lost.server)
+
+
 def _outcome(session: Session) -> str | None:
     """The run's own, or the first bad one of its levels: a run that is left is `stopped`."""
     outcomes = [session.ended.outcome if session.ended is not None else None]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from llamatop.commands.ending import exit_code
+from llamatop.commands.ending import exit_code, lost_server
 from llamatop.commands.show import print_log, print_summary
 from llamatop.errors import InputError
 from llamatop.predict.prepare import measure_once, prepare
@@ -41,15 +41,17 @@ def record(
     try:
         if config.loads_model:
             measure_once(config, _tell)
+        live = LiveRun(config, prepare=prepare if config.loads_model else None)
     except InputError:
         recorder.discard()
         raise
-    live = LiveRun(config, prepare=prepare if config.loads_model else None)
     pump = Pump(live, Session(), [recorder, *sinks])
     with headless.Signals() as signals:
         headless.run(live, pump, signals, verbose)
         if verbose:
             print_log(live.printed)
+        if lost_server(pump.session):
+            print_log(live.server_printed, "server")
         if pump.session.refused is not None:
             recorder.discard()
             raise InputError(pump.session.refused)

@@ -28,6 +28,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop                  the terminal UI: watch a model answer requests
   llamatop --record         no UI: run, record, print a summary
   llamatop --url U          drive a running server (vLLM, llama.cpp, …) instead
+  llamatop --serve CMD      start a server, drive it, end it  [vllm, llama.cpp, transformers, …]
   llamatop attach           watch running servers that others drive  [--url U, --record]
   llamatop replay FILE      the same UI on a recording (--json: its summary)
   llamatop check            will it fit, and how fast can it be, before anything is loaded
@@ -114,6 +115,11 @@ def _add_servers(parser: Parser) -> None:
     add("--url", metavar="U", nargs="+", action="extend", default=[],
         help="OpenAI-compatible servers, with or without /v1; several share the load "
         "in turn")  # fmt: skip
+    add("--serve", metavar="CMD", action="append", default=[],
+        help="start this server, drive it and end it: a command with {model} and {port}, "
+        "no shell")  # fmt: skip
+    add("--serve-timeout", type=float, metavar="S", default=600.0,
+        help="it must be ready within so long (600)")  # fmt: skip
     add("--endpoint", choices=("completions", "chat"), default="completions",
         help="where requests go: /v1/completions, or /v1/chat/completions")  # fmt: skip
     add("--tokenizer", metavar="ID",
@@ -133,8 +139,8 @@ def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
     args = _run_parser().parse_args(arguments)
     config = _config(args)
-    if args.check_oom and config.urls:
-        raise InputError("--check-oom and --url: what a server's model takes is not foretold")
+    if args.check_oom and config.engine == "server":
+        raise InputError("--check-oom: what a server's model takes is not foretold")
     if args.check_oom and config.offload != "none":
         raise InputError("--check-oom and --offload: what an offloaded model takes is not foretold")
     if args.check_oom and not _fits(config):
@@ -164,6 +170,7 @@ def main(arguments: list[str]) -> int:
 
     desk = Desk(args.out, not args.no_save, args.record_text, _listening(args.listen))
     choose = args.model is None and args.engine != "scripted" and not config.urls
+    choose = choose and config.serve is None
     return watch(config, desk, choose, args.theme, args.verbose)
 
 
@@ -243,13 +250,19 @@ def _config(args: argparse.Namespace) -> RunConfig:
         gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
     usual_levels = (1,) if args.until_oom else plain.concurrency
     urls, headers = base_urls(args.url), parse_headers(args.header)
+    serve = args.serve[0] if args.serve else None
+    if urls and serve is not None:
+        raise InputError("--serve and --url: give one, a server to start or one that runs")
+    theirs = bool(urls or serve)
     levels = tuple(args.concurrency or usual_levels)
     config = checked(
         RunConfig(
             model=args.model or ("" if urls else "demo"),
+            serve=serve,
+            serve_timeout=args.serve_timeout,
             weights=args.weights,
             layers=args.layers,
-            engine="server" if urls and args.engine == "auto" else args.engine,
+            engine="server" if theirs and args.engine == "auto" else args.engine,
             concurrency=levels,
             requests=args.requests,
             endless=_endless(args, len(levels)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from llamatop.commands.desk import Desk
+from llamatop.commands.ending import lost_server
 from llamatop.errors import InputError
 from llamatop.run.controls import Live
 from llamatop.tui.app import LlamatopApp, run_app
@@ -24,9 +25,8 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
             desk.finish(recorder, app.stage.worth_keeping)
     for line in desk.kept:
         print(line, file=sys.stderr)
-    if verbose:
-        _print_log(app.live)
     session = app.pump.session
+    _print_log(app.live, verbose, lost_server(session))
     if app.changing.refusal is not None:
         raise app.changing.refusal
     if session.refused is not None and app.live is not None:
@@ -36,9 +36,10 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
     return code or (1 if desk.failed else 0)
 
 
-def _print_log(live: Live | None) -> None:
+def _print_log(live: Live | None, of_engine: bool, of_server: bool) -> None:
     from llamatop.commands.show import print_log
     from llamatop.run.live import LiveRun
 
     if isinstance(live, LiveRun):
-        print_log(live.printed)
+        print_log(live.printed if of_engine else [])
+        print_log(live.server_printed if of_server else [], "server")

@@ -12,10 +12,10 @@ from llamatop.reports.summary import summary, table
 from llamatop.session.reducer import Session
 
 
-def print_log(lines: Sequence[str]) -> None:
-    """What the libraries of a run's processes printed, on stderr."""
+def print_log(lines: Sequence[str], who: str = "engine") -> None:
+    """What the libraries of a run's processes printed, or a server did, on stderr."""
     for line in lines:
-        print(f"engine: {line}", file=sys.stderr)
+        print(f"{who}: {line}", file=sys.stderr)
 
 
 def print_summary(as_json: bool, session: Session, path: str | None, whole: bool = True) -> None:

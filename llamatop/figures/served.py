@@ -74,6 +74,22 @@ def server_bytes(session: Session) -> int | None:
     return next((one.server_bytes for one in newest if one.server_bytes is not None), None)
 
 
+def loading_seconds(session: Session) -> float | None:
+    """From the start of the server that the run started until it served; None: it has not."""
+    if session.serving is None or session.ready is None:
+        return None
+    return (session.ready.time - session.serving.time) / SECOND
+
+
+def loading_peak(session: Session) -> int | None:
+    """Most bytes that its processes were seen to hold until it served, or until now."""
+    if session.serving is None:
+        return None
+    end = session.ready.time if session.ready is not None else session.now
+    before = (one.server_bytes for one in session.host if one.time <= end)
+    return max((size for size in before if size is not None), default=None)
+
+
 def held(session: Session) -> Callable[[HostSampled], int | None]:
     """Of a sample the bytes of the processes that hold the model, never of a server's client."""
     return attrgetter("server_bytes" if on_servers(session) else "engine_bytes")

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from llamatop.events.kinds import ServerKnown
 from llamatop.events.sanitize import one_line
-from llamatop.figures.served import Client, ServedFigures, client_bound, on_servers
+from llamatop.figures.served import (
+    Client,
+    ServedFigures,
+    client_bound,
+    loading_peak,
+    loading_seconds,
+    on_servers,
+)
 from llamatop.figures.stats import spread_json
 from llamatop.session.reducer import Session
 from llamatop.settings.servers import host_of
-from llamatop.text.formatting import count, duration
+from llamatop.text.formatting import count, duration, size
 
 if TYPE_CHECKING:
     from llamatop.figures.levels import LevelFigures
@@ -44,7 +51,28 @@ def servers_json(session: Session) -> dict[str, Any]:
     """`server` of the JSON object; nothing for a run in process."""
     if not on_servers(session):
         return {}
-    return {"server": [_server_json(one) for _, one in sorted(session.servers.items())]}
+    return {
+        "server": [_server_json(one) for _, one in sorted(session.servers.items())],
+        "serve": _serve_json(session),
+    }
+
+
+def _serve_json(session: Session) -> dict[str, Any] | None:
+    """Of the server that the run started: seconds, bytes."""
+    if session.serving is None:
+        return None
+    return {
+        "command": session.serving.command,
+        "loading_s": loading_seconds(session),
+        "loading_peak_bytes": loading_peak(session),
+    }
+
+
+def ready_text(session: Session) -> str:
+    """How the server that the run started came to serve, in a line."""
+    peak = loading_peak(session)
+    memory = f", {size(peak)} in its processes" if peak is not None else ""
+    return f"the server was ready after {duration(loading_seconds(session))}{memory}"
 
 
 def _server_json(one: ServerKnown) -> dict[str, Any]:
