@@ -28,7 +28,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop                  the terminal UI: watch a model answer requests
   llamatop --record         no UI: run, record, print a summary
   llamatop --url U          drive a running server (vLLM, llama.cpp, …) instead
-  llamatop --serve CMD      start a server, drive it, end it  [vllm, llama.cpp, transformers, …]
+  llamatop --serve CMD      start a server, drive it and end it  [--serve llama.cpp]
   llamatop attach           watch running servers that others drive  [--url U, --record]
   llamatop replay FILE      the same UI on a recording (--json: its summary)
   llamatop check            will it fit, and how fast can it be, before anything is loaded

@@ -64,7 +64,8 @@ class Serving:
         one = self._models[0] if len(self._models) == 1 else ""
         asked = self.config.model if self.config.model in self._models else ""
         model = self.plan.calls or asked or one or self.plan.model
-        return msgspec.structs.replace(self.config, model=model)
+        tokenizer = self.config.tokenizer or self.plan.tokenizer
+        return msgspec.structs.replace(self.config, model=model, tokenizer=tokenizer)
 
     @property
     def last_lines(self) -> list[str]:

@@ -37,6 +37,8 @@ class Plan:
     """What it finds in its environment beside ours; no secret."""
     calls: str = ""
     """What the server calls the model, where that is known beforehand."""
+    tokenizer: str | None = None
+    """A folder with the model's tokenizer, where the server takes no token ids."""
 
     @property
     def shown(self) -> str:

@@ -1,25 +1,29 @@
-"""What is started for `--serve`: a command as it was typed, or a short name's."""
+"""What is started for `--serve`: a short name's command, or one as it was typed."""
 
 from __future__ import annotations
 
 import shutil
 import socket
 
+from llamatop.catalog import demo_folder
 from llamatop.errors import InputError
 from llamatop.serve.command import Plan, filled, split
+from llamatop.serve.names import NAMES, wanted
 from llamatop.serve.ready import HOST
 from llamatop.settings.config import RunConfig
 
 
 def plan_for(config: RunConfig) -> Plan:
     """The command of a run's server, on a free port of this machine. Raises InputError."""
-    port = free_port()
-    parts = split(config.serve or "")
-    plan = Plan(filled(parts, model_path(config.model), port), port, model_path(config.model))
+    port, text = free_port(), config.serve or ""
+    if text.strip() in NAMES:
+        return NAMES[text.strip()](wanted(config, port))
+    parts, model = split(text), model_path(config.model)
+    plan = Plan(filled(parts, model, port), port, model)
     if shutil.which(plan.arguments[0]) is None:
         raise InputError(
-            f"--serve: there is no program {plan.arguments[0]} here; install it, or correct the "
-            "command"
+            f"--serve: there is no program {plan.arguments[0]} here; install it, correct the "
+            f"command, or use a short name: {', '.join(NAMES)}"
         )
     return plan
 
@@ -33,6 +37,4 @@ def free_port() -> int:
 
 def model_path(model: str) -> str:
     """What another program takes for a model: the bundled one is a folder here."""
-    from llamatop.catalog import demo_folder  # noqa: PLC0415
-
     return str(demo_folder()) if model == "demo" else model

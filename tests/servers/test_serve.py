@@ -66,6 +66,32 @@ def test_a_run_drives_its_server_and_ends_it(llamatop: Llamatop, stubborn: Stubb
     assert again["serve"] == serve and again["levels"] == done.json["levels"]
 
 
+def test_llama_cpp_needs_no_more_than_its_name(llamatop: Llamatop) -> None:
+    done = llamatop("--record", "--serve", "llama.cpp", "--model", "demo", "--concurrency", "1",
+                    "8", "--json", "--prompt-toks", "16", "--gen-toks", "4", "--requests", "8",
+                    "--out", "run.parquet", OMP_NUM_THREADS="1")  # fmt: skip
+    assert done.code == 0, done.err
+    told = done.json
+    assert told["model"] == "demo"
+    assert [server["name"] for server in told["server"]] == ["llama.cpp"]
+    for level in told["levels"]:
+        assert (level["completed"], level["output_tokens"], level["short"]) == (8, 32, 0)
+        assert (level["prompt_tokens"], level["cached_prompt_tokens"]) == (128, 0)
+    held = [one.server_bytes for one in recorded(llamatop).host if one.server_bytes]
+    assert told["levels"][1]["peak_memory"]["host_bytes"] in held
+
+
+@pytest.mark.slow
+def test_transformers_needs_no_more_than_its_name(llamatop: Llamatop) -> None:
+    done = llamatop("--record", "--serve", "transformers", "--model", "demo", "--concurrency", "4",
+                    "--json", "--prompt-toks", "40", "--gen-toks", "8",
+                    "--requests", "8")  # fmt: skip
+    assert done.code == 0, done.err
+    [server], [level] = done.json["server"], done.json["levels"]
+    assert (server["name"], done.json["model"]) == ("transformers", "demo")
+    assert (level["completed"], level["prompt_tokens"], level["output_tokens"]) == (8, 320, 64)
+
+
 @pytest.mark.parametrize(
     ("number", "code"),
     [
