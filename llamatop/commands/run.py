@@ -161,6 +161,8 @@ def main(arguments: list[str]) -> int:
             print(f"--until-ci: {config.max_time:g} s per level at most (--max-time)",
                   file=sys.stderr)  # fmt: skip
         _tell_of_requests(config)
+        if len(args.serve) > 1:
+            return _each_server(args, config)
         return record(
             config,
             args.out,
@@ -174,6 +176,8 @@ def main(arguments: list[str]) -> int:
         raise InputError("--json goes with --record")
     if args.runs != 1:
         raise InputError("--runs goes with --record")
+    if len(args.serve) > 1:
+        raise InputError("--serve given twice goes with --record; the screen shows one")
     gc.disable()  # until the first paint: what is imported stays, and looking at it takes long
     from llamatop.commands.desk import Desk
     from llamatop.commands.watch import watch
@@ -182,6 +186,18 @@ def main(arguments: list[str]) -> int:
     choose = args.model is None and args.engine != "scripted" and not config.urls
     choose = choose and config.serve is None
     return watch(config, desk, choose, args.theme, args.verbose)
+
+
+def _each_server(args: argparse.Namespace, config: RunConfig) -> int:
+    """The plan on each of the servers that are to be started."""
+    from llamatop.commands.engines import record_each
+    from llamatop.settings.config import with_server
+
+    if args.runs != 1:
+        raise InputError("--runs and --serve given twice: choose one")
+    configs = [with_server(config, one, args.model) for one in args.serve]
+    sinks = _listening(args.listen)
+    return record_each(configs, args.out, args.record_text, args.json, args.verbose, sinks=sinks)
 
 
 def _listening(address: str | None) -> list[Tally]:
@@ -244,7 +260,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
     from llamatop.predict.fit import parse_size
     from llamatop.settings.checks import checked
-    from llamatop.settings.config import WATCHED, RunConfig, parse_slo
+    from llamatop.settings.config import WATCHED, RunConfig, parse_slo, with_server
     from llamatop.settings.lengths import Lengths, parse_lengths
     from llamatop.settings.servers import base_urls, check_secrets, parse_headers
 
@@ -266,40 +282,43 @@ def _config(args: argparse.Namespace) -> RunConfig:
     theirs = bool(urls or serve)
     levels = tuple(args.concurrency or usual_levels)
     config = checked(
-        RunConfig(
-            model=args.model or ("" if urls else "demo"),
-            serve=serve,
-            serve_timeout=args.serve_timeout,
-            weights=args.weights,
-            layers=args.layers,
-            engine="server" if theirs and args.engine == "auto" else args.engine,
-            concurrency=levels,
-            requests=args.requests,
-            endless=_endless(args, len(levels)),
-            rate=args.rate,
-            max_time=_max_time(args),
-            until_ci=args.until_ci,
-            until_oom=args.until_oom,
-            slo=parse_slo(args.slo) if args.slo is not None else {},
-            prompt_toks=prompt,
-            gen_toks=longest,
-            prompt_lengths=prompt_lengths,
-            gen_lengths=gen_lengths,
-            prompts=args.prompts,
-            dtype=args.dtype,
-            device=args.device,
-            seed=args.seed,
-            text=args.record_text or not args.record,
-            memory=parse_size(args.memory) if args.memory else None,
-            quantize=args.quantize,
-            offload=args.offload,
-            urls=urls,
-            endpoint=args.endpoint,
-            tokenizer=args.tokenizer,
-            api_key_env=args.api_key_env,
-            headers=headers,
-            timeout=args.timeout,
-            client_processes=args.client_processes,
+        with_server(
+            RunConfig(
+                model=args.model or ("" if urls or serve else "demo"),
+                serve_timeout=args.serve_timeout,
+                weights=args.weights,
+                layers=args.layers,
+                engine="server" if theirs and args.engine == "auto" else args.engine,
+                concurrency=levels,
+                requests=args.requests,
+                endless=_endless(args, len(levels)),
+                rate=args.rate,
+                max_time=_max_time(args),
+                until_ci=args.until_ci,
+                until_oom=args.until_oom,
+                slo=parse_slo(args.slo) if args.slo is not None else {},
+                prompt_toks=prompt,
+                gen_toks=longest,
+                prompt_lengths=prompt_lengths,
+                gen_lengths=gen_lengths,
+                prompts=args.prompts,
+                dtype=args.dtype,
+                device=args.device,
+                seed=args.seed,
+                text=args.record_text or not args.record,
+                memory=parse_size(args.memory) if args.memory else None,
+                quantize=args.quantize,
+                offload=args.offload,
+                urls=urls,
+                endpoint=args.endpoint,
+                tokenizer=args.tokenizer,
+                api_key_env=args.api_key_env,
+                headers=headers,
+                timeout=args.timeout,
+                client_processes=args.client_processes,
+            ),
+            serve,
+            args.model,
         )
     )
     check_secrets(config.api_key_env, config.headers, os.environ)

@@ -186,7 +186,7 @@ def server_setup(session: Session) -> dict[str, str]:
     facts = {
         "server": _each(one.name for one in known),
         "server version": _each(one.version or "" for one in known),
-        "host": _each(host_of(one.url) for one in known),
+        "host": "" if session.serving else _each(host_of(one.url) for one in known),
         "endpoint": session.started.config.endpoint,
         "context": _each(count(one.context) if one.context else "" for one in known),
         "sampling sent": _each(sampling(one.sent) for one in known),

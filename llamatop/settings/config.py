@@ -150,6 +150,21 @@ WATCHED = RunConfig(concurrency=(4,), gen_toks=200, endless=True)
 """What a run on the screen is where nothing else is asked for."""
 
 
+def with_server(config: RunConfig, serve: str | None, model: str | None) -> RunConfig:
+    """The same run on a server that it starts. `model` is what was asked for; where nothing was,
+    it is the bundled one, unless the command says by itself what it serves."""
+    if serve is None:
+        return config
+    named = len(serve.split()) == 1 or "{model}" in serve
+    return msgspec.structs.replace(
+        config, serve=serve, model=model or ("demo" if named else ""), engine=_of_server(config)
+    )
+
+
+def _of_server(config: RunConfig) -> EngineName:
+    return "server" if config.engine == "auto" else config.engine
+
+
 def to_choose_from(config: RunConfig) -> RunConfig:
     """The settings with which the start screen begins after `config`; of a watch its servers alone,
     to be driven."""

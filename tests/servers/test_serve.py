@@ -81,6 +81,24 @@ def test_llama_cpp_needs_no_more_than_its_name(llamatop: Llamatop) -> None:
     assert told["levels"][1]["peak_memory"]["host_bytes"] in held
 
 
+def test_two_servers_are_run_one_after_the_other_and_compared(
+    llamatop: Llamatop,
+) -> None:
+    command = [sys.executable, str(HERE / "scripted_server.py"), "{port}"]
+    one = ["--serve", shlex.join(command)]
+    done = llamatop("--record", *one, *one, "--json", "--requests", "2", "--gen-toks", "4",
+                    "--out", "both.parquet")  # fmt: skip
+    assert done.code == 0, done.err
+    runs = done.json["runs"]
+    assert [run["recording"] for run in runs] == ["both.1.parquet", "both.2.parquet"]
+    assert len({run["server"][0]["url"] for run in runs}) == 2
+    [comparison] = done.json["comparisons"]
+    assert comparison["run"] == "both.2"
+    assert comparison["setup"] == []
+    alone = llamatop("compare", "both.1.parquet", "both.2.parquet", "--json").json
+    assert alone["comparisons"] == done.json["comparisons"]
+
+
 @pytest.mark.slow
 def test_transformers_needs_no_more_than_its_name(llamatop: Llamatop) -> None:
     done = llamatop("--record", "--serve", "transformers", "--model", "demo", "--concurrency", "4",
@@ -180,6 +198,8 @@ def test_one_that_ends_while_it_serves_ends_the_run(llamatop: Llamatop, stubborn
         (["--serve", "true {port}", "--url", "http://a:1"], "--serve and --url: give one"),
         (["--serve", "true {port}", "--dtype", "float32"], "--dtype and --serve: the model is"),
         (["--serve", "true {port}", "--engine", "batch"], "--engine batch and --serve"),
+        (["--serve", "true {port}", "--serve", "no-such {port}"], "there is no program no-such"),
+        (["--serve", "true {port}", "--serve", "vllm", "--runs", "2"], "choose one"),
         (["--serve-timeout", "5"], "--serve-timeout: goes with --serve"),
         (["--serve", "true {port}", "--serve-timeout", "0"], "must be more than 0 seconds"),
     ],
