@@ -61,6 +61,8 @@ class ServedFigures:
     ttfa: Distribution | None
     """Time to the first token that is no reasoning, of those that reasoned."""
     client: Client
+    weights_kv_bytes: int | None = None
+    """What was foretold of weights and of the keys and values of the requests asked for."""
 
 
 def on_servers(session: Session) -> bool:
@@ -109,7 +111,14 @@ def served_figures(session: Session, level: Level) -> ServedFigures | None:
         cached_prompt_tokens=_told(done, "cached"),
         ttfa=distribution(value for r in done if (value := ttfa(r)) is not None),
         client=client(session, level, requests),
+        weights_kv_bytes=_foretold(session, level),
     )
+
+
+def _foretold(session: Session, level: Level) -> int | None:
+    """Of a server that the run started: weights, and keys and values."""
+    told = session.predicted.get(level.id)
+    return sum(told.parts.values()) if told is not None and told.host_bytes is None else None
 
 
 def is_estimated(session: Session, request: Request) -> bool:

@@ -92,6 +92,7 @@ def served_json(served: ServedFigures | None) -> dict[str, Any]:
         "reasoning_tokens": served.reasoning_tokens,
         "cached_prompt_tokens": served.cached_prompt_tokens,
         "ttfa_s": spread_json(served.ttfa),
+        "weights_kv_bytes": served.weights_kv_bytes,
         "client": {
             "late_s_p99": late.p99 if late else None,
             "lag_s_p99": lag.p99 if lag else None,

@@ -104,7 +104,7 @@ class LiveRun:
         self._serving = Serving(config) if config.serve is not None else None
         self.config = self._serving.config if self._serving is not None else config
         self._warm = engine
-        self._prepare = prepare
+        self._prepare = self._serving.prepare if self._serving is not None else prepare
         self._preparing: threading.Thread | None = None
         self._foretold: Foretold | None = None
         self._failure = ""

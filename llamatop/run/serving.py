@@ -6,7 +6,7 @@ Tells it as events; decides nothing of the run. What is started stands in `serve
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -14,6 +14,7 @@ from llamatop.engines.server.secrets import Secrets
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import EngineLost, Event, ModelRefused, ServerPrinted, ServerReady
 from llamatop.hardware.memory import oom_kills
+from llamatop.predict.memory import Foretold
 from llamatop.run.children import start
 from llamatop.serve.child import ServerProcess
 from llamatop.serve.leash import HASTE, NOT_STARTED
@@ -66,6 +67,14 @@ class Serving:
         model = self.plan.calls or asked or one or self.plan.model
         tokenizer = self.config.tokenizer or self.plan.tokenizer
         return msgspec.structs.replace(self.config, model=model, tokenizer=tokenizer)
+
+    def prepare(self, config: RunConfig, now: Callable[[], int]) -> Foretold:
+        """What can be foretold of its memory; in a thread of its own."""
+        if not self.plan.foretold:
+            return Foretold([], lambda _: None)
+        from llamatop.serve.foretold import foretell  # noqa: PLC0415  (not for the first paint)
+
+        return foretell(config, self.plan.model, now)
 
     @property
     def last_lines(self) -> list[str]:

@@ -40,6 +40,9 @@ class Plan:
     tokenizer: str | None = None
     """A folder with the model's tokenizer, where the server takes no token ids."""
 
+    foretold: bool = True
+    """Whether `model` says which model it will be, so that its memory can be foretold."""
+
     @property
     def shown(self) -> str:
         """As one would type it into a shell."""

@@ -62,7 +62,7 @@ def llama_cpp(want: Wanted) -> Plan:
             "--serve llama.cpp: there is no llama-server here, and no package xllamacpp, which has "
             f"one: {SERVERS}"
         )
-    model = str(_gguf(want.model))
+    model = str(gguf_of(want.model))
     room = want.slots * want.context if want.context is not None else 0
     if program is None:
         arguments = [sys.executable, "-P", llamacpp_server.__file__, model, str(want.port)]
@@ -140,7 +140,8 @@ def ollama(want: Wanted) -> Plan:
     }
     if want.context is not None:
         environment["OLLAMA_CONTEXT_LENGTH"] = str(want.context)
-    return Plan((program, "serve"), want.port, want.model, environment, want.model)
+    arguments = (program, "serve")
+    return Plan(arguments, want.port, want.model, environment, want.model, foretold=False)
 
 
 NAMES: Mapping[str, Callable[[Wanted], Plan]] = {
@@ -161,7 +162,7 @@ def _program(name: str, where: str) -> str:
     return program
 
 
-def _gguf(model: str) -> Path:
+def gguf_of(model: str) -> Path:
     """The file that llama.cpp is to load; the bundled model is written as one once."""
     if model == "demo":
         from llamatop.engines.gguf_demo import kept_demo  # noqa: PLC0415  (numpy)

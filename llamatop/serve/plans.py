@@ -7,7 +7,7 @@ import socket
 
 from llamatop.catalog import demo_folder
 from llamatop.errors import InputError
-from llamatop.serve.command import Plan, filled, split
+from llamatop.serve.command import MODEL, Plan, filled, split
 from llamatop.serve.names import NAMES, wanted
 from llamatop.serve.ready import HOST
 from llamatop.settings.config import RunConfig
@@ -19,7 +19,8 @@ def plan_for(config: RunConfig) -> Plan:
     if text.strip() in NAMES:
         return NAMES[text.strip()](wanted(config, port))
     parts, model = split(text), model_path(config.model)
-    plan = Plan(filled(parts, model, port), port, model)
+    named = any(MODEL in part for part in parts)
+    plan = Plan(filled(parts, model, port), port, model, foretold=named)
     if shutil.which(plan.arguments[0]) is None:
         raise InputError(
             f"--serve: there is no program {plan.arguments[0]} here; install it, correct the "

@@ -11,8 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from llamatop.catalog import demo_folder
 from llamatop.recording.reader import open_recording
 from llamatop.session.reducer import Session
+from llamatop.serve.shapes import kv_bytes
 from tests.end_to_end.conftest import Llamatop
 from tests.waiting import gone, until
 
@@ -77,6 +79,8 @@ def test_llama_cpp_needs_no_more_than_its_name(llamatop: Llamatop) -> None:
     for level in told["levels"]:
         assert (level["completed"], level["output_tokens"], level["short"]) == (8, 32, 0)
         assert (level["prompt_tokens"], level["cached_prompt_tokens"]) == (128, 0)
+    one, eight = (level["weights_kv_bytes"] for level in told["levels"])
+    assert eight - one == 7 * kv_bytes(demo_folder(), 20), "of requests of 20 tokens"
     held = [one.server_bytes for one in recorded(llamatop).host if one.server_bytes]
     assert told["levels"][1]["peak_memory"]["host_bytes"] in held
 
