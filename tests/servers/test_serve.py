@@ -13,8 +13,8 @@ import pytest
 
 from llamatop.catalog import demo_folder
 from llamatop.recording.reader import open_recording
-from llamatop.session.reducer import Session
 from llamatop.serve.shapes import kv_bytes
+from llamatop.session.reducer import Session
 from tests.end_to_end.conftest import Llamatop
 from tests.waiting import gone, until
 
