@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,10 @@ def common(args: argparse.Namespace) -> list[str]:
 
 def table(turns: dict[str, list[Told]], levels: list[int]) -> list[str]:
     """A row for each engine and number of requests at once."""
-    heads = ("engine", "at once", "tokens/s", "least to most", "TTFT p50", "TPOT p50", "peak memory",
-             "ready after")  # fmt: skip
+    heads = (
+        "engine", "at once", "tokens/s", "least to most", "TTFT p50", "TPOT p50", "peak memory",
+        "ready after",
+    )  # fmt: skip
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' --: |' * (len(heads) - 1)}"]
     for name, told in turns.items():
         for place, concurrency in enumerate(levels):
@@ -133,7 +136,8 @@ def main() -> int:
     args = arguments()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        model = Path(args.model) if args.model else random_llama(scratch / "llama")
+        with redirect_stdout(sys.stderr):
+            model = Path(args.model) if args.model else random_llama(scratch / "llama")
         gguf = write_gguf(model, scratch / "llama.gguf", "llama")
         ways = engines(args, model, gguf)
         root = str(Path(__file__).parents[1])

@@ -98,27 +98,25 @@ class Leash:
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._let_go = self._let_go or number != signal.SIGCHLD
 
-    def _reap(self) -> None:
-        """Take note of who has ended."""
-        with suppress(ChildProcessError):
+    def _reap(self) -> bool:
+        """Take note of who has ended; whether any is left."""
+        try:
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 if found[0] == self._server:
                     self._code = os.waitstatus_to_exitcode(found[1])
+        except ChildProcessError:
+            return False
+        return True
 
     def _end_all(self) -> None:
         """Until nothing is left: what starts meanwhile is found in the next round."""
         if self._code is None or not _LINUX:
             with suppress(OSError):
                 os.killpg(self._server, signal.SIGKILL)
-        while True:
+        while self._reap():
             for pid in descendants(os.getpid()):
                 with suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
-            self._reap()
-            try:
-                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
             time.sleep(0.01)
 
 
