@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import statistics
 import subprocess
@@ -118,6 +119,12 @@ def row(name: str, concurrency: int, levels: list[Told], told: list[Told]) -> st
     return f"| {' | '.join(cells)} |"
 
 
+def plain(line: str, gguf: Path, model: Path) -> str:
+    """A command without the paths of this machine."""
+    line = line.replace(str(gguf), "llama.gguf").replace(str(model), "./llama")
+    return re.sub(r"[^\s'\"]*/bin/(transformers|vllm)", r"\1", line)
+
+
 def arguments() -> argparse.Namespace:
     """What is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -154,7 +161,7 @@ def main() -> int:
         print("\n```sh")
         for options in ways.values():
             line = shlex.join(["llamatop", "--record", *options, *common(args)])
-            print(line.replace(str(gguf), "llama.gguf").replace(str(model), "./llama"))
+            print(plain(line, gguf, model))
         print("```")
     return 0 if all(turns.values()) else 1
 

@@ -54,7 +54,7 @@ def test_when_the_parent_is_killed_nothing_is_left(tmp_path: Path) -> None:
     children = psutil.Process(parent.pid).children(recursive=True)
     parent.kill()
     parent.wait()
-    assert len(children) == 3
+    assert len(children) >= 3
     until(lambda: all(map(gone, children)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import signal
 import sys
@@ -38,8 +40,14 @@ class Stubborn:
 
     def is_gone(self) -> bool:
         """Whether nothing of it is left."""
-        pids = map(int, self.pids.read_text().split())
-        return not any(psutil.pid_exists(pid) and not gone(psutil.Process(pid)) for pid in pids)
+        return all(ended(int(pid)) for pid in self.pids.read_text().split())
+
+
+def ended(pid: int) -> bool:
+    try:
+        return gone(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture
@@ -70,17 +78,17 @@ def test_a_run_drives_its_server_and_ends_it(llamatop: Llamatop, stubborn: Stubb
 
 def test_llama_cpp_needs_no_more_than_its_name(llamatop: Llamatop) -> None:
     done = llamatop("--record", "--serve", "llama.cpp", "--model", "demo", "--concurrency", "1",
-                    "8", "--json", "--prompt-toks", "16", "--gen-toks", "4", "--requests", "8",
-                    "--out", "run.parquet", OMP_NUM_THREADS="1")  # fmt: skip
+                    "8", "--json", "--prompt-toks", "16", "--gen-toks", "2", "--requests", "8",
+                    "--out", "run.parquet")  # fmt: skip
     assert done.code == 0, done.err
     told = done.json
     assert told["model"] == "demo"
     assert [server["name"] for server in told["server"]] == ["llama.cpp"]
     for level in told["levels"]:
-        assert (level["completed"], level["output_tokens"], level["short"]) == (8, 32, 0)
+        assert (level["completed"], level["output_tokens"], level["short"]) == (8, 16, 0)
         assert (level["prompt_tokens"], level["cached_prompt_tokens"]) == (128, 0)
     one, eight = (level["weights_kv_bytes"] for level in told["levels"])
-    assert eight - one == 7 * kv_bytes(demo_folder(), 20), "of requests of 20 tokens"
+    assert eight - one == 7 * kv_bytes(demo_folder(), 18), "of requests of 18 tokens"
     held = [one.server_bytes for one in recorded(llamatop).host if one.server_bytes]
     assert told["levels"][1]["peak_memory"]["host_bytes"] in held
 
@@ -112,6 +120,30 @@ def test_transformers_needs_no_more_than_its_name(llamatop: Llamatop) -> None:
     [server], [level] = done.json["server"], done.json["levels"]
     assert (server["name"], done.json["model"]) == ("transformers", "demo")
     assert (level["completed"], level["prompt_tokens"], level["output_tokens"]) == (8, 320, 64)
+
+
+@pytest.mark.slow  # minutes
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("more", ["", "--tensor-parallel-size 2", "--data-parallel-size 2"])
+def test_vllm_is_started_with_one_process_and_with_two(llamatop: Llamatop, more: str) -> None:
+    environment = Path(os.environ.get("LLAMATOP_VLLM", ".vllm")).absolute()
+    if not (environment / "bin" / "vllm").exists():
+        pytest.skip("vLLM is not installed: tests/servers/install_vllm.sh, or set LLAMATOP_VLLM")
+    command = f"vllm serve {{model}} --port {{port}} --enforce-eager --max-model-len 512 {more}"
+    alone = {"VLLM_HOST_IP": "127.0.0.1", "VLLM_LOOPBACK_IP": "127.0.0.1"}
+    alone |= {"GLOO_SOCKET_IFNAME": "lo", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    alone |= {"VLLM_CPU_KVCACHE_SPACE": "1"} | (
+        {"VLLM_CPU_OMP_THREADS_BIND": "0|1"} if more else {}
+    )
+    path = os.pathsep.join([str(environment / "bin"), os.environ["PATH"]])
+    running = llamatop.start("--record", "--json", "--serve", command, "--model", "demo",
+                             "--concurrency", "4", "--gen-toks", "8", "--requests", "8",
+                             "--prompt-toks", "32", PATH=path, **alone)  # fmt: skip
+    out, err = running.communicate(timeout=800)
+    assert running.returncode == 0, err
+    [server], [level] = json.loads(out)["server"], json.loads(out)["levels"]
+    assert (server["name"], server["tokens_by"]) == ("vllm", "token_ids")
+    assert (level["completed"], level["output_tokens"], level["prompt_tokens"]) == (8, 64, 256)
 
 
 @pytest.mark.parametrize(
@@ -171,9 +203,9 @@ def test_one_that_does_not_understand_its_options_is_bad_input(
 
 
 def test_one_that_never_gets_ready_is_ended(llamatop: Llamatop, stubborn: Stubborn) -> None:
-    done = llamatop(*stubborn.options("hang"), "--serve-timeout", "3")
+    done = llamatop(*stubborn.options("hang"), "--serve-timeout", "8")
     assert done.code == 1
-    assert "not ready within 3 s (--serve-timeout); it said: loading the weights" in done.out
+    assert "not ready within 8 s (--serve-timeout); it said: loading the weights" in done.out
     until(stubborn.is_gone)
 
 
