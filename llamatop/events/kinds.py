@@ -299,6 +299,22 @@ class ServerKnown(Event, frozen=True, kw_only=True):
     """What it cannot do, and what that does to the figures; a sentence each."""
 
 
+class ServerStarted(Event, frozen=True):
+    """A server was started here for this run; `command` is as one would type it."""
+
+    command: str
+
+
+class ServerPrinted(Event, frozen=True):
+    """What a server that loads printed last; lines between two looks are passed over."""
+
+    line: str
+
+
+class ServerReady(Event, frozen=True):
+    """A server that was started answers for its models: it has loaded."""
+
+
 class ServerLost(Event, frozen=True):
     """A server that answers no more, and what it said last."""
 
@@ -500,6 +516,8 @@ class EngineLost(Event, frozen=True):
 
     exit_code: int | None
     reason: str
+    server: bool = False
+    """It was the server that this run had started, not the process that drives it."""
 
 
 class AdmissionPaused(Event, frozen=True):
@@ -541,6 +559,9 @@ AnyEvent = (
     | RequestFailed
     | RequestCancelled
     | ServerKnown
+    | ServerStarted
+    | ServerPrinted
+    | ServerReady
     | ServerLost
     | ServerFound
     | RequestSent

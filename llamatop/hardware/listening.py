@@ -1,4 +1,4 @@
-"""The process that listens on a port of this machine, and what its tree takes.
+"""The process that listens on a port of this machine, or that we started, and what its tree takes.
 
 Knows no server. Where the system does not say, nothing is known.
 """
@@ -76,6 +76,30 @@ class Listeners:
             process = listener(port)
             self._found[port] = tree(process) if process is not None else []
             self._seen |= {port} if process is not None else set()
+
+
+class Descendants:
+    """All that one process started, asked by one thread at a time."""
+
+    def __init__(self, pid: int, every: int = 4) -> None:
+        """They are looked for again at every so many-th look."""
+        self._root = pid
+        self._found: list[psutil.Process] = []
+        self._every = every
+        self._looks = 0
+
+    def resident(self) -> int | None:
+        """Their resident bytes; None where there are none."""
+        if self._looks % self._every == 0:
+            self._look()
+        self._looks += 1
+        return resident(self._found)
+
+    def _look(self) -> None:
+        try:
+            self._found = psutil.Process(self._root).children(recursive=True)
+        except psutil.Error:
+            self._found = []
 
 
 class DeviceMemory:

@@ -173,7 +173,7 @@ def level_lines(
 
     `failures` are the lines that say why requests failed.
     """
-    memory = [_row("peak memory", _memory(figures)), *_predicted(figures)]
+    memory = [_row("peak memory", _memory(figures)), *_predicted(figures), *_weights_kv(figures)]
     rough = ROUGH if figures.estimated else ""
     if figures.outcome == "oom" and not figures.completed:  # nothing else was measured
         return [_title(figures), *memory, _row("last words", figures.error)]
@@ -288,6 +288,14 @@ def _completed(figures: LevelFigures) -> str:
     rough = ROUGH if figures.estimated else ""
     out = whole(figures.output_tokens)
     return f"{text}; {whole(figures.prompt_tokens)} tokens in, {rough}{out} out"
+
+
+def _weights_kv(figures: LevelFigures) -> list[str]:
+    """Of a foreign engine only these are foretold."""
+    foretold = figures.served.weights_kv_bytes if figures.served is not None else None
+    if foretold is None:
+        return []
+    return [_row("of it foretold", f"{size(foretold)} of weights and KV; the rest is its own")]
 
 
 def _predicted(figures: LevelFigures) -> list[str]:
