@@ -217,8 +217,19 @@ def test_a_killed_engine_is_told_and_kept(llamatop: Llamatop) -> None:
     engine.kill()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
-    assert '"outcome": "failed"' in out
     assert llamatop("replay", "run.parquet", "--json").out == out
+    told, (level,) = (run := json.loads(out)), run["levels"]
+    assert told["error"].startswith("the engine was killed by SIGKILL in level 1 (concurrency 1), ")
+    assert f"llamatop: {told['error']}\n" in err
+    assert told["complete"] is False
+    assert (level["outcome"], level["reason"]) == ("failed", "killed by SIGKILL")
+    shown = llamatop("show", "run.parquet")
+    assert (shown.code, shown.out.splitlines()[0]) == (0, told["error"])
+    replayed = llamatop("replay", "run.parquet")
+    assert (replayed.code, replayed.out) == (0, shown.out)
+    assert "no terminal" in replayed.err and "llamatop show" in replayed.err
+    several = llamatop("show", "run.parquet", "run.parquet", "--json")
+    assert several.json == {"schema": 1, "runs": [told, told]}
 
 
 def test_a_sweep_goes_on_after_a_failed_level(llamatop: Llamatop) -> None:
@@ -314,7 +325,13 @@ def test_a_recording_that_was_cut_off_says_so_in_the_summary_too(llamatop: Llama
     assert "recording stopped: " in done.stderr
     told, (level,) = (run := json.loads(done.stdout)), run["levels"]
     assert (told["complete"], level["completed"]) == (False, 8)
+    assert (done.returncode, told["error"]) == (1, f"recording stopped: {_why(done.stderr)}")
     assert (llamatop.folder / "run.parquet").exists() == (told["recording"] is not None)
+
+
+def _why(err: str) -> str:
+    """Why a recording stopped, by the last that was said of it."""
+    return err.strip().rpartition("llamatop: recording stopped: ")[2]
 
 
 def test_a_terminal_that_cannot_spell_it(llamatop: Llamatop) -> None:

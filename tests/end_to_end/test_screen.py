@@ -213,6 +213,7 @@ def test_a_run_begun_from_a_replay_is_kept_and_its_loss_makes_the_exit_code(
     one.until(r"space (play|pause)")
     assert one.leave(lambda: one.child.send("q")) == 1
     assert re.search(r"recording: .*-demo\.parquet", one.raw)
+    assert re.search(r"llamatop replay \S+-demo\.parquet\s+llamatop compare \S+-demo\.par", one.raw)
 
 
 @pytest.mark.parametrize("model", ["no/such-model", "./nowhere"])
@@ -229,7 +230,7 @@ def test_recording_starts_and_stops_during_a_run(
     terminal: Callable[..., Terminal], llamatop: Llamatop
 ) -> None:
     one = terminal("--engine", "scripted", "--no-save", "--gen-toks", "40")
-    done = r"([\d,]+) requests done"
+    done = r"([\d,]+) requests? done"
     for _ in range(2):
         one.until(r"not recording")
         one.child.send("r")

@@ -83,8 +83,19 @@ def test_the_most_at_once_is_what_the_verdict_calls_fits(
     levels = checking.check(beside, place).levels
     assert [level.verdict for level in levels] == ["fits", "tight", "tight", "does not fit"]
     assert [level.fits for level in levels] == [True, False, False, False]
-    told = check_text(found)
-    assert f"at most {sure} requests at once, {at_best} if the estimate holds" in told
+    several = check_text(checking.check(beside, place))
+    assert several.startswith(f"{MODEL}: fits up to {sure}, tight at {sure + 1}\n")
+    tight = msgspec.structs.replace(config, concurrency=(at_best, at_best + 1))
+    several = check_text(checking.check(tight, place))
+    assert several.startswith(f"{MODEL}: tight up to {at_best}, does not fit at {at_best + 1}\n")
+    assert "RTX" not in several and " GPU" not in several, "half a gigabyte on a CPU"
+    told = " ".join(check_text(found).split())
+    assert told.startswith(f"{MODEL}: fits at most {sure} requests of"), "the answer comes first"
+    assert "which may be 10 % too low" in told
+    assert (
+        f"at most {sure} requests of 128 + 32 tokens at once ({at_best} if the estimate holds), or"
+        in told
+    )
 
 
 @pytest.mark.usefixtures("traced_here")
@@ -99,7 +110,7 @@ def test_a_level_inside_the_band_is_tight_and_no_reason_to_refuse(
     assert (model["max_concurrency"], model["levels"][0]["verdict"]) == (0, "tight")
     assert model["max_concurrency_at_best"] >= 1
     check.main(arguments)
-    assert "at once, if the estimate holds" in capsys.readouterr().out
+    assert "no request of 128 + 32 tokens for sure (" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("traced_here")

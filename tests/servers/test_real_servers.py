@@ -13,6 +13,7 @@ from llamatop.events.kinds import (
     ServerLost,
     TokensCounted,
 )
+from llamatop.reports.summary import all_figures
 from tests.servers.driving import Driven
 from tests.servers.running import Server
 
@@ -30,6 +31,14 @@ def test_llama_cpp_is_known_and_counts_exactly(llamacpp: Server) -> None:
     counted = [event for event in driven.of(TokensCounted) if event.request >= 2]
     assert {(event.prompt, event.cached, event.count) for event in counted} == {(40, 0, 24)}
     assert driven.engine.facts.device_name.startswith("llama.cpp at 127.0.0.1:")
+
+
+def test_llama_cpp_tells_what_it_remembers_of_shared_beginnings(llamacpp: Server) -> None:
+    for prefixes, least, most in ((1, 3 * 120, 3 * 128), (10_000, 0, 3 * 8)):
+        driven = Driven(llamacpp.url, prefix_toks=128, prefixes=prefixes, prompt_toks=8).level(3)
+        (figures,) = all_figures(driven.session)
+        assert figures.prompt_tokens == 3 * 136
+        assert least <= figures.cached_prompt_tokens <= most
 
 
 def test_llama_cpp_loses_no_connection_where_each_is_fresh(llamacpp: Server) -> None:
