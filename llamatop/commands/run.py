@@ -134,7 +134,7 @@ def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
     parser = _run_parser()
     if {"-h", "--help"} & set(arguments):
-        from llamatop.recording.default_path import default_folder
+        from llamatop.recording.default_folder import default_folder
 
         parser.epilog = f"Without --out a recording goes to {default_folder()}."
     args = parser.parse_args(arguments)

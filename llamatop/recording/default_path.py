@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
+from llamatop.recording.default_folder import default_folder
 from llamatop.recording.files import journal_of
 
 _KEPT_NAME = 60
@@ -19,12 +20,6 @@ def default_path(model: str) -> Path:
     A number is added where another recording of the same second has the name.
     """
     return _free(default_folder(), f"{datetime.now():%Y-%m-%d-%H%M%S}", model)
-
-
-def default_folder() -> Path:
-    """Where recordings go that nobody names."""
-    here = Path("recordings")
-    return here if here.is_dir() else _data_folder()
 
 
 def named_after(path: Path, model: str) -> Path:
@@ -44,12 +39,6 @@ def _free(folder: Path, time: str, model: str) -> Path:
 
 def _taken(path: Path) -> bool:
     return any(os.path.lexists(one) for one in (path, journal_of(path)))
-
-
-def _data_folder() -> Path:
-    from platformdirs import user_data_path  # noqa: PLC0415  (only where it is needed)
-
-    return user_data_path("llamatop") / "recordings"
 
 
 def _slug(model: str) -> str:
