@@ -55,7 +55,7 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
     _tell(folded.notices)
     session = folded.session
     if dialect is None:
-        print_summary(as_json, session, file)
+        print_summary(as_json, session, file, folded.complete)
     elif as_json:
         print(json.dumps(dialect_json(session, dialect), indent=1))
     else:

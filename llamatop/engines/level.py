@@ -6,13 +6,14 @@ Knows the order of things and the peaks to take; not how tokens are made or who 
 from __future__ import annotations
 
 import itertools
-import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from llamatop.engines.arrivals import arrivals
 from llamatop.engines.base import Engine, EngineMemoryError, LevelError
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.sizes import Sizes
+from llamatop.engines.talks import Talks
 from llamatop.engines.work import Plan, Work
 from llamatop.events.clock import Clock
 from llamatop.events.kinds import EndedBy, EngineWarmed, LevelEnded, LevelStarted, Outcome
@@ -80,6 +81,8 @@ class LevelRun:
             self._over = True
             if outcome == "ok" and self._stopped:
                 outcome = "stopped"
+            elif outcome == "ok" and self._work is not None and self._work.all_failed:
+                outcome, error = "failed", f"every request failed: {self._work.all_failed}"
             self._end(outcome, error, self._work if outcome == "ok" else None)
 
     def resize(self, concurrency: int) -> None:
@@ -146,17 +149,11 @@ class LevelRun:
             requests=self._planned.requests,
             size=self._sizes.at,
             max_time=self._config.max_time,
-            arrivals=self._arrivals(),
+            arrivals=arrivals(self._config, self._level, self._sizes.times),
             until_ci=self._config.until_ci,
+            talks=Talks(self._sizes.turns, self._sizes.turn) if self._config.talks else None,
+            keep_text=self._config.text,
         )
-
-    def _arrivals(self) -> Iterator[float] | None:
-        """Seconds between arrivals of an open loop, Poisson; the same for the same seed."""
-        rate = self._config.rate
-        if rate is None:
-            return None
-        seeded = random.Random(f"{self._config.seed} {self._level}")
-        return (seeded.expovariate(rate) for _ in itertools.count())
 
     def _resident(self) -> int | None:
         return resident_bytes() if self._here else None

@@ -240,7 +240,7 @@ class LlamatopApp(App[None]):
         self.pump.step()
         self._meter.frame(self.draw)
         self._meter.lag(self.pump.behind, self.pump.late)
-        self._pace.suit(self.pump.session.model if self.live is not None else None)
+        self._pace.suit(self.pump.session if self.live is not None else None)
 
     def draw(self) -> None:
         """Draw the session as it stands."""

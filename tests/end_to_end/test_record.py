@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,16 @@ def assert_exact(summary: dict, prompt: int, gen: int) -> None:
 
 
 @pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
-def test_the_bundled_model_on_each_engine(llamatop: Llamatop, engine: str) -> None:
-    done = llamatop("--record", "--model", "demo", "--engine", engine, "--concurrency", "1", "3",
-                    *TINY, "--json", "--out", "run.parquet")  # fmt: skip
+def test_the_bundled_model_on_each_engine(
+    llamatop: Llamatop, foretold: Callable[..., None], engine: str
+) -> None:
+    asked = ("--record", "--model", "demo", "--engine", engine, "--concurrency", "1", "3", *TINY)
+    if engine == "batch":  # of a machine and a model of which nothing is known yet
+        llamatop.env["LLAMATOP_CACHE"] = str(llamatop.folder / "cache")
+    else:
+        foretold(*asked)
+    done = llamatop(*asked, "--json", "--out", "run.parquet")
+    assert ("measuring this machine" in done.err) == (engine == "batch")
     assert done.code == 0, done.err
     assert_exact(done.json, 16, 8)
     assert done.json["engine"] == engine
@@ -54,13 +62,15 @@ def test_the_bundled_model_on_each_engine(llamatop: Llamatop, engine: str) -> No
 def test_quantised_weights(
     llamatop: Llamatop,
     how: str,
-    traced_here: None,
+    foretold: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("bitsandbytes")
-    done = llamatop("--record", "--model", "demo", "--quantize", how, "--dtype", "float32",
-                    "--concurrency", "1", "2", *TINY, "--json", "--out", "run.parquet")  # fmt: skip
+    asked = ("--record", "--model", "demo", "--quantize", how, "--dtype", "float32",
+             "--concurrency", "1", "2", *TINY)  # fmt: skip
+    foretold(*asked)
+    done = llamatop(*asked, "--json", "--out", "run.parquet")
     assert done.code == 0, done.err
     assert_exact(done.json, 16, 8)
     assert (done.json["quantization"], done.json["dtype"]) == (how, "float32")
@@ -83,11 +93,12 @@ def test_quantised_weights(
     assert loaded.weights_bytes == model["weights_bytes"]
 
 
-def test_weights_offloaded_to_disk(llamatop: Llamatop) -> None:
+def test_weights_offloaded_to_disk(llamatop: Llamatop, foretold: Callable[..., None]) -> None:
     (llamatop.folder / "tmp").mkdir()
     llamatop.env["TMPDIR"] = str(llamatop.folder / "tmp")
-    done = llamatop("--record", "--model", "demo", "--offload", "disk", "--concurrency", "1", "2",
-                    *TINY, "--json", "--out", "run.parquet")  # fmt: skip
+    asked = ("--record", "--model", "demo", "--offload", "disk", "--concurrency", "1", "2", *TINY)
+    foretold(*asked)
+    done = llamatop(*asked, "--json", "--out", "run.parquet")
     assert done.code == 0, done.err
     assert_exact(done.json, 16, 8)
     assert (done.json["offload"], done.json["engine"]) == ("disk", "batch")
@@ -242,15 +253,18 @@ def engines_of(pid: int) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
-def test_prompts_of_a_file_on_each_engine(llamatop: Llamatop, engine: str) -> None:
+def test_prompts_of_a_file_on_each_engine(
+    llamatop: Llamatop, foretold: Callable[..., None], engine: str
+) -> None:
     (llamatop.folder / "p.jsonl").write_text(
         '{"prompt": "What sets the pace of decoding?", "output_tokens": 3}\n'
         '{"messages": [{"role": "user", "content": "Why?"}], "max_tokens": 5}\n'
         '"Once upon a time there was a prompt"\n'
     )
-    done = llamatop("--record", "--model", "demo", "--engine", engine, "--concurrency", "2",
-                    "--prompts", "p.jsonl", "--gen-toks", "8", "--requests", "6",
-                    "--json", "--out", "run.parquet")  # fmt: skip
+    asked = ("--record", "--model", "demo", "--engine", engine, "--concurrency", "2",
+             "--prompts", "p.jsonl", "--gen-toks", "8", "--requests", "6")  # fmt: skip
+    foretold(*asked)
+    done = llamatop(*asked, "--json", "--out", "run.parquet")
     assert done.code == 0, done.err
     (level,) = done.json["levels"]
     assert (level["completed"], level["output_tokens"]) == (6, 2 * (3 + 5 + 8))

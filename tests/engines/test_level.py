@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from llamatop.engines.base import WorkLike
+from llamatop.engines.base import GivenSize, WorkLike
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.work import Plan
@@ -30,7 +30,7 @@ class OneAtATime:
     """Serves one request after another, a second each: its capacity is one a second."""
 
     def __init__(self, clock: ManualClock) -> None:
-        self.given: list[tuple[int, int | None]] = []
+        self.given: list[GivenSize] = []
         self._clock = clock
 
     def serve(self, work: WorkLike) -> None:

@@ -325,6 +325,20 @@ def test_work_with_an_end_comes_to_it() -> None:
     while (job := bench.work.take(wait=False)) is not None:
         bench.work.fail(job, "boom")
     assert len(bench.told(RequestFailed)) == 30 and not bench.work.gave_up
+    assert bench.work.all_failed == "boom"
+
+
+@pytest.mark.parametrize("otherwise", ["finish", "drop"])
+def test_one_request_that_ends_otherwise_is_enough_for_not_all_to_have_failed(
+    otherwise: str,
+) -> None:
+    bench = Bench(concurrency=1, requests=3)
+    assert not bench.work.all_failed
+    for place in range(3):
+        job = bench.work.take(wait=False)
+        assert job
+        bench.work.fail(job, "boom") if place != 1 else getattr(bench.work, otherwise)(job)
+    assert not bench.work.all_failed
 
 
 class Failing:

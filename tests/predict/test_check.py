@@ -19,6 +19,7 @@ from llamatop.predict.machine import cached_machine
 from llamatop.predict.measured import Measured
 from llamatop.reports.check import check_text
 from llamatop.settings.config import RunConfig
+from tests.conftest import RUNTIME_BYTES
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 MEASURED = Measured("a CPU", "bfloat16", 2, 40e9, 30e9, 50e9, 20e9, 1e12, "2.13")
@@ -230,6 +231,7 @@ def test_one_line_for_what_cannot_be(tmp_path: Path) -> None:
         check.main(["--device-name", "abacus"])
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_several_models_are_answered_for_those_that_can_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,14 +244,17 @@ def test_several_models_are_answered_for_those_that_can_be(
     assert "there is no such folder" in told.err and told.err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_the_longest_context_does_not_depend_on_the_lengths_asked_for(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a page more of tokens does not fit."""
+    for module in (checking, forecast):  # whatever a child has measured before
+        monkeypatch.setattr(module, "recalled_runtime", lambda: RUNTIME_BYTES)
 
     def told(prompt: int, generated: int) -> dict[str, Any]:
         lengths = ["--prompt-toks", str(prompt), "--gen-toks", str(generated)]
-        place = ["--device", "cpu", "--dtype", "bfloat16", "--memory", "435MB"]
+        place = ["--device", "cpu", "--dtype", "bfloat16", "--memory", "485MB"]
         check.main(["--model", "demo", "--json", *place, *lengths])
         found: dict[str, Any] = json.loads(capsys.readouterr().out)["models"][0]
         return found

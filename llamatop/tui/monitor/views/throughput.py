@@ -103,6 +103,7 @@ def _figures(frame: Frame) -> list[Sequence[Span]]:
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
         _goodput(frame),
+        _arrivals(frame),
         *shares[:known],
         [("tokens ", "dim"), (roughly(f"{figures.tokens():,}", rough).rjust(7), "text")],
         *shares[known:],
@@ -115,6 +116,14 @@ def _goodput(frame: Frame) -> list[Span]:
         return []
     told = rate(frame.figures.goodput())
     return [("goodput ", "dim"), (f"{told:>5}", "text"), (" req/s", "dim")]
+
+
+def _arrivals(frame: Frame) -> list[Span]:
+    """Requests per second of an open loop that began, beside what is asked for."""
+    asked, real = frame.figures.arrivals()
+    if asked is None:
+        return []
+    return [("arrivals ", "dim"), (rate(real), "text"), (f" of {rate(asked)} req/s", "dim")]
 
 
 def _shares(frame: Frame) -> list[Sequence[Span]]:
