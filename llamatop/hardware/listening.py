@@ -55,6 +55,13 @@ class Listeners:
         self._every = every
         self._looks = 0
 
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """Those found last, each once; none while the process of a port was never seen."""
+        if len(self._seen) < len(self._found):
+            return []
+        return list({one for found in self._found.values() for one in found})
+
     def resident(self) -> int | None:
         """Their resident bytes; None while the process of a port was never seen, or all are gone.
 
@@ -63,10 +70,8 @@ class Listeners:
         if self._looks % self._every == 0:
             self._look()
         self._looks += 1
-        if len(self._seen) < len(self._found):
-            return None
-        processes = {one for found in self._found.values() for one in found}
-        size = resident(list(processes))
+        processes = self.processes
+        size = resident(processes)
         if processes and size is None:
             self._looks = 0
         return size
