@@ -186,11 +186,11 @@ def test_rule_6_beyond_the_context_no_least_length_is_asked_for(scripted: Script
 
 @pytest.mark.parametrize("then", ["stall", "pings"])
 def test_rule_7_a_stall_is_a_time_without_a_token(scripted: Scripted, then: str) -> None:
-    driven = Driven(scripted.url, timeout=0.4)
+    driven = Driven(scripted.url, timeout=1.5)
     scripted.plays({}, {"after": 3, "then": then})
     driven.level(2)
     failed, fine = driven.requests
-    assert failed.error == "no token for 0.4 s (--timeout)"
+    assert failed.error == "no token for 1.5 s (--timeout)"
     assert failed.tokens == 3
     assert fine.state == "done"
 
@@ -377,7 +377,7 @@ def test_more_at_once_and_a_hold_take_effect_while_a_level_runs(scripted: Script
     driven = Driven(scripted.url, gen_toks=1000).start(None, 1)
     driven.until(lambda d: any(one.tokens for one in d.requests))
     assert driven.run is not None
-    driven.run.resize(1, 3)
+    driven.run.resize(3)
     driven.until(lambda d: sum(one.state == "decode" for one in d.requests) == 3)
     driven.run.pause(True)
     driven.run.cancel(driven.requests[0].id)
