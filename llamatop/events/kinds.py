@@ -482,11 +482,16 @@ class HostSampled(Event, frozen=True):
     """What llamatop itself takes: the process that draws and records."""
     server_bytes: int | None = None
     """Resident size of the servers' processes, where the run drives servers of this machine."""
+    server_device_bytes: int | None = None
+    """What these hold of accelerators, as the driver tells it."""
 
     @property
     def model_bytes(self) -> int | None:
-        """Bytes of what holds the model: the servers' processes where they are known."""
-        return self.engine_bytes if self.server_bytes is None else self.server_bytes
+        """Bytes of what holds the model: the servers' processes where they are known, those of
+        accelerators among them."""
+        if self.server_bytes is None:
+            return self.engine_bytes
+        return self.server_bytes + (self.server_device_bytes or 0)
 
 
 class DeviceSampled(Event, frozen=True):

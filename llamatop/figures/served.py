@@ -92,6 +92,12 @@ def loading_peak(session: Session) -> int | None:
     return max((size for size in before if size is not None), default=None)
 
 
+def server_device_bytes(session: Session) -> int | None:
+    """What they held of accelerators last; None: no driver told of late."""
+    newest = islice(reversed(session.host), _OF_LATE)
+    return next((s.server_device_bytes for s in newest if s.server_device_bytes is not None), None)
+
+
 def held(session: Session) -> Callable[[HostSampled], int | None]:
     """Of a sample the bytes of the processes that hold the model, never of a server's client."""
     return attrgetter("server_bytes" if on_servers(session) else "engine_bytes")

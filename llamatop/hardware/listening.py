@@ -55,6 +55,13 @@ class Listeners:
         self._every = every
         self._looks = 0
 
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """Those found last, each once; none while the process of a port was never seen."""
+        if len(self._seen) < len(self._found):
+            return []
+        return list({one for found in self._found.values() for one in found})
+
     def resident(self) -> int | None:
         """Their resident bytes; None while the process of a port was never seen, or all are gone.
 
@@ -63,10 +70,8 @@ class Listeners:
         if self._looks % self._every == 0:
             self._look()
         self._looks += 1
-        if len(self._seen) < len(self._found):
-            return None
-        processes = {one for found in self._found.values() for one in found}
-        size = resident(list(processes))
+        processes = self.processes
+        size = resident(processes)
         if processes and size is None:
             self._looks = 0
         return size
@@ -84,7 +89,8 @@ class Descendants:
     def __init__(self, pid: int, every: int = 4) -> None:
         """They are looked for again at every so many-th look."""
         self._root = pid
-        self._found: list[psutil.Process] = []
+        self.processes: list[psutil.Process] = []
+        """Those found last."""
         self._every = every
         self._looks = 0
 
@@ -93,13 +99,13 @@ class Descendants:
         if self._looks % self._every == 0:
             self._look()
         self._looks += 1
-        return resident(self._found)
+        return resident(self.processes)
 
     def _look(self) -> None:
         try:
-            self._found = psutil.Process(self._root).children(recursive=True)
+            self.processes = psutil.Process(self._root).children(recursive=True)
         except psutil.Error:
-            self._found = []
+            self.processes = []
 
 
 class DeviceMemory:

@@ -32,6 +32,8 @@ class Probe:
         self._writing = threading.Lock()
         self._engine: _Busy | None = None
         self._servers: Listeners | Descendants | None = None
+        self._server_device_bytes: int | None = None
+        """What the servers' processes held last of accelerators."""
         self._monitor = _Busy(psutil.Process(os.getppid()))
 
     def start(self) -> None:
@@ -60,6 +62,9 @@ class Probe:
         nvml = nvidia.open_nvml()
         pause = threading.Event()
         while nvml is not None and not pause.wait(self._interval):
+            if (servers := self._servers) is not None:
+                pids = {process.pid for process in servers.processes}
+                self._server_device_bytes = nvidia.held_by(nvml, pids)
             self._send(nvidia.sample(nvml, self._clock.now()))
 
     def _host(self) -> HostSampled:
@@ -74,6 +79,7 @@ class Probe:
             engine_cpu_percent=None if engine is None else engine.percent(),
             monitor_cpu_percent=self._monitor.percent(),
             server_bytes=None if servers is None else servers.resident(),
+            server_device_bytes=None if servers is None else self._server_device_bytes,
         )
 
     def _send(self, events: Sequence[Event]) -> None:

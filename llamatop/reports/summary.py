@@ -324,7 +324,11 @@ def _utilised(figures: LevelFigures) -> list[str]:
 def _memory(figures: LevelFigures) -> str:
     if figures.served is not None:
         known = figures.host_peak_bytes
-        return NOT_HERE if known is None else f"{size(known)} of the server's processes"
+        if known is None:
+            return NOT_HERE
+        device = figures.device_peak_bytes
+        gpu = f"{size(device)} device, " if device is not None else ""
+        return f"{gpu}{size(known)} of the server's processes"
     host = f"{size(figures.host_peak_bytes)} engine process"
     if figures.device_peak_bytes is None:
         return host
