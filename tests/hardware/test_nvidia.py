@@ -23,11 +23,12 @@ FAKE = Path(__file__).with_name("fake_nvml.c")
 PROBE = """
 import os, socket, sys, threading
 from llamatop.events.clock import MonotonicClock
+from llamatop.events.wire import Watch
 from llamatop.hardware.probe import Probe
 listening = socket.create_server(("127.0.0.1", 0))
 os.environ["FAKE_PID"] = str(os.getpid())
 probe = Probe(sys.stdout.buffer, MonotonicClock(), 0.01)
-probe.watch(None, [listening.getsockname()[1]])
+probe.watch(Watch(None, (listening.getsockname()[1],)))
 probe.start()
 sys.stdin.read()
 """
