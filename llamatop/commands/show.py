@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from llamatop.events.sanitize import one_line
-from llamatop.reports.serving import servers_text, watch_summary
+from llamatop.reports.serving import servers_text
 from llamatop.reports.summary import summary, table
+from llamatop.reports.watching import watch_summary
 from llamatop.session.reducer import Session
 
 

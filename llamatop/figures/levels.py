@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from llamatop.events.clock import SECOND
+from llamatop.figures.between import FirstToken, Told, level_first_token, level_told
 from llamatop.figures.requests import (
     coalesced,
     counted,
@@ -84,6 +85,10 @@ class LevelFigures:
     memory_ended_in: str | None
     """Where memory ended: `prefill`, `decode` or both; None: it did not, or nobody knows."""
     served: ServedFigures | None = None
+    first_token: FirstToken | None = None
+    """Where the time to the first token went; None: the engine was in process."""
+    told: Told | None = None
+    """What watched servers told meanwhile; None: none was watched."""
     """What servers and their client add; None: the engine is in process."""
 
     @property
@@ -138,6 +143,8 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         held_back_by=level_held_back_by(session, level),
         memory_ended_in=memory_ended_in(session, level),
         served=served_figures(session, level),
+        first_token=level_first_token(session, level),
+        told=level_told(session, level),
     )
 
 

@@ -20,7 +20,7 @@ GAP = 3
 def generation_rates(servers: Iterable[Watched], edges: Sequence[int]) -> list[float | None]:
     """Tokens per second of all replicas together between neighbours of `edges` (ns, ascending)."""
     rates = [
-        _rates([_generated(server, replica, edge) for edge in edges], edges)
+        _rates([generated(server, replica, edge) for edge in edges], edges)
         for server in servers
         for replica in server.replicas.values()
         if replica.samples
@@ -37,7 +37,7 @@ def _rates(totals: Sequence[float | None], edges: Sequence[int]) -> list[float |
     ]
 
 
-def _generated(server: Watched, replica: Replica, time: int) -> float | None:
+def generated(server: Watched, replica: Replica, time: int) -> float | None:
     """Tokens generated up to a moment; None where nothing was told shortly before."""
     if server.slot_samples:
         look = newest(server.slot_samples, time, server.every)

@@ -1,7 +1,8 @@
 """A live run as a source of events: engine and probe at its head, one level after another.
 
-Servers that it drives it watches too (`watch`): what they tell comes in the same stream. Decides what happens next (load, level, recovery, end) from the events themselves; knows nothing
-of how they are shown or kept.
+Servers that it drives it watches too (`watch`): what they tell comes in the same stream. Decides
+what happens next (load, level, recovery, end) from the events themselves; knows nothing of how they
+are shown or kept.
 """
 
 from __future__ import annotations

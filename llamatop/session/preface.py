@@ -114,6 +114,7 @@ def _counted(request: Request) -> Iterator[Event]:
             prompt=served.prompt,
             cached=served.cached,
             reasoning=served.reasoning,
+            prefill=served.prefill,
         )
 
 

@@ -1,4 +1,4 @@
-"""Every server of a run on a thread of its own, looked at once a second, and limits held against it.
+"""Every server of a run on a thread of its own, looked at once a second; limits held against it.
 
 One that is slow holds up no other, and what goes wrong in a look is how that server stands. Whoever
 drains decides what else is told: a watch alone (`source`), or a run that drives the same servers.

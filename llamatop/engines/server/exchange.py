@@ -161,6 +161,7 @@ class Exchange:
                 prompt=answer.prompt,
                 cached=answer.cached,
                 reasoning=answer.thought,
+                prefill=answer.prefill,
             )
         )
 
