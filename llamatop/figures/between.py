@@ -10,14 +10,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from statistics import fmean
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from llamatop.events.clock import SECOND
+from llamatop.events.kinds import Stage
 from llamatop.figures.rates import generated
 from llamatop.figures.serving import counter, gauge
-from llamatop.session.reducer import Level, Request, Served, Session
+from llamatop.session.reducer import Level, Request, Session
 from llamatop.session.thinning import Timed
 from llamatop.session.watched import Replica, Sample, Watched
 
@@ -33,6 +35,12 @@ EDGE = 2 * SECOND
 _time = attrgetter("time")
 
 T = TypeVar("T", bound=Timed)
+
+OF_OTHERS = 0.1
+"""By this share the server's means may exceed what ours took before they are others' too."""
+
+MOST = 512
+"""Requests of which the newest first tokens are told, at most."""
 
 PARTS = ("held", "late", "connect", "queue", "prefill", "rest")
 
@@ -85,21 +93,27 @@ def first_token(
 
     None where there is none of a server.
     """
-    pairs = [(r, r.served) for r in requests if r.served is not None and _began(r)]
-    if not pairs:
+    ours = [(r, r.served) for r in requests if r.served is not None and _began(r)]
+    if not ours:
         return None
-    ttft = fmean((request.times[0] - request.scheduled) / SECOND for request, _ in pairs)
-    held = fmean((served.due - request.scheduled) / SECOND for request, served in pairs)
-    late = fmean((served.sent - served.due) / SECOND for _, served in pairs)
-    connect = _mean(pairs, lambda served: _stage(served, "connected", served.sent))
-    queue = _queue(session, pairs) or _told(session, "queue", start, end)
-    prefill = _mean(pairs, lambda served: served.prefill) or _told(session, "prefill", start, end)
-    rest = ttft - held - late - sum(part or 0.0 for part in (connect, queue, prefill))
-    shared = rest < 0 and (queue is not None or prefill is not None)
+    begun = [request for request, _ in ours]
+    ttft = fmean((request.times[0] - request.scheduled) / SECOND for request in begun)
+    held = fmean((served.due - request.scheduled) / SECOND for request, served in ours)
+    late = fmean((served.sent - served.due) / SECOND for _, served in ours)
+    connect = _mean(begun, lambda request: _since(request, "connected", "sent"))
+    queue, prefill = _queue(session, begun), _mean(begun, _prefill)
+    queue = _told(session, "queue", start, end) if queue is None else queue
+    prefill = _told(session, "prefill", start, end) if prefill is None else prefill
+    theirs = (queue or 0.0) + (prefill or 0.0)
+    left = ttft - held - late - (connect or 0.0)
+    shared = theirs > left * (1 + OF_OTHERS)
     if shared:
-        rest += (queue or 0.0) + (prefill or 0.0)
         queue = prefill = None
-    return FirstToken(len(pairs), ttft, held, late, connect, queue, prefill, rest, shared)
+        theirs = 0.0
+    elif theirs > left:  # means of nearly the same requests
+        queue, prefill = (None if x is None else x * left / theirs for x in (queue, prefill))
+        theirs = left
+    return FirstToken(len(begun), ttft, held, late, connect, queue, prefill, left - theirs, shared)
 
 
 def told(session: Session, start: int, end: int) -> Told | None:
@@ -156,6 +170,15 @@ def level_span(level: Level, now: int) -> tuple[int, int] | None:
     return start, end
 
 
+def recent_first_token(session: Session, level: Level, span: int) -> FirstToken | None:
+    """Of a level's requests whose first token came within a span (ns) up to now."""
+    since = session.now - span
+    recent = (r for r in reversed(level.requests) if r.times and r.times[0] >= since)
+    begun = list(islice(recent, MOST))
+    start = min((request.scheduled for request in begun), default=since)
+    return first_token(session, begun, max(start, since), session.now)
+
+
 def level_first_token(session: Session, level: Level) -> FirstToken | None:
     """Of a level's measured requests that completed."""
     span = level_span(level, session.now)
@@ -174,25 +197,42 @@ def _began(request: Request) -> bool:
     return bool(request.times) and not (request.summed and len(request.times) == 1)
 
 
-def _stage(served: Served, stage: str, since: int | None) -> float | None:
-    """Seconds from a moment to a stage."""
-    there = served.reached.get(stage)  # type: ignore[call-overload]
-    return None if there is None or since is None else (there - since) / SECOND
+def _prefill(request: Request) -> float | None:
+    return request.served.prefill if request.served is not None else None
 
 
-def _queue(session: Session, pairs: Sequence[tuple[Request, Served]]) -> float | None:
+def _at(request: Request, stage: Stage | Literal["sent"]) -> int | None:
+    """When it reached a stage (ns)."""
+    served = request.served
+    if served is None:
+        return None
+    return served.sent if stage == "sent" else served.reached.get(stage)
+
+
+def _since(request: Request, stage: Stage, before: Stage | Literal["sent"]) -> float | None:
+    """Seconds from one stage to another."""
+    start, end = _at(request, before), _at(request, stage)
+    return None if start is None or end is None else (end - start) / SECOND
+
+
+def _queue(session: Session, requests: Sequence[Request]) -> float | None:
     """Of servers whose status line says that a request has left the queue."""
     names = {one.name for one in session.servers.values()}
-    if not names or not names <= set(BY_STATUS):
+    return _mean(requests, _queued) if names and names <= set(BY_STATUS) else None
+
+
+def _queued(request: Request) -> float | None:
+    """Seconds to the status line; it comes a little after the prefill has begun."""
+    queue, connected = _since(request, "status", "connected"), _at(request, "connected")
+    if queue is None or connected is None:
         return None
-    return _mean(pairs, lambda one: _stage(one, "status", one.reached.get("connected")))
+    first = (request.times[0] - connected) / SECOND
+    return min(queue, max(first - (_prefill(request) or 0.0), 0.0))
 
 
-def _mean(
-    pairs: Sequence[tuple[Request, Served]], value: Callable[[Served], float | None]
-) -> float | None:
+def _mean(requests: Sequence[Request], value: Callable[[Request], float | None]) -> float | None:
     """The mean where it is known of each."""
-    values = [value(served) for _, served in pairs]
+    values = [value(request) for request in requests]
     known = [one for one in values if one is not None]
     return fmean(known) if len(known) == len(values) else None
 

@@ -28,6 +28,25 @@ def generation_rates(servers: Iterable[Watched], edges: Sequence[int]) -> list[f
     return [_sum(column) for column in zip(*rates, strict=True)] or [None] * (len(edges) - 1)
 
 
+def rates_at(servers: Iterable[Watched], ends: Sequence[int], window: int) -> list[float | None]:
+    """Tokens per second of all replicas together over a window (ns) up to each of `ends`."""
+    rates = [
+        [_over(server, replica, end, window) for end in ends]
+        for server in servers
+        for replica in server.replicas.values()
+        if replica.samples
+    ]
+    return [_sum(column) for column in zip(*rates, strict=True)] or [None] * len(ends)
+
+
+def _over(server: Watched, replica: Replica, end: int, window: int) -> float | None:
+    before = generated(server, replica, end - window)
+    after = generated(server, replica, end)
+    if before is None or after is None:
+        return None
+    return max(after - before, 0.0) * SECOND / window
+
+
 def _rates(totals: Sequence[float | None], edges: Sequence[int]) -> list[float | None]:
     return [
         None

@@ -35,7 +35,10 @@ from llamatop.session.reducer import BIN, Level, Request, Session
 from llamatop.tui.monitor.log import Log
 
 if TYPE_CHECKING:
+    from llamatop.figures.between import FirstToken
     from llamatop.figures.levels import LevelFigures
+    from llamatop.figures.serving import Load
+    from llamatop.tui.monitor.told_histories import History
 
 RECENT = 512
 """Completed requests whose latencies are shown: the newest of a level."""
@@ -407,6 +410,35 @@ class Figures:
         completed = level is not None and any(r.state == "done" for r in reversed(level.requests))
         key = (level.id if level else None, done, None if completed else self.session.now)
         return self._once("completed", key, lambda: recent_latency(level, self.slo, self.session))
+
+    def told(self) -> Load | None:
+        """What the watched servers do now, all together; over the whole run once that has ended."""
+        from llamatop.figures.serving import SECONDS, answers, combined  # noqa: PLC0415  (not for the first paint)
+
+        session = self.session
+        over = session.ended is not None
+        servers = [one for one in session.watched.values() if over or answers(one)]
+        window = None if over else SECONDS
+        return self._once("told", session.now // BIN, lambda: combined(servers, window))
+
+    def first_token(self) -> FirstToken | None:
+        """Where the time to the first token went: of the last minute, or of a level that ended."""
+        from llamatop.figures.between import recent_first_token  # noqa: PLC0415  (not for the first paint)
+
+        session, level = self.session, self.level_told
+        if level is None or session.ended is not None:
+            return self.level(level).first_token if level is not None else None
+        key = (level.id, self._moment())
+        return self._once("first token", key, lambda: recent_first_token(session, level, _PACE))
+
+    def told_histories(self, step: int, count: int) -> list[History]:
+        """What the watched servers told over the newest `count` steps (ns)."""
+        from llamatop.tui.monitor.told_histories import histories  # noqa: PLC0415  (not for the first paint)
+
+        session = self.session
+        looks = sum(len(r.samples) for s in session.watched.values() for r in s.replicas.values())
+        key = (step, count, session.now // step, looks)
+        return self._once("told histories", key, lambda: histories(session, step, count))
 
     def shares(self) -> Shares:
         """How near the newest level comes to the machine, once a second while time passes."""
