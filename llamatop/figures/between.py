@@ -40,7 +40,7 @@ OF_OTHERS = 0.1
 """By this share the server's means may exceed what ours took before they are others' too."""
 
 MOST = 512
-"""Requests of which the newest first tokens are told, at most."""
+"""Requests of which the newest are told, at most."""
 
 PARTS = ("held", "late", "connect", "queue", "prefill", "rest")
 
@@ -171,12 +171,12 @@ def level_span(level: Level, now: int) -> tuple[int, int] | None:
 
 
 def recent_first_token(session: Session, level: Level, span: int) -> FirstToken | None:
-    """Of a level's requests whose first token came within a span (ns) up to now."""
+    """Of a level's requests that completed within a span (ns) up to now."""
     since = session.now - span
-    recent = (r for r in reversed(level.requests) if r.times and r.times[0] >= since)
-    begun = list(islice(recent, MOST))
-    start = min((request.scheduled for request in begun), default=since)
-    return first_token(session, begun, max(start, since), session.now)
+    recent = (r for r in reversed(level.requests) if r.state == "done" and (r.ended or 0) >= since)
+    done = list(islice(recent, MOST))
+    start = min((request.scheduled for request in done), default=since)
+    return first_token(session, done, max(start, since), session.now)
 
 
 def level_first_token(session: Session, level: Level) -> FirstToken | None:

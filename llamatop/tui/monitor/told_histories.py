@@ -32,7 +32,11 @@ def histories(session: Session, step: int, count: int) -> list[History]:
     ends = [place * step for place in range(last - count + 1, last + 1)]
     servers = list(session.watched.values())
     return [
-        History("its tok/s", "work", tuple(rates_at(servers, ends, max(step, SMOOTH)))),
+        History(
+            "their tok/s" if len(servers) > 1 else "its tok/s",
+            "work",
+            tuple(rates_at(servers, ends, max(step, SMOOTH))),
+        ),
         History("waiting", "work", _gauges(servers, "waiting", ends)),
         History("running", "work", _gauges(servers, "running", ends)),
         History("KV cache", "memory", _kv(servers, ends), 1.0),

@@ -114,17 +114,26 @@ def binding_line(session: Session, places: Sequence[int], width: int) -> Line:
 
 
 def first_token_line(first: FirstToken, width: int) -> Line:
-    """Where the mean time to the first token went, in order of time."""
-    groups: list[Sequence[Span]] = [[(" TTFT ", "dim"), (duration(first.ttft), "text.bold")]]
-    for name, seconds in first.parts().items():
-        if seconds is None or (seconds < _SHORTEST and name not in ("queue", "prefill")):
-            continue
-        role = _PART_ROLES.get(name, "text")
-        sign = "= " if len(groups) == 1 else "+ "
-        groups.append([(sign, "faint"), (f"{NAMES[name]} ", "dim"), (duration(seconds), role)])
-    if first.shared:
-        groups.append([("others' requests are in its times", "warn")])
-    return fit(fitting(groups, width - 1, " "), width)
+    """Where the mean time to the first token went, in order of time; the largest parts that fit."""
+    start: list[Span] = [(" TTFT ", "dim"), (duration(first.ttft), "text.bold"), (" =", "faint")]
+    parts = {
+        name: _part(name, seconds)
+        for name, seconds in first.parts().items()
+        if seconds is not None and (seconds >= _SHORTEST or name in _PART_ROLES)
+    }
+    room, kept = width - 1 - line_width(start), set[str]()
+    for name in sorted(parts, key=lambda one: -(first.parts()[one] or 0.0)):
+        if line_width(parts[name]) <= room:
+            kept.add(name)
+            room -= line_width(parts[name])
+    spans = [span for name, part in parts.items() if name in kept for span in part]
+    others: list[Span] = [("  others' requests are in its times", "warn")] if first.shared else []
+    return fit([*start, *spans, *(others if line_width(others) <= room else [])], width)
+
+
+def _part(name: str, seconds: float) -> list[Span]:
+    role = _PART_ROLES.get(name, "text")
+    return [(f"  {NAMES[name]} ", "dim"), (duration(seconds), role)]
 
 
 def _now(frame: Frame, servers: Sequence[Watched], width: int) -> Line:
