@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llamatop.events.clock import SECOND
 from llamatop.figures.cost import per_million
+from llamatop.figures.own_memory import own_parts
 from llamatop.figures.rates import generation_rates
 from llamatop.figures.serving import MINUTE, SECONDS, answers, combined, replica_load, together
 from llamatop.reports.serving import quantile_text
@@ -27,6 +28,7 @@ from llamatop.tui.drawing.lines import (
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.views.history import chart, labelled
 from llamatop.tui.monitor.views.panel import Content, axis
+from llamatop.tui.monitor.views.parts import bar_line, legend
 from llamatop.tui.monitor.views.watched import binding_line, slots_content
 
 _SHOWN = {"ttft_s": "TTFT", "itl_s": "ITL", "e2e_s": "E2E", "queue_s": "queue"}
@@ -73,7 +75,8 @@ def _latencies(
     else:
         loads = [load for window in (SECONDS, MINUTE) if (load := combined(servers, window))]
     if len(loads) < 2 or not loads[0].latencies:
-        return Content([fit([(" this server tells no latencies", "dim")], width)])
+        none = fit([(" this server tells no latencies", "dim")], width)
+        return Content([none, *_own_memory(servers, width, height - 1)])
     lines = [fit([(left("", 7), "dim"), *_heads(width)], width)]
     for name, title in _SHOWN.items():
         for load, span in zip(loads, ("5 s", "1 min"), strict=True):
@@ -84,7 +87,16 @@ def _latencies(
                 text = quantile_text(found.get(share)) if found is not None else UNKNOWN
                 spans.append((right(text, 10), "dim" if text == UNKNOWN else "text"))
             lines.append(fit(spans, width))
-    return Content(lines[:height])
+    return Content([*lines[:height], *_own_memory(servers, width, height - len(lines))])
+
+
+def _own_memory(servers: list[Watched], width: int, room: int) -> list[Line]:
+    """The parts of their memory that servers tell themselves, where there is room for them."""
+    parts = own_parts(servers)
+    if not sum(parts.values()) or room < 1:
+        return []
+    lines = [fit(bar_line("memory", parts, width - 1), width)]
+    return lines + ([fit(legend(parts, width - 1), width)] if room > 1 else [])
 
 
 def _heads(width: int) -> list[Span]:

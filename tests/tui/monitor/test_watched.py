@@ -7,9 +7,13 @@ from msgspec.structs import replace
 
 from llamatop.events.clock import SECOND, ManualClock
 from llamatop.events.kinds import AlertChanged, Event, ReplicaSampled, ServerStood, TokensCounted
+from llamatop.figures.own_memory import own_parts
+from llamatop.tui.attach.panels import below
+from llamatop.tui.attach.state import Row
 from llamatop.tui.drawing.lines import line_width
 from llamatop.tui.monitor.marks import marks_of
 from llamatop.tui.monitor.views.events import events as events_view
+from llamatop.tui.monitor.views.memory import memory
 from llamatop.tui.monitor.views.watched import watched
 from llamatop.watch.server import WatchedServer
 from tests.served import TWO, served, served_events
@@ -137,3 +141,32 @@ async def test_the_screen_makes_room_rings_once_and_has_its_key(looks):
         await pilot.pause()
         alone = "\n".join(screen_text(app))
         assert "⁶The server's view" in alone and "¹Throughput" not in alone
+
+
+SGLANG = """\
+sglang:num_running_reqs{model_name="m",tp_rank="0"} 2.0
+sglang:weight_memory_usage_gb{model_name="m",tp_rank="0"} 14.5
+sglang:kv_cache_memory_usage_gb{model_name="m",tp_rank="0"} 40.25
+sglang:graph_memory_usage_gb{model_name="m",tp_rank="0"} 1.25
+"""
+"""Names as in SGLang's source; no page of a running one was seen."""
+
+
+def test_the_parts_of_memory_that_a_server_tells_are_drawn():
+    clock, told = ManualClock(), []
+    with serving() as pages:
+        pages.by_path["/metrics"] = 200, {}, SGLANG.encode()
+        pages.by_path["/v1/models"] = 200, {}, b'{"data": [{"id": "m", "owned_by": "sglang"}]}'
+        for _ in range(2):
+            clock.time += SECOND
+            told += WatchedServer(0, pages.url, clock).look()
+    frame = frame_of(both(told), 20.5)
+    assert own_parts(frame.session.watched.values()) == {
+        "weights": round(14.5 * 2**30),
+        "kv cache": round(40.25 * 2**30),
+        "graphs": round(1.25 * 2**30),
+    }
+    text = text_of(memory(frame, 100, 16).lines)
+    assert "its own  60.1 GB" in text and "kv cache 43.2 GB" in text and "graphs" in text
+    attached = text_of(below(frame.session, Row(0, None, "", None), 100, 16).lines)
+    assert "weights 15.6 GB" in attached
