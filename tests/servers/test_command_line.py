@@ -101,6 +101,7 @@ def test_a_killed_server_costs_what_was_in_flight_and_nothing_measured(
     assert 6 * 200 <= level["output_tokens"] < 8 * 200
     assert held is not None
     assert held / 2 < level["peak_memory"]["host_bytes"] < 2 * held, "the server's, not ours"
+    assert ": running>0, it is " in err, "a limit that is broken is told at once"
     cost = level["cost_per_million_tokens"]
     assert cost == pytest.approx(1000 / level["output_tok_s"])
     parts = [value for name, value in level["ttft_parts_s"].items() if name != "shared"]

@@ -31,6 +31,10 @@ from llamatop.tui.monitor.views.panel import Content, axis
 from llamatop.tui.monitor.views.parts import bar_line, legend
 from llamatop.tui.monitor.views.watched import binding_line, slots_content
 
+_SHARES = ("p50", "p90", "p99")
+_BESIDE, _CELLS = 13, 10
+"""Cells of the names of latencies, and of a percentile; those that have no room are left out."""
+
 _SHOWN = {"ttft_s": "TTFT", "itl_s": "ITL", "e2e_s": "E2E", "queue_s": "queue"}
 
 
@@ -77,15 +81,16 @@ def _latencies(
     if len(loads) < 2 or not loads[0].latencies:
         none = fit([(" this server tells no latencies", "dim")], width)
         return Content([none, *_own_memory(servers, width, height - 1)])
-    lines = [fit([(left("", 7), "dim"), *_heads(width)], width)]
+    shares = _SHARES[: max((width - _BESIDE) // _CELLS, 1)]
+    lines = [fit([(left("", _BESIDE), "dim"), *((right(s, _CELLS), "dim") for s in shares)], width)]
     for name, title in _SHOWN.items():
         for load, span in zip(loads, ("5 s", "1 min"), strict=True):
             found = load.latencies.get(name)
             spans: list[Span] = [(left(f" {title}" if span == "5 s" else "", 7), "dim")]
             spans.append((left(span, 6), "faint"))
-            for share in ("p50", "p90", "p99"):
+            for share in shares:
                 text = quantile_text(found.get(share)) if found is not None else UNKNOWN
-                spans.append((right(text, 10), "dim" if text == UNKNOWN else "text"))
+                spans.append((right(text, _CELLS), "dim" if text == UNKNOWN else "text"))
             lines.append(fit(spans, width))
     return Content([*lines[:height], *_own_memory(servers, width, height - len(lines))])
 
@@ -97,10 +102,6 @@ def _own_memory(servers: list[Watched], width: int, room: int) -> list[Line]:
         return []
     lines = [fit(bar_line("memory", parts, width - 1), width)]
     return lines + ([fit(legend(parts, width - 1), width)] if room > 1 else [])
-
-
-def _heads(width: int) -> list[Span]:
-    return [(left("", 6), "dim"), *((right(share, 10), "dim") for share in ("p50", "p90", "p99"))]
 
 
 def header(frame: Frame, looking: Looking, row: Row | None, width: int, height: int) -> list[Line]:
