@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llamatop.events.clock import SECOND
+from llamatop.figures.binding import bound
 from llamatop.figures.cost import per_million
 from llamatop.figures.own_memory import own_parts
 from llamatop.figures.rates import generation_rates
@@ -155,4 +156,6 @@ def _recorded(frame: Frame) -> list[Span]:
 def _words(session: Session, row: Row | None, width: int) -> Line:
     """What binds the chosen server, and what would help; of all together, the worst."""
     one = row.place if row is not None else None
-    return binding_line(session, list(session.watched) if one is None else [one], width)
+    places = sorted(session.watched) if one is None else [one]
+    bounds = {place: bound(server_of(session, place), session.now) for place in places}
+    return binding_line(session, bounds, width)

@@ -36,6 +36,7 @@ from llamatop.tui.monitor.log import Log
 
 if TYPE_CHECKING:
     from llamatop.figures.between import FirstToken
+    from llamatop.figures.binding import Bound
     from llamatop.figures.levels import LevelFigures
     from llamatop.figures.serving import Load
     from llamatop.tui.monitor.told_histories import History
@@ -411,6 +412,18 @@ class Figures:
         key = (level.id if level else None, done, None if completed else self.session.now)
         return self._once("completed", key, lambda: recent_latency(level, self.slo, self.session))
 
+    def _looks(self) -> tuple[object, ...]:
+        """What changes with every look at the watched servers, and with nothing else."""
+        return tuple(
+            (
+                place,
+                server.stood.time if server.stood is not None else None,
+                *(replica.samples[-1].time for replica in server.replicas.values()),
+                server.slot_samples[-1].time if server.slot_samples else None,
+            )
+            for place, server in self.session.watched.items()
+        )
+
     def told(self) -> Load | None:
         """What the watched servers do now, all together; over the whole run once that has ended."""
         from llamatop.figures.serving import SECONDS, answers, combined  # noqa: PLC0415  (not for the first paint)
@@ -419,7 +432,23 @@ class Figures:
         over = session.ended is not None
         servers = [one for one in session.watched.values() if over or answers(one)]
         window = None if over else SECONDS
-        return self._once("told", session.now // BIN, lambda: combined(servers, window))
+        return self._once("told", (over, self._looks()), lambda: combined(servers, window))
+
+    def told_by(self) -> dict[int, tuple[Load | None, Bound]]:
+        """What each watched server does now, by its place (None: it does not tell), and what binds
+        it."""
+        from llamatop.figures.binding import bound  # noqa: PLC0415  (not for the first paint)
+        from llamatop.figures.serving import answers, together  # noqa: PLC0415
+
+        session = self.session
+        return self._once(
+            "told by",
+            self._looks(),
+            lambda: {
+                place: (together(one) if answers(one) else None, bound(one, session.now))
+                for place, one in session.watched.items()
+            },
+        )
 
     def first_token(self) -> FirstToken | None:
         """Where the time to the first token went: of the last minute, or of a level that ended."""
@@ -436,8 +465,7 @@ class Figures:
         from llamatop.tui.monitor.told_histories import histories  # noqa: PLC0415  (not for the first paint)
 
         session = self.session
-        looks = sum(len(r.samples) for s in session.watched.values() for r in s.replicas.values())
-        key = (step, count, session.now // step, looks)
+        key = (step, count, session.now // step, self._looks())
         return self._once("told histories", key, lambda: histories(session, step, count))
 
     def shares(self) -> Shares:

@@ -5,15 +5,15 @@ Its history stands under that of the throughput, cell below cell on the same sec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from llamatop.events.kinds import SlotFacts
 from llamatop.events.sanitize import one_line
 from llamatop.figures.between import FirstToken
-from llamatop.figures.binding import bound
+from llamatop.figures.binding import Bound
 from llamatop.figures.cost import per_million
-from llamatop.figures.serving import Load, State, answers, state_of, together
+from llamatop.figures.serving import Load, State, answers, state_of
 from llamatop.reports.between import NAMES
 from llamatop.reports.serving import slot_json
 from llamatop.session.reducer import Session
@@ -85,11 +85,13 @@ def watched(frame: Frame, width: int, height: int) -> Content:
         return Content([fit([(" not asked yet", "dim")], width)], title=title)
     if len(servers) > 1:
         title = "The servers' view"
-    lines = [_now(frame, servers, width), binding_line(session, sorted(session.watched), width)]
+    told = frame.figures.told_by()
+    bounds = {place: binds for place, (_, binds) in sorted(told.items())}
+    lines = [_now(frame, servers, width), binding_line(session, bounds, width)]
     first = frame.figures.first_token()
     lines += [first_token_line(first, width)] if first is not None else []
     room = max(height - len(lines) - _CHART, 0)
-    lines += _each(session, width, room) if len(servers) > 1 else _slots(servers[0], width, room)
+    lines += _each(frame, width, room) if len(servers) > 1 else _slots(servers[0], width, room)
     window = window_of(frame, width)
     corner = _corner(session, servers)
     lines += _charts(frame, width, height - len(lines))
@@ -97,12 +99,11 @@ def watched(frame: Frame, width: int, height: int) -> Content:
     return Content(lines[:height], corner, foot, title=title)
 
 
-def binding_line(session: Session, places: Sequence[int], width: int) -> Line:
-    """What binds the worst off of some servers, and what would help."""
-    found = [(p, bound(session.watched.get(p, Watched()), session.now)) for p in places]
-    if not found:
+def binding_line(session: Session, bounds: Mapping[int, Bound], width: int) -> Line:
+    """What binds the worst off of some servers, by place, and what would help."""
+    if not bounds:
         return fit([(" waiting for the first answer", "dim")], width)
-    place, told = min(found, key=lambda one: _WORST.index(one[1].kind))
+    place, told = min(bounds.items(), key=lambda one: _WORST.index(one[1].kind))
     spans: list[Span] = [(" ", "text")]
     urls = session.started.config.urls if session.started is not None else ()
     if len(urls) > 1:
@@ -185,16 +186,17 @@ def _corner(session: Session, servers: Sequence[Watched]) -> list[Sequence[Span]
     return [[(f"▲ {one_line(broken[0].rule)}{more}", "bad.bold")]]
 
 
-def _each(session: Session, width: int, most: int) -> list[Line]:
+def _each(frame: Frame, width: int, most: int) -> list[Line]:
     """A row a server, at most so many, those that do not answer first."""
+    session, told = frame.session, frame.figures.told_by()
     places = sorted(session.watched, key=lambda p: (answers(session.watched[p]), p))
     shown = sorted(places[: most if len(places) <= most else max(most - 1, 0)])
-    lines = [_server(session, place, width) for place in shown]
+    lines = [_server(session, place, told[place][0], width) for place in shown]
     left_out = len(places) - len(shown)
     return lines + ([fit([(f" … {left_out} more", "dim")], width)] if left_out and most else [])
 
 
-def _server(session: Session, place: int, width: int) -> Line:
+def _server(session: Session, place: int, load: Load | None, width: int) -> Line:
     server = session.watched[place]
     state = state_of(server, session.now)
     urls = session.started.config.urls if session.started is not None else ()
@@ -203,7 +205,6 @@ def _server(session: Session, place: int, width: int) -> Line:
         (f" {STATE_SIGNS[state]} ", STATE_ROLES[state]),
         (left(host, min(_HOST, max(map(len, map(host_of, urls)), default=0))), "text"),
     ]
-    load = together(server) if answers(server) else None
     if load is None:
         said = server.stood.said if server.stood is not None else ""
         room = max(width - line_width(start) - 2, 0)
@@ -220,7 +221,7 @@ def _server(session: Session, place: int, width: int) -> Line:
 def _slots(server: Watched, width: int, room: int) -> list[Line]:
     """llama.cpp's slots, where there is room for all of them and a chart."""
     slots = [slot for _, slot in sorted(server.slots.items())]
-    if not slots or len(slots) > min(room - _CHART, _MOST_SLOTS):
+    if not slots or len(slots) > min(room, _MOST_SLOTS):
         return []
     old = not answers(server)
     return [slot_line(slot, width, old) for slot in slots]
