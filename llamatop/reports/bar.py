@@ -24,7 +24,6 @@ BLOCKS = {
     "allocator": ("░", "H", 32),
     "runtime": ("▄", "R", 90),
     "kernels": ("▀", "N", 91),
-    "graphs": ("▀", "G", 91),
     "workspace": ("▌", "O", 91),
     "fragments": ("░", "F", 32),
     "context": ("▄", "C", 90),
