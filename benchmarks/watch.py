@@ -9,7 +9,8 @@ watched without a screen; processor time of the watch, and bytes of its recordin
 `looks`: what a look costs a llama.cpp whose four slots are idle or busy, and what it costs us:
 processor time of many looks in a row, less that of as many seconds without.
 `turns`: one llama.cpp on one thread answers short requests without pause, in turns of two seconds
-watched and not, by turns first; the ratio of its tokens with a 95 % interval over the pairs.
+watched and not, by turns first; the ratios of its tokens per second and of its processor time a
+token, with 95 % intervals over the pairs.
 """
 
 from __future__ import annotations
@@ -149,26 +150,34 @@ def turns(model: str, count: int) -> None:
     from llamatop.watch.source import Watch  # noqa: PLC0415
 
     with _llamacpp(model) as server:
-        made, stop, logs = [0], threading.Event(), []
+        made, stop, process = [0], threading.Event(), server.processes()[-1]
+        speeds: list[float] = []
+        costs: list[float] = []
         _load(server.url, made, stop)
         for turn in range(count):
-            rates = {}
+            rate, cost = {}, {}
             for watched in (turn % 2 == 0, turn % 2 == 1):
                 watch = Watch(RunConfig(engine="attach", urls=(server.url,)))
                 if watched:
                     watch.start()
-                before, began = made[0], time.monotonic()
+                before, spent, began = made[0], _spent(process), time.monotonic()
                 time.sleep(TURN)
-                rates[watched] = (made[0] - before) / (time.monotonic() - began)
+                tokens = made[0] - before
+                rate[watched] = tokens / (time.monotonic() - began)
+                cost[watched] = (_spent(process) - spent) / tokens
                 watch.close()
-            logs.append(log(rates[True] / rates[False]))
+            speeds.append(log(rate[True] / rate[False]))
+            costs.append(log(cost[True] / cost[False]))
         stop.set()
+    print(f"watched / not, {count} pairs of {TURN:g} s, 95 %:")
+    print(f"tokens per second                   {_interval(speeds)}")
+    print(f"the server's processor time a token {_interval(costs)}")
+
+
+def _interval(logs: list[float]) -> str:
     half = 2.0 * stdev(logs) / len(logs) ** 0.5
     low, middle, high = (exp(fmean(logs) + by) for by in (-half, 0.0, half))
-    print(
-        f"watched / not: {middle:.4f}, 95 % {low:.4f} to {high:.4f}, over {count} pairs of "
-        f"{TURN:g} s; {'at most 1 % slower' if low >= 0.99 else 'not shown to cost at most 1 %'}"
-    )
+    return f"{middle:.4f} ({low:.4f} to {high:.4f})"
 
 
 @contextmanager
