@@ -425,14 +425,11 @@ class Figures:
         )
 
     def told(self) -> Load | None:
-        """What the watched servers do now, all together; over the whole run once that has ended."""
-        from llamatop.figures.serving import SECONDS, answers, combined  # noqa: PLC0415  (not for the first paint)
+        """What the watched servers do now, all together."""
+        from llamatop.figures.serving import answers, combined  # noqa: PLC0415  (not for the first paint)
 
-        session = self.session
-        over = session.ended is not None
-        servers = [one for one in session.watched.values() if over or answers(one)]
-        window = None if over else SECONDS
-        return self._once("told", (over, self._looks()), lambda: combined(servers, window))
+        servers = [one for one in self.session.watched.values() if answers(one)]
+        return self._once("told", self._looks(), lambda: combined(servers))
 
     def told_by(self) -> dict[int, tuple[Load | None, Bound]]:
         """What each watched server does now, by its place (None: it does not tell), and what binds

@@ -63,6 +63,12 @@ def test_it_says_what_the_server_does_and_where_the_first_token_went(looks):
     assert any("its tok/s" in line for line in rest)
 
 
+def test_once_it_is_over_the_level_is_told_and_no_state_of_now(looks):
+    text = text_of(watched(frame_of(both(looks), 99), 110, 14).lines)
+    assert "4.00 running" in text and "at most" in text and "TTFT" in text
+    assert "slots are taken" not in text and "decode " not in text
+
+
 def test_where_there_is_little_room_the_largest_parts_stay(looks):
     frame = frame_of(both(looks), 20.5)
     first = text_of(watched(frame, 40, 3).lines).splitlines()[2]

@@ -14,7 +14,7 @@ from llamatop.figures.between import FirstToken
 from llamatop.figures.binding import Bound
 from llamatop.figures.cost import per_million
 from llamatop.figures.serving import Load, State, answers, state_of
-from llamatop.reports.between import NAMES
+from llamatop.reports.between import NAMES, told_words
 from llamatop.reports.serving import slot_json
 from llamatop.session.reducer import Session
 from llamatop.session.watched import Watched
@@ -85,13 +85,17 @@ def watched(frame: Frame, width: int, height: int) -> Content:
         return Content([fit([(" not asked yet", "dim")], width)], title=title)
     if len(servers) > 1:
         title = "The servers' view"
-    told = frame.figures.told_by()
-    bounds = {place: binds for place, (_, binds) in sorted(told.items())}
-    lines = [_now(frame, servers, width), binding_line(session, bounds, width)]
+    if session.ended is not None:
+        lines = [_over(frame, width)]
+    else:
+        told = frame.figures.told_by()
+        bounds = {place: binds for place, (_, binds) in sorted(told.items())}
+        lines = [_now(frame, servers, width), binding_line(session, bounds, width)]
     first = frame.figures.first_token()
     lines += [first_token_line(first, width)] if first is not None else []
     room = max(height - len(lines) - _CHART, 0)
-    lines += _each(frame, width, room) if len(servers) > 1 else _slots(servers[0], width, room)
+    if session.ended is None:
+        lines += _each(frame, width, room) if len(servers) > 1 else _slots(servers[0], width, room)
     window = window_of(frame, width)
     corner = _corner(session, servers)
     lines += _charts(frame, width, height - len(lines))
@@ -161,6 +165,15 @@ def _now(frame: Frame, servers: Sequence[Watched], width: int) -> Line:
         _cost(frame.session, load),
     ]
     return fit(fitting(groups, width - 1, "  "), width)
+
+
+def _over(frame: Frame, width: int) -> Line:
+    """What they told of the level whose figures are shown, once nothing runs any more."""
+    level = frame.figures.level_told
+    told = frame.figures.level(level).told if level is not None else None
+    words = told_words(told) if told is not None else "nothing was told of this level"
+    groups: list[Sequence[Span]] = [[(f" {part}", "text")] for part in words.split(", ")]
+    return fit(fitting(groups, width - 1, ","), width)
 
 
 def _kv(load: Load) -> list[Span]:
