@@ -84,7 +84,7 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
         *(
             []
             if alone
-            else [Key("1-6" if session.watched else "1-5", "alone", "maximise('throughput')")]
+            else [Key("1-6" if session.watched else "1-5", "maximise", "maximise('throughput')")]
         ),
         Key("z", "zoom", "zoom(1)"),
         Key("e", "export", "export"),
@@ -113,7 +113,7 @@ _MOVED = {
 def _moving(panel: str, alone: bool) -> list[Key]:
     """The keys of a panel without rows."""
     newest = [Key("G", "newest", "move(1000000)")] if panel == "events" else []
-    opened = Key("enter", "restore" if alone else "alone", "open")
+    opened = Key("enter", "restore" if alone else "maximise", "open")
     return [Key("↑↓", _MOVED[panel], "move(1)"), opened, *newest]
 
 
