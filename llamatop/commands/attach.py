@@ -62,11 +62,13 @@ def _check_together(once: bool, record: bool, json: bool, out: str | None) -> No
 
 def _config(args: object) -> tuple[RunConfig, dict[str, dict[str, str]]]:
     """The watch that was asked for, and what is sent to each server; InputError if it cannot be."""
+    from llamatop.settings.checks import check_cost
     from llamatop.settings.servers import base_urls, check_secrets, parse_headers, sent_headers
 
     given = vars(args)
     named = base_urls(given["url"] or ())
     names = parse_headers(given["header"])
+    check_cost(given["cost_per_hour"])
     check_secrets(given["api_key_env"], names, os.environ)
     config = RunConfig(
         model="attach",

@@ -157,6 +157,12 @@ def _add_servers(parser: Parser) -> None:
         help="a request without a token for so long has failed (60)")  # fmt: skip
     add("--client-processes", type=int, metavar="N",
         help="processes that send (as many as are needed)")  # fmt: skip
+    add("--alert", action="append", default=[], metavar="'METRIC>X for 30s'",
+        help="a limit of what the servers tell, that colours, rings once and is recorded; may be "
+        "repeated")  # fmt: skip
+    add("--cost-per-hour", type=float, metavar="X",
+        help="what the servers cost an hour, together: then what a million tokens cost is "
+        "told")  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -304,6 +310,15 @@ def _requests(args: argparse.Namespace, given: list[FilePrompt], replayed: bool)
     return min(args.requests or lines, lines) if replayed else args.requests
 
 
+def _limits(texts: list[str]) -> tuple[str, ...]:
+    """Limits as they are kept; InputError where one cannot be read."""
+    if not texts:
+        return ()
+    from llamatop.figures.limits import limit
+
+    return tuple(limit(text).spelled for text in texts)
+
+
 def _or(asked: str | None, usual: int) -> str:
     return str(usual) if asked is None else asked
 
@@ -386,6 +401,8 @@ def _config(args: argparse.Namespace) -> RunConfig:
         prefix_toks=args.prefix_toks,
         prefixes=args.prefixes,
         turns=_turns(args.turns, given),
+        alerts=_limits(args.alert),
+        cost_per_hour=args.cost_per_hour,
     )
     config = checked(with_server(whole_prompts(asked), serve, args.model))
     check_secrets(config.api_key_env, config.headers, os.environ)

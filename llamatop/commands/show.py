@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from llamatop.commands.parser import Parser
 from llamatop.events.sanitize import one_line
 from llamatop.reports.outcome import outcome_line
-from llamatop.reports.serving import servers_text, watch_summary
+from llamatop.reports.serving import servers_text
 from llamatop.reports.summary import SCHEMA, summary, table
+from llamatop.reports.watching import watch_summary
 from llamatop.session.reducer import Session
 
 

@@ -359,6 +359,8 @@ class TokensCounted(Event, frozen=True, kw_only=True):
     cached: int | None = None
     """Tokens of the prompt that it had computed before."""
     reasoning: int | None = None
+    prefill: float | None = None
+    """Seconds that it computed the prompt, where it tells them of each request."""
 
 
 class ClientSampled(Event, frozen=True):

@@ -83,9 +83,12 @@ def _steps(server: Watched, load: Load) -> Bound:
     """What the steps go to."""
     look = server.slot_samples[-1] if server.slot_samples else None
     read, made = load.prompt_rate or 0.0, load.generation_rate or 0.0
-    by_slots = look is not None and look.busy and look.prefilling * 2 > look.busy
-    if by_slots or (read and read > PREFILLING * made):
+    by_slots = look is not None and look.prefilling * 2 > look.busy
+    by_rate = bool(read) and read > PREFILLING * made
+    if by_slots or by_rate:
         words = f"prefill takes the steps: {number(read)} prompt tok/s beside {number(made)} made"
+        if look is not None and not by_rate:
+            words = f"prefill: {look.prefilling} of {look.busy} busy slots compute their prompts"
         hits = load.prefix_hit_rate
         if hits is not None:
             words += f", {percent(hits)} of the prompts cached"

@@ -16,6 +16,7 @@ from operator import attrgetter
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import HostSampled
 from llamatop.figures.arrivals import asked_rate, real_rate
+from llamatop.figures.between import FirstToken, Told, level_first_token, level_told
 from llamatop.figures.requests import (
     coalesced,
     counted,
@@ -101,6 +102,10 @@ class LevelFigures:
     memory_ended_in: str | None
     """Where memory ended: `prefill`, `decode` or both; None: it did not, or nobody knows."""
     served: ServedFigures | None = None
+    first_token: FirstToken | None = None
+    """Where the time to the first token went; None: the engine was in process."""
+    told: Told | None = None
+    """What watched servers told meanwhile; None: none was watched."""
     """What servers and their client add; None: the engine is in process."""
 
     @property
@@ -162,6 +167,8 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         held_back_by=level_held_back_by(session, level),
         memory_ended_in=memory_ended_in(session, level),
         served=served_figures(session, level),
+        first_token=level_first_token(session, level),
+        told=level_told(session, level),
     )
 
 

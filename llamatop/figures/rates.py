@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from llamatop.events.clock import SECOND
 from llamatop.figures.serving import counter, so_far
 from llamatop.session.thinning import Timed
-from llamatop.session.watched import Replica, Watched
+from llamatop.session.watched import Replica, Sample, SlotSample, Watched
 
 T = TypeVar("T", bound=Timed)
 
@@ -19,31 +20,56 @@ GAP = 3
 
 def generation_rates(servers: Iterable[Watched], edges: Sequence[int]) -> list[float | None]:
     """Tokens per second of all replicas together between neighbours of `edges` (ns, ascending)."""
+    spans = list(pairwise(edges))
+    return _together(servers, spans)
+
+
+def rates_at(servers: Iterable[Watched], ends: Sequence[int], window: int) -> list[float | None]:
+    """Tokens per second of all replicas together over a window (ns) up to each of `ends`."""
+    return _together(servers, [(end - window, end) for end in ends])
+
+
+def _together(servers: Iterable[Watched], spans: Sequence[tuple[int, int]]) -> list[float | None]:
     rates = [
-        _rates([_generated(server, replica, edge) for edge in edges], edges)
+        [_over(server, replica, *span) for span in spans]
         for server in servers
         for replica in server.replicas.values()
         if replica.samples
     ]
-    return [_sum(column) for column in zip(*rates, strict=True)] or [None] * (len(edges) - 1)
+    return [_sum(column) for column in zip(*rates, strict=True)] or [None] * len(spans)
 
 
-def _rates(totals: Sequence[float | None], edges: Sequence[int]) -> list[float | None]:
-    return [
-        None
-        if after is None or before is None
-        else max(after - before, 0.0) / ((end - start) / SECOND)
-        for before, after, start, end in zip(totals, totals[1:], edges, edges[1:], strict=False)
-    ]
+def _over(server: Watched, replica: Replica, start: int, end: int) -> float | None:
+    """Tokens per second from `start` to `end`, or to the newest look where that lies before."""
+    looks: Sequence[Timed] = server.slot_samples or replica.samples
+    end = min(end, looks[-1].time)
+    before, after = generated(server, replica, start), generated(server, replica, end)
+    if before is None or after is None or end <= start:
+        return None
+    return max(after - before, 0.0) * SECOND / (end - start)
 
 
-def _generated(server: Watched, replica: Replica, time: int) -> float | None:
-    """Tokens generated up to a moment; None where nothing was told shortly before."""
-    if server.slot_samples:
-        look = newest(server.slot_samples, time, server.every)
-        return so_far(replica, look)[0] if look is not None else None
-    sample = newest(replica.samples, time, server.every)
-    return counter(sample, "generation_tokens") if sample is not None else None
+def generated(server: Watched, replica: Replica, time: int) -> float | None:
+    """Tokens generated up to a moment, between two looks in proportion to the time; None where
+    nothing was told shortly before."""
+    looks: Sequence[Timed] = server.slot_samples or replica.samples
+    look = newest(looks, time, server.every)
+    if look is None:
+        return None
+    tokens = _tokens(replica, look)
+    place = bisect_right(looks, time, key=lambda one: one.time)
+    if place == len(looks) or tokens is None:
+        return tokens
+    after = looks[place]
+    more = (_tokens(replica, after) or tokens) - tokens
+    return tokens + max(more, 0.0) * (time - look.time) / (after.time - look.time)
+
+
+def _tokens(replica: Replica, look: Timed) -> float | None:
+    """Tokens generated up to a look."""
+    if isinstance(look, SlotSample):
+        return so_far(replica, look)[0]
+    return counter(look, "generation_tokens") if isinstance(look, Sample) else None
 
 
 def newest(samples: Sequence[T], time: int, every: int) -> T | None:

@@ -272,13 +272,13 @@ def _busy_rate(replica: Replica, window: int | None) -> float | None:
     """llama.cpp that does not show its slots: decode steps times the slots busy in each."""
     start, end = before(replica.samples, window), replica.now
     seconds = (end.time - start.time) / SECOND
-    done = [_decoded(replica, sample) for sample in (start, end)]
+    done = [decoded(replica, sample) for sample in (start, end)]
     if seconds <= 0 or done[0] is None or done[1] is None:
         return None
     return max(done[1] - done[0], 0.0) / seconds
 
 
-def _decoded(replica: Replica, sample: Sample) -> float | None:
+def decoded(replica: Replica, sample: Sample) -> float | None:
     """Slots busy in all decode steps; the counter as it was told, since the mean covers that."""
     steps, busy = counter(sample, "decodes"), gauge(sample, "busy_slots")
     if steps is None or busy is None:

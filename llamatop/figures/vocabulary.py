@@ -43,6 +43,11 @@ GAUGES: dict[str, tuple[str, ...]] = {
 }
 """Values of a moment."""
 
+
+def _of_latency(name: str, of_sglang: str) -> tuple[str, ...]:
+    return (f"vllm:{name}", f"sglang:{of_sglang}", f"trtllm:{name}")
+
+
 COUNTERS: dict[str, tuple[str, ...]] = {
     "generation_tokens": (
         "vllm:generation_tokens",
@@ -74,8 +79,12 @@ COUNTERS: dict[str, tuple[str, ...]] = {
         "trtllm:spec_decode_num_accepted_tokens",
     ),
     "decodes": ("llamacpp:n_decode",),
+    "queue_seconds": _of_latency("request_queue_time_seconds_sum", "queue_time_seconds_sum"),
+    "queue_count": _of_latency("request_queue_time_seconds_count", "queue_time_seconds_count"),
+    "prefill_seconds": ("vllm:request_prefill_time_seconds_sum",),
+    "prefill_count": ("vllm:request_prefill_time_seconds_count",),
 }
-"""Totals since the server began."""
+"""Totals since the server began; of latencies the seconds and the observations."""
 
 HISTOGRAMS: dict[str, tuple[str, ...]] = {
     "ttft_s": (

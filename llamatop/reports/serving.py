@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from llamatop.events.clock import SECOND
 from llamatop.events.kinds import SlotFacts
 from llamatop.figures.buckets import Quantile
 from llamatop.figures.serving import (
@@ -18,25 +17,9 @@ from llamatop.figures.serving import (
     together,
 )
 from llamatop.figures.vocabulary import HISTOGRAMS
-from llamatop.reports.summary import SCHEMA
 from llamatop.session.reducer import Session
 from llamatop.session.watched import Replica, Watched
 from llamatop.text.formatting import UNKNOWN, duration, number, percent, whole
-
-
-def watch_summary(session: Session, recording: str | None, whole: bool = True) -> dict[str, Any]:
-    """The JSON object of a watch's recording, its figures over the whole of it."""
-    started = session.started
-    return {
-        "schema": SCHEMA,
-        "engine": "attach",
-        "recording": recording,
-        "complete": session.ended is not None and whole,
-        "duration_s": session.now / SECOND,
-        "cost_per_hour": started.config.cost_per_hour if started is not None else None,
-        "levels": [],
-        **servers_json(session, None),
-    }
 
 
 def servers_json(session: Session, window: int | None) -> dict[str, Any]:

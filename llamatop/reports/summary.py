@@ -16,6 +16,7 @@ from llamatop.figures.served import on_servers
 from llamatop.figures.stats import Distribution, spread_json
 from llamatop.figures.steady import Steady
 from llamatop.figures.turns import TurnFigures
+from llamatop.reports.between import between_json, between_rows
 from llamatop.reports.frontier import memory_end, memory_end_line
 from llamatop.reports.outcome import engine_lost, failure, outcome_line, reason
 from llamatop.reports.servers import (
@@ -27,6 +28,7 @@ from llamatop.reports.servers import (
     server_lines,
     servers_json,
 )
+from llamatop.reports.serving import servers_json as watched_json
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import (
     UNKNOWN,
@@ -54,6 +56,7 @@ def summary(
     command failed where the session itself does not.
     """
     model, end = session.model, memory_end(session)
+    price = session.started.config.cost_per_hour if session.started else None
     ours = None if on_servers(session) else model  # what is known of a model that is loaded here
     return {
         "schema": SCHEMA,
@@ -69,11 +72,19 @@ def summary(
         "complete": session.ended is not None and complete and not engine_lost(session),
         "error": error or failure(session),
         **servers_json(session),
+        **(_watched(session) if on_servers(session) else {}),
         "joined_s": session.joined / SECOND if session.joined else None,
         "imported": _imported(session),
-        "levels": [level_summary(figures) for figures in all_figures(session)],
+        "levels": [level_summary(figures, price) for figures in all_figures(session)],
         "memory_end": None if end is None else asdict(end),
     }
+
+
+def _watched(session: Session) -> dict[str, Any]:
+    """What the servers of a run told of themselves, over the whole of it, and what they cost."""
+    price = session.started.config.cost_per_hour if session.started else None
+    told = watched_json(session, None) if session.watched else {"servers": []}
+    return {**told, "cost_per_hour": price}
 
 
 def _imported(session: Session) -> dict[str, Any] | None:
@@ -99,8 +110,8 @@ def all_figures(session: Session) -> list[LevelFigures]:
     return [level_figures(session, level) for level in session.levels.values()]
 
 
-def level_summary(figures: LevelFigures) -> dict[str, Any]:
-    """One level of the JSON object: seconds, bytes, tokens."""
+def level_summary(figures: LevelFigures, price: float | None = None) -> dict[str, Any]:
+    """One level of the JSON object: seconds, bytes, tokens; `price`: of an hour of its servers."""
     return {
         "concurrency": figures.concurrency,
         "outcome": figures.outcome,
@@ -142,6 +153,7 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "held_back_by": figures.held_back_by,
         "memory_ended_in": figures.memory_ended_in,
         **served_json(figures.served),
+        **between_json(figures, price),
     }
 
 
@@ -167,11 +179,14 @@ def _interval(steady: Steady | None) -> dict[str, float | None]:
 
 
 def level_lines(
-    figures: LevelFigures, until_ci: float | None = None, failures: Sequence[str] = ()
+    figures: LevelFigures,
+    until_ci: float | None = None,
+    failures: Sequence[str] = (),
+    price: float | None = None,
 ) -> list[str]:
     """One level for a person to read, a figure a line; `until_ci` is what it was to reach.
 
-    `failures` are the lines that say why requests failed.
+    `failures` are the lines that say why requests failed, `price` is that of an hour of servers.
     """
     memory = [_row("peak memory", _memory(figures)), *_predicted(figures), *_weights_kv(figures)]
     rough = ROUGH if figures.estimated else ""
@@ -190,6 +205,7 @@ def level_lines(
         *([] if figures.judged is None else [_row("goodput", _goodput(figures))]),
         *memory,
         *_utilised(figures),
+        *[_row(name, value) for name, value in between_rows(figures, price)],
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
         _spread_row("TTFT", figures.ttft),
         *_ttfa(figures),
@@ -373,11 +389,15 @@ def headline(session: Session) -> str:
 def table(session: Session) -> str:
     """All levels for a person to read; its first line says how the run ended, and why."""
     until_ci = session.started.config.until_ci if session.started else None
+    price = session.started.config.cost_per_hour if session.started else None
     blocks = [
         "\n".join(
             [
                 *level_lines(
-                    figures, until_ci, [*_reached(session, figures), *_failures(session, figures)]
+                    figures,
+                    until_ci,
+                    [*_reached(session, figures), *_failures(session, figures)],
+                    price,
                 ),
                 *_reported(session, figures),
             ]

@@ -99,7 +99,8 @@ class Stage:
     def worth_keeping(self) -> bool:
         """Whether its recording tells anything: of a model, a watched server, a lost engine."""
         session = self.pump.session
-        known = session.model, session.lost, session.watched or None
+        watched = session.watched if self.watches else None
+        known = session.model, session.lost, watched or None
         return any(fact is not None for fact in known)
 
     def release(self) -> Recorder | None:

@@ -11,9 +11,11 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 from llamatop.events.clock import SECOND
+from llamatop.events.kinds import AlertChanged
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import current_rate, tpot, ttft
@@ -23,6 +25,7 @@ from llamatop.reports.summary import ended_text, headline, never_reached_text, s
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Level, Request, Session
+from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, number, size, whole
 
 STEP_SECONDS = 0.1
@@ -135,6 +138,9 @@ class Progress:
         for request in session.requests.values() if self._verbose else ():
             if not request.active and self._is_new(("request", request.id)):
                 self._line(request_line(request))
+        for alert in _broken(session):
+            if self._is_new(("limit", alert.server, alert.rule, alert.time)):
+                self._line(limit_line(session, alert))
         for level in session.levels.values():
             if level.ended is not None and self._is_new(level.id):
                 self._line(level_line(session, level))
@@ -196,6 +202,19 @@ def level_line(session: Session, level: Level) -> str:
         + (f"; {missed}" if missed else "")
         + (f"; {CLIENT}" if is_client_bound(figures) else "")
     )
+
+
+def _broken(session: Session) -> Iterator[AlertChanged]:
+    """Limits that watched servers break now."""
+    for server in session.watched.values():
+        yield from server.alerts.values()
+
+
+def limit_line(session: Session, alert: AlertChanged) -> str:
+    """A limit that a server breaks, in one line."""
+    urls = session.started.config.urls if session.started is not None else ()
+    where = host_of(urls[alert.server]) if alert.server < len(urls) else f"server {alert.server}"
+    return f"{where}: {alert.rule}, it is {number(alert.value)}"
 
 
 def state_line(session: Session) -> str:

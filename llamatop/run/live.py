@@ -1,11 +1,13 @@
 """A live run as a source of events: engine and probe at its head, one level after another.
 
-Decides what happens next (load, level, recovery, end) from the events themselves; knows nothing
-of how they are shown or kept.
+Servers that it drives it watches too (`watch`): what they tell comes in the same stream. Decides
+what happens next (load, level, recovery, end) from the events themselves; knows nothing of how they
+are shown or kept.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ import msgspec
 
 from llamatop import __version__
 from llamatop.engines import offload_folder
-from llamatop.events.clock import SECOND, MonotonicClock
+from llamatop.events.clock import SECOND, Clock, MonotonicClock
 from llamatop.events.kinds import (
     EngineLost,
     Event,
@@ -43,10 +45,11 @@ from llamatop.run.serving import PATIENCE_SECONDS, Serving
 from llamatop.run.sweep import next_concurrency
 from llamatop.serve.leash import HASTE
 from llamatop.settings.config import RunConfig
-from llamatop.settings.servers import ports_here
+from llamatop.settings.servers import ports_here, sent_headers
 
 if TYPE_CHECKING:
     from llamatop.predict.memory import Foretold
+    from llamatop.watch.lookout import Lookout
 
 PATIENCE = SECOND // 2
 """How long (ns) an engine that was asked to stop may take before it is ended."""
@@ -77,6 +80,18 @@ def _engine() -> Child:
     from llamatop.predict.memory import ENGINE_ENV  # noqa: PLC0415  (not for the first paint)
 
     return Child(_ENGINE, {**_QUIET, **ENGINE_ENV})
+
+
+def _lookout(config: RunConfig, clock: Clock) -> Lookout | None:
+    """What watches the servers that the run drives, with what is sent to them."""
+    if not config.urls:
+        return None
+    from llamatop.watch.lookout import Lookout  # noqa: PLC0415  (where there are servers)
+
+    if config.serve is not None:  # it is ours: no key is meant for it
+        return Lookout(config, clock)
+    headers = sent_headers(config.api_key_env, config.headers, os.environ)
+    return Lookout(config, clock, dict.fromkeys(config.urls, headers))
 
 
 def warm_engine() -> Child:
@@ -114,6 +129,7 @@ class LiveRun:
         """That it is not known: told when a level begins, since a model may be refused before."""
         self.clock = MonotonicClock()
         self._finished = False
+        self._lookout = _lookout(self.config, self.clock)
         self._own: list[Event] = []
         self._engine: Child | None = None
         self._probe: Child | None = None
@@ -157,10 +173,12 @@ class LiveRun:
             self._preparing = threading.Thread(target=self._foretell, daemon=True)
             self._preparing.start()
         self._probe = Child(f"llamatop.hardware.probe:main({self.clock.origin}, {SAMPLE_SECONDS})")
-        if self._serving is None:
-            self._launch()
-        else:
+        if self._serving is not None:
             self._serve(self._serving)
+            return
+        if self._lookout is not None:
+            self._lookout.start()
+        self._launch()
 
     def drain(self) -> Sequence[Event]:
         """What has arrived, ending with a tick; decides what comes next on the way."""
@@ -177,6 +195,8 @@ class LiveRun:
         self._look_after_server()
         self._look_after_engine()
         self._look_after_preparation()
+        if self._lookout is not None:
+            events += self._lookout.drain()
         events += self._take_own()
         if not self._finished:
             events.append(Tick(self.clock.now()))
@@ -184,9 +204,9 @@ class LiveRun:
 
     @property
     def waiting(self) -> int:
-        """Events of the children that have arrived since the last drain."""
-        children = (child for child in (self._engine, self._probe) if child is not None)
-        return sum(child.waiting for child in children)
+        """Events of the children and of the servers that have arrived since the last drain."""
+        heads = (self._engine, self._probe, self._lookout)
+        return sum(head.waiting for head in heads if head is not None)
 
     @property
     def ended(self) -> bool:
@@ -248,6 +268,8 @@ class LiveRun:
                 self.printed += child.printed()
                 offload_folder.remove(child.pid)
         self._warm = self._engine = self._probe = None
+        if self._lookout is not None:
+            self._lookout.close()
         if self._serving is not None:
             self._serving.wait()
 
@@ -286,6 +308,8 @@ class LiveRun:
         for event in news:
             match event:
                 case ServerReady():
+                    if self._lookout is not None:
+                        self._lookout.start()
                     self._launch()
                 case ModelRefused():
                     self._follow(event)

@@ -119,6 +119,7 @@ def _counted(request: Request) -> Iterator[Event]:
             prompt=served.prompt,
             cached=served.cached,
             reasoning=served.reasoning,
+            prefill=served.prefill,
         )
 
 

@@ -112,6 +112,8 @@ class Served:
     """Tokens of its prompt, as the server counts."""
     cached: int | None = None
     reasoning: int | None = None
+    prefill: float | None = None
+    """Seconds that the server computed its prompt, as that says."""
 
 
 @dataclass(slots=True)
@@ -363,8 +365,8 @@ class Session:
             return
         served.by, served.counted = event.by, event.count is not None
         served.prompt, served.cached = event.prompt, event.cached
+        served.reasoning, served.prefill = event.reasoning, event.prefill
         request.reused = event.cached
-        served.reasoning = event.reasoning
         if event.count is not None and event.count > 0 and request.times:
             self._recount(request, event.count)
 

@@ -141,8 +141,15 @@ def _check_servers(config: RunConfig) -> None:
         raise InputError(
             f"--client-processes {config.client_processes}: must be between 1 and {MAX_PROCESSES}"
         )
+    check_cost(config.cost_per_hour)
     if config.api_key_env is not None and not is_variable(config.api_key_env):
         raise InputError("--api-key-env: takes the name of a variable, never the key itself")
+
+
+def check_cost(price: float | None) -> None:
+    """Raise InputError where an hour cannot cost so much."""
+    if price is not None and not 0 <= price < inf:
+        raise InputError(f"--cost-per-hour {price:g}: must be 0 or more, and finite")
 
 
 Option = tuple[str, Callable[[RunConfig], bool]]
@@ -166,6 +173,8 @@ _OF_SERVERS: tuple[Option, ...] = (
     ("--header", lambda c: bool(c.headers)),
     ("--timeout", lambda c: c.timeout != 60.0),
     ("--client-processes", lambda c: c.client_processes is not None),
+    ("--alert", lambda c: bool(c.alerts)),
+    ("--cost-per-hour", lambda c: c.cost_per_hour is not None),
 )
 
 

@@ -265,7 +265,7 @@ def server_options(config: RunConfig) -> list[tuple[str, str | None, str | None]
     """Options that drive the same servers again: name, value as typed, what it is by default."""
     plain = RunConfig()
     headers = [("--header", f"{name}={variable}", None) for name, variable in config.headers]
-    processes = config.client_processes
+    processes, price = config.client_processes, config.cost_per_hour
     return [
         ("--url", "" if config.serve else " ".join(config.urls), ""),
         ("--serve", config.serve, None),
@@ -276,6 +276,8 @@ def server_options(config: RunConfig) -> list[tuple[str, str | None, str | None]
         *headers,
         ("--timeout", f"{config.timeout:g}", f"{plain.timeout:g}"),
         ("--client-processes", None if processes is None else str(processes), None),
+        *(("--alert", text, None) for text in config.alerts),
+        ("--cost-per-hour", None if price is None else f"{price:g}", None),
     ]
 
 

@@ -1,6 +1,7 @@
 """GET over HTTP with a bound on its time and its size, on a connection that is kept.
 
-Sends nothing but GETs. A key goes to the server that it was given for, and not where that leads.
+Sends nothing but GETs. A key goes to the server that it was given for, and not where that leads; in
+an answer that repeats it stands `***`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ LARGEST = 8 << 20
 
 _PIECE = 1 << 16
 
+_SHORTEST = 4
+"""Characters below which a header's value is no secret, and would tear holes into every text."""
+
 
 class UnansweredError(Exception):
     """No whole answer came; why, in a few words."""
@@ -40,6 +44,8 @@ class Asking:
         self.url = url
         self._parts = urlsplit(url)
         self._headers = {"Accept-Encoding": "identity", **(headers or {})}
+        values = {value.removeprefix("Bearer ") for value in (headers or {}).values()}
+        self._secrets = sorted((v for v in values if len(v) >= _SHORTEST), key=len, reverse=True)
         self._connection: HTTPConnection | None = None
 
     def get(self, path: str, accept: str = "*/*", seconds: float = SECONDS) -> Reply:
@@ -83,7 +89,12 @@ class Asking:
             elsewhere = self._within(path, headers.get("location", ""))
         if elsewhere is not None:
             return self._ask(elsewhere, accept, until, again=False)
-        return Reply(response.status, headers, body)
+        return Reply(response.status, headers, self._scrubbed(body))
+
+    def _scrubbed(self, body: bytes) -> bytes:
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), b"***")
+        return body
 
     def _within(self, path: str, location: str) -> str | None:
         """Where a redirect leads, if that is the same server."""

@@ -60,6 +60,9 @@ class WatchedServer:
             return self._read(answer)
         except UnansweredError as error:
             return self._stand("stale", str(error))
+        except Exception as error:  # whatever it sent, the watch goes on
+            said = f"what it told could not be understood ({type(error).__name__})"
+            return self._stand("stale", said)
 
     def close(self) -> None:
         """Let its connection go."""

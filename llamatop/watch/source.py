@@ -1,33 +1,16 @@
-"""A watch as a source of events: every server on a thread of its own, once a second.
-
-One that is slow holds up no other. Knows no screen and no file.
-"""
+"""A watch as a source of events, where nothing is driven. Knows no screen and no file."""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from llamatop import __version__
 from llamatop.events.clock import SECOND, MonotonicClock
-from llamatop.events.kinds import Event, Outcome, RunEnded, RunStarted, SecondsThinned, Tick
-from llamatop.figures.limits import DEFAULTS, limit
+from llamatop.events.kinds import Event, Outcome, RunEnded, RunStarted, Tick
 from llamatop.hardware.host import host_facts
-from llamatop.hardware.listening import DeviceMemory
 from llamatop.settings.config import RunConfig
-from llamatop.settings.servers import is_here
-from llamatop.watch.alarms import Alarms
-from llamatop.watch.server import WatchedServer
-from llamatop.watch.thrift import Thrift
-from llamatop.watch.weighing import Weighing
-
-EVERY = SECOND
-"""Between two looks (ns)."""
-
-WEIGHED_EVERY = 2
-"""Seconds between two looks at the memory of servers here."""
+from llamatop.watch.lookout import EVERY, Lookout
 
 
 class Watch:
@@ -39,53 +22,38 @@ class Watch:
         """`headers`: what is sent to each address with every question, a key perhaps."""
         self.config = config
         self.clock = MonotonicClock()
-        self._headers = headers or {}
-        self._inbox: deque[Event] = deque()
-        self._closing = threading.Event()
-        self._outcome: Outcome = "ok"
+        self._lookout = Lookout(config, self.clock, headers)
+        self._own: list[Event] = []
         self._finished = False
         self._ticked = -EVERY
-        self._threads: list[threading.Thread] = []
-        self._alarms = Alarms([limit(text) for text in config.alerts or DEFAULTS])
-        self._last: RunEnded | None = None
 
     def start(self) -> None:
         """Begin; returns at once."""
         now, at = self.clock.now(), datetime.now(UTC).isoformat(timespec="seconds")
-        facts = host_facts()
-        self._inbox.append(RunStarted(now, self.config, facts, __version__, at, self.clock.origin))
-        for place, url in enumerate(self.config.urls):
-            server = WatchedServer(place, url, self.clock, self._headers.get(url))
-            self._threads.append(threading.Thread(target=self._watch, args=(server,), daemon=True))
-        if any(is_here(url) for url in self.config.urls):
-            self._threads.append(threading.Thread(target=self._weigh, daemon=True))
-        for thread in self._threads:
-            thread.start()
+        facts, origin = host_facts(), self.clock.origin
+        self._own.append(RunStarted(now, self.config, facts, __version__, at, origin))
+        self._lookout.start()
 
     def drain(self) -> Sequence[Event]:
         """What has arrived; a tick a second keeps the session's time moving."""
-        events = [self._inbox.popleft() for _ in range(len(self._inbox))]
+        events = [*self._take_own(), *self._lookout.drain()]
         now, most = self.clock.now(), self.config.max_time
         if most is not None and now >= most * SECOND:
             self._finish("ok")
-        if self._finished:
-            ended, self._last = self._last, None
-            return [*events, *([ended] if ended is not None else [])]
-        self._alarms.fold(events)
-        if now - self._ticked >= EVERY:
+        if not self._finished and now - self._ticked >= EVERY:
             self._ticked = now
-            events += [Tick(now), *self._alarms.look(now)]
-        return events
+            events.append(Tick(now))
+        return [*events, *self._take_own()]
 
     @property
     def waiting(self) -> int:
         """Events that have arrived since the last drain."""
-        return len(self._inbox)
+        return self._lookout.waiting
 
     @property
     def ended(self) -> bool:
         """Whether the last event has been drained."""
-        return self._finished and self._last is None
+        return self._finished and not self._own
 
     def stop(self) -> None:
         """End the watch; its last event follows."""
@@ -93,7 +61,7 @@ class Watch:
 
     def close(self) -> None:
         """Let the threads end; they take no longer than an answer."""
-        self._closing.set()
+        self._lookout.close()
 
     def resize(self, concurrency: int) -> None:
         """Nothing: the load is not ours."""
@@ -109,36 +77,10 @@ class Watch:
 
     def _finish(self, outcome: Outcome) -> None:
         if not self._finished:
-            self._closing.set()
+            self._lookout.close()
             self._finished = True
-            self._last = RunEnded(self.clock.now(), outcome)
+            self._own.append(RunEnded(self.clock.now(), outcome))
 
-    def _watch(self, server: WatchedServer) -> None:
-        """Look at full seconds, so that servers are seen at the same moments."""
-        thrift = Thrift()
-        try:
-            while not self._closing.is_set():
-                events = server.look()
-                self._inbox.extend(events)
-                if thrift.count(events):
-                    now = self.clock.now()
-                    self._inbox.append(SecondsThinned(now, server.server, thrift.every))
-                self._rest(thrift.every)
-        finally:
-            server.close()
-
-    def _weigh(self) -> None:
-        devices = DeviceMemory()
-        weighings = [
-            Weighing(place, url, self.clock, devices)
-            for place, url in enumerate(self.config.urls)
-            if is_here(url)
-        ]
-        while not self._closing.is_set():
-            for weighing in weighings:
-                self._inbox.extend(weighing.look())
-            self._rest(WEIGHED_EVERY)
-
-    def _rest(self, seconds: int) -> None:
-        now, step = self.clock.now(), seconds * EVERY
-        self._closing.wait((step - now % step) / SECOND)
+    def _take_own(self) -> list[Event]:
+        events, self._own = self._own, []
+        return events

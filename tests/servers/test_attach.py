@@ -6,12 +6,13 @@ import json
 import threading
 import time
 import urllib.request
+from bisect import bisect_right
 from pathlib import Path
 
 import pytest
 
 from llamatop.events.clock import SECOND
-from llamatop.figures.serving import slot_tokens, state_of
+from llamatop.figures.serving import decoded, slot_tokens, so_far, state_of
 from llamatop.hardware.listening import listener, resident, tree
 from llamatop.recording.reader import fold_recording
 from llamatop.recording.writer import Recorder
@@ -30,6 +31,8 @@ class Client:
 
     def __init__(self, server: Server, tokens: int) -> None:
         self.tokens = 0
+        self.counted: list[tuple[int, int]] = [(0, 0)]
+        """`time.monotonic_ns`, and how many had come by then."""
         self.answers = 0
         self._stop = threading.Event()
         self._server, self._each = server, tokens
@@ -57,7 +60,12 @@ class Client:
                         made = json.loads(line[6:]).get("timings", {}).get("predicted_n", last)
                         self.tokens += made - last
                         last = made
+                        self.counted.append((time.monotonic_ns(), self.tokens))
             self.answers += 1
+
+    def by(self, moment: int) -> int:
+        """Tokens that had come by a moment (`time.monotonic_ns`)."""
+        return self.counted[bisect_right(self.counted, (moment, 1 << 62)) - 1][1]
 
     def stop(self) -> None:
         self._stop.set()
@@ -109,6 +117,36 @@ def test_tokens_agree_with_the_clients(llamacpp: Server, tmp_path: Path) -> None
     folded = fold_recording(str(tmp_path / "w.parquet")).session
     assert folded.watched == watching.session.watched
     assert folded == watching.session
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_minute_of_counters_agrees_with_what_the_clients_counted(
+    llamacpp: Server, tmp_path: Path
+) -> None:
+    """Within 2 %: what the slots and `tokens_predicted` say, and decode steps times busy slots.
+
+    The latter stand still until an answer ends, so answers are short.
+    """
+    watching = Watching(tmp_path / "w.parquet", llamacpp)
+    clients = [Client(llamacpp, 100) for _ in range(3)]
+    watching.until(lambda: all(client.answers >= 2 for client in clients), 120)
+    began = watching.watch.clock.now()
+    watching.until(lambda: watching.session.now >= began + 63 * SECOND, 120)
+    server = watching.session.watched[0]
+    origin, replica = watching.watch.clock.origin, server.replicas["0"]
+    for series, so_far_ in (
+        (server.slot_samples, lambda look: so_far(replica, look)[0]),
+        (replica.samples, lambda look: decoded(replica, look)),
+    ):
+        first = next(look for look in series if look.time >= began)
+        last = next(look for look in series if look.time >= first.time + 60 * SECOND)
+        told = so_far_(last) - so_far_(first)
+        counted = sum(c.by(origin + last.time) - c.by(origin + first.time) for c in clients)
+        assert told == pytest.approx(counted, rel=0.02), f"{told / counted - 1:+.2%}"
+    for client in clients:
+        client.stop()
+    watching.close()
 
 
 def test_killed_and_back(own_llamacpp: Server, llamacpp: Server, tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from llamatop.catalog import demo_folder
 from llamatop.events.kinds import TokensCounted
 from llamatop.hardware.listening import resident
 from llamatop.recording.reader import open_recording
+from llamatop.tui.monitor.marks import marks_of
 from tests.end_to_end.conftest import Llamatop
 from tests.servers.running import Server
 from tests.servers.scripted_client import Scripted
@@ -84,20 +87,30 @@ def test_a_killed_server_costs_what_was_in_flight_and_nothing_measured(
     llamatop: Llamatop, own_llamacpp: Server
 ) -> None:
     running = llamatop.start("--record", "--json", "--url", own_llamacpp.url, "--concurrency", "2",
-                             "--gen-toks", "200", "--requests", "8",
-                             "--out", "run.parquet")  # fmt: skip
+                             "--gen-toks", "200", "--requests", "8", "--alert", "running>0",
+                             "--cost-per-hour", "3.6", "--out", "run.parquet")  # fmt: skip
     until(lambda: counters(own_llamacpp)["tokens_predicted_total"] > 600, 60)
     held = resident(own_llamacpp.processes())
     own_llamacpp.kill()
     own_llamacpp.start()
     out, err = running.communicate(timeout=100)
-    [level] = json.loads(out)["levels"]
+    told = json.loads(out)
+    [level] = told["levels"]
     assert level["failed"] == 2, err
     assert level["completed"] == 6
     assert 6 * 200 <= level["output_tokens"] < 8 * 200
     assert held is not None
     assert held / 2 < level["peak_memory"]["host_bytes"] < 2 * held, "the server's, not ours"
-    assert llamatop("replay", "run.parquet", "--json").json["levels"] == [level]
+    assert ": running>0, it is " in err, "a limit that is broken is told at once"
+    cost = level["cost_per_million_tokens"]
+    assert cost == pytest.approx(1000 / level["output_tok_s"])
+    parts = [value for name, value in level["ttft_parts_s"].items() if name != "shared"]
+    assert None not in parts and sum(parts) == pytest.approx(level["ttft_s"]["mean"])
+    [watched] = told["servers"]
+    assert (watched["name"], len(watched["replicas"][0]["slots"])) == ("llama.cpp", 2)
+    marks = {kind for _, kind in marks_of(open_recording(llamatop.folder / "run.parquet").events)}
+    assert {"alert", "failure", "found"} <= marks
+    assert llamatop("replay", "run.parquet", "--json").json == told
 
 
 def test_stopped_by_hand_the_servers_slots_are_free(

@@ -230,7 +230,7 @@ async def test_where_nothing_failed_the_key_says_so():
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.press("f")
-        assert [told.message for told in app._notifications] == ["failure: no request failed"]
+        assert [told.message for told in app._notifications] == ["failure: nothing failed"]
         assert app.pump.source.position == 2 * SECOND
 
 

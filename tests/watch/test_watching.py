@@ -140,6 +140,27 @@ def test_a_key_is_sent_to_the_server_and_not_where_it_leads() -> None:
         assert accepts == ["text/plain; version=0.0.4"]
 
 
+def test_a_key_that_a_server_repeats_is_told_nowhere() -> None:
+    said = b'{"error": {"message": "key sk-secret is wrong"}}'
+    with serving() as pages:
+        pages.by_path["/metrics"] = 503, {}, said
+        server = WatchedServer(0, pages.url, ManualClock(), {"Authorization": "Bearer sk-secret"})
+        (stood,) = server.look()
+    assert isinstance(stood, ServerStood) and stood.said == "key *** is wrong"
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff\xfe", b"[1, null]", b'{"data": 7}', b""])
+def test_nothing_that_a_server_says_ends_the_watch(body: bytes) -> None:
+    session, clock = Session(), ManualClock()
+    with serving() as pages:
+        for path in ("/metrics", "/slots", "/v1/models", "/props", "/version", "/api/ps"):
+            pages.by_path[path] = 200, {}, body
+        server = WatchedServer(0, pages.url, clock)
+        for _ in range(2):
+            looked(session, server, clock)
+    assert session.watched[0].stood is not None
+
+
 def test_a_redirect_within_the_server_is_followed() -> None:
     session, clock = Session(), ManualClock()
     with serving() as pages:

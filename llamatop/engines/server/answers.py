@@ -40,6 +40,7 @@ class _Usage(msgspec.Struct):
 class _Timings(msgspec.Struct, gc=False):
     predicted_n: int | None = None
     prompt_n: int | None = None
+    prompt_ms: float | None = None
     cache_n: int | None = None
 
 
@@ -97,6 +98,7 @@ class Answer:
         "events",
         "fresh",
         "keep_text",
+        "prefill",
         "prompt",
         "reason",
         "reasoning",
@@ -125,6 +127,8 @@ class Answer:
         """Tokens of the prompt, as the server counts."""
         self.cached: int | None = None
         """Of these, those that the server had computed before."""
+        self.prefill: float | None = None
+        """Seconds that the server computed the prompt, as it says."""
         self._known = known
         self._live: TokensBy | None = None
         """What tells the tokens as they come, where something does."""
@@ -204,6 +208,8 @@ class Answer:
     def _tally(self, event: _Event, running: bool) -> None:
         """Totals in an event, which is `running` where more tokens follow; zeros do not count."""
         usage, timings = event.usage, event.timings
+        if timings is not None and timings.prompt_ms is not None and self.prefill is None:
+            self.prefill = timings.prompt_ms / 1000
         if usage is not None and (usage.completion_tokens or usage.prompt_tokens):
             self._take_usage(usage)
             if running and usage.completion_tokens and self._live in (None, "timings"):

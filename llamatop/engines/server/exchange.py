@@ -167,6 +167,7 @@ class Exchange:
                 prompt=answer.prompt,
                 cached=answer.cached,
                 reasoning=answer.thought,
+                prefill=answer.prefill,
             )
         )
 

@@ -114,7 +114,7 @@ def _scalar(server: Watched, replica: Replica, load: Load, key: str) -> Line:
     shown = percent(value) if key == "kv_usage" else _number(value)
     if key.endswith("_bytes"):
         shown = size(value)
-    return _line(_WORDS[key], f"{shown} GB" if key.endswith("_gb") else shown, metric)
+    return _line(_WORDS[key], f"{shown} GiB" if key.endswith("_gb") else shown, metric)
 
 
 def _number(value: float | None) -> str:

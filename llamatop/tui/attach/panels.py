@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from llamatop.events.clock import SECOND
-from llamatop.figures.binding import Bound, bound
+from llamatop.figures.binding import bound
 from llamatop.figures.cost import per_million
+from llamatop.figures.own_memory import own_parts
 from llamatop.figures.rates import generation_rates
 from llamatop.figures.serving import MINUTE, SECONDS, answers, combined, replica_load, together
-from llamatop.reports.serving import quantile_text, slot_json
+from llamatop.reports.serving import quantile_text
 from llamatop.session.reducer import Session
 from llamatop.session.watched import Watched
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import UNKNOWN, clock, number, whole
 from llamatop.tui.attach.state import STEPS, Looking, Row, edges_of, server_of, told, urls_of
 from llamatop.tui.attach.table import memory_text
-from llamatop.tui.drawing.charts import bar, ceiling, highest
+from llamatop.tui.drawing.charts import ceiling, highest
 from llamatop.tui.drawing.lines import (
     Line,
     Span,
-    clipped,
     fit,
     fitting,
     left,
@@ -28,9 +28,13 @@ from llamatop.tui.drawing.lines import (
 )
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.views.history import chart, labelled
-from llamatop.tui.monitor.views.panel import Content, axis, more_rows
+from llamatop.tui.monitor.views.panel import Content, axis
+from llamatop.tui.monitor.views.parts import bar_line, legend
+from llamatop.tui.monitor.views.watched import binding_line, slots_content
 
-_ROLES = {"away": "bad", "kv": "warn", "slots": "warn", "queue": "warn", "prefill": "warn"}
+_SHARES = ("p50", "p90", "p99")
+_BESIDE, _CELLS = 13, 10
+"""Cells of the names of latencies, and of a percentile; those that have no room are left out."""
 
 _SHOWN = {"ttft_s": "TTFT", "itl_s": "ITL", "e2e_s": "E2E", "queue_s": "queue"}
 
@@ -59,30 +63,8 @@ def below(session: Session, row: Row | None, width: int, height: int) -> Content
     """Slots where a server shows them; else its latencies."""
     server = server_of(session, row.place) if row is not None and row.place is not None else None
     if server is not None and server.slots:
-        return _slots(server, width, height)
+        return slots_content(server, width, height)
     return _latencies(session, row, server, width, height)
-
-
-def _slots(server: Watched, width: int, height: int) -> Content:
-    slots = [slot for _, slot in sorted(server.slots.items())]
-    busy = sum(slot.busy for slot in slots)
-    old = not answers(server)
-    lines = [_slot(slot_json(slot), width, old) for slot in slots[:height]]
-    corner: list[list[Span]] = [[(f"{busy} of {len(slots)} busy", "text")]]
-    return Content(lines, corner, hints=more_rows(len(slots) - height))
-
-
-def _slot(slot: dict[str, object], width: int, old: bool) -> Line:
-    state, done, of = slot["state"], slot["done"], slot["of"]
-    start: list[Span] = [(f" {slot['id']!s:>3} ", "dim"), (left(str(state), 8), "text")]
-    if state == "idle":
-        return fit([(f" {slot['id']!s:>3} ", "dim"), ("idle", "faint")], width)
-    amount = f"{done}/{of if of is not None else '∞'}"
-    cells = max(width - line_width(start) - 12, 4)
-    share = done / of if isinstance(done, int) and isinstance(of, int) and of else None
-    full, rest = bar(share, cells)
-    role = "faint" if old else "memory" if state == "prefill" else "work"
-    return fit([*start, (full, role), (rest, "faint"), (right(amount, 11), "text")], width)
 
 
 def _latencies(
@@ -98,22 +80,29 @@ def _latencies(
     else:
         loads = [load for window in (SECONDS, MINUTE) if (load := combined(servers, window))]
     if len(loads) < 2 or not loads[0].latencies:
-        return Content([fit([(" this server tells no latencies", "dim")], width)])
-    lines = [fit([(left("", 7), "dim"), *_heads(width)], width)]
+        none = fit([(" this server tells no latencies", "dim")], width)
+        return Content([none, *_own_memory(servers, width, height - 1)])
+    shares = _SHARES[: max((width - _BESIDE) // _CELLS, 1)]
+    lines = [fit([(left("", _BESIDE), "dim"), *((right(s, _CELLS), "dim") for s in shares)], width)]
     for name, title in _SHOWN.items():
         for load, span in zip(loads, ("5 s", "1 min"), strict=True):
             found = load.latencies.get(name)
             spans: list[Span] = [(left(f" {title}" if span == "5 s" else "", 7), "dim")]
             spans.append((left(span, 6), "faint"))
-            for share in ("p50", "p90", "p99"):
+            for share in shares:
                 text = quantile_text(found.get(share)) if found is not None else UNKNOWN
-                spans.append((right(text, 10), "dim" if text == UNKNOWN else "text"))
+                spans.append((right(text, _CELLS), "dim" if text == UNKNOWN else "text"))
             lines.append(fit(spans, width))
-    return Content(lines[:height])
+    return Content([*lines[:height], *_own_memory(servers, width, height - len(lines))])
 
 
-def _heads(width: int) -> list[Span]:
-    return [(left("", 6), "dim"), *((right(share, 10), "dim") for share in ("p50", "p90", "p99"))]
+def _own_memory(servers: list[Watched], width: int, room: int) -> list[Line]:
+    """The parts of their memory that servers tell themselves, where there is room for them."""
+    parts = own_parts(servers)
+    if not sum(parts.values()) or room < 1:
+        return []
+    lines = [fit(bar_line("memory", parts, width - 1), width)]
+    return lines + ([fit(legend(parts, width - 1), width)] if room > 1 else [])
 
 
 def header(frame: Frame, looking: Looking, row: Row | None, width: int, height: int) -> list[Line]:
@@ -166,20 +155,7 @@ def _recorded(frame: Frame) -> list[Span]:
 
 def _words(session: Session, row: Row | None, width: int) -> Line:
     """What binds the chosen server, and what would help; of all together, the worst."""
-    places = [row.place] if row is not None and row.place is not None else list(session.watched)
-    found = [(place, bound(server_of(session, place), session.now)) for place in places]
-    if not found:
-        return fit([(" waiting for the first answer", "dim")], width)
-    place, told_ = min(found, key=lambda one: _rank(one[1]))
-    spans: list[Span] = [(" ", "text")]
-    if len(urls_of(session)) > 1:
-        spans.append((f"{host_of(urls_of(session)[place])}: ", "dim"))
-    spans.append((told_.words, _ROLES.get(told_.kind, "text")))
-    if told_.help:
-        spans.append((f"  → {told_.help}", "dim"))
-    return clipped(spans, width)
-
-
-def _rank(told_: Bound) -> int:
-    order = ("away", "kv", "slots", "queue", "prefill", "decode", "unknown", "idle")
-    return order.index(told_.kind)
+    one = row.place if row is not None else None
+    places = sorted(session.watched) if one is None else [one]
+    bounds = {place: bound(server_of(session, place), session.now) for place in places}
+    return binding_line(session, bounds, width)

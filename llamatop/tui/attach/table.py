@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from llamatop.figures.buckets import Quantile
 from llamatop.figures.odd import odd_one
-from llamatop.figures.serving import Load, State, state_of
+from llamatop.figures.serving import Load, state_of
 from llamatop.reports.serving import quantile_text
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import UNKNOWN, number, percent, size, whole
@@ -15,24 +15,7 @@ from llamatop.tui.attach.state import Looking, Row, rows_of, server_of, told
 from llamatop.tui.drawing.charts import bar
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, left, right
 from llamatop.tui.monitor.views.panel import Content, more_rows
-
-_ROLES: dict[State, str] = {
-    "up": "good",
-    "restarted": "warn",
-    "starting": "warn",
-    "stale": "warn",
-    "no metrics": "warn",
-    "down": "bad",
-}
-
-_SIGNS: dict[State, str] = {
-    "up": "●",
-    "restarted": "↻",
-    "starting": "◌",
-    "stale": "◔",
-    "no metrics": "○",
-    "down": "✕",
-}
+from llamatop.tui.monitor.views.watched import STATE_ROLES, STATE_SIGNS
 
 _BAR = 7
 _TITLE = 22
@@ -141,7 +124,7 @@ def _state(session: Session, row: Row, odd: tuple[tuple[int, str], str] | None) 
     if row.replica is not None:
         return [(left("", _STATE), "text")]
     state = state_of(server, session.now)
-    return [(left(f"{_SIGNS[state]} {state}", _STATE), _ROLES[state])]
+    return [(left(f"{STATE_SIGNS[state]} {state}", _STATE), STATE_ROLES[state])]
 
 
 def _odd(session: Session) -> tuple[tuple[int, str], str] | None:

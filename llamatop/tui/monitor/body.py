@@ -16,7 +16,7 @@ from llamatop.tui.monitor.frame import Choices, Frame
 from llamatop.tui.monitor.panels import EventsPanel, Header, Panel, Transport
 from llamatop.tui.monitor.plan import PANELS, plan
 from llamatop.tui.monitor.table import RequestsPanel, RequestTable
-from llamatop.tui.monitor.views import history, latency, memory, throughput
+from llamatop.tui.monitor.views import history, latency, memory, throughput, watched
 from llamatop.tui.monitor.views.footer import Key
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Monitor(Planned[Frame]):
-    """Header, five panels, transport bar and footer."""
+    """Header, panels, transport bar and footer."""
 
     BLANK = True
 
@@ -46,7 +46,12 @@ class Monitor(Planned[Frame]):
             "memory": Panel(palette, 3, "Memory", memory.memory, memory.turned),
             "requests": self.requests,
             "events": self.events,
+            "watched": Panel(palette, 6, "Watched", watched.watched, history.turned),
         }
+        self._watched = False
+        """Whether servers that the run drives tell of themselves."""
+        self._broken: set[tuple[int, str, str]] = set()
+        """Limits that were broken when it was drawn last."""
         self._filter: FilterInput | None = None
         parts = [
             Header(palette, id="header"),
@@ -58,7 +63,7 @@ class Monitor(Planned[Frame]):
 
     def boxes(self, size: Size) -> dict[str, Box]:
         """The plan, with the filter's input in the footer's place while it is open."""
-        boxes = plan(size.width, size.height, self.transport, self.maximised)
+        boxes = plan(size.width, size.height, self.transport, self.maximised, self._watched)
         if self._filter is not None and "footer" in boxes:
             boxes["filter"] = boxes.pop("footer")
         return boxes
@@ -69,13 +74,18 @@ class Monitor(Planned[Frame]):
         boxes = self.boxes(self.size)
         return [name for name in PANELS if name in boxes]
 
+    @property
+    def known(self) -> list[str]:
+        """All panels that this run has."""
+        return [name for name in PANELS if self._watched or name != "watched"]
+
     def keep_focus(self, choices: Choices) -> None:
         """Keys act on what is shown."""
         if choices.focus not in (shown := self.shown):
             choices.focus = "requests" if "requests" in shown or not shown else shown[0]
 
     def panel(self, name: str) -> Panel:
-        """One of the five."""
+        """One of them."""
         return self._panels[name]
 
     @property
@@ -86,7 +96,19 @@ class Monitor(Planned[Frame]):
     def show(self, frame: Frame) -> None:
         """Draw a frame."""
         self._last = frame
+        if self._watched != bool(frame.session.watched):
+            self._watched = not self._watched
+            self.arrange_anew()
+        self._ring(frame)
         self.draw(frame)
+
+    def _ring(self, frame: Frame) -> None:
+        """Ring once for each limit of a live run that is broken anew."""
+        watched = frame.session.watched.items()
+        broken = {(place, *key) for place, server in watched for key in server.alerts}
+        if broken - self._broken and frame.playback is None and frame.session.ended is None:
+            self.app.bell()
+        self._broken = broken
 
     def maximise(self, panel: str | None) -> None:
         """Give one panel the whole body, or all their places again."""

@@ -42,7 +42,7 @@ class Playback(msgspec.Struct, frozen=True):
     position: int
     length: int
     marks: tuple[tuple[int, str], ...] = ()
-    """(time, `level` or `failure`), in order of time."""
+    """(time, kind; see `marks`), in order of time."""
     start: int = 0
     """When the recording begins."""
     bookmarks: tuple[int, ...] = ()

@@ -36,7 +36,11 @@ from llamatop.session.reducer import BIN, Level, Request, Session
 from llamatop.tui.monitor.log import Log
 
 if TYPE_CHECKING:
+    from llamatop.figures.between import FirstToken
+    from llamatop.figures.binding import Bound
     from llamatop.figures.levels import LevelFigures
+    from llamatop.figures.serving import Load
+    from llamatop.tui.monitor.told_histories import History
 
 RECENT = 512
 """Completed requests whose latencies are shown: the newest of a level."""
@@ -456,6 +460,59 @@ class Figures:
         completed = level is not None and any(r.state == "done" for r in reversed(level.requests))
         key = (level.id if level else None, done, None if completed else self.session.now)
         return self._once("completed", key, lambda: recent_latency(level, self.slo, self.session))
+
+    def _looks(self) -> tuple[object, ...]:
+        """What changes with every look at the watched servers, and with nothing else."""
+        return tuple(
+            (
+                place,
+                server.stood.time if server.stood is not None else None,
+                *(replica.samples[-1].time for replica in server.replicas.values()),
+                server.slot_samples[-1].time if server.slot_samples else None,
+            )
+            for place, server in self.session.watched.items()
+        )
+
+    def told(self) -> Load | None:
+        """What the watched servers do now, all together."""
+        from llamatop.figures.serving import answers, combined  # noqa: PLC0415  (not for the first paint)
+
+        servers = [one for one in self.session.watched.values() if answers(one)]
+        return self._once("told", self._looks(), lambda: combined(servers))
+
+    def told_by(self) -> dict[int, tuple[Load | None, Bound]]:
+        """What each watched server does now, by its place (None: it does not tell), and what binds
+        it."""
+        from llamatop.figures.binding import bound  # noqa: PLC0415  (not for the first paint)
+        from llamatop.figures.serving import answers, together  # noqa: PLC0415
+
+        session = self.session
+        return self._once(
+            "told by",
+            self._looks(),
+            lambda: {
+                place: (together(one) if answers(one) else None, bound(one, session.now))
+                for place, one in session.watched.items()
+            },
+        )
+
+    def first_token(self) -> FirstToken | None:
+        """Where the time to the first token went: of the last minute, or of a level that ended."""
+        from llamatop.figures.between import recent_first_token  # noqa: PLC0415  (not for the first paint)
+
+        session, level = self.session, self.level_told
+        if level is None or session.ended is not None:
+            return self.level(level).first_token if level is not None else None
+        key = (level.id, self._moment())
+        return self._once("first token", key, lambda: recent_first_token(session, level, _PACE))
+
+    def told_histories(self, step: int, count: int) -> list[History]:
+        """What the watched servers told over the newest `count` steps (ns)."""
+        from llamatop.tui.monitor.told_histories import histories  # noqa: PLC0415  (not for the first paint)
+
+        session = self.session
+        key = (step, count, session.now // step, self._looks())
+        return self._once("told histories", key, lambda: histories(session, step, count))
 
     def shares(self) -> Shares:
         """How near the newest level comes to the machine, once a second while time passes."""

@@ -10,7 +10,6 @@ from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.monitor.body import Monitor
 from llamatop.tui.monitor.frame import ORDERS, Choices
 from llamatop.tui.monitor.panels import Panel
-from llamatop.tui.monitor.plan import PANELS
 
 
 @runtime_checkable
@@ -82,7 +81,7 @@ class Looking:
     def focus_on(self, direction: int) -> None:
         """Give them to the next panel that is shown; of one alone, to the next one alone."""
         alone = self.choices.maximised is not None
-        panels = list(PANELS) if alone else self._monitor.shown
+        panels = self._monitor.known if alone else self._monitor.shown
         if not panels:
             return
         there = panels.index(self.choices.focus) if self.choices.focus in panels else 0
@@ -91,6 +90,8 @@ class Looking:
 
     def maximise(self, panel: str) -> None:
         """One panel alone, or all again."""
+        if panel not in self._monitor.known:
+            return
         self._maximise(None if self.choices.maximised == panel else panel)
 
     def _maximise(self, panel: str | None) -> None:

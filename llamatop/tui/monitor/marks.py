@@ -1,14 +1,24 @@
-"""Moments that the transport bar marks and keys jump to: levels and failures. Pure."""
+"""Moments that the transport bar marks and keys go to: levels, failures, limits, restarts. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import EngineLost, Event, LevelStarted, RequestFailed, ServerLost
+from llamatop.events.kinds import (
+    AlertChanged,
+    EngineLost,
+    Event,
+    LevelStarted,
+    ReplicaSampled,
+    RequestFailed,
+    ServerFound,
+    ServerLost,
+    ServerStood,
+)
 
 Mark = tuple[int, str]
-"""When (ns), and `level` or `failure`."""
+"""When (ns), and `level`, `failure`, `alert`, `restart` or `found`."""
 
 WHOLE = 100 * SECOND
 """A skip is of whole seconds in what is as long as this (ns)."""
@@ -19,17 +29,44 @@ BURST = SECOND // 10
 BEHIND = SECOND // 2
 """While playing, a moment passed less than this ago (ns) is not the previous one."""
 
+TROUBLES = ("failure", "alert", "restart")
+"""Kinds of marks that the key for failures goes to."""
+
 _KINDS = {
     LevelStarted: "level",
     RequestFailed: "failure",
     EngineLost: "failure",
     ServerLost: "failure",
+    ServerFound: "found",
 }
 
 
 def marks_of(events: Iterable[Event]) -> tuple[Mark, ...]:
-    """When levels began and requests failed, or the engine or a server was lost."""
-    return gathered((e.time, _KINDS[type(e)]) for e in events if type(e) in _KINDS)
+    """When levels began, requests failed, an engine or a server was lost or found again, a server
+    began again, and a limit was broken."""
+    return gathered(_marks(events))
+
+
+def _marks(events: Iterable[Event]) -> Iterator[Mark]:
+    counters: dict[tuple[int, str], dict[str, float]] = {}
+    down: dict[int, bool] = {}
+    for event in events:
+        kind = type(event)
+        if kind in _KINDS:
+            yield event.time, _KINDS[kind]
+        elif isinstance(event, AlertChanged) and event.on:
+            yield event.time, "alert"
+        elif isinstance(event, ReplicaSampled) and event.counters:
+            told = counters.setdefault((event.server, event.replica), {})
+            if any(value < told.get(name, value) for name, value in event.counters.items()):
+                yield event.time, "restart"
+            told.update(event.counters)
+        elif isinstance(event, ServerStood):
+            is_down = event.state == "down"
+            was = down.get(event.server, False)
+            down[event.server] = is_down
+            if is_down != was:
+                yield event.time, "failure" if is_down else "found"
 
 
 def gathered(marks: Iterable[Mark]) -> tuple[Mark, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from llamatop.tui.drawing.box import Box
 
-PANELS = ("throughput", "latency", "memory", "requests", "events")
+PANELS = ("throughput", "latency", "memory", "requests", "events", "watched")
 """In the order of their number keys."""
 
 _LATENCY_WIDTH = 38
@@ -15,12 +15,19 @@ _TWO_COLUMNS = 72
 _TALLEST_TOP = 48
 _LOW = 16
 """Rows of the body below which the requests get half of them, and memory gives way."""
+_THREE_OVER = 28
+"""Rows of the body from which three panels stand over one another, and have more of it."""
 _ROOMY = 15
 """Rows over the requests from which there are four panels, the lower ones with more to say."""
 
 
-def plan(width: int, height: int, transport: bool, maximised: str | None) -> dict[str, Box]:
-    """The box of everything that is shown; what has no room is left out."""
+def plan(
+    width: int, height: int, transport: bool, maximised: str | None, watched: bool = False
+) -> dict[str, Box]:
+    """The box of everything that is shown; what has no room is left out.
+
+    `watched`: servers that the run drives tell of themselves, and have a panel of their own.
+    """
     if width < 1 or height < 1:
         return {}
     boxes: dict[str, Box] = {}
@@ -39,20 +46,40 @@ def plan(width: int, height: int, transport: bool, maximised: str | None) -> dic
         return boxes
     if maximised is not None:
         return boxes | {maximised: body}
-    return boxes | _panels(body)
+    return boxes | _panels(body, watched)
 
 
-def _panels(body: Box) -> dict[str, Box]:
-    """The five panels, or as many as the body has room for."""
+def _panels(body: Box, watched: bool) -> dict[str, Box]:
+    """The panels, or as many as the body has room for."""
     if body.height < 12 or body.width < 40:
         return {"requests": body}
     upper = min(max(body.height // 2 + 1, 9), _TALLEST_TOP)
     if body.height < _LOW:
         upper = body.height // 2
+    elif watched and body.height >= _THREE_OVER:
+        upper = min(body.height * 3 // 5, _TALLEST_TOP)
     requests = Box(0, body.y + upper, body.width, body.height - upper)
     top = Box(0, body.y, body.width, upper)
     panels = _two_columns(top) if body.width >= _TWO_COLUMNS else _one_column(top)
-    return panels | {"requests": requests}
+    return (_beside(panels) if watched else panels) | {"requests": requests}
+
+
+def _beside(panels: dict[str, Box]) -> dict[str, Box]:
+    """The servers' view under the throughput, cell below cell; memory gives way where it is low."""
+    if "memory" not in panels:
+        return panels
+    above, below = panels["throughput"], panels["memory"]
+    height = above.height + below.height
+    if height < _ROOMY:
+        return {**{n: box for n, box in panels.items() if n != "memory"}, "watched": below}
+    first = height // 3
+    second = (height - first) // 2
+    rest = height - first - second
+    return panels | {
+        "throughput": Box(above.x, above.y, above.width, first),
+        "watched": Box(above.x, above.y + first, above.width, second),
+        "memory": Box(above.x, above.y + first + second, above.width, rest),
+    }
 
 
 def _two_columns(top: Box) -> dict[str, Box]:

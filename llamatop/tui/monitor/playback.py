@@ -17,7 +17,7 @@ from llamatop.run.pump import Pump
 from llamatop.run.replay import Replay
 from llamatop.session.reducer import Session
 from llamatop.tui.monitor.frame import Playback
-from llamatop.tui.monitor.marks import WHOLE, Mark, marks_of, next_of
+from llamatop.tui.monitor.marks import TROUBLES, WHOLE, Mark, marks_of, next_of
 from llamatop.tui.monitor.views.values import moment, span
 
 _AFTER = 2 * SECOND
@@ -148,8 +148,8 @@ class Player:
             self.seek(there)
 
     def to_failure(self, direction: int) -> None:
-        """Go to the next or previous failure; stay where there is none."""
-        times = self._times("failure")
+        """Go to the next or previous failure, broken limit or restart; stay where there is none."""
+        times = self._times(*TROUBLES)
         there = self._next(times, direction)
         if there is not None:
             self.seek(there)
@@ -158,10 +158,10 @@ class Player:
                 self._look_at(request)
                 break
         elif not times:
-            self._tell("failure", "no request failed")
+            self._tell("failure", "nothing failed")
 
-    def _times(self, kind: str) -> list[int]:
-        return [time for time, which in self._marks if which == kind]
+    def _times(self, *kinds: str) -> list[int]:
+        return [time for time, which in self._marks if which in kinds]
 
     def _next(self, times: list[int], direction: int) -> int | None:
         return next_of(times, self._replay.position, direction, self._playing)

@@ -18,13 +18,10 @@ from llamatop.tui.drawing.lines import width_of
 
 def run_command(config: RunConfig) -> list[str]:
     """`llamatop` and its options, each with its values, as the screen's run needs them."""
-    plain = RunConfig()
+    plain, served = RunConfig(), server_options(config)
     parts = ["llamatop"]
     for option, value, usual in (
-        *(
-            (option, _typed(option, value), usual)
-            for option, value, usual in server_options(config)
-        ),
+        *((option, _words(option, value), usual) for option, value, usual in served),
         ("--model", _quoted(config.model) if config.model else "", ""),
         ("--weights", config.weights, plain.weights),
         ("--layers", config.layers, None),
@@ -59,11 +56,11 @@ def compare_command(paths: Sequence[str]) -> list[str]:
     return ["llamatop compare", *(_quoted(path) for path in paths), "--tui"]
 
 
-def _typed(option: str, value: str | None) -> str | None:
-    """As a shell takes it: addresses are several words, all else is one."""
-    if value is None:
-        return None
-    return " ".join(map(_quoted, value.split() if option == "--url" else [value]))
+def _words(option: str, text: str | None) -> str | None:
+    """A value as a shell takes it: only addresses are several."""
+    if text is None or option != "--url":
+        return _quoted(text) if text else text
+    return " ".join(map(_quoted, text.split()))
 
 
 def _slo(targets: dict[str, float]) -> str:

@@ -295,7 +295,7 @@ _PARSERS: dict[str, Callable[[str], dict[str, Any]]] = {
 
 _OF_SERVERS = (
     "urls", "serve", "serve_timeout", "endpoint", "tokenizer", "api_key_env", "headers", "timeout",
-    "client_processes",
+    "client_processes", "alerts", "cost_per_hour",
 )  # fmt: skip
 _OF_MODELS = ("weights", "layers", "dtype", "device", "quantize", "offload", "memory", "until_oom")
 """Settings that only servers have, and that only models of our own have."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from llamatop.tui.drawing.lines import Line, Span, line_width
 from llamatop.tui.monitor.frame import Frame, Playback
+from llamatop.tui.monitor.marks import TROUBLES
 
 
 class Key(NamedTuple):
@@ -80,7 +81,11 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
         *first[2:],
         Key("tab", "panel", "focus_on(1)"),
         *then,
-        *([] if alone else [Key("1-5", "maximise", "maximise('throughput')")]),
+        *(
+            []
+            if alone
+            else [Key("1-6" if session.watched else "1-5", "maximise", "maximise('throughput')")]
+        ),
         Key("z", "zoom", "zoom(1)"),
         Key("e", "export", "export"),
         *([] if over else [another]),
@@ -95,7 +100,13 @@ _TABLE = (
     Key("o", "order", "order"),
 )
 
-_MOVED = {"throughput": "zoom", "latency": "figure", "memory": "history", "events": "scroll"}
+_MOVED = {
+    "throughput": "zoom",
+    "latency": "figure",
+    "memory": "history",
+    "events": "scroll",
+    "watched": "zoom",
+}
 """What the keys for moving do in a panel, in a word."""
 
 
@@ -117,7 +128,7 @@ def _playing(playback: Playback) -> tuple[list[Key], list[Key]]:
         Key("+-", "speed", "more"),
     ], [
         *([Key("n", "level", "to_level(1)")] if "level" in kinds else []),
-        *([Key("f", "failure", "to_failure(1)")] if "failure" in kinds else []),
+        *([Key("f", "failure", "to_failure(1)")] if kinds.intersection(TROUBLES) else []),
         Key("w", "slowest gap", "to_gap(1)"),
         Key("b", "bookmark", "bookmark"),
         *bookmarks,

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from llamatop.events.kinds import Event, MemoryPredicted
+from llamatop.figures.own_memory import own_parts
 from llamatop.figures.served import on_servers, server_bytes, server_device_bytes
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import size
@@ -51,7 +52,9 @@ def memory(frame: Frame, width: int, height: int) -> Content:
     session = frame.session
     window = window_of(frame, width)
     predicted = _predicted(session)
-    parts = predicted.parts if predicted is not None else {}
+    parts, name = predicted.parts if predicted is not None else {}, "predicted"
+    if told := own_parts(session.watched.values()):
+        parts, name = told, "its own"
     figures = _figures(frame, width, height)
     lines: list[Line] = [tuple(fitting(groups, width - 1, "   ")) for groups in figures]
     title = server_title(session) if on_servers(session) else ""
@@ -59,7 +62,7 @@ def memory(frame: Frame, width: int, height: int) -> Content:
         return Content(title=title)
     parted = bool(sum(parts.values())) and height - len(figures) >= _PARTED
     if parted:
-        lines.append(bar_line("predicted", parts, width - 1))
+        lines.append(bar_line(name, parts, width - 1))
         lines += [legend(parts, width - 1)] if height - len(lines) >= _EXPLAINED else []
     corner = _corner(session, predicted, width) if predicted is not None and not parted else []
     room = height - len(lines)

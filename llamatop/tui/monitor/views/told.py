@@ -61,16 +61,20 @@ def told(frame: Frame, story: Story) -> Said:
     return sign, role, one_line(text)
 
 
-def _watched(what: ServerStood | AlertChanged | ReplicaSampled) -> Said:
+def _watched(frame: Frame, what: ServerStood | AlertChanged | ReplicaSampled) -> Said:
     """What a watched server tells."""
+    urls = frame.session.started.config.urls if frame.session.started is not None else ()
+    name = host_of(urls[what.server]) if what.server < len(urls) else f"server {what.server}"
     match what:
-        case AlertChanged(server=server, rule=rule, on=on):
-            return ("▲", "bad", f"server {server}: {rule}") if on else (
-                "△", "good", f"server {server}: kept again: {rule}")  # fmt: skip
-        case ReplicaSampled(server=server, replica=replica):
-            return "↻", "warn", f"server {server}, replica {replica}: began again"
-    said = f": {what.said}" if what.said else ""
-    return "◆", "good" if what.state == "up" else "bad", f"server {what.server} {what.state}{said}"
+        case AlertChanged(rule=rule, on=True):
+            return "▲", "bad", f"{name}: {rule}"
+        case AlertChanged(rule=rule):
+            return "△", "good", f"{name}: kept again: {rule}"
+        case ReplicaSampled(replica=replica):
+            return "↻", "warn", f"{name}, replica {replica}: began again"
+        case ServerStood(state=state, said=said):
+            role = "good" if state == "up" else "bad"
+            return "◆", role, f"{name} {state}{f': {said}' if said else ''}"
 
 
 def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
@@ -88,7 +92,7 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             slow = f"  {SLOW_HERE} " if slow_dtype(frame.session) else ""
             return "◆", "work", f"loaded by the {engine} engine{slow}{why}".rstrip()
         case ServerStood() | AlertChanged() | ReplicaSampled():
-            return _watched(story.what)
+            return _watched(frame, story.what)
         case LevelStarted(concurrency=concurrency, requests=requests):
             asked = f"{requests:,} requests" if requests is not None else "until stopped"
             return "▸", "work", f"concurrency {concurrency}, {asked}"

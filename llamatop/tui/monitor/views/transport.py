@@ -68,16 +68,28 @@ def _place_width(playback: Playback) -> int:
     return len(moment(playback.length))
 
 
+_MARKS = {
+    "level": ("╋", "key"),
+    "found": ("┃", "good"),
+    "restart": ("↻", "warn"),
+    "alert": ("▲", "warn"),
+    "failure": ("┃", "bad"),
+}
+"""How each kind of mark is drawn; where several fall into one cell, the last of these."""
+
+_SIGNS = list(_MARKS.values())
+
+
 def _track(playback: Playback, cells: int) -> list[Span]:
-    """The way gone, a knob, the way left; levels, failures, bookmarks marked on it."""
+    """The way gone, a knob, the way left; levels, failures, bookmarks and more marked on it."""
     if cells < 1:
         return []
     knob = _cell(playback, playback.position, cells)
     marks: dict[int, tuple[str, str]] = {}
     for time, kind in playback.marks:
         place = _cell(playback, time, cells)
-        if kind == "failure" or place not in marks:
-            marks[place] = ("┃", "bad") if kind == "failure" else ("╋", "key")
+        sign = _MARKS.get(kind, _MARKS["level"])
+        marks[place] = max(marks.get(place, sign), sign, key=_SIGNS.index)
     for time in playback.bookmarks:
         marks[_cell(playback, time, cells)] = ("◆", "good")
     marks[knob] = ("●", "key.bold")
