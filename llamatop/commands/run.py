@@ -37,6 +37,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop --url U          drive a running server (vLLM, llama.cpp, …) instead
   llamatop attach           watch running servers that others drive  [--url U, --record]
   llamatop replay FILE      the same UI on a recording (--json: its summary)
+  llamatop show FILE        what is in it, and what went wrong, as text  [--json]
   llamatop check            will it fit, and how fast can it be, before anything is loaded
   llamatop models           what can be run here
   llamatop plot FILE        charts as PNG and SVG  [--terminal, --html FILE]
@@ -151,7 +152,12 @@ def _add_servers(parser: Parser) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
-    args = _run_parser().parse_args(arguments)
+    parser = _run_parser()
+    if {"-h", "--help"} & set(arguments):
+        from llamatop.recording.default_path import default_folder
+
+        parser.epilog = f"Without --out a recording goes to {default_folder()}."
+    args = parser.parse_args(arguments)
     config = _config(args)
     if args.check_oom and config.urls:
         raise InputError("--check-oom and --url: what a server's model takes is not foretold")

@@ -93,8 +93,8 @@ class Host:
                 self._paused = paused
                 if level is not None:
                     level.pause(paused)
-            case Resize(new, concurrency) if level is not None:
-                level.resize(new, concurrency)
+            case Resize(concurrency) if level is not None:
+                level.resize(concurrency)
             case Cancel(request) if level is not None:
                 level.cancel(request)
             case Stop() if level is not None:

@@ -86,6 +86,8 @@ class Work:
         self._outbox = outbox
         self._changed = threading.Condition()
         self._level = plan.level
+        self._opening: Callable[[int], int] | None = None
+        """Begins the level of the next request to start (ns), and says which it is."""
         self._concurrency = plan.concurrency
         self._left = plan.requests
         self._queued = 0
@@ -111,9 +113,17 @@ class Work:
         """Why it ended by itself: nothing but failures."""
         self._failed = 0
         """Failures since the last token."""
+        self._ended = False
+        """Whether a request has ended in any way but by failing."""
+        self._last_error = ""
         self._room_since = start
         """When there was room for one more in flight."""
         self._listener: Callable[[], None] | None = None
+
+    @property
+    def all_failed(self) -> str:
+        """Why, where every request has failed; else empty."""
+        return self._last_error if self._last_error and not self._ended else ""
 
     # What engines call
 
@@ -221,6 +231,7 @@ class Work:
             if not self._wanted(job):
                 return
             now = self._clock.now()
+            self._ended = True
             self._outbox.put(RequestFinished(now, job.id, reason))
             self._count(job, now)
             self._go_on(job, now)
@@ -250,6 +261,7 @@ class Work:
     def _count_failure(self, error: str) -> None:
         """Without an end of its own, work that only fails would fail for ever."""
         self._failed += 1
+        self._last_error = error
         if self._left is None and self._failed >= max(FAILURES, 3 * self._concurrency):
             self.gave_up = f"{self._failed} requests in a row failed without a token: {error}"
             self._stopping = True
@@ -260,18 +272,22 @@ class Work:
             if job.id not in self._in_flight:
                 return
             now = self._clock.now()
-            self._cut_off = self._cut_off or self._stopping
+            self._cut_off, self._ended = self._cut_off or self._stopping, True
             if job.id not in self._cancelled:
                 self._outbox.put(RequestCancelled(now, job.id))
             self._release(job, now)
 
     # What the person who runs it may ask
 
-    def resize(self, level: int, concurrency: int) -> None:
-        """From now on so many in flight; those admitted from here on belong to `level`."""
+    def resize(self, concurrency: int, opening: Callable[[int], int] | None) -> None:
+        """From now on so many in flight; those admitted from here on belong to another level.
+
+        `opening` begins that level, when its first request starts (ns), and says which it is;
+        None: they belong to the one that runs. It is called under the lock.
+        """
         with self._changed:
             now = self._clock.now()
-            self._level, self._concurrency = level, concurrency
+            self._concurrency, self._opening = concurrency, opening
             self._room_since = now
             self._windows = None  # from here on a person decides
             idle = concurrency - len(self._in_flight)
@@ -308,6 +324,11 @@ class Work:
             self._tell()
 
     @property
+    def begun(self) -> bool:
+        """Whether there has been a request."""
+        return self._queued > 0
+
+    @property
     def left(self) -> int | None:
         """Requests not yet started; None: no end."""
         return self._left
@@ -330,7 +351,7 @@ class Work:
         for job in list(self._in_flight.values()):
             self.drop(job)
         while self._waiting:
-            self._cut_off = True
+            self._cut_off = self._ended = True
             self._outbox.put(RequestCancelled(self._clock.now(), self._waiting.popleft().id))
 
     # Held under the lock
@@ -398,8 +419,11 @@ class Work:
 
     def _start(self) -> Job:
         now = self._clock.now()
+        due = self._free.popleft() if self._closed and self._free else now
+        if self._opening is not None:
+            self._level, self._opening = self._opening(due), None
         if self._closed:
-            job = self._next(self._free.popleft() if self._free else now)
+            job = self._next(due)
         else:
             job = self._waiting.popleft()
             if job.due < self._room_since:

@@ -23,10 +23,14 @@ token that is not reasoning, the end of its stream."""
 Standing = Literal["up", "starting", "down", "no metrics", "stale"]
 """How a watched server stands. `stale`: what it tells could not be read, the values are old."""
 
+MOST_TOKENS = 1 << 20
+"""Of one emission: a server that does not count as it sends may tell a whole answer at once."""
+
 Outcome = Literal["ok", "oom", "failed", "stopped"]
 
-EndedBy = Literal["", "requests", "time", "interval"]
-"""What a level had enough of; empty: something else ended it, or an older version did not say."""
+EndedBy = Literal["", "requests", "time", "interval", "concurrency"]
+"""What a level had enough of; or `concurrency`: a person changed that, and another level began.
+Empty: something else ended it, or an older version did not say."""
 
 
 class Event(msgspec.Struct, frozen=True, tag=True, gc=False):

@@ -96,7 +96,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "concurrency": "requests in flight",
         "outcome": "ok, oom, failed, stopped; null: the recording ends before",
         "error": "why it ended so",
-        "ended_by": "what it had enough of: requests, time, interval; null: something else",
+        "ended_by": "what it had enough of: requests, time, interval; concurrency: it was changed; "
+        "null: something else",
         "started_ns": "when it began, warm-up first",
         "ended_ns": "when it was over",
         "requests": "measured requests",

@@ -13,6 +13,7 @@ from llamatop.errors import InputError
 from llamatop.figures.levels import LevelFigures, never_reached
 from llamatop.figures.requests import kept
 from llamatop.reports.knee import knee, usable
+from llamatop.reports.outcome import outcome_line
 from llamatop.reports.runs import Run
 from llamatop.reports.servers import ROUGH
 from llamatop.session.reducer import Request
@@ -27,6 +28,9 @@ from llamatop.text.formatting import duration, number, size
 
 CLOSE = 0.02
 """Levels within 2 % of the best are as good; the one that costs less is taken."""
+
+_CAUSES = 3
+"""Runs at most of which it is said why they cannot be recommended."""
 
 Slo = dict[str, float]
 """Targets in seconds, by `ttft`, `tpot`, `e2e`."""
@@ -61,7 +65,11 @@ def recommend(runs: Sequence[Run], goal: str, slo: Slo | None = None) -> Recomme
         )
     candidates = [one for one in candidates if one.figures.output_rate and one.figures.e2e]
     if not candidates:
-        raise InputError("no level ran to its end with all requests complete: nothing to recommend")
+        causes = "; ".join(f"{run.name}: {outcome_line(run.session)}" for run in runs[:_CAUSES])
+        raise InputError(
+            "no level ran to its end with all requests complete: nothing to recommend"
+            + (f" ({causes})" if causes else "")
+        )
     match goal:
         case "throughput":
             return _throughput(candidates)

@@ -17,6 +17,7 @@ from llamatop.figures.stats import Distribution, spread_json
 from llamatop.figures.steady import Steady
 from llamatop.figures.turns import TurnFigures
 from llamatop.reports.frontier import memory_end, memory_end_line
+from llamatop.reports.outcome import engine_lost, failure, outcome_line, reason
 from llamatop.reports.servers import (
     NOT_HERE,
     ROUGH,
@@ -44,10 +45,13 @@ _REASONS = 3
 """Of failed requests, that are named."""
 
 
-def summary(session: Session, recording: str | None, complete: bool = True) -> dict[str, Any]:
+def summary(
+    session: Session, recording: str | None, complete: bool = True, error: str | None = None
+) -> dict[str, Any]:
     """The JSON object of a run (`schema` 1). What was not measured is None.
 
-    `complete`: the recording, if there is one, holds all of the session.
+    `complete`: the recording, if there is one, holds all of the session. `error` says why the
+    command failed where the session itself does not.
     """
     model, end = session.model, memory_end(session)
     ours = None if on_servers(session) else model  # what is known of a model that is loaded here
@@ -62,7 +66,8 @@ def summary(session: Session, recording: str | None, complete: bool = True) -> d
         "offload": (model.offload or None) if model else None,
         "parameters": model.parameters if model else None,
         "recording": recording,
-        "complete": session.ended is not None and complete,
+        "complete": session.ended is not None and complete and not engine_lost(session),
+        "error": error or failure(session),
         **servers_json(session),
         "joined_s": session.joined / SECOND if session.joined else None,
         "imported": _imported(session),
@@ -99,6 +104,7 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
     return {
         "concurrency": figures.concurrency,
         "outcome": figures.outcome,
+        "reason": reason(figures.outcome, figures.error),
         "requests": figures.requests,
         "completed": figures.completed,
         "failed": figures.failed,
@@ -302,7 +308,7 @@ def _predicted(figures: LevelFigures) -> list[str]:
 def _utilised(figures: LevelFigures) -> list[str]:
     if figures.mbu is None:
         return []
-    held = f"; held back by {figures.held_back_by}" if figures.held_back_by else ""
+    held = f"; bound by {figures.held_back_by}" if figures.held_back_by else ""
     told = [_row("MBU, MFU", f"{percent(figures.mbu)}, {percent(figures.mfu)}{held}")]
     return [*told, _row("", ROOF_BEATEN)] if roof_beaten(figures.mbu, figures.mfu) else told
 
@@ -353,7 +359,7 @@ def headline(session: Session) -> str:
 
 
 def table(session: Session) -> str:
-    """All levels for a person to read."""
+    """All levels for a person to read; its first line says how the run ended, and why."""
     until_ci = session.started.config.until_ci if session.started else None
     blocks = [
         "\n".join(
@@ -368,7 +374,12 @@ def table(session: Session) -> str:
     ]
     end = memory_end(session)
     blocks += [] if end is None else [memory_end_line(end)]
-    top = [headline(session) + _joined(session), *_lengths(session), *server_lines(session)]
+    top = [
+        outcome_line(session),
+        headline(session) + _joined(session),
+        *_lengths(session),
+        *server_lines(session),
+    ]
     return "\n\n".join(["\n".join([*top, *_origin(session)]), *blocks])
 
 

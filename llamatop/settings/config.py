@@ -145,10 +145,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         bursts = f", burstiness {self.burstiness:g}" if self.burstiness != 1 else ""
         if self.replayed:
             faster = f", {self.speed:g} times as fast" if self.speed != 1 else ""
-            return f"at the file's times{faster}"
+            return f"open loop, at the file's times{faster}"
         if self.ramp is not None:
-            return f"{self.ramp[0]:g} to {self.ramp[1]:g} a second{bursts}"
-        return "as slots are free" if self.rate is None else f"{self.rate:g} a second{bursts}"
+            return f"open loop, {self.ramp[0]:g} to {self.ramp[1]:g}/s{bursts}"
+        return "closed loop" if self.rate is None else f"open loop, {self.rate:g}/s{bursts}"
 
     @property
     def varied(self) -> bool:

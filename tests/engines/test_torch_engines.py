@@ -276,9 +276,9 @@ def test_a_static_batch_is_left_in_the_middle_of_its_prefill(
 def test_the_concurrency_changes_while_it_runs(engine: TorchEngine) -> None:
     served = Served(engine, requests=None, concurrency=1)
     served.until(lambda s: len(s.of(RequestFinished)) >= 1)
-    served.work.resize(1, 5)
+    served.work.resize(5, lambda at: 1)
     served.until(lambda s: s.most_in_flight == 5)
-    served.work.resize(2, 2)
+    served.work.resize(2, lambda at: 2)
     before = len(served.of(RequestFinished))
     served.until(lambda s: len(s.of(RequestFinished)) >= before + 8)
     served.work.stop()

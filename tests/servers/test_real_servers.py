@@ -56,9 +56,10 @@ def test_llama_cpp_chat_is_measured_by_its_own_count(llamacpp: Server) -> None:
 
 def test_a_queue_beyond_the_slots_shows_in_the_status_line(llamacpp: Server) -> None:
     driven = Driven(llamacpp.url, gen_toks=64).level(8, concurrency=8)
-    served = [one.served for one in driven.requests if one.served]
-    waits = sorted(one.reached["status"] - one.reached["connected"] for one in served)
-    assert waits[-1] > 10 * waits[0], "half of them wait for one of four slots"
+    answered = [one.served.reached["status"] for one in driven.requests if one.served]
+    first = min(driven.requests, key=lambda request: request.times[-1])
+    late = [status for status in answered if status > first.times[len(first.times) // 2]]
+    assert len(late) >= 4, "half of them wait for one of four slots"
 
 
 def test_rule_6_what_a_context_cuts_is_told(llamacpp: Server) -> None:

@@ -270,6 +270,19 @@ def failed_requests(level: Level | None) -> int:
     return sum(request.state == "failed" for request in level.requests) if level else 0
 
 
+def level_before(session: Session, level: Level | None) -> Level | None:
+    """The last level with completions before a person changed the concurrency to `level`'s."""
+    if level is None:
+        return None
+    older = [one for one in session.levels.values() if one.id < level.id]
+    for before in reversed(older):
+        if before.ended_by != "concurrency":
+            return None
+        if any(request.state == "done" for request in before.requests):
+            return before
+    return None
+
+
 def _with_completions(session: Session) -> Level | None:
     """The newest level in which a request completed; the newest of all where none did."""
     levels = reversed(session.levels.values())
@@ -420,6 +433,17 @@ class Figures:
         return self._once(
             "latency", (of, done > 0, self._moment()), lambda: self._latency(level, done)
         )
+
+    def latency_before(self) -> tuple[int, Latency] | None:
+        """Concurrency and latencies of the level before a change by hand, once any completed."""
+        before = level_before(self.session, self.level_told)
+        if before is None:
+            return None
+        done = finished_requests(self.session, before)
+        known = self._once(
+            "before", (before.id, done), lambda: recent_latency(before, self.slo, self.session)
+        )
+        return before.concurrency, known
 
     def _moment(self, step: int = SECOND) -> int:
         """What is dear is worked out anew when this changes: every `step` while time passes."""

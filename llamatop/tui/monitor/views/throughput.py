@@ -143,7 +143,7 @@ def _shares(frame: Frame) -> list[Sequence[Span]]:
         return [*groups, [(why, "dim")]]
     if roof_beaten(mbu, mfu):
         return [*groups, [("(the roofs are too low: llamatop roofline)", "dim")]]
-    return [*groups, [("held back by ", "dim"), (held, "text")]] if held else groups
+    return [*groups, [("bound by ", "dim"), (held, "text")]] if held else groups
 
 
 def _unknown(session: Session) -> str:
