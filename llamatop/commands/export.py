@@ -33,7 +33,11 @@ def main(arguments: list[str]) -> int:
         help="one of them; all where none is said")  # fmt: skip
     add("--out", metavar="DIR", help="the folder for NAME-TABLE.FORMAT (here); - for stdout, "
         "where markdown and openmetrics go if nothing is said")  # fmt: skip
+    add("--bom", action="store_true",
+        help="csv: begin with a byte order mark, by which spreadsheets know UTF-8")  # fmt: skip
     args = parser.parse_args(arguments)
+    if args.bom and args.format != "csv":
+        raise InputError(f"--bom: goes with --format csv, not {args.format}")
     if args.format in ("perfetto", "openmetrics", "markdown"):
         if args.table:
             raise InputError(f"--table: --format {args.format} has no tables; leave it out")
@@ -41,10 +45,10 @@ def main(arguments: list[str]) -> int:
     names = list(dict.fromkeys(args.table or ("events", "requests", "levels")))
     if args.out == "-" and len(names) != 1:
         raise InputError("--out -: say which table, as in --table requests")
-    return _export(args.file, args.format, names, args.out)
+    return _export(args.file, args.format, names, args.out, args.bom)
 
 
-def _export(file: str, form: str, names: list[str], out: str | None) -> int:
+def _export(file: str, form: str, names: list[str], out: str | None, bom: bool) -> int:
     from llamatop.recording.files import shown
     from llamatop.recording.reader import Opened
     from llamatop.reports.export import encoded, events_table, one_table, write
@@ -57,10 +61,10 @@ def _export(file: str, form: str, names: list[str], out: str | None) -> int:
     for name in names:
         table = events_table(opened.blocks()) if name == "events" else one_table(name, session)
         if out == "-":
-            encoded(table, form, sys.stdout.buffer)
+            encoded(table, form, sys.stdout.buffer, opened.facts, bom)
         else:
             path = Path(out or ".") / f"{Path(file).stem}-{name}.{form}"
-            write(table, path, form)
+            write(table, path, form, opened.facts, bom)
             print(shown(path))
     return 0
 

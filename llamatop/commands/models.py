@@ -13,15 +13,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args(arguments)
     from llamatop.reports.fit import estimate
-    from llamatop.reports.models import choices
     from llamatop.reports.models_text import models_json, models_table
     from llamatop.reports.this_machine import machine
     from llamatop.settings.config import RunConfig
+    from llamatop.tui.start.scan import models
 
     config, here = RunConfig(), machine()
     rows = [
         (choice, estimate(here, choice, structs.replace(config, model=choice.model)))
-        for choice in choices()
+        for choice in models()
     ]
     print(models_json(rows) if args.json else models_table(rows, config))
     return 0

@@ -72,7 +72,8 @@ def _size(text: str) -> tuple[int, int]:
 def _text(runs: list[Run]) -> None:
     from llamatop.reports.terminal import charts
 
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    colour = sys.stdout.isatty() and not plain
     print(charts(runs, shutil.get_terminal_size((80, 24)).columns, colour))
 
 

@@ -6,8 +6,11 @@ Raw times stay whole nanoseconds since the run began (`…_ns`), what is derived
 
 from __future__ import annotations
 
+import codecs
 import io
-from collections.abc import Iterable, Iterator
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -148,6 +151,12 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 """Every column of every table, in order, and what it means."""
+
+FORMULA = "=+-@\t\r"
+"""What a formula of a spreadsheet begins with."""
+
+_NULLABLE = {"Int64": "Int64", "Int32": "Int32", "Boolean": "boolean"}
+"""pandas' own types that may be null, by polars'."""
 
 _TEXTS = {
     "state", "error", "outcome", "ended_by", "held_back_by", "memory_ended_in", "tokens_by",
@@ -298,14 +307,25 @@ def _kind(table: str, column: str) -> pl.DataType:
     return pl.Float64() if derived else pl.Int64()
 
 
-def encoded(tables: Iterable[pl.DataFrame], form: str, file: BinaryIO) -> None:
-    """Write the parts of one table, at least one, to a file in one of `FORMATS`."""
+def encoded(
+    tables: Iterable[pl.DataFrame],
+    form: str,
+    file: BinaryIO,
+    metadata: Mapping[str, str] | None = None,
+    bom: bool = False,
+) -> None:
+    """Write the parts of one table, at least one, to a file in one of `FORMATS`.
+
+    Parquet keeps `metadata`; a CSV file begins with a byte order mark where `bom` says so.
+    """
+    if bom:
+        file.write(codecs.BOM_UTF8)
     if form == "parquet":
         rest = iter(tables)
         first = next(rest)
         source = register_io_source(lambda *_: chain([first], rest), schema=first.schema)
         with reasons(file):
-            source.sink_parquet(file)
+            source.sink_parquet(file, metadata=with_pandas(metadata or {}, first.schema))
         return
     if form == "json":
         _array(tables, file)
@@ -313,10 +333,40 @@ def encoded(tables: Iterable[pl.DataFrame], form: str, file: BinaryIO) -> None:
     for place, table in enumerate(tables):
         rows = io.BytesIO()  # a file that fails tells Python why, and polars not
         if form == "csv":
-            table.write_csv(rows, include_header=place == 0)
+            harmless(table).write_csv(rows, include_header=place == 0)
         else:
             table.write_ndjson(rows)
         file.write(rows.getbuffer())
+
+
+def harmless(table: pl.DataFrame) -> pl.DataFrame:
+    """Texts that a spreadsheet would take for a formula, with an apostrophe before them."""
+    begins = f"^[{re.escape(FORMULA)}]"
+    texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
+    return table.with_columns(
+        pl.when(pl.col(name).str.contains(begins))
+        .then(pl.lit("'") + pl.col(name))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name in texts
+    )
+
+
+def with_pandas(metadata: Mapping[str, str], schema: Mapping[str, pl.DataType]) -> dict[str, str]:
+    """The same, and for pandas that integers stay integers where some are null."""
+    columns = [
+        {
+            "name": name,
+            "field_name": name,
+            "pandas_type": kind.lower(),
+            "numpy_type": kind,
+            "metadata": None,
+        }
+        for name, dtype in schema.items()
+        if (kind := _NULLABLE.get(str(dtype))) is not None
+    ]
+    told = {"index_columns": [], "column_indexes": [], "columns": columns}
+    return {**metadata, "pandas": json.dumps(told)}
 
 
 def _array(tables: Iterable[pl.DataFrame], file: BinaryIO) -> None:
@@ -331,14 +381,20 @@ def _array(tables: Iterable[pl.DataFrame], file: BinaryIO) -> None:
     file.write(b"\n]\n" if before != b"[\n" else b"[]\n")
 
 
-def write(tables: Iterable[pl.DataFrame], path: Path, form: str) -> None:
-    """Write a table whole or not at all. Raises InputError where it cannot be written."""
+def write(
+    tables: Iterable[pl.DataFrame],
+    path: Path,
+    form: str,
+    metadata: Mapping[str, str] | None = None,
+    bom: bool = False,
+) -> None:
+    """Write a table whole or not at all, as `encoded`. Raises InputError where it cannot be."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
-                encoded(tables, form, file)
+                encoded(tables, form, file, metadata, bom)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

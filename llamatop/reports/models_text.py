@@ -10,6 +10,7 @@ from typing import Any
 from llamatop.reports.fit import Fit
 from llamatop.reports.models import GGUF, RUN_BY, Choice
 from llamatop.settings.config import RunConfig
+from llamatop.text.cells import cells, padded
 from llamatop.text.formatting import UNKNOWN, count, size
 
 Row = tuple[Choice, Fit]
@@ -22,14 +23,15 @@ def models_json(rows: Sequence[Row]) -> str:
 
 def models_table(rows: Sequence[Row], config: RunConfig) -> str:
     """All choices for a person to read, and for what run it is that they fit."""
-    widest = max(len(choice.model) for choice, _ in rows)
+    widest = max(cells(choice.model) for choice, _ in rows)
     head = (
         f"{'model':<{widest}} {'params':>7} {'weights':>8} {'context':>10} {'needs':>8}  "
         f"{'fit':<12}  source"
     )
     lines = [
-        f"{choice.model:<{widest}} {count(choice.parameters):>7} {size(choice.weights_bytes):>8} "
-        f"{_tokens(choice.context):>10} {size(fit.needed):>8}  {fit.verdict:<12}  {choice.source}"
+        f"{padded(choice.model, widest)} {count(choice.parameters):>7} "
+        f"{size(choice.weights_bytes):>8} {_tokens(choice.context):>10} {size(fit.needed):>8}  "
+        f"{fit.verdict:<12}  {choice.source}"
         for choice, fit in rows
     ]
     gguf = any(choice.source == GGUF for choice, _ in rows)

@@ -8,6 +8,7 @@ from llamatop.reports.compare import MEMORY, SAME, Comparison, Difference
 from llamatop.reports.recommend import Recommendation
 from llamatop.reports.runs import short
 from llamatop.reports.slices import Whole
+from llamatop.text.cells import cells, padded
 from llamatop.text.formatting import UNKNOWN, duration, minus, number, size
 
 KEY = ("output_tok_s", "ttft_s.p50", "tpot_s.p50", "e2e_s.mean", *MEMORY)
@@ -21,9 +22,9 @@ WIDE = 2.0
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table, its columns as wide as they need, two blanks apart."""
     table = [list(head), *[list(row) for row in rows]]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    widths = [max(cells(row[i]) for row in table) for i in range(len(head))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     )
 

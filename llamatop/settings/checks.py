@@ -46,8 +46,6 @@ def checked(config: RunConfig) -> RunConfig:
         raise InputError(
             f'--speed {config.speed:g}: goes with --prompts whose lines have a "timestamp"'
         )
-    if config.until_oom and config.open_loop:
-        raise InputError("--until-oom: goes with a closed loop, without --rate, --ramp and times")
     if config.max_time is not None and not 0 < config.max_time < inf:
         raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds, and finite")
     if config.quantize != "none" and config.engine == "scripted":

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 from textual import constants, events
 from textual.actions import ActionParseResult, parse
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
@@ -81,7 +81,10 @@ class LlamatopApp(App[None]):
     TITLE = "llamatop"
     ENABLE_COMMAND_PALETTE = True
     ALLOW_SELECT = False
-    BINDINGS: ClassVar[list[BindingType]] = bindings(COMMANDS)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(COMMANDS),
+        Binding("ctrl+z", "suspend_process", "halt", show=False, priority=True),
+    ]
     CSS = (
         """
     Screen { overflow: hidden; }
@@ -432,8 +435,11 @@ class LlamatopApp(App[None]):
 
 def run_app(app: LlamatopApp) -> int:
     """Run it in this terminal; the exit code. However it ends, the run's children end too."""
+    from llamatop.tui.terminal.guardian import guarded  # noqa: PLC0415  (not where pictures are made)
+
     try:
-        app.run()
+        with guarded():
+            app.run()
     finally:
         if app.live is not None:
             app.live.close()

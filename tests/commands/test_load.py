@@ -42,7 +42,6 @@ def asked(*arguments: str) -> RunConfig:
         ("--prefix-toks -1", "--prefix-toks -1: must be between 1"),
         ("--prefix-toks 8 --prefixes 0", "--prefixes 0: must be between 1"),
         ("--turns 0", "--turns 0: must be between 1"),
-        ("--rate 3 --until-oom", "--until-oom: goes with a closed loop"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(arguments: str, said: str) -> None:

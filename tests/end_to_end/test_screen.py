@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import termios
 import time
 from collections.abc import Callable, Iterator
 
@@ -124,6 +125,41 @@ def test_a_signal_leaves_the_terminal_as_it_was(
     for sequence in LEFT_BEHIND:
         assert sequence in one.raw[-2000:]
     assert llamatop("replay", "run.parquet", "--json").json["complete"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1, signal.SIGSEGV])
+def test_whatever_ends_it_the_terminal_comes_back_and_the_recording_stays(
+    terminal: Callable[..., Terminal], llamatop: Llamatop, number: int
+) -> None:
+    one = terminal(*SCRIPTED)
+    cooked = termios.ECHO | termios.ICANON | termios.ISIG
+    one.until(r"\d+/200")
+    assert not termios.tcgetattr(one.child.child_fd)[3] & termios.ICANON
+    assert one.leave(lambda: os.kill(one.child.pid, number)) == -number
+
+    def given_back() -> bool:
+        one.read()
+        modes = termios.tcgetattr(one.child.child_fd)[3]
+        return modes & cooked == cooked and all(off in one.raw[-2000:] for off in LEFT_BEHIND)
+
+    until(given_back)
+    kept = llamatop("replay", "run.parquet", "--json")
+    assert kept.code == 0 and kept.json["complete"] is False, "but for its last second"
+
+
+def test_ctrl_z_halts_it_and_it_comes_back(
+    terminal: Callable[..., Terminal], llamatop: Llamatop
+) -> None:
+    one = terminal(*SCRIPTED)
+    one.until(r"\d+/200")
+    process = psutil.Process(one.child.pid)
+    one.child.send("\x1a")
+    until(lambda: one.read() or process.status() == psutil.STATUS_STOPPED)
+    assert termios.tcgetattr(one.child.child_fd)[3] & termios.ICANON, "the shell can be typed into"
+    one.screen.reset()
+    process.send_signal(signal.SIGCONT)
+    one.until(r"\d+/200")
+    assert one.leave(lambda: one.child.send("q")) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP])

@@ -159,3 +159,26 @@ def test_events_are_told_clean() -> None:
     (table,) = events_table([block])
     assert table.equals(table_of([clean_event(event) for event in made], keep_text=True))
     assert "\x1b" not in str(table.to_dicts())
+
+
+def test_texts_that_begin_as_formulas_are_made_harmless_in_csv() -> None:
+    texts = ["=1+1", "+x", "-5", "@a", "\tb", "plain", "'quoted", None, ""]
+    table = pl.DataFrame({"text": texts, "n": [-1] * len(texts)})
+    file = io.BytesIO()
+    encoded([table], "csv", file, bom=True)
+    assert file.getvalue().startswith(b"\xef\xbb\xbftext,n\n")
+    back = pl.read_csv(io.BytesIO(file.getvalue()[3:]))
+    expected = ["'=1+1", "'+x", "'-5", "'@a", "'\tb", "plain", "'quoted", None, ""]
+    assert back["text"].to_list()[:7] == expected[:7]
+    assert back["n"].to_list() == [-1] * len(texts), "a number is a number"
+
+
+def test_parquet_keeps_what_the_recording_says_of_itself() -> None:
+    table = tables()["requests"]
+    file = io.BytesIO()
+    encoded([table], "parquet", file, {"model": "demo", "started_at": "2026-01-01T00:00:00Z"})
+    told = pl.read_parquet_metadata(io.BytesIO(file.getvalue()))
+    assert (told["model"], told["started_at"]) == ("demo", "2026-01-01T00:00:00Z")
+    columns = {one["name"]: one["numpy_type"] for one in json.loads(told["pandas"])["columns"]}
+    assert columns["output_tokens"] == "Int64" and columns["warmup"] == "boolean"
+    assert "state" not in columns and "ttft_s" not in columns

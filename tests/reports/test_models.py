@@ -55,3 +55,17 @@ def test_a_broken_download_is_shown_with_what_is_known(cache: Path) -> None:
     (snapshot / "model.safetensors").write_bytes(b"x" * 20)
     found = next(choice for choice in choices() if choice.model == "someone/broken")
     assert (found.parameters, found.context) == (None, None)
+
+
+def test_models_lists_the_folders_that_the_environment_names(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mine" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"max_position_embeddings": 256}')
+    monkeypatch.setenv("LLAMATOP_MODELS", str(tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["models", "--json"]) == 0
+    listed = {one["model"]: one for one in json.loads(capsys.readouterr().out)["models"]}
+    assert listed[str(folder)]["context"] == 256
+    assert "demo" in listed

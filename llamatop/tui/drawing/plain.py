@@ -36,6 +36,10 @@ def for_poor_terminals(colours: str | None) -> list[LineFilter]:
     """What this terminal needs; `colours` as Rich names what it knows of them."""
     spell = spelling()
     nets: list[LineFilter] = [] if spell is None else [Plain(spell)]
+    if os.environ.get("TERM") == "dumb":
+        from textual.filter import NoColor  # noqa: PLC0415  (few need it)
+
+        return [*nets, NoColor()]
     if colours == "standard":
         from llamatop.tui.drawing.sixteen import Sixteen  # noqa: PLC0415  (few need it)
 
