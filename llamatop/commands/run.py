@@ -65,6 +65,9 @@ def _run_parser() -> Parser:
         help="requests in flight, one level after another (1; the UI 4)")  # fmt: skip
     add("--requests", type=int, metavar="N",
         help="measured requests per level (4 x concurrency; the UI: until stopped)")  # fmt: skip
+    add("--runs", type=int, metavar="N", default=1,
+        help="the whole plan so many times, its levels in another order each time, a recording "
+        "each: NAME.1.parquet, … (1)")  # fmt: skip
     add("--rate", type=float, metavar="R",
         help="open loop: arrivals per second, --concurrency of them at once at most")  # fmt: skip
     add("--slo", metavar="T", help="targets in seconds for goodput, as ttft=0.5,tpot=0.05")
@@ -133,12 +136,16 @@ def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
     args = _run_parser().parse_args(arguments)
     config = _config(args)
+    from llamatop.settings.repeats import MAX_RUNS
+
     if args.check_oom and config.urls:
         raise InputError("--check-oom and --url: what a server's model takes is not foretold")
     if args.check_oom and config.offload != "none":
         raise InputError("--check-oom and --offload: what an offloaded model takes is not foretold")
     if args.check_oom and not _fits(config):
         return EXIT_DOES_NOT_FIT
+    if not 1 <= args.runs <= MAX_RUNS:
+        raise InputError(f"--runs {args.runs}: must be between 1 and {MAX_RUNS}")
     if args.record and args.no_save:
         raise InputError("--no-save goes with the UI; a run with --record is always recorded")
     if args.record:
@@ -154,10 +161,13 @@ def main(arguments: list[str]) -> int:
             args.record_text,
             args.json,
             args.verbose,
+            runs=args.runs,
             sinks=_listening(args.listen),
         )
     if args.json:
         raise InputError("--json goes with --record")
+    if args.runs != 1:
+        raise InputError("--runs goes with --record")
     gc.disable()  # until the first paint: what is imported stays, and looking at it takes long
     from llamatop.commands.desk import Desk
     from llamatop.commands.watch import watch

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from llamatop.events.sanitize import one_line
 from llamatop.reports.serving import servers_text, watch_summary
-from llamatop.reports.summary import summary, table
+from llamatop.reports.summary import SCHEMA, summary, table
 from llamatop.session.reducer import Session
 
 
@@ -18,14 +19,39 @@ def print_log(lines: Sequence[str]) -> None:
         print(f"engine: {line}", file=sys.stderr)
 
 
+class Shown(NamedTuple):
+    """A session to be shown; `path` is its recording, if there is one, and `whole`."""
+
+    session: Session
+    path: str | None
+    whole: bool = True
+
+
 def print_summary(as_json: bool, session: Session, path: str | None, whole: bool = True) -> None:
-    """The summary of a session on stdout; `path` is its recording, if there is one, and `whole`."""
-    started = session.started
-    watch = started is not None and started.config.engine == "attach"
+    """The summary of a session on stdout."""
+    one = Shown(session, path, whole)
+    print(json.dumps(_object(one), indent=1) if as_json else _text(one))
+
+
+def print_summaries(as_json: bool, runs: Sequence[Shown], more: Mapping[str, Any] = {}) -> None:
+    """Several summaries on stdout: one JSON object, `more` beside its runs, or text after text."""
     if as_json:
-        told = watch_summary if watch else summary
-        print(json.dumps(told(session, path, whole), indent=1))
+        told = {"schema": SCHEMA, "runs": [_object(run) for run in runs], **more}
+        print(json.dumps(told, indent=1))
     else:
-        cut = "" if whole or path is None else ", cut off"
-        text = servers_text(session, None) if watch else table(session)
-        print(f"{text}\n\nrecording: {one_line(path or 'none')}{cut}")
+        print("\n\n\n".join(_text(run) for run in runs))
+
+
+def _is_watch(session: Session) -> bool:
+    return session.started is not None and session.started.config.engine == "attach"
+
+
+def _object(one: Shown) -> dict[str, Any]:
+    told = watch_summary if _is_watch(one.session) else summary
+    return told(one.session, one.path, one.whole)
+
+
+def _text(one: Shown) -> str:
+    cut = "" if one.whole or one.path is None else ", cut off"
+    text = servers_text(one.session, None) if _is_watch(one.session) else table(one.session)
+    return f"{text}\n\nrecording: {one_line(one.path or 'none')}{cut}"

@@ -97,6 +97,12 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of what servers tell, as `kv_usage>0.9 for 30s`."""
     cost_per_hour: float | None = None
     """What the servers cost an hour, together, in whatever currency."""
+    repeat: int = 0
+    """Which of several runs of one plan this is, from 1; 0: it is the only one."""
+    repeats: int = 0
+    """How many there were to be."""
+    bound: str = ""
+    """The name that these runs share."""
 
     @property
     def called(self) -> str:

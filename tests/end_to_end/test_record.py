@@ -326,3 +326,16 @@ def test_who_gives_a_rate_and_a_time_is_told_what_else_ends_a_level(llamatop: Ll
     assert (level["requests"], level["ended_by"]) == (4, "requests")
     other = (*SCRIPTED[:-1], "other.parquet")
     assert "--rate:" not in llamatop(*other, *timed, "--requests", "2").err
+
+
+def test_the_same_plan_several_times(llamatop: Llamatop) -> None:
+    done = llamatop(*SCRIPTED, "--concurrency", "1", "2", "--requests", "2", "--gen-toks", "2",
+                    "--runs", "2")  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["schema"] == 1
+    runs = done.json["runs"]
+    assert [run["recording"] for run in runs] == ["run.1.parquet", "run.2.parquet"]
+    orders = [[level["concurrency"] for level in run["levels"]] for run in runs]
+    assert sorted(orders) == [[1, 2], [2, 1]]
+    replayed = llamatop("replay", "run.2.parquet", "--json")
+    assert replayed.json == runs[1]
