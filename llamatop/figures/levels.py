@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from llamatop.events.clock import SECOND
+from llamatop.figures.contention import NOTHING_KNOWN, Contention, level_contention
 from llamatop.figures.requests import (
     coalesced,
     counted,
@@ -85,6 +86,8 @@ class LevelFigures:
     """Where memory ended: `prefill`, `decode` or both; None: it did not, or nobody knows."""
     served: ServedFigures | None = None
     """What servers and their client add; None: the engine is in process."""
+    contention: Contention = NOTHING_KNOWN
+    """What others took of the machine meanwhile."""
 
     @property
     def estimated(self) -> bool:
@@ -138,6 +141,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         held_back_by=level_held_back_by(session, level),
         memory_ended_in=memory_ended_in(session, level),
         served=served_figures(session, level),
+        contention=level_contention(session, level),
     )
 
 

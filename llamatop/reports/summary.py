@@ -128,6 +128,10 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "mfu": figures.mfu,
         "held_back_by": figures.held_back_by,
         "memory_ended_in": figures.memory_ended_in,
+        "contention": {
+            "others_cores": figures.contention.others_cores,
+            "engine_cores": figures.contention.engine_cores,
+        },
         **served_json(figures.served),
     }
 
@@ -164,6 +168,7 @@ def level_lines(
             if figures.goodput is None
             else [_row("goodput", f"{number(figures.goodput)} requests/s")]
         ),
+        *([_row("careful", figures.contention.words)] if figures.contention.notable else []),
         *memory,
         *_utilised(figures),
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",

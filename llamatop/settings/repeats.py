@@ -36,7 +36,7 @@ def _order(config: RunConfig, place: int) -> tuple[int, ...]:
     if config.until_oom:
         return config.concurrency
     levels = list(config.concurrency)
-    random.Random(config.seed).shuffle(levels)  # noqa: S311 (an order, no secret)
+    random.Random(config.seed).shuffle(levels)
     turned, first = divmod(place - 1, len(levels))
     levels = levels[first:] + levels[:first]
     return tuple(reversed(levels) if turned % 2 else levels)
