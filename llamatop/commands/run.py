@@ -64,7 +64,7 @@ def _run_parser() -> Parser:
     add("--concurrency", type=int, nargs="+", metavar="N",
         help="requests in flight, one level after another (1; the UI 4)")  # fmt: skip
     add("--requests", type=int, metavar="N",
-        help="measured requests per level (4 x concurrency; the UI: until stopped)")  # fmt: skip
+        help="measured requests per level (8 x concurrency; the UI: until stopped)")  # fmt: skip
     add("--runs", type=int, metavar="N", default=1,
         help="the whole plan so many times, its levels in another order each time, a recording "
         "each: NAME.1.parquet, … (1)")  # fmt: skip
@@ -193,7 +193,7 @@ def _tell_of_requests(config: RunConfig) -> None:
     """Who gives a rate and a time may not think of the requests that end a level too."""
     unasked = config.requests is None and config.until_ci is None and not config.until_oom
     if unasked and config.rate is not None and config.max_time is not None:
-        print("--rate: 4 x concurrency requests per level at most (--requests)", file=sys.stderr)
+        print("--rate: 8 x concurrency requests per level at most (--requests)", file=sys.stderr)
 
 
 def _fits(config: RunConfig) -> bool:

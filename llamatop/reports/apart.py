@@ -75,8 +75,8 @@ class Apart:
 
 def set_apart(baseline: Run, other: Run, pair: Pair, seed: int) -> dict[str, Apart]:
     """Every figure of one level in both runs."""
-    ours = _spreads(baseline, pair[0].level, seed * 2)
-    theirs = _spreads(other, pair[1].level, seed * 2 + 1)
+    ours = level_spreads(baseline, pair[0].level, seed * 2)
+    theirs = level_spreads(other, pair[1].level, seed * 2 + 1)
     told = _own(baseline, other)
     requests = min(figures.completed for figures in pair)
     found = {}
@@ -143,7 +143,7 @@ def _log(baseline: float | None, other: float | None) -> float | None:
     return math.log(other / baseline)
 
 
-def _spreads(run: Run, level: int, seed: int) -> dict[str, Spread]:
+def level_spreads(run: Run, level: int, seed: int) -> dict[str, Spread]:
     """How far each figure of a level could be off; of a table, from what it was made of."""
     made = run.session.levels[level]
     if run.samples is None:

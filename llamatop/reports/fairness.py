@@ -86,6 +86,11 @@ def explained(
     return "; ".join(found) or _uneven_cores(ours, theirs, setup)
 
 
+def same_setting(one: Run, other: Run) -> bool:
+    """Whether nothing that matters was another in two runs."""
+    return all(name in _HARMLESS for name, _ in differences([one, other]))
+
+
 def _uneven_cores(
     ours: Sequence[LevelFigures],
     theirs: Sequence[LevelFigures],

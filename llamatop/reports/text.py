@@ -130,6 +130,7 @@ def percent(change: float | None) -> str:
 
 def recommendation_text(one: Recommendation) -> str:
     """One recommendation: the setting, the command, the reasons."""
-    lines = [f"for {one.goal}: concurrency {one.concurrency} of {one.run}"]
+    what = f"concurrency {one.concurrency} of {one.run}"
+    lines = [f"for {one.goal}: {'no answer yet' if one.concurrency is None else what}"]
     lines += [f"  {one.command}"] if one.command else []
     return "\n".join(lines + [f"  - {reason}" for reason in one.reasons])

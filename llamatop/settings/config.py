@@ -15,6 +15,10 @@ from llamatop.settings.servers import host_of
 MAX_CONCURRENCY = 4096
 """More requests at once than this is a typing error rather than a wish."""
 
+USUAL_WAVES = 8
+"""Measured requests of a level, in multiples of its concurrency: with so many, a tenth is told from
+chance."""
+
 Weights = Literal["auto", "random"]
 EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted", "attach"]
 Endpoint = Literal["completions", "chat"]
@@ -44,7 +48,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: tuple[int, ...] = (1,)
     """Requests in flight, one level after another."""
     requests: int | None = None
-    """Measured requests per level; None: four times the concurrency, or until something else ends
+    """Measured requests per level; None: eight times the concurrency, or until something else ends
     it."""
     endless: bool = False
     """Run the last level until stopped, whatever `requests` says."""
@@ -138,7 +142,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if self.requests is not None or self.until_ci is not None:
             return self.requests
-        return concurrency if self.until_oom else 4 * concurrency
+        return concurrency if self.until_oom else USUAL_WAVES * concurrency
 
 
 WATCHED = RunConfig(concurrency=(4,), gen_toks=200, endless=True)

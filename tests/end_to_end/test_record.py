@@ -321,7 +321,7 @@ def test_verbose_tells_of_each_request_and_what_libraries_print(llamatop: Llamat
 def test_who_gives_a_rate_and_a_time_is_told_what_else_ends_a_level(llamatop: Llamatop) -> None:
     timed = ("--rate", "100", "--max-time", "60", "--gen-toks", "1", "--prompt-toks", "1")
     done = llamatop(*SCRIPTED, *timed)
-    assert "--rate: 4 x concurrency requests per level at most (--requests)" in done.err
+    assert "--rate: 8 x concurrency requests per level at most (--requests)" in done.err
     (level,) = done.json["levels"]
     assert (level["requests"], level["ended_by"]) == (4, "requests")
     other = (*SCRIPTED[:-1], "other.parquet")

@@ -1,5 +1,6 @@
 import shlex
 
+import numpy as np
 import pytest
 
 from llamatop.commands.run import _config, _run_parser
@@ -27,18 +28,66 @@ def saturating() -> Run:
 def test_throughput_takes_the_shorter_wait_where_levels_are_as_good() -> None:
     found = recommend([saturating()], "throughput")
     assert found.concurrency == 4
-    assert "within 2 %" in found.reasons[0]
+    assert "not to be told from the most of 5 levels" in found.reasons[0]
+    assert "nothing tells it from concurrency 8, 16: the smaller is taken" in found.reasons
+    assert found.figure is not None and found.figure.low is not None
 
 
-def test_latency_takes_the_most_tokens_where_levels_are_as_quick() -> None:
-    assert recommend([saturating()], "latency").concurrency == 4
+def test_latency_takes_the_smallest_of_levels_that_are_as_quick() -> None:
+    found = recommend([saturating()], "latency")
+    assert found.concurrency == 1
+    assert "nothing tells it from concurrency 2, 4: the smaller is taken" in found.reasons
+
+
+def noisy(pace: dict[int, float], seed: int, spread: float) -> Run:
+    random = np.random.default_rng(seed)
+    levels = [
+        level_of(
+            [[step * float(np.exp(random.normal(0, spread)))] * 8 for _ in range(4 * c)], c, level=i
+        )
+        for i, (c, step) in enumerate(pace.items())
+    ]
+    return run_of(session_of(levels), f"noisy{seed}")
+
+
+def test_a_single_noisy_level_does_not_win() -> None:
+    pace = {1: 0.02, 2: 0.02, 4: 0.02}
+    found = [recommend([noisy(pace, seed, 0.05)], "latency").concurrency for seed in range(20)]
+    assert found.count(1) >= 17
+
+
+def test_runs_of_one_setting_are_one_candidate_a_level() -> None:
+    runs = [noisy({1: 0.02, 4: 0.021}, seed, 0.03) for seed in range(4)]
+    found = recommend(runs, "throughput")
+    assert found.concurrency == 4
+    assert "the intervals are those of 4 runs" in found.reasons[-1]
+
+
+def test_one_level_is_no_choice() -> None:
+    one = run((4,), requests=32)
+    found = recommend([one], "throughput")
+    assert found.concurrency is None
+    assert "the only level measured" in found.reasons[0]
+    assert "--concurrency 1 2 4 8" in found.command
+    assert "no answer yet" in recommendation_text(found)
 
 
 def test_slo() -> None:
-    assert recommend([saturating()], "slo", parse_slo("tpot=0.05")).concurrency == 8
+    assert recommend([saturating()], "slo", parse_slo("tpot=0.05")).concurrency == 4
     assert recommend([saturating()], "slo", parse_slo("tpot=0.03,ttft=1")).concurrency == 4
-    with pytest.raises(InputError, match="no request of any level met"):
-        recommend([saturating()], "slo", parse_slo("e2e=0.001"))
+    none = recommend([saturating()], "slo", parse_slo("e2e=0.001"))
+    assert none.concurrency is None
+    assert none.reasons[0] == "no level keeps e2e 1.00 ms for 95% of its requests"
+    assert none.reasons[1] == "concurrency 1: 0 of 4 requests (0%), E2E breaks first"
+
+
+def test_a_level_that_keeps_the_targets_for_half_its_requests_keeps_none() -> None:
+    slow = [[0.02] * 8, [0.06] * 8]
+    levels = [level_of([slow[0]] * 32, 4), level_of([slow[n % 2] for n in range(64)], 16, level=1)]
+    both = run_of(session_of(levels), "half")
+    slo = parse_slo("tpot=0.05")
+    assert recommend([both], "slo", slo).concurrency == 4
+    assert recommend([both], "slo", slo, share=0.5).concurrency == 16
 
 
 @pytest.mark.parametrize(
