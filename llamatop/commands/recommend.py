@@ -44,6 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _print(runs: list[Run], found: list[Recommendation], as_json: bool) -> None:
+    from llamatop.reports.answer import answer
     from llamatop.reports.model_table import MODEL_HEAD, model_cells, model_table
     from llamatop.reports.text import columns, recommendation_text
 
@@ -56,6 +57,9 @@ def _print(runs: list[Run], found: list[Recommendation], as_json: bool) -> None:
         }
         print(json.dumps(told, indent=1))
         return
+    first = next((run for run in runs if run.name == found[0].run), runs[0])
+    if words := " ".join(answer(first.session, first.figures)):
+        print(f"{first.name}: {words}" if len(runs) > 1 else words, end="\n\n")
     if len(runs) > 1:
         print(columns(MODEL_HEAD, [model_cells(row) for row in rows]), end="\n\n")
     print("\n\n".join(recommendation_text(one) for one in found))

@@ -97,6 +97,11 @@ def _run_parser() -> Parser:
         help="predict first, and stop with the verdict if it cannot fit (exit 3)")  # fmt: skip
     add("--until-oom", action="store_true",
         help="double the concurrency until memory ends, then find the most that works")  # fmt: skip
+    add("--until-slo", action="store_true",
+        help="raise the concurrency (with --rate: the rate) until --slo is kept by less than "
+        "--share of the requests, then find the most that keeps it")  # fmt: skip
+    add("--share", type=float, default=0.95, metavar="X",
+        help="of a level's requests that shall keep --slo (0.95)")  # fmt: skip
     add("--memory", metavar="SIZE",
         help="the engine may take so much on a CPU, as 2GB (all there is, less 5 %%)")  # fmt: skip
     add("--listen", metavar="HOST:PORT",
@@ -210,7 +215,12 @@ def _fits(config: RunConfig) -> bool:
 
 def _endless(args: argparse.Namespace, levels: int) -> bool:
     """Whether nothing but the person ends the run; a search comes to its end by itself."""
-    open_ended = args.requests is None and args.until_ci is None and not args.until_oom
+    open_ended = (
+        args.requests is None
+        and args.until_ci is None
+        and not args.until_oom
+        and not args.until_slo
+    )
     return not args.record and open_ended and levels == 1
 
 
@@ -251,7 +261,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
     longest = _longest_output(args.prompts, gen)
     if args.prompts is not None and gen_lengths is None:
         gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
-    usual_levels = (1,) if args.until_oom else plain.concurrency
+    usual_levels = (1,) if args.until_oom or args.until_slo else plain.concurrency
     urls, headers = base_urls(args.url), parse_headers(args.header)
     levels = tuple(args.concurrency or usual_levels)
     config = checked(
@@ -267,6 +277,8 @@ def _config(args: argparse.Namespace) -> RunConfig:
             max_time=_max_time(args),
             until_ci=args.until_ci,
             until_oom=args.until_oom,
+            until_slo=args.until_slo,
+            share=args.share,
             slo=parse_slo(args.slo) if args.slo is not None else {},
             prompt_toks=prompt,
             gen_toks=longest,

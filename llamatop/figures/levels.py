@@ -121,7 +121,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         duration=seconds,
         output_rate=_per_second(output, seconds),
         steady_rate=None if output is None else steady_rate(requests, level.concurrency),
-        steady=None if output is None else steady_part(level),
+        steady=None if output is None else steady_part(level, _waited(session)),
         ended_by=level.ended_by,
         request_rate=_per_second(len(done), seconds),
         goodput=_goodput(session, done, seconds),
@@ -152,8 +152,17 @@ def _prompts(requests: list[Request], since: int | None) -> int | None:
     return None if untold or (requests and not known) else sum(known)
 
 
-def steady_part(level: Level) -> Steady | None:
-    """The steady part of a level, before it drains; None where there is none to be found."""
+def _waited(session: Session) -> bool:
+    """Whether the level was looked at again and again for its interval: then that counts the
+    looks, whatever ended it."""
+    return session.started is not None and session.started.config.until_ci is not None
+
+
+def steady_part(level: Level, waited: bool = False) -> Steady | None:
+    """The steady part of a level, before it drains; None where there is none to be found.
+
+    `waited`: its interval is one that was waited for, see `Windows.steady`.
+    """
     if level.forgotten or not level.requests:
         return None
     until = _drains_from(level) if level.enough_at is None else level.enough_at
@@ -166,7 +175,7 @@ def steady_part(level: Level) -> Steady | None:
     windows.begin(min(request.scheduled for request in level.requests))
     for time, tokens in ends:
         windows.complete(time, tokens)
-    return windows.steady(waited=level.enough_at is not None)
+    return windows.steady(waited=waited or level.enough_at is not None)
 
 
 def _drains_from(level: Level) -> int:

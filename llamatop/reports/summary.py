@@ -15,6 +15,8 @@ from llamatop.figures.roofline import ROOF_BEATEN, roof_beaten
 from llamatop.figures.served import on_servers
 from llamatop.figures.stats import Distribution, spread_json
 from llamatop.figures.steady import Steady
+from llamatop.reports.answer import answer
+from llamatop.reports.capacity import capacity, cliff
 from llamatop.reports.frontier import memory_end, memory_end_line
 from llamatop.reports.servers import (
     NOT_HERE,
@@ -67,6 +69,7 @@ def summary(session: Session, recording: str | None, complete: bool = True) -> d
         "imported": _imported(session),
         "levels": [level_summary(figures) for figures in all_figures(session)],
         "memory_end": None if end is None else asdict(end),
+        "capacity": None if (found := capacity(session)) is None else asdict(found),
     }
 
 
@@ -211,10 +214,10 @@ def ended_text(ended_by: str, until_ci: float | None) -> str:
         return f"its interval, ± {until_ci or 0:.1%} or less"
     if ended_by == "time":
         return "--max-time" + (
-            f", before ± {until_ci:.1%} was sure" if until_ci is not None else ""
+            ", before its interval was as narrow" if until_ci is not None else ""
         )
     if ended_by == "requests" and until_ci is not None:
-        return f"--requests, before ± {until_ci:.1%} was sure"
+        return "--requests, before its interval was as narrow"
     return ""
 
 
@@ -311,6 +314,7 @@ def headline(session: Session) -> str:
 def table(session: Session) -> str:
     """All levels for a person to read."""
     until_ci = session.started.config.until_ci if session.started else None
+    every = all_figures(session)
     blocks = [
         "\n".join(
             [
@@ -318,12 +322,15 @@ def table(session: Session) -> str:
                 *_reported(session, figures),
             ]
         )
-        for figures in all_figures(session)
+        for figures in every
     ]
     end = memory_end(session)
     blocks += [] if end is None else [memory_end_line(end)]
+    blocks += cliff(session)
     top = [headline(session) + _joined(session), *_lengths(session), *server_lines(session)]
-    return "\n\n".join(["\n".join([*top, *_origin(session)]), *blocks])
+    told = textwrap.wrap(" ".join(answer(session, every)), 100)
+    first = ["\n".join(told)] if told else []
+    return "\n\n".join([*first, "\n".join([*top, *_origin(session)]), *blocks])
 
 
 def _origin(session: Session) -> list[str]:

@@ -15,6 +15,7 @@ import msgspec
 
 from llamatop import __version__
 from llamatop.engines import offload_folder
+from llamatop.events import wire
 from llamatop.events.clock import SECOND, MonotonicClock
 from llamatop.events.kinds import (
     EngineLost,
@@ -31,12 +32,15 @@ from llamatop.events.kinds import (
     Tick,
     TokensEmitted,
 )
-from llamatop.events.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Warm, Watch
+from llamatop.events.wire import Cancel, Pause, Resize, RunLevel, Stop, Warm, Watch
+from llamatop.figures.targets import kept_share
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
 from llamatop.run.children import Child
 from llamatop.run.losses import memory_loss
+from llamatop.run.search import Load, Went, next_load
 from llamatop.run.sweep import next_concurrency
+from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import ports_here
 
@@ -114,6 +118,12 @@ class LiveRun:
         self._concurrency = 0
         """Of the planned level that runs or ran last."""
         self._tried: list[tuple[int, Outcome]] = []
+        self._judged = Session() if config.until_slo else None
+        """What has come, where each level's requests are held against their targets."""
+        self._loads: list[Went] = []
+        """How those levels went."""
+        self._rate: float | None = None
+        """Arrivals a second of the level that runs, where that is not the config's."""
         self._running: int | None = None
         self._next_request = 0
         self._next_config: RunConfig | None = None
@@ -158,6 +168,9 @@ class LiveRun:
         for child in (self._engine, self._probe):
             while child is not None and child.inbox:
                 events += child.inbox.popleft()
+        if self._judged is not None:
+            for event in events:
+                self._judged.apply(event)
         for event in events:
             if not isinstance(event, TokensEmitted):  # which are nearly all, and change nothing
                 self._follow(event)
@@ -209,7 +222,12 @@ class LiveRun:
         if self._engine is None or self._stopping_since is not None or self._finished:
             return
         self._next_config = msgspec.structs.replace(
-            self.config, concurrency=levels, requests=None, endless=False, until_oom=False
+            self.config,
+            concurrency=levels,
+            requests=None,
+            endless=False,
+            until_oom=False,
+            until_slo=False,
         )
         if self._running is not None:
             self._engine.tell(Stop())
@@ -237,7 +255,7 @@ class LiveRun:
 
     def _launch(self) -> None:
         self._engine, self._warm = self._warm or _engine(), None
-        self._engine.tell(Load(self.config, self.clock.origin))
+        self._engine.tell(wire.Load(self.config, self.clock.origin))
         if self._probe is not None:
             self._probe.tell(Watch(self._engine.pid, ports_here(self.config.urls)))
 
@@ -252,6 +270,7 @@ class LiveRun:
                 self._next_request = max(self._next_request, event.request + 1)
             case LevelEnded() if event.level == self._running:
                 self._tried.append((self._concurrency, event.outcome))
+                self._went(event.level, event.outcome)
                 self._running = None
                 self._turn_to_sweep()
                 self._next_level()
@@ -294,11 +313,14 @@ class LiveRun:
         if concurrency is None:
             self._finish()
         elif self._engine is not None:
+            self._rate = load.rate if (load := self._load()) is not None else None
             level = self._begin_level(concurrency)
             self._concurrency = concurrency
             requests, first = self.config.requests_at(concurrency), self._next_request
             place, places = len(self._tried) + 1, len(self.config.concurrency)
-            self._engine.tell(RunLevel(level, concurrency, requests, first, place, places))
+            self._engine.tell(
+                RunLevel(level, concurrency, requests, first, place, places, self._rate)
+            )
 
     def _begin_level(self, concurrency: int) -> int:
         """The number of a level that is about to start, whose peak is told before it does."""
@@ -312,8 +334,23 @@ class LiveRun:
 
     def _planned(self) -> int | None:
         """Requests in flight of the next level, where there is one."""
-        stopping = self._stopping_since is not None
-        return None if stopping else next_concurrency(self.config, self._tried)
+        if self._stopping_since is not None:
+            return None
+        if not self.config.until_slo:
+            return next_concurrency(self.config, self._tried)
+        return load.concurrency if (load := self._load()) is not None else None
+
+    def _load(self) -> Load | None:
+        """Where the most that keeps the targets is looked for, what comes next."""
+        return next_load(self.config, self._loads) if self.config.until_slo else None
+
+    def _went(self, id: int, outcome: Outcome) -> None:
+        """A level is over; how many of its requests kept the targets decides what comes next."""
+        if self._judged is None:
+            return
+        level = self._judged.levels.get(id)
+        share = kept_share(level.requests, self.config.slo) if level is not None else None
+        self._loads.append(Went(Load(self._concurrency, self._rate), outcome, share))
 
     def _look_after_engine(self) -> None:
         """An engine that is gone, or does not stop when asked."""
@@ -354,6 +391,7 @@ class LiveRun:
         """End a level that the engine itself can no longer end."""
         if self._running is not None:
             self._tried.append((self._concurrency, outcome))
+            self._went(self._running, outcome)
             self._own.append(LevelEnded(self.clock.now(), self._running, outcome, error=error))
             self._running = None
 

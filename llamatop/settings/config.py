@@ -60,6 +60,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Targets in seconds by `SLO_NAMES`, for goodput."""
     until_oom: bool = False
     """Go on past the levels asked for until memory ends."""
+    until_slo: bool = False
+    """Go on past the levels asked for until `slo` is kept by less than `share` of the requests."""
+    share: float = 0.95
+    """Of a level's requests that shall keep every target."""
     prompt_toks: int = 128
     """Tokens of each prompt; of the longest where they are drawn; N/A with a file of `prompts`."""
     gen_toks: int = 32
