@@ -24,6 +24,7 @@ COMMANDS = (
     "models",
     "plot",
     "compare",
+    "ab",
     "recommend",
     "export",
     "roofline",

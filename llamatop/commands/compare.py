@@ -55,8 +55,15 @@ def main(arguments: list[str]) -> int:
     else:
         comparisons = [compare(baseline, other, seed) for other in others]
         wholes = [whole(baseline, other) for other in others]
+    return tell(comparisons, wholes, gates, args.json)
+
+
+def tell(
+    comparisons: list[Comparison], wholes: list[list[Whole]], gates: list[Gate], as_json: bool
+) -> int:
+    """Print comparisons, and what became of the conditions; 1 where one of those holds."""
     verdicts = _judged(gates, comparisons)
-    _print(comparisons, wholes, verdicts, args.json)
+    _print(comparisons, wholes, verdicts, as_json)
     return 1 if any(verdict.held for verdict in verdicts) else 0
 
 

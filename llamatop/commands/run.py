@@ -34,6 +34,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop models           what can be run here
   llamatop plot FILE        charts as PNG and SVG  [--terminal, --html FILE]
   llamatop compare A B      runs side by side  [--fail-if "output_tok_s<-5%"]
+  llamatop ab --a … --b …   two settings by turns in one run, until it is decided
   llamatop recommend FILE   the settings to use, and why
   llamatop export FILE      its tables as csv, json, jsonl, parquet; perfetto, openmetrics, markdown
   llamatop import FILE      other tools' results as recordings  --out FOLDER
@@ -180,6 +181,11 @@ def main(arguments: list[str]) -> int:
     desk = Desk(args.out, not args.no_save, args.record_text, _listening(args.listen))
     choose = args.model is None and args.engine != "scripted" and not config.urls
     return watch(config, desk, choose, args.theme, args.verbose)
+
+
+def config_of(arguments: list[str]) -> RunConfig:
+    """The settings that such arguments ask for; InputError where they cannot be."""
+    return _config(_run_parser().parse_args(arguments))
 
 
 def _listening(address: str | None) -> list[Tally]:

@@ -1,8 +1,8 @@
-"""How much two runs of one thing differ where nothing was changed, as it was measured.
+"""How much two runs of one thing may differ where nothing was changed.
 
 What one recording holds cannot know it: a process gets other memory, a machine another mood. So
 where there is one run of each side, this much is allowed for; where there are several, they say it
-themselves. See `docs/deciding.md` for how it was measured.
+themselves. An allowance, not a measurement of the machine at hand: see `docs/deciding.md`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SPREAD = 0.02
 """Of every other figure."""
 
 FREEDOM = 19
-"""Degrees of freedom with which these are known: twenty recordings, less one."""
+"""Degrees of freedom with which these count as known."""
 
 
 def spread_of(metric: str) -> float:

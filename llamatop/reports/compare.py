@@ -134,7 +134,7 @@ def _compared(
     single = len(sides[0]) == len(sides[1]) == 1
     return Comparison(
         names[0], names[1], differences([sides[0][0], sides[1][0]]), told, every, levels,
-        _plain(every), _caveat(every) if single and every else "",
+        plain(every), _caveat(every) if single and every else "",
     )  # fmt: skip
 
 
@@ -168,21 +168,21 @@ def reach_between(metric: str) -> float:
     return math.expm1(reach(one_run_each(metric), 1 - CONFIDENCE))
 
 
-def _plain(overall: list[Difference]) -> str:
+def plain(overall: list[Difference], within: float = SAME_WITHIN) -> str:
     """The verdict in a sentence: the headline, then what else is decided."""
     if not overall:
         return "nothing to compare: no concurrency in common"
     headline = [one for one in overall if one.metric in HEADLINE]
     others = [one for one in overall if one.metric not in HEADLINE and one.verdict in DECIDED]
-    return "; ".join(map(_told, headline + others[:3]))
+    return "; ".join(_told(one, within) for one in headline + others[:3])
 
 
-def _told(one: Difference) -> str:
+def _told(one: Difference, within: float) -> str:
     text = f"{one.verdict}: {one.metric} {_signed(one.change)}".rstrip()
     if one.low is not None and one.high is not None:
         text += f" ({_signed(one.low)} to {_signed(one.high)})"
     if one.verdict == SAME:
-        text += f", within ±{SAME_WITHIN:.0%}"
+        text += f", within ±{within:.0%}"
     return text + (f", {one.note}" if one.verdict == UNDECIDED and one.note else "")
 
 

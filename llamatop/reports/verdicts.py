@@ -88,12 +88,17 @@ class Row:
     explained: str = ""
 
 
-def judge(table: Sequence[Row]) -> list[Difference]:
-    """Verdicts on some rows of figures: the headline each by itself, the others together."""
+def judge(
+    table: Sequence[Row], headline: float = 1 - CONFIDENCE, within: float = SAME_WITHIN
+) -> list[Difference]:
+    """Verdicts on some rows of figures: the headline each by itself, the others together.
+
+    `headline` is the share that its intervals leave outside, `within` what counts as the same.
+    """
     others = [a for row in table for name, a in row.figures.items() if name not in HEADLINE]
     family = _tail(others)
     return [
-        _difference(name, row, apart, 1 - CONFIDENCE if name in HEADLINE else family)
+        _difference(name, row, apart, headline if name in HEADLINE else family, within)
         for row in table
         for name, apart in row.figures.items()
         if apart.baseline is not None or apart.other is not None or apart.note == PARTLY
@@ -119,7 +124,7 @@ def _tail(family: Sequence[Apart]) -> float:
     return min(2 * (1 - NormalDist().cdf(far)), most)
 
 
-def _difference(name: str, row: Row, apart: Apart, tail: float) -> Difference:
+def _difference(name: str, row: Row, apart: Apart, tail: float, within: float) -> Difference:
     change = None if apart.log is None else math.expm1(apart.log)
     sides = name, row.concurrency, apart.baseline, apart.other, change
     if name in MEMORY or apart.log is None:
@@ -129,7 +134,7 @@ def _difference(name: str, row: Row, apart: Apart, tail: float) -> Difference:
             *sides, None, None, UNDECIDED, row.explained or apart.note,
             None if row.explained else _more_to_begin(name, apart),
         )  # fmt: skip
-    found = decide(apart.log, apart.error, tail)
+    found = decide(apart.log, apart.error, tail, within)
     if row.explained and found.way != "same":
         return Difference(*sides, found.low, found.high, UNDECIDED, row.explained)
     if found.way == "undecided":
@@ -193,7 +198,7 @@ def _wanting(name: str, apart: Apart, tail: float, needs: tuple[int, float] | No
     if needs is not None:
         return f"about {needs[0]:,} more requests a level would show {_shown(needs[1])}"
     if apart.draws is None:
-        return "more runs of both sides would tell"
+        return apart.note or "more runs of both sides would tell"
     runs = runs_needed(_of_a_run(name, apart), tail, _target(apart))
     return f"--runs {runs} on both sides would show {_shown(_target(apart))}" if runs else ""
 

@@ -93,14 +93,21 @@ class LiveRun:
         config: RunConfig,
         engine: Child | None = None,
         prepare: Callable[[RunConfig, Callable[[], int]], Foretold] | None = None,
+        *,
+        waits: bool = False,
     ) -> None:
         """`engine`: a process that is warm already (see `warm_engine`).
+
+        One that `waits` begins no level by itself and does not end after its last: see `again`.
 
         `prepare` foretells the run. It is called in a thread while the model loads, and the first
         level waits for it: nothing else runs while something is measured.
         """
         self.config = config
         self._warm = engine
+        self._waits = waits
+        self.ready = False
+        """Whether the model is there, and what was to be foretold of it."""
         self._prepare = prepare
         self._preparing: threading.Thread | None = None
         self._foretold: Foretold | None = None
@@ -232,6 +239,21 @@ class LiveRun:
         if self._running is not None:
             self._engine.tell(Stop())
 
+    @property
+    def idle(self) -> bool:
+        """Whether no level runs, nor is about to."""
+        return self.ready and self._running is None
+
+    def again(self) -> None:
+        """The plan once more, of a run that waits."""
+        self._tried = []
+        self._next_level()
+
+    def finish(self) -> None:
+        """All is done, of a run that waits: its last event follows."""
+        if not self._finished:
+            self._finish()
+
     def stop(self) -> None:
         """End the run soon, whatever it is doing; what was measured stays."""
         if self._stopping_since is not None or self._finished:
@@ -297,8 +319,9 @@ class LiveRun:
             self._went_on = True
             self._own.append(MemoryUntold(self.clock.now(), WENT_ON))
         if self._loaded and (self._preparing is None or self._went_on):
-            self._loaded = False
-            self._next_level()
+            self._loaded, self.ready = False, True
+            if not self._waits:
+                self._next_level()
         if self._levels and self._untold:
             self._own += self._untold
             self._untold = []
@@ -311,7 +334,8 @@ class LiveRun:
     def _next_level(self) -> None:
         concurrency = self._planned()
         if concurrency is None:
-            self._finish()
+            if not self._waits or self._stopping_since is not None:
+                self._finish()
         elif self._engine is not None:
             self._rate = load.rate if (load := self._load()) is not None else None
             level = self._begin_level(concurrency)
