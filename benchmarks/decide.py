@@ -1,6 +1,6 @@
 """How often a comparison errs, and how small a difference it finds.
 
-    python benchmarks/decide.py simulate           scripted pairs: false verdicts, power, false stops
+    python benchmarks/decide.py simulate           scripted pairs: false verdicts, power, ab
     python benchmarks/decide.py measure --out DIR  20 recordings of demo: what varies a step, a run
     python benchmarks/decide.py pairs DIR          40 real pairs of those: false verdicts
     python benchmarks/decide.py beside --out DIR   20 pairs, a process on one core in half of them

@@ -120,7 +120,7 @@ def _run(
     tail, narrow = tail_of_a_look(limits.rounds), within or SAME_WITHIN
 
     def compared() -> Comparison:
-        return compare_turns(*(_anew(run) for run in runs), tail, narrow)
+        return compare_turns(_anew(runs[0]), _anew(runs[1]), tail, narrow)
 
     def enough(done: int) -> bool:
         found = compared()

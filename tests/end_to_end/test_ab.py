@@ -25,10 +25,10 @@ def test_twice_as_long_is_found_by_turns(llamatop: Llamatop) -> None:
 def test_what_ab_cannot_be_asked(llamatop: Llamatop) -> None:
     for bad, why in (
         (("--a", "--engine batch"), "--b"),
-        (("--a", "--rubbish", "--b", ""), "--rubbish"),
-        (("--a", "", "--b", "", "--concurrency", "1", "2"), "one --concurrency"),
-        (("--a", "", "--b", "", "--until-decided", "2"), "--until-decided 2"),
-        (("--a", "'", "--b", ""), "cannot be read"),
+        (("--a", "--rubbish", "--b", "--seed 1"), "--rubbish"),
+        (("--a", "--seed 1", "--b", "--seed 2", "--concurrency", "1", "2"), "one --concurrency"),
+        (("--a", "--seed 1", "--b", "--seed 2", "--until-decided", "2"), "--until-decided 2"),
+        (("--a", "'", "--b", "--seed 1"), "cannot be read"),
     ):
         done = llamatop("ab", *bad)
         assert (done.code, done.err.count("\n")) == (2, 1), done.err
