@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         help="exit 1 if it holds, as for llamatop compare")  # fmt: skip
     add("--out", metavar="FILE", help="the recordings, NAME.a.parquet and NAME.b.parquet")
     add("--json", action="store_true", help="one JSON object on stdout, as of compare")
-    args, both = parser.parse_known_args(arguments)
+    args, both = parser.parse_known_args(_bound(arguments))
     _check(args.rounds, args.until_decided, args.max_time)
     from llamatop.reports.gate import parse
     from llamatop.run.turns import Limits
@@ -53,6 +53,18 @@ def main(arguments: list[str]) -> int:
     return _run(
         configs, args.out, limits, within=args.until_decided, gates=gates, as_json=args.json
     )
+
+
+def _bound(arguments: list[str]) -> list[str]:
+    """Each side's options bound to its name: a single one of them would look like another option
+    of the command."""
+    bound: list[str] = []
+    for word in arguments:
+        if bound and bound[-1] in ("--a", "--b"):
+            bound[-1] += f"={word}"
+        else:
+            bound.append(word)
+    return bound
 
 
 def _check(rounds: int, within: float | None, max_time: float | None) -> None:

@@ -190,7 +190,9 @@ def test_a_model_that_two_recordings_have_is_told_apart(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recommend.main([file(folder, "a"), file(folder, "slow"), file(folder, "other")])
-    models = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[1:4]]
+    lines = capsys.readouterr().out.splitlines()
+    head = next(n for n, line in enumerate(lines) if line.startswith("model  "))
+    models = [line.split("  ")[0] for line in lines[head + 1 : head + 4]]
     assert len(set(models)) == 3 and models[2] == "an/other"
 
 

@@ -9,6 +9,7 @@ from llamatop.figures.levels import level_figures
 from llamatop.reports.knee import knee
 from llamatop.reports.model_table import model_table
 from llamatop.reports.recommend import recommend
+from llamatop.reports.repeated import repeated_text
 from llamatop.reports.runs import Run, run_of
 from llamatop.reports.text import recommendation_text
 from llamatop.run.replay import fold
@@ -143,3 +144,12 @@ def test_the_table_of_models() -> None:
     assert "concurrency 4 of saturating" in recommendation_text(
         recommend([saturating()], "throughput")
     )
+
+
+def test_several_runs_in_a_few_lines() -> None:
+    runs = [noisy({1: 0.02, 4: 0.021}, seed, 0.03) for seed in range(3)]
+    text = repeated_text(runs)
+    assert [line.split(":")[0].strip() for line in text.splitlines()[1:]] == [
+        "concurrency 1", "concurrency 4",
+    ]  # fmt: skip
+    assert text.count("of 3 runs") == 2 and " to " in text
