@@ -10,7 +10,7 @@ from llamatop.text.formatting import duration, number
 
 
 def repeated_text(runs: Sequence[Run]) -> str:
-    """A line a level, with 95 % intervals of what varies between runs; empty where none is whole."""
+    """A line a level, with 95 % intervals of what varies between runs; empty: none is whole."""
     lines = []
     for one in sorted(candidates(runs), key=lambda one: one.figures.concurrency):
         rate, first = one.value("output_tok_s"), one.value("ttft_s.p50")
