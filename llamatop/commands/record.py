@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from llamatop.commands.ending import exit_code
 from llamatop.commands.show import Shown, print_log, print_summaries, print_summary
 from llamatop.errors import InputError
 from llamatop.predict.prepare import measure_once, prepare
 from llamatop.predict.residuals import Residual, remember
 from llamatop.recording.default_path import default_path, named_after, numbered
 from llamatop.recording.writer import Named, Recorder
+from llamatop.reports.outcome import failure
 from llamatop.reports.repeated import repeated_text
 from llamatop.reports.runs import run_of
 from llamatop.reports.summary import all_figures
@@ -35,7 +35,9 @@ class Recorded(NamedTuple):
     @property
     def code(self) -> int:
         """The exit code."""
-        return 128 + self.caught if self.caught is not None else exit_code(self.shown.session)
+        if self.caught is not None:
+            return 128 + self.caught
+        return 0 if self.shown.error is None else 1
 
 
 def record(
@@ -102,11 +104,13 @@ def record_one(
             raise InputError(pump.session.refused)
         recorder.close()
     _learn(pump.session)
-    if recorder.error is not None:
-        print(f"recording stopped: {recorder.error}", file=sys.stderr)
+    stopped = f"recording stopped: {recorder.error}" if recorder.error is not None else None
+    error = failure(pump.session) or stopped
+    for told in dict.fromkeys(filter(None, (stopped, error))):
+        print(f"llamatop: {told}", file=sys.stderr)
     whole = recorder.error is None or not recorder.saved
     saved = str(path.with_name(recorder.path.name)) if recorder.saved else None
-    return Recorded(Shown(pump.session, saved, whole), signals.caught)
+    return Recorded(Shown(pump.session, saved, whole, error), signals.caught)
 
 
 def _tell(what: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.figures.requests import meets
+from llamatop.figures.requests import kept, meets
 from llamatop.session.reducer import Request
 
 SHARE = 0.95
@@ -12,17 +12,21 @@ SHARE = 0.95
 
 
 def kept_share(requests: Sequence[Request], slo: dict[str, float]) -> float | None:
-    """The share of requests that ended, and of those which failed, that kept every target."""
-    ended = [one for one in requests if one.state in ("done", "failed")]
-    if not ended:
-        return None
-    return sum(one.state == "done" and meets(one, slo) for one in ended) / len(ended)
+    """The share of requests that kept every target, of those that could be judged or failed."""
+    good, of = kept_of(requests, slo)
+    return good / of if of else None
+
+
+def kept_of(requests: Sequence[Request], slo: dict[str, float]) -> tuple[int, int]:
+    """How many requests kept every target, and how many could be judged or failed."""
+    good, judged = kept((one for one in requests if one.state == "done"), slo)
+    return good, judged + sum(one.state == "failed" for one in requests)
 
 
 def first_broken(requests: Sequence[Request], slo: dict[str, float]) -> str | None:
     """The target that the most requests break; None: each keeps all of them."""
     broken = {
-        name: sum(not meets(request, {name: target}) for request in requests)
+        name: sum(meets(request, {name: target}) is False for request in requests)
         for name, target in slo.items()
     }
     worst = max(broken, key=broken.__getitem__, default=None)

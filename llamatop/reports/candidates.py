@@ -13,8 +13,8 @@ from functools import cached_property
 
 from llamatop.figures.between_runs import FREEDOM, spread_of
 from llamatop.figures.deciding import CONFIDENCE, WIDEST, Error, added, decide, reach
-from llamatop.figures.levels import LevelFigures
-from llamatop.figures.requests import meets
+from llamatop.figures.levels import LevelFigures, never_reached
+from llamatop.figures.targets import kept_of
 from llamatop.reports.apart import level_spreads, values_of
 from llamatop.reports.fairness import same_setting
 from llamatop.reports.knee import usable
@@ -87,9 +87,8 @@ class Candidate:
             request
             for run, level in zip(self.runs, self.levels, strict=True)
             for request in run.session.levels[level.level].requests
-            if request.state in ("done", "failed")
         ]
-        return sum(one.state == "done" and meets(one, slo) for one in every), len(every)
+        return kept_of(every, slo)
 
 
 def candidates(runs: Sequence[Run]) -> list[Candidate]:
@@ -102,6 +101,7 @@ def candidates(runs: Sequence[Run]) -> list[Candidate]:
                 for run in group
                 for figures in run.figures
                 if figures.concurrency == key and usable(figures)
+                and not never_reached(run.session, figures)
                 and figures.output_rate and figures.e2e
             ]  # fmt: skip
             if measured:

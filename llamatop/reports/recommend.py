@@ -13,16 +13,26 @@ from dataclasses import dataclass, replace
 from llamatop.errors import InputError
 from llamatop.figures.targets import SHARE, first_broken
 from llamatop.reports.candidates import Candidate, candidates, told_apart
-from llamatop.reports.knee import knee
+from llamatop.reports.knee import knee, usable
+from llamatop.reports.outcome import outcome_line
 from llamatop.reports.runs import Run
 from llamatop.reports.servers import ROUGH
 from llamatop.reports.verdicts import FIRST, HIGHER_IS_BETTER
 from llamatop.session.reducer import Request
-from llamatop.settings.config import RunConfig, lengths_options, server_options
+from llamatop.settings.config import (
+    RunConfig,
+    arrival_options,
+    lengths_options,
+    server_options,
+    shared_options,
+)
 from llamatop.text.formatting import duration, number, size
 
 METRICS = {"throughput": FIRST, "latency": "e2e_s.mean"}
 """The figure that a goal is about."""
+
+_CAUSES = 3
+"""Runs at most of which it is said why they cannot be recommended."""
 
 Slo = dict[str, float]
 """Targets in seconds, by `ttft`, `tpot`, `e2e`."""
@@ -55,15 +65,28 @@ class Recommendation:
 def recommend(
     runs: Sequence[Run], goal: str, slo: Slo | None = None, share: float = SHARE
 ) -> Recommendation:
-    """The best level for a goal. Raises InputError where no level ran to its end."""
+    """The best level for a goal. Raises InputError where no level can be recommended."""
     every = candidates(runs)
     if not every:
-        raise InputError("no level ran to its end with all requests complete: nothing to recommend")
+        raise InputError(_why_none(runs))
     if goal not in METRICS:
         return _slo(every, slo or {}, share)
     if len(every) == 1:
         return _only(goal, every[0])
     return _best(goal, every)
+
+
+def _why_none(runs: Sequence[Run]) -> str:
+    """Why no level can be recommended."""
+    if any(usable(figures) for run in runs for figures in run.figures):
+        return (
+            "no level had as many requests in flight as its concurrency: nothing to recommend; "
+            "give more --requests"
+        )
+    causes = "; ".join(f"{run.name}: {outcome_line(run.session)}" for run in runs[:_CAUSES])
+    return "no level ran to its end with all requests complete: nothing to recommend" + (
+        f" ({causes})" if causes else ""
+    )
 
 
 def _best(goal: str, every: Sequence[Candidate], also: Sequence[str] = ()) -> Recommendation:
@@ -257,7 +280,9 @@ def command_of(config: RunConfig, concurrency: int | str, run: Run) -> str:
         ("--engine", _engine(config, run), plain.engine),
         ("--concurrency", concurrency, None),
         *lengths_options(config),
-        ("--rate", config.rate, plain.rate),
+        *shared_options(config),
+        *arrival_options(config),
+        ("--max-time", None if config.ramp is None else f"{config.max_time:g}", None),
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
         ("--quantize", config.quantize, plain.quantize),

@@ -18,7 +18,7 @@ def test_at_most_three_sentences_whose_numbers_are_the_tables() -> None:
     told = sentences(session)
     assert 1 <= len(told) <= 3
     text = table(session)
-    assert text.startswith("One user gets the first token after ")
+    assert text.splitlines()[1].startswith("One user gets the first token after ")
     rest = text.replace("\n", " ").replace(" ".join(told), "")
     for number in re.findall(r"\d[\d.,]*\d|\d", " ".join(told).replace("p50", "")):
         assert number in rest, number
