@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from llamatop.commands.ending import lost_server
 from llamatop.commands.show import Shown, print_log, print_summaries, print_summary
 from llamatop.errors import InputError
 from llamatop.predict.prepare import measure_once, prepare
@@ -35,9 +36,7 @@ class Recorded(NamedTuple):
     @property
     def code(self) -> int:
         """The exit code."""
-        if self.caught is not None:
-            return 128 + self.caught
-        return 0 if self.shown.error is None else 1
+        return 128 + self.caught if self.caught is not None else int(self.shown.error is not None)
 
 
 def record(
@@ -90,15 +89,17 @@ def record_one(
     try:
         if config.loads_model:
             measure_once(config, _tell)
+        live = LiveRun(config, prepare=prepare if config.loads_model else None)
     except InputError:
         recorder.discard()
         raise
-    live = LiveRun(config, prepare=prepare if config.loads_model else None)
     pump = Pump(live, Session(), [recorder, *sinks])
     with headless.Signals() as signals:
         headless.run(live, pump, signals, verbose)
         if verbose:
             print_log(live.printed)
+        if lost_server(pump.session):
+            print_log(live.server_printed, "server")
         if pump.session.refused is not None:
             recorder.discard()
             raise InputError(pump.session.refused)
