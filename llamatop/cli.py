@@ -25,6 +25,7 @@ COMMANDS = (
     "models",
     "plot",
     "compare",
+    "ab",
     "recommend",
     "export",
     "roofline",

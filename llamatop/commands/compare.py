@@ -22,7 +22,10 @@ def main(arguments: list[str]) -> int:
     parser = Parser(prog="llamatop compare", description=_DESCRIPTION)
     add = parser.add_argument
     add("baseline", metavar="BASELINE")
-    add("others", nargs="+", metavar="FILE")
+    add("others", nargs="*", metavar="FILE")
+    add("--against", nargs="+", metavar="FILE", default=[],
+        help="several runs of one plan (--runs) against these of another: the files before are "
+        "all of the baseline")  # fmt: skip
     add("--fail-if", action="append", default=[], metavar="CONDITION",
         help='exit 1 if it holds at any level, as "output_tok_s<-5%%"; '
         '"ttft_s.p99@8>10%%" is about concurrency 8 only')  # fmt: skip
@@ -32,21 +35,35 @@ def main(arguments: list[str]) -> int:
         help="on the screen, with their histories (two to six recordings)")  # fmt: skip
     add("--theme", help="the screen's colours")
     args = parser.parse_args(arguments)
+    if not args.others and not args.against:
+        raise InputError("one recording: give another one to compare it with, or --against FILE…")
     if args.tui:
         if args.json or args.fail_if:
             raise InputError("--tui: the screen has no --json and no --fail-if; leave it out")
-        return _show([args.baseline, *args.others], args.theme)
+        return _show([args.baseline, *args.others, *args.against], args.theme)
     from llamatop.commands.recordings import open_all
-    from llamatop.reports.compare import compare
+    from llamatop.reports.compare import compare, compare_groups
     from llamatop.reports.gate import parse
     from llamatop.reports.slices import whole
 
     gates = [parse(text) for text in args.fail_if]
+    seed = abs(args.seed)
     baseline, *others = open_all([args.baseline, *args.others])
-    comparisons = [compare(baseline, other, abs(args.seed)) for other in others]
-    wholes = [whole(baseline, other) for other in others]
+    if args.against:
+        comparisons = [compare_groups([baseline, *others], open_all(args.against), seed)]
+        wholes: list[list[Whole]] = [[]]
+    else:
+        comparisons = [compare(baseline, other, seed) for other in others]
+        wholes = [whole(baseline, other) for other in others]
+    return tell(comparisons, wholes, gates, args.json)
+
+
+def tell(
+    comparisons: list[Comparison], wholes: list[list[Whole]], gates: list[Gate], as_json: bool
+) -> int:
+    """Print comparisons, and what became of the conditions; 1 where one of those holds."""
     verdicts = _judged(gates, comparisons)
-    _print(comparisons, wholes, verdicts, args.json)
+    _print(comparisons, wholes, verdicts, as_json)
     return 1 if any(verdict.held for verdict in verdicts) else 0
 
 

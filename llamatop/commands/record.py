@@ -15,6 +15,8 @@ from llamatop.predict.residuals import Residual, remember
 from llamatop.recording.default_path import default_path, named_after, numbered
 from llamatop.recording.writer import Named, Recorder
 from llamatop.reports.outcome import failure
+from llamatop.reports.repeated import repeated_text
+from llamatop.reports.runs import run_of
 from llamatop.reports.summary import all_figures
 from llamatop.run import headless
 from llamatop.run.live import LiveRun
@@ -67,6 +69,8 @@ def record(
         print_summary(as_json, *shown[0])
     else:
         print_summaries(as_json, shown)
+        if not as_json:
+            print(f"\n\n{repeated_text([run_of(one.session, one.path or '') for one in shown])}")
     return done[-1].code if done[-1].caught else next((one.code for one in done if one.code), 0)
 
 

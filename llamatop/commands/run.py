@@ -43,6 +43,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop models           what can be run here
   llamatop plot FILE        charts as PNG and SVG  [--terminal, --html FILE]
   llamatop compare A B      runs side by side  [--fail-if "output_tok_s<-5%"]
+  llamatop ab --a … --b …   two settings by turns in one run, until it is decided
   llamatop recommend FILE   the settings to use, and why
   llamatop export FILE      its tables as csv, json, jsonl, parquet; perfetto, openmetrics, markdown
   llamatop import FILE      other tools' results as recordings  --out FOLDER
@@ -73,7 +74,7 @@ def _run_parser() -> Parser:
     add("--concurrency", type=int, nargs="+", metavar="N",
         help="requests in flight, one level after another (1; the UI 4)")  # fmt: skip
     add("--requests", type=int, metavar="N",
-        help="measured requests per level (4 x concurrency; the UI: until stopped)")  # fmt: skip
+        help="measured requests per level (8 x concurrency; the UI: until stopped)")  # fmt: skip
     add("--runs", type=int, metavar="N", default=1,
         help="the whole plan so many times, its levels in another order each time, a recording "
         "each: NAME.1.parquet, … (1)")  # fmt: skip
@@ -119,6 +120,11 @@ def _run_parser() -> Parser:
         help="predict first, and stop with the verdict if it cannot fit (exit 3)")  # fmt: skip
     add("--until-oom", action="store_true",
         help="double the concurrency until memory ends, then find the most that works")  # fmt: skip
+    add("--until-slo", action="store_true",
+        help="raise the concurrency (with --rate: the rate) until --slo is kept by less than "
+        "--share of the requests, then find the most that keeps it")  # fmt: skip
+    add("--share", type=float, default=0.95, metavar="X",
+        help="of a level's requests that shall keep --slo (0.95)")  # fmt: skip
     add("--memory", metavar="SIZE",
         help="the engine may take so much on a CPU, as 2GB (all there is, less 5 %%)")  # fmt: skip
     add("--listen", metavar="HOST:PORT",
@@ -220,6 +226,11 @@ def main(arguments: list[str]) -> int:
     return watch(config, desk, choose, args.theme, args.verbose)
 
 
+def config_of(arguments: list[str]) -> RunConfig:
+    """The settings that such arguments ask for; InputError where they cannot be."""
+    return _config(_run_parser().parse_args(arguments))
+
+
 def _each_server(args: argparse.Namespace, config: RunConfig) -> int:
     """The plan on each of the servers that are to be started."""
     from llamatop.commands.engines import record_each
@@ -248,7 +259,7 @@ def _tell_of_requests(config: RunConfig) -> None:
     """Who gives a rate and a time may not think of the requests that end a level too."""
     unasked = config.requests is None and config.until_ci is None and not config.until_oom
     if unasked and config.rate is not None and config.max_time is not None:
-        print("--rate: 4 x concurrency requests per level at most (--requests)", file=sys.stderr)
+        print("--rate: 8 x concurrency requests per level at most (--requests)", file=sys.stderr)
 
 
 def _fits(config: RunConfig) -> bool:
@@ -265,7 +276,12 @@ def _fits(config: RunConfig) -> bool:
 
 def _endless(args: argparse.Namespace, levels: int) -> bool:
     """Whether nothing but the person ends the run; a search comes to its end by itself."""
-    open_ended = args.requests is None and args.until_ci is None and not args.until_oom
+    open_ended = (
+        args.requests is None
+        and args.until_ci is None
+        and not args.until_oom
+        and not args.until_slo
+    )
     return not args.record and open_ended and levels == 1
 
 
@@ -351,7 +367,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
     longest = max((one.output_tokens or gen for one in given), default=gen)
     if args.prompts is not None and gen_lengths is None:
         gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
-    usual_levels = (1,) if args.until_oom else plain.concurrency
+    usual_levels = (1,) if args.until_oom or args.until_slo else plain.concurrency
     urls, headers = base_urls(args.url), parse_headers(args.header)
     serve = args.serve[0] if args.serve else None
     if urls and serve is not None:
@@ -378,6 +394,8 @@ def _config(args: argparse.Namespace) -> RunConfig:
         max_time=_max_time(args),
         until_ci=args.until_ci,
         until_oom=args.until_oom,
+        until_slo=args.until_slo,
+        share=args.share,
         slo=parse_slo(args.slo) if args.slo is not None else {},
         prompt_toks=prompt,
         gen_toks=longest,

@@ -152,7 +152,10 @@ class Host:
         """Make the level here, so that it hears what is asked of it before it begins."""
         if self._engine is None:
             return
-        self._level = LevelRun(self._engine, self._config, command, self._clock, self._outbox)
+        config = self._config
+        if command.rate is not None:
+            config = msgspec.structs.replace(config, rate=command.rate)
+        self._level = LevelRun(self._engine, config, command, self._clock, self._outbox)
         self._level.pause(self._paused)
         self._long.put(self._level)
 

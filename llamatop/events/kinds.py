@@ -196,6 +196,8 @@ class LevelStarted(Event, frozen=True):
     """Which level of the plan that runs now, from 1; 0: an older version did not say."""
     places: int = 0
     """How many levels that plan has; without end where memory is to end."""
+    rate: float | None = None
+    """Arrivals a second, where each level has its own."""
 
 
 class LevelEnded(Event, frozen=True):

@@ -47,6 +47,8 @@ class RunLevel(Command, frozen=True):
     first_request: int
     place: int = 0
     places: int = 0
+    rate: float | None = None
+    """Arrivals a second, where that is another than the run's own."""
 
 
 class Resize(Command, frozen=True):

@@ -5,13 +5,19 @@ slow themselves down. Folded from the samples that a session has; knows no scree
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import DeviceSampled, HostSampled, ModelLoaded
+from llamatop.figures.served import on_servers
+from llamatop.session.reducer import Level, Session
+
+_Sample = TypeVar("_Sample", HostSampled, DeviceSampled)
 
 WINDOW = 5 * SECOND
 """Nanoseconds over which the share of others is averaged: one sample is too rough."""
@@ -111,3 +117,81 @@ class Slowdown:
             return None
         self.reasons = every
         return Episode(sample.time, sample.device, reasons=every)
+
+
+NOTABLE = 0.25
+"""Cores that others must take of those the engine wanted, on average over a level, before a figure
+of that level is worth a word; on a quiet machine they take 0.03 to 0.13 of two."""
+
+
+class Contention(NamedTuple):
+    """What a level had of the machine, on average over its samples. Cores; None: not known."""
+
+    others_cores: float | None = None
+    """What neither the engine nor the monitor took; never of a run on servers, whose own processes
+    would be among the others."""
+    engine_cores: float | None = None
+    wanting: float = 0.0
+    """Cores that the engine's threads and the others wanted beyond those there are."""
+    slowed: tuple[str, ...] = ()
+    """Why a device ran slower than it could, by nvidia-smi's names."""
+
+    @property
+    def notable(self) -> bool:
+        """Whether it may be what the level's figures are about."""
+        return self.wanting >= NOTABLE or bool(self.slowed)
+
+    @property
+    def words(self) -> str:
+        """What took from the level; empty where nothing notable did."""
+        parts = []
+        if self.wanting >= NOTABLE:
+            parts.append(
+                f"other processes took {self.others_cores:.1f} cores, the engine had "
+                f"{self.engine_cores:.1f}"
+            )
+        if self.slowed:
+            parts.append(f"the device slowed itself down ({', '.join(self.slowed)})")
+        return "; ".join(parts)
+
+
+NOTHING_KNOWN = Contention()
+
+
+def level_contention(session: Session, level: Level) -> Contention:
+    """What other processes and the engine took during a level, and whether a device slowed."""
+    until = session.now if level.ended is None else level.ended
+    slowed = {
+        reason
+        for samples in session.devices.values()
+        for sample in _within(samples, level.started, until)
+        for reason in sample.throttle or ()
+    }
+    told = tuple(sorted(slowed))
+    if on_servers(session):
+        return Contention(slowed=told)
+    pairs = [
+        (others, sample.engine_cpu_percent)
+        for sample in _within(session.host, level.started, until)
+        if (others := others_percent(sample)) is not None and sample.engine_cpu_percent is not None
+    ]
+    if not pairs:
+        return Contention(slowed=told)
+    others, engine = (math.fsum(values) / len(pairs) / 100 for values in zip(*pairs, strict=True))
+    return Contention(others, engine, max(others - _spare(session), 0.0), told)
+
+
+def _within(samples: Sequence[_Sample], start: int, end: int) -> Sequence[_Sample]:
+    """The samples of a stretch of time (ns); they are in order."""
+    time = attrgetter("time")
+    return samples[bisect_right(samples, start, key=time) : bisect_right(samples, end, key=time)]
+
+
+def _spare(session: Session) -> float:
+    """Cores that the engine does not ask for."""
+    cores = len(session.host[-1].cpu_percent)
+    model = session.model
+    if model is None:
+        return 0.0
+    wanted = 1 if model.device != "cpu" else min(model.threads or cores, cores)
+    return float(max(cores - wanted, 0))

@@ -17,6 +17,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import HostSampled
 from llamatop.figures.arrivals import asked_rate, real_rate
 from llamatop.figures.between import FirstToken, Told, level_first_token, level_told
+from llamatop.figures.contention import NOTHING_KNOWN, Contention, level_contention
 from llamatop.figures.requests import (
     coalesced,
     counted,
@@ -102,11 +103,13 @@ class LevelFigures:
     memory_ended_in: str | None
     """Where memory ended: `prefill`, `decode` or both; None: it did not, or nobody knows."""
     served: ServedFigures | None = None
+    """What servers and their client add; None: the engine is in process."""
     first_token: FirstToken | None = None
     """Where the time to the first token went; None: the engine was in process."""
     told: Told | None = None
     """What watched servers told meanwhile; None: none was watched."""
-    """What servers and their client add; None: the engine is in process."""
+    contention: Contention = NOTHING_KNOWN
+    """What others took of the machine meanwhile."""
 
     @property
     def estimated(self) -> bool:
@@ -141,7 +144,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         duration=seconds,
         output_rate=_per_second(output, seconds),
         steady_rate=None if output is None else steady_rate(requests, level.concurrency),
-        steady=None if output is None else steady_part(level),
+        steady=None if output is None else steady_part(level, _waited(session)),
         ended_by=level.ended_by,
         request_rate=_per_second(len(done), seconds),
         goodput=_goodput(session, done, seconds),
@@ -169,6 +172,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         served=served_figures(session, level),
         first_token=level_first_token(session, level),
         told=level_told(session, level),
+        contention=level_contention(session, level),
     )
 
 
@@ -179,8 +183,17 @@ def _prompts(requests: list[Request], since: int | None) -> int | None:
     return None if untold or (requests and not known) else sum(known)
 
 
-def steady_part(level: Level) -> Steady | None:
-    """The steady part of a level, before it drains; None where there is none to be found."""
+def _waited(session: Session) -> bool:
+    """Whether the level was looked at again and again for its interval: then that counts the
+    looks, whatever ended it."""
+    return session.started is not None and session.started.config.until_ci is not None
+
+
+def steady_part(level: Level, waited: bool = False) -> Steady | None:
+    """The steady part of a level, before it drains; None where there is none to be found.
+
+    `waited`: its interval is one that was waited for, see `Windows.steady`.
+    """
     if level.forgotten or not level.requests:
         return None
     until = _drains_from(level) if level.enough_at is None else level.enough_at
@@ -193,7 +206,7 @@ def steady_part(level: Level) -> Steady | None:
     windows.begin(min(request.scheduled for request in level.requests))
     for time, tokens in ends:
         windows.complete(time, tokens)
-    return windows.steady(waited=level.enough_at is not None)
+    return windows.steady(waited=waited or level.enough_at is not None)
 
 
 def _drains_from(level: Level) -> int:

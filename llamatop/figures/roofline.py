@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Protocol
 
-Holds = Literal["memory bandwidth", "arithmetic", "overhead", "queueing", "memory capacity"]
+Holds = Literal[
+    "memory bandwidth", "arithmetic", "overhead", "queueing", "memory capacity", "other processes"
+]
 
 
 class Roofs(NamedTuple):

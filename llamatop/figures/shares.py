@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from llamatop.events.clock import SECOND
+from llamatop.figures.contention import NOTABLE, level_contention
 from llamatop.figures.requests import duration, output_tokens, prompt_tokens, queue_time, tpot
 from llamatop.figures.roofline import (
     Holds,
@@ -66,12 +67,14 @@ def level_held_back_by(session: Session, level: Level) -> Holds | None:
     waits = [(queue_time(r), r) for r in level.requests if r.times]
     waited = sum(wait for wait, _ in waits if wait is not None)
     lived = sum((r.times[-1] - r.scheduled) / SECOND for _, r in waits)
-    return held_back_by(
+    held = held_back_by(
         level_mbu(session, level),
         None if _offloaded(session) else level_mfu(session, level),  # alone it says `overhead`
         waited / lived if lived else None,
         level.outcome == "oom",
     )
+    crowded = held == "overhead" and level_contention(session, level).wanting >= NOTABLE
+    return "other processes" if crowded else held
 
 
 def _offloaded(session: Session) -> bool:

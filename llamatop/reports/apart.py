@@ -1,24 +1,31 @@
 """How far each figure of two levels is apart, and how far that could be off.
 
-Works with the logarithms of quotients, so that twice and half are equally far. Judges nothing.
+Works with the logarithms of quotients, so that twice and half are equally far. One run of each
+side knows what varied within it, and is allowed what varies between runs (see `between_runs`);
+several of a side say that themselves, each being one value. Judges nothing.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from llamatop.figures.between_runs import one_run_each
+from llamatop.figures.deciding import NONE, Error, added, of_groups
 from llamatop.figures.levels import LevelFigures
-from llamatop.reports.resample import Floats, Spread, blocks_of, sample_spreads, spreads
+from llamatop.reports.resample import Floats, Spread, sample_spreads, spreads
 from llamatop.reports.runs import Run
 
 Pair = tuple[LevelFigures, LevelFigures]
 """The same level of the baseline and of the other run."""
 
+
 PARTLY = "not measured at every level"
+FEW = "too few requests"
+FEW_FOR_THIS = "too few requests for this percentile"
 
 
 def values_of(figures: LevelFigures) -> dict[str, float | None]:
@@ -42,34 +49,101 @@ def _number(value: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """A figure in both runs, and draws of the logarithm of their quotient, less itself."""
+    """A figure of both sides, how far they are apart, and how far that could be off."""
 
     baseline: float | None
     other: float | None
-    spread: Spread | None
+    log: float | None = None
+    """The logarithm of other / baseline."""
+    within: Error | None = None
+    """Of that logarithm, as far as more requests make it smaller; None: not known."""
+    between: Error = NONE
+    """What only more runs make smaller."""
+    draws: Floats | None = None
+    """Of the logarithm less itself, drawn together with all other figures; None: a value a run."""
     note: str = ""
+    requests: int = 0
+    """Completed requests at a level, of the side that has fewer."""
+    together: int = 1
+    """Requests that make a unit."""
 
     @property
-    def log(self) -> float | None:
-        """The logarithm of other / baseline."""
-        if not self.baseline or not self.other or self.baseline < 0 or self.other < 0:
-            return None
-        return math.log(self.other / self.baseline)
+    def error(self) -> Error | None:
+        """All of it."""
+        return None if self.within is None else added([self.within, self.between])
 
 
 def set_apart(baseline: Run, other: Run, pair: Pair, seed: int) -> dict[str, Apart]:
     """Every figure of one level in both runs."""
-    ours = _spreads(baseline, pair[0].level, seed * 2)
-    theirs = _spreads(other, pair[1].level, seed * 2 + 1)
-    note = _own(baseline, other) or _few(pair)
+    ours = level_spreads(baseline, pair[0].level, seed * 2)
+    theirs = level_spreads(other, pair[1].level, seed * 2 + 1)
+    told = _own(baseline, other)
+    requests = min(figures.completed for figures in pair)
     found = {}
     for name, value in values_of(pair[0]).items():
-        spread = _quotient(ours.get(name), theirs.get(name))
-        found[name] = Apart(value, values_of(pair[1])[name], spread, note)
+        against = values_of(pair[1])[name]
+        apart = Apart(
+            value, against, _log(value, against), note=told,
+            requests=requests, together=pair[0].concurrency,
+        )  # fmt: skip
+        left, right = ours.get(name), theirs.get(name)
+        if left is None or right is None:
+            found[name] = replace(apart, note=told or _few(name, ours, theirs))
+            continue
+        found[name] = replace(
+            apart,
+            within=_of_both(left, right),
+            between=one_run_each(name),
+            draws=right.draws - left.draws,
+        )
     return found
 
 
-def _spreads(run: Run, level: int, seed: int) -> dict[str, Spread]:
+def set_groups_apart(ours: Sequence[LevelFigures], theirs: Sequence[LevelFigures]) -> _Groups:
+    """Every figure of one level of several runs of a side at least: the values of each run."""
+    return {
+        name: ([values_of(one)[name] for one in ours], [values_of(one)[name] for one in theirs])
+        for name in values_of(ours[0])
+    }
+
+
+_Groups = dict[str, tuple[list[float | None], list[float | None]]]
+
+
+def of_runs(levels: Sequence[_Groups]) -> dict[str, Apart]:
+    """Each figure over some levels, from a value a run: its geometric mean over them."""
+    found = {}
+    for name in levels[0]:
+        sides = [_over_levels([level[name][side] for level in levels]) for side in (0, 1)]
+        known = [one for side in sides for one in side if one is not None]
+        if len(known) < sum(map(len, sides)):
+            found[name] = Apart(None, None, note=PARTLY if known else "")
+            continue
+        logs = [[value for value in side if value is not None] for side in sides]
+        middles = [math.fsum(side) / len(side) for side in logs]
+        found[name] = Apart(
+            math.exp(middles[0]), math.exp(middles[1]), middles[1] - middles[0],
+            within=NONE, between=of_groups(*logs),
+        )  # fmt: skip
+    return found
+
+
+def _over_levels(levels: Sequence[Sequence[float | None]]) -> list[float | None]:
+    """Of each run the mean of the figure's logarithm over the levels; None: not of every level."""
+    means: list[float | None] = []
+    for values in zip(*levels, strict=True):
+        known = [math.log(value) for value in values if value is not None and value > 0]
+        means.append(math.fsum(known) / len(known) if len(known) == len(values) else None)
+    return means
+
+
+def _log(baseline: float | None, other: float | None) -> float | None:
+    if not baseline or not other or baseline < 0 or other < 0:
+        return None
+    return math.log(other / baseline)
+
+
+def level_spreads(run: Run, level: int, seed: int) -> dict[str, Spread]:
     """How far each figure of a level could be off; of a table, from what it was made of."""
     made = run.session.levels[level]
     if run.samples is None:
@@ -87,19 +161,21 @@ def _own(baseline: Run, other: Run) -> str:
     return f"{' and '.join(tools)}'s own figure" if tools else ""
 
 
-def _few(pair: Pair) -> str:
-    """Why no interval can be given at all; empty where one can."""
-    blocks = min(blocks_of(figures.completed, figures.concurrency) for figures in pair)
-    return "too few requests" if blocks < 2 else "too few requests for this percentile"
+def _few(name: str, ours: dict[str, Spread], theirs: dict[str, Spread]) -> str:
+    """Why no interval can be given: at all, or of this percentile."""
+    mean = f"{name.partition('.')[0]}.mean"
+    return FEW_FOR_THIS if mean in ours and mean in theirs and mean != name else FEW
 
 
-def _quotient(ours: Spread | None, theirs: Spread | None) -> Spread | None:
-    if ours is None or theirs is None:
-        return None
-    return _combined([ours, theirs], theirs.draws - ours.draws, 1)
+def _of_both(left: Spread, right: Spread) -> Error:
+    """Student's pooled variance where both have as many units, else by Satterthwaite."""
+    variance = left.variance + right.variance
+    if left.freedom == right.freedom:
+        return Error(variance, 2 * left.freedom)
+    return added([Error(one.variance, one.freedom) for one in (left, right)])
 
 
-def together(levels: Sequence[dict[str, Apart]]) -> dict[str, Apart]:
+def over_levels(levels: Sequence[dict[str, Apart]]) -> dict[str, Apart]:
     """Each figure over all levels: geometric means, where every level has it."""
     return {name: _mean([level[name] for level in levels]) for name in levels[0]}
 
@@ -111,28 +187,27 @@ def _mean(parts: list[Apart]) -> Apart:
     parts = [part for part in parts if part.baseline is not None or part.other is not None]
     known = [part for part in parts if part.log is not None]
     if not known or len(known) < len(parts):
-        return Apart(None, None, None, PARTLY if parts else "")
-    unknown = [part for part in known if part.spread is None]
-    spread = None
-    drawn = [part.spread for part in known if part.spread is not None]
-    if not unknown:
-        draws = sum(one.draws for one in drawn) / len(drawn)
-        spread = _combined(drawn, np.asarray(draws), len(drawn))
-    return Apart(
+        return Apart(None, None, note=PARTLY if parts else "")
+    count = len(known)
+    apart = Apart(
         _geometric([part.baseline for part in known]),
         _geometric([part.other for part in known]),
-        spread,
-        (unknown or known)[0].note,
+        math.fsum(part.log for part in known if part.log is not None) / count,
+        note=next((part.note for part in known if part.within is None), known[0].note),
+        requests=max(part.requests for part in known),
+        together=max(part.together for part in known),
     )
-
-
-def _combined(parts: list[Spread], draws: Floats, count: int) -> Spread:
-    """The spread of a sum divided by `count`; degrees of freedom after Welch and Satterthwaite."""
-    variance = sum(part.variance for part in parts)
-    if variance == 0:
-        return Spread(draws, 0.0, sum(part.freedom for part in parts))
-    shared = sum(part.variance**2 / part.freedom for part in parts)
-    return Spread(draws, variance / count**2, max(int(variance**2 / shared), 1))
+    errors = [part.within for part in known if part.within is not None]
+    draws = [part.draws for part in known if part.draws is not None]
+    if len(errors) < count or len(draws) < count:
+        return apart
+    total = added(errors)
+    return replace(
+        apart,
+        within=Error(total.variance / count**2, total.freedom),
+        between=known[0].between,  # a run's mood is that of all its levels
+        draws=np.asarray(sum(draws) / count),
+    )
 
 
 def _geometric(values: Sequence[float | None]) -> float:

@@ -1,93 +1,141 @@
-"""Two runs side by side: what differs in their set-up, how far each figure is apart, and whether
-that is more than chance within the recordings.
+"""Two sides of runs: what differs in their set-up, how far each figure is apart, and whether that
+is more than chance.
 
-Throughput over all levels is the question asked first, and its interval stands alone. The other
-figures over all levels hold together: with `CONFIDENCE`, none of their intervals misses; and so do
-those of the single levels. Knows sessions, not files.
+A side is one run, or several of one plan. Where what others took of the machine could explain a
+difference, there is no verdict. See `docs/deciding.md`. Knows sessions, not files.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
-import numpy as np
-
+from llamatop.figures.between_runs import one_run_each
+from llamatop.figures.deciding import CONFIDENCE, SAME_WITHIN, reach
 from llamatop.figures.levels import LevelFigures
-from llamatop.figures.student import t_quantile
-from llamatop.reports.apart import PARTLY, Apart, Pair, set_apart, together
-from llamatop.reports.fairness import warnings
-from llamatop.reports.resample import Spread
+from llamatop.reports.apart import Apart, Pair, of_runs, over_levels, set_apart, set_groups_apart
+from llamatop.reports.fairness import explained, warnings
 from llamatop.reports.runs import Run, differences
-
-CONFIDENCE = 0.99
-"""That no interval of a family misses: so a comparison of two recordings of the same thing shows
-a difference anywhere three times in a hundred at most."""
-
-RESOLUTION = 0.001
-"""Smaller differences (0.1 %) are never called one."""
-
-MEMORY_RESOLUTION = 0.02
-"""A peak of memory is measured once a level; differences within 2 % are not called one."""
-
-FIRST = "output_tok_s"
-"""The figure that stands for the run."""
-
-HIGHER_IS_BETTER = ("output_tok_s", "request_s")
-MEMORY = ("peak_memory.host_bytes", "peak_memory.device_bytes")
-SAME = "no difference shown"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One figure in two runs, at one concurrency (None: over all they share)."""
-
-    metric: str
-    """Its name in the summary's JSON, as `ttft_s.p50`."""
-    concurrency: int | None
-    baseline: float | None
-    other: float | None
-    change: float | None
-    """other / baseline - 1."""
-    low: float | None
-    high: float | None
-    """Where the change lies, with all other intervals of the table; None: cannot be told."""
-    verdict: str
-    """`faster`, `slower`, `more`, `less`, or `no difference shown`."""
-    note: str = ""
+from llamatop.reports.verdicts import (
+    DECIDED,
+    FIRST,
+    HEADLINE,
+    SAME,
+    UNDECIDED,
+    Difference,
+    Row,
+    judge,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything that sets one run apart from the baseline."""
+    """Everything that sets one side apart from the baseline."""
 
     baseline: str
     other: str
+    """The names of its runs, with commas."""
     setup: list[tuple[str, list[str | None]]]
     warnings: list[str]
     overall: list[Difference]
     levels: list[Difference]
     verdict: str
+    caveat: str = ""
+    """What the verdicts cannot know, and how to know it."""
 
 
 def compare(baseline: Run, other: Run, seed: int = 0) -> Comparison:
     """Set `other` against `baseline`, level by level of the same concurrency."""
     pairs = paired(baseline, other)
     apart = [set_apart(baseline, other, pair, seed) for pair in pairs]
-    overall = _overall(together(apart)) if apart else []
-    each = [(pair[0].concurrency, values) for pair, values in zip(pairs, apart, strict=True)]
-    levels = _judge(each) if len(each) > 1 else _at(pairs, overall)
-    return Comparison(
-        baseline.name,
-        other.name,
-        differences([baseline, other]),
-        warnings(baseline, other, pairs),
-        overall,
-        levels,
-        _plain(overall),
+    setup = differences([baseline, other])
+    why = [explained([pair[0]], [pair[1]], setup) for pair in pairs]
+    return _compared(
+        ([baseline], [other]), pairs, warnings(baseline, other, pairs),
+        table=[
+            Row(pair[0].concurrency, row, reason)
+            for pair, row, reason in zip(pairs, apart, why, strict=True)
+        ],
+        overall=over_levels(apart) if apart else {},
+    )  # fmt: skip
+
+
+def compare_groups(baselines: Sequence[Run], others: Sequence[Run], seed: int = 0) -> Comparison:
+    """Set several runs of a plan against several of another; one each is `compare`."""
+    if len(baselines) == len(others) == 1:
+        return compare(baselines[0], others[0], seed)
+    shared = _shared([*baselines, *others])
+    sides = [
+        [[run[key] for run in map(_by_place, group)] for key in shared]
+        for group in (baselines, others)
+    ]
+    apart = [set_groups_apart(ours, theirs) for ours, theirs in zip(*sides, strict=True)]
+    setup = differences([baselines[0], others[0]])
+    told = list(
+        dict.fromkeys(
+            warning
+            for one, other in zip(
+                _cycled(baselines, others), _cycled(others, baselines), strict=True
+            )
+            for warning in warnings(one, other, paired(one, other))
+        )
     )
+    return _compared(
+        (baselines, others), [(sides[0][n][0], sides[1][n][0]) for n in range(len(shared))], told,
+        table=[
+            Row(key[0], of_runs([row]), explained(ours, theirs, setup))
+            for key, row, ours, theirs in zip(shared, apart, *sides, strict=True)
+        ],
+        overall=of_runs(apart) if apart else {},
+    )  # fmt: skip
+
+
+def _cycled(group: Sequence[Run], beside: Sequence[Run]) -> list[Run]:
+    """A group, begun again until it is as long as the other one."""
+    return [group[n % len(group)] for n in range(max(len(group), len(beside)))]
+
+
+_Key = tuple[int, int]
+"""A concurrency, and which of the levels that have it."""
+
+
+def _by_place(run: Run) -> dict[_Key, LevelFigures]:
+    seen: Counter[int] = Counter()
+    places = {}
+    for figures in run.figures:
+        places[figures.concurrency, seen[figures.concurrency]] = figures
+        seen[figures.concurrency] += 1
+    return places
+
+
+def _shared(runs: Sequence[Run]) -> list[_Key]:
+    """The levels that every run has, in order of their concurrency."""
+    return sorted(set.intersection(*(set(_by_place(run)) for run in runs)))
+
+
+def _compared(
+    sides: tuple[Sequence[Run], Sequence[Run]],
+    pairs: list[Pair],
+    told: list[str],
+    *,
+    table: list[Row],
+    overall: dict[str, Apart],
+) -> Comparison:
+    why = "; ".join(dict.fromkeys(row.explained for row in table if row.explained))
+    every = judge([Row(None, overall, why)]) if overall else []
+    levels = judge(table) if len(table) > 1 else _at(pairs, every)
+    names = [", ".join(run.name for run in side) for side in sides]
+    told = [
+        *told,
+        *(f"at concurrency {row.concurrency}: {row.explained}" for row in table if row.explained),
+    ]
+    single = len(sides[0]) == len(sides[1]) == 1
+    return Comparison(
+        names[0], names[1], differences([sides[0][0], sides[1][0]]), told, every, levels,
+        plain(every), _caveat(every) if single and every else "",
+    )  # fmt: skip
 
 
 def paired(baseline: Run, other: Run) -> list[Pair]:
@@ -98,89 +146,49 @@ def paired(baseline: Run, other: Run) -> list[Pair]:
     return [(f, left[f.concurrency].pop(0)) for f in baseline.figures if left.get(f.concurrency)]
 
 
-def _overall(row: dict[str, Apart]) -> list[Difference]:
-    """Verdicts over all levels: throughput by itself, the rest together."""
-    first = {name: apart for name, apart in row.items() if name == FIRST}
-    rest = {name: apart for name, apart in row.items() if name != FIRST}
-    return _judge([(None, first)]) + _judge([(None, rest)])
-
-
 def _at(pairs: list[Pair], overall: list[Difference]) -> list[Difference]:
     """Where there is one level, it says what all levels say."""
     return [replace(one, concurrency=pair[0].concurrency) for pair in pairs for one in overall]
 
 
-def _judge(table: Sequence[tuple[int | None, dict[str, Apart]]]) -> list[Difference]:
-    """Verdicts on a table of figures whose intervals hold together."""
-    tail = _tail([apart.spread for _, row in table for apart in row.values() if apart.spread])
-    return [
-        _difference(name, concurrency, apart, tail)
-        for concurrency, row in table
-        for name, apart in row.items()
-        if apart.baseline is not None or apart.other is not None or apart.note == PARTLY
-    ]
-
-
-def _tail(spreads: list[Spread]) -> float:
-    """The probability left to a single interval, so that all of them hold together.
-
-    From the draws themselves: figures that move together count as one.
-    """
-    moving = [spread for spread in spreads if spread.variance > 0]
-    if not moving:
-        return 1 - CONFIDENCE
-    worst = np.max([np.abs(one.draws) / np.std(one.draws) for one in moving], axis=0)
-    reach = float(np.quantile(worst, CONFIDENCE))
-    return min(2 * (1 - NormalDist().cdf(reach)), 1 - CONFIDENCE)
-
-
-def _difference(name: str, concurrency: int | None, apart: Apart, tail: float) -> Difference:
-    log, spread = apart.log, apart.spread
-    change = None if log is None else math.expm1(log)
-    low = high = None
-    if log is not None and spread is not None:
-        reach = t_quantile(tail, spread.freedom) * math.sqrt(spread.variance)
-        low, high = math.expm1(log - reach), _expm1(log + reach)
-    note = _note(name, apart)
-    verdict = _verdict(name, change, low, high)
-    return Difference(
-        name, concurrency, apart.baseline, apart.other, change, low, high, verdict, note
+def _caveat(overall: Sequence[Difference]) -> str:
+    """What one run of each side cannot know."""
+    if not any(one.low is not None for one in overall):
+        return ""
+    first = next((one.metric for one in overall if one.low is not None), FIRST)
+    usual = reach_between(first)
+    return (
+        f"one run each: what varies from run to run is not known, ±{usual:.0%} is allowed for it; "
+        "--runs 5 on both sides and compare --against would know"
     )
 
 
-def _expm1(value: float) -> float:
-    return math.expm1(min(value, 700.0))
+def reach_between(metric: str) -> float:
+    """The share by which one run each may differ where nothing was changed."""
+    return math.expm1(reach(one_run_each(metric), 1 - CONFIDENCE))
 
 
-def _note(name: str, apart: Apart) -> str:
-    if apart.log is None:
-        return apart.note if apart.note == PARTLY else "not measured in both"
-    if name in MEMORY:
-        return "measured once: no interval"
-    return apart.note if apart.spread is None else ""
-
-
-def _verdict(name: str, change: float | None, low: float | None, high: float | None) -> str:
-    if change is None:
-        return SAME
-    if name in MEMORY:
-        return SAME if abs(change) <= MEMORY_RESOLUTION else ("more" if change > 0 else "less")
-    if low is None or high is None or low <= 0 <= high or abs(change) < RESOLUTION:
-        return SAME
-    return "faster" if (change > 0) == (name in HIGHER_IS_BETTER) else "slower"
-
-
-def _plain(overall: list[Difference]) -> str:
-    """The verdict in a sentence, throughput first."""
+def plain(overall: list[Difference], within: float = SAME_WITHIN) -> str:
+    """The verdict in a sentence: the headline, then what else is decided."""
     if not overall:
         return "nothing to compare: no concurrency in common"
-    shown = [one for one in overall if one.verdict != SAME]
-    if not shown:
-        return SAME
-    return "; ".join(f"{one.verdict}: {one.metric} {_signed(one.change)}" for one in shown[:4])
+    headline = [one for one in overall if one.metric in HEADLINE]
+    others = [one for one in overall if one.metric not in HEADLINE and one.verdict in DECIDED]
+    return "; ".join(_told(one, within) for one in headline + others[:3])
+
+
+def _told(one: Difference, within: float) -> str:
+    text = f"{one.verdict}: {one.metric} {_signed(one.change)}".rstrip()
+    if one.low is not None and one.high is not None:
+        text += f" ({_signed(one.low)} to {_signed(one.high)})"
+    if one.verdict == SAME:
+        text += f", within ±{within:.0%}"
+    return text + (f", {one.note}" if one.verdict == UNDECIDED and one.note else "")
 
 
 def _signed(change: float | None) -> str:
     if change is None:
         return ""
-    return f"{change * 100:+,.0f} %" if change >= 1 else f"{change * 100:+.1f} %"
+    if abs(change) >= 1:
+        return f"{change * 100:+,.0f} %"
+    return f"{change * 100:+.1f} %" if round(change * 100, 1) else "0.0 %"

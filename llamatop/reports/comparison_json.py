@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from llamatop.reports.compare import CONFIDENCE, Comparison
+from llamatop.figures.deciding import CONFIDENCE
+from llamatop.reports.compare import Comparison
 from llamatop.reports.gate import Verdict
 from llamatop.reports.slices import Whole
 
@@ -40,6 +41,7 @@ def _one(comparison: Comparison, levels: list[Whole]) -> dict[str, object]:
     return {
         "run": comparison.other,
         "verdict": comparison.verdict,
+        "caveat": comparison.caveat or None,
         "setup": [
             {"name": name, "baseline": values[0], "other": values[1]}
             for name, values in comparison.setup

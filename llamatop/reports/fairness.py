@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llamatop.figures.contention import NOTABLE
 from llamatop.figures.levels import LevelFigures
 from llamatop.reports.runs import GUESSED, Run, differences
 
@@ -52,6 +53,60 @@ def warnings(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
     for pair in pairs:
         found += _uneven(pair)
     return found
+
+
+_HARMLESS = {"seed", "llamatop", "python"}
+"""What two runs of one setting may differ in."""
+
+_MUCH = 0.25
+"""By this share of the larger the engine's cores may differ before that is a reason."""
+
+
+def explained(
+    ours: Sequence[LevelFigures],
+    theirs: Sequence[LevelFigures],
+    setup: Sequence[tuple[str, list[str | None]]],
+) -> str:
+    """What else than the setting could set a level of two sides apart; empty: nothing seen."""
+    sides = (("the baseline", ours), ("the other", theirs))
+    found = []
+    for name, side in sides:
+        taken = [one.contention for one in side if one.contention.wanting >= NOTABLE]
+        if taken:
+            most = max(taken, key=lambda one: one.wanting)
+            found.append(
+                f"other processes took {most.others_cores:.1f} cores from {name} "
+                f"(its engine had {most.engine_cores:.1f})"
+            )
+    slowed = [{reason for one in side for reason in one.contention.slowed} for _, side in sides]
+    if slowed[0] != slowed[1]:
+        slower = int(bool(slowed[1] - slowed[0]))
+        reasons = ", ".join(sorted(slowed[slower] - slowed[1 - slower]))
+        found.append(f"the device slowed itself down in {sides[slower][0]} ({reasons})")
+    return "; ".join(found) or _uneven_cores(ours, theirs, setup)
+
+
+def same_setting(one: Run, other: Run) -> bool:
+    """Whether nothing that matters was another in two runs."""
+    return all(name in _HARMLESS for name, _ in differences([one, other]))
+
+
+def _uneven_cores(
+    ours: Sequence[LevelFigures],
+    theirs: Sequence[LevelFigures],
+    setup: Sequence[tuple[str, list[str | None]]],
+) -> str:
+    """Of one setting the engine had far fewer cores on one side."""
+    if any(name not in _HARMLESS for name, _ in setup):
+        return ""
+    had = [[f.contention.engine_cores for f in side] for side in (ours, theirs)]
+    known = [[cores for cores in side if cores is not None] for side in had]
+    if not all(known):
+        return ""
+    first, second = (sum(side) / len(side) for side in known)
+    if abs(first - second) <= _MUCH * max(first, second):
+        return ""
+    return f"the engine had {first:.2f} cores in the baseline and {second:.2f} in the other"
 
 
 def _cut_off(run: Run) -> list[str]:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from llamatop.errors import InputError
-from llamatop.reports.compare import SAME, Comparison, Difference
+from llamatop.reports.compare import Comparison
+from llamatop.reports.verdicts import DECIDED, Difference
 
 _FORM = re.compile(
     r"\s*([a-z0-9_.]+)\s*(?:@\s*(\d+)\s*)?(<=|>=|<|>)\s*([+-]?\d+(?:\.\d+)?)\s*(%?)\s*"
@@ -68,7 +69,7 @@ def judge(gate: Gate, comparison: Comparison) -> Verdict:
         if not levels:
             raise InputError(f'--fail-if "{gate.text}": no such level in both recordings')
     held = [one for one in levels if _holds(gate, one)]
-    shown = any(one.metric == gate.metric and one.verdict != SAME for one in comparison.overall)
+    shown = any(one.metric == gate.metric and one.verdict in DECIDED for one in comparison.overall)
     return Verdict(gate.text, bool(held), _reason(held or levels, shown))
 
 
@@ -91,5 +92,5 @@ def _told(one: Difference, shown: bool) -> str:
     at = f"concurrency {one.concurrency}"
     if one.change is None:
         return f"{at}: not measured in both"
-    chance = " (could be chance)" if one.verdict == SAME and not shown and one.change else ""
+    chance = " (could be chance)" if one.verdict not in DECIDED and not shown and one.change else ""
     return f"{at}: {one.change:+.1%}{chance}"

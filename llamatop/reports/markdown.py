@@ -111,6 +111,8 @@ def _whole_run(config: RunConfig) -> Iterator[str]:
             yield f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
     if config.until_oom:
         yield "--until-oom"
+    if config.until_slo:
+        yield "--until-slo"
 
 
 def _safe(text: str) -> str:

@@ -1,6 +1,7 @@
 """From measured runs to a setting: which level to use for a goal, how to run it, and why.
 
-Chooses among what was measured and nothing else; knows sessions, not files.
+Chooses among what was measured and nothing else, and ranks nothing that `compare` could not tell
+apart: then the smaller is taken. Knows sessions, not files.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llamatop.errors import InputError
-from llamatop.figures.levels import LevelFigures, never_reached
-from llamatop.figures.requests import kept
+from llamatop.figures.targets import SHARE, first_broken
+from llamatop.reports.candidates import Candidate, candidates, told_apart
 from llamatop.reports.knee import knee, usable
 from llamatop.reports.outcome import outcome_line
 from llamatop.reports.runs import Run
 from llamatop.reports.servers import ROUGH
+from llamatop.reports.verdicts import FIRST, HIGHER_IS_BETTER
 from llamatop.session.reducer import Request
 from llamatop.settings.config import (
     RunConfig,
@@ -26,8 +28,8 @@ from llamatop.settings.config import (
 )
 from llamatop.text.formatting import duration, number, size
 
-CLOSE = 0.02
-"""Levels within 2 % of the best are as good; the one that costs less is taken."""
+METRICS = {"throughput": FIRST, "latency": "e2e_s.mean"}
+"""The figure that a goal is about."""
 
 _CAUSES = 3
 """Runs at most of which it is said why they cannot be recommended."""
@@ -37,144 +39,199 @@ Slo = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """What a recommendation rests on; `low` and `high`: its interval, None: not known."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Recommendation:
     """One answer."""
 
     goal: str
     run: str
-    concurrency: int
+    concurrency: int | None
+    """None: no level that was measured is an answer."""
     command: str
-    """What to type to run it again."""
+    """What to type to run it again, or to come to an answer."""
     reasons: list[str]
+    figure: Figure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    run: Run
-    figures: LevelFigures
-
-
-def recommend(runs: Sequence[Run], goal: str, slo: Slo | None = None) -> Recommendation:
+def recommend(
+    runs: Sequence[Run], goal: str, slo: Slo | None = None, share: float = SHARE
+) -> Recommendation:
     """The best level for a goal. Raises InputError where no level can be recommended."""
-    complete = [_Candidate(run, f) for run in runs for f in run.figures if usable(f)]
-    candidates = [one for one in complete if not never_reached(one.run.session, one.figures)]
-    if complete and not candidates:
-        raise InputError(
+    every = candidates(runs)
+    if not every:
+        raise InputError(_why_none(runs))
+    if goal not in METRICS:
+        return _slo(every, slo or {}, share)
+    if len(every) == 1:
+        return _only(goal, every[0])
+    return _best(goal, every)
+
+
+def _why_none(runs: Sequence[Run]) -> str:
+    """Why no level can be recommended."""
+    if any(usable(figures) for run in runs for figures in run.figures):
+        return (
             "no level had as many requests in flight as its concurrency: nothing to recommend; "
             "give more --requests"
         )
-    candidates = [one for one in candidates if one.figures.output_rate and one.figures.e2e]
-    if not candidates:
-        causes = "; ".join(f"{run.name}: {outcome_line(run.session)}" for run in runs[:_CAUSES])
-        raise InputError(
-            "no level ran to its end with all requests complete: nothing to recommend"
-            + (f" ({causes})" if causes else "")
-        )
-    match goal:
-        case "throughput":
-            return _throughput(candidates)
-        case "latency":
-            return _latency(candidates)
-        case _:
-            return _slo(candidates, slo or {})
+    causes = "; ".join(f"{run.name}: {outcome_line(run.session)}" for run in runs[:_CAUSES])
+    return "no level ran to its end with all requests complete: nothing to recommend" + (
+        f" ({causes})" if causes else ""
+    )
 
 
-def _throughput(candidates: list[_Candidate]) -> Recommendation:
-    best = max(_rate(one) for one in candidates)
-    close = [one for one in candidates if _rate(one) >= best * (1 - CLOSE)]
-    chosen = min(close, key=lambda one: (_seconds(one), one.figures.concurrency))
-    reasons = [f"{_told_rate(chosen)} output tokens/s, the most of {_levels(candidates)}"]
-    if _rate(chosen) < best:
-        reasons = [
-            f"{_told_rate(chosen)} output tokens/s, within 2 % of the most of "
-            f"{_levels(candidates)} ({number(best)}), with a shorter wait"
-        ]
-    reasons += [_wait(chosen), *_bend(chosen), *_edge(chosen), *_memory(chosen)]
-    return _answer("throughput", chosen, reasons)
+def _best(goal: str, every: Sequence[Candidate], also: Sequence[str] = ()) -> Recommendation:
+    """The best by the goal's figure; of those that cannot be told from it the smallest."""
+    metric = METRICS[goal]
+    most = max if metric in HIGHER_IS_BETTER else min
+    known = [one for one in every if one.value(metric) is not None]
+    best = most(known, key=lambda one: one.value(metric) or 0.0)
+    tied = [one for one in known if not told_apart(one, best, metric, len(known))]
+    chosen = min(tied, key=_smaller)
+    first = f"{_figure(chosen, metric)}, {_rank(chosen, best, every, metric)}"
+    reasons = [first, *also, *_ties(chosen, tied), _wait(chosen)]
+    reasons += [] if metric == "output_tok_s" else [_told_rate(chosen)]
+    if goal == "throughput":
+        reasons += [*_bend(chosen), *_edge(chosen)]
+    return _answer(goal, chosen, [*reasons, *_memory(chosen), *_surer(chosen, tied)])
 
 
-def _latency(candidates: list[_Candidate]) -> Recommendation:
-    best = min(_seconds(one) for one in candidates)
-    close = [one for one in candidates if _seconds(one) <= best * (1 + CLOSE)]
-    chosen = max(close, key=_rate)
-    reasons = [
-        f"{duration(_seconds(chosen))} from start to end on average, "
-        f"{'the least' if _seconds(chosen) == best else 'within 2 % of the least'} of "
-        f"{_levels(candidates)}",
-        _wait(chosen),
-        f"{_told_rate(chosen)} output tokens/s",
+def _smaller(one: Candidate) -> tuple[float, ...]:
+    """Fewer at once, then less memory, then fewer parameters."""
+    figures, model = one.figures, one.run.session.model
+    memory = figures.device_peak_bytes or figures.host_peak_bytes or 0
+    return figures.concurrency, memory, (model.parameters if model else None) or 0
+
+
+def _rank(chosen: Candidate, best: Candidate, every: Sequence[Candidate], metric: str) -> str:
+    what = "the most" if metric in HIGHER_IS_BETTER else "the least"
+    of = f"{len(every)} levels measured"
+    if chosen is best:
+        return f"{what} of {of}"
+    return f"not to be told from {what} of {of} ({_told(metric, best.value(metric))})"
+
+
+def _ties(chosen: Candidate, tied: Sequence[Candidate]) -> list[str]:
+    """What was not ranked, because nothing tells it from the one chosen."""
+    others = sorted((one for one in tied if one is not chosen), key=_smaller)
+    if not others:
+        return []
+    several = len({one.run.name for one in tied}) > 1
+    names = [
+        f"{one.figures.concurrency}" + (f" of {one.run.name}" if several else "") for one in others
     ]
-    return _answer("latency", chosen, reasons + _memory(chosen))
+    return [f"nothing tells it from concurrency {', '.join(names)}: the smaller is taken"]
 
 
-def _slo(candidates: list[_Candidate], slo: Slo) -> Recommendation:
+def _only(goal: str, one: Candidate) -> Recommendation:
+    """What one level cannot answer."""
+    metric = METRICS[goal]
+    reasons = [
+        f"{_figure(one, metric)} at concurrency {one.figures.concurrency}, the only level "
+        "measured: to choose takes several, as --concurrency 1 2 4 8",
+        _wait(one), *_memory(one), *_surer(one, [one]),
+    ]  # fmt: skip
+    found = _answer(goal, one, reasons)
+    started = one.run.session.started
+    again = command_of(started.config, "1 2 4 8", one.run) if started and found.command else ""
+    return replace(found, concurrency=None, command=again)
+
+
+def _slo(every: Sequence[Candidate], slo: Slo, share: float) -> Recommendation:
     if not slo:
         raise InputError("--goal slo: say the targets, as in --slo ttft=0.5,tpot=0.05")
-    chosen = max(candidates, key=lambda one: (_goodput(one, slo), -one.figures.concurrency))
-    good = _goodput(chosen, slo)
     targets = ", ".join(f"{name} {duration(value)}" for name, value in slo.items())
-    if good == 0:
-        raise InputError(f"--slo: no request of any level met {targets}")
-    met, judged = kept(_done(chosen), slo)
-    reasons = [
-        f"{number(good)} requests/s meet {targets}: the most of {_levels(candidates)}",
-        f"{met} of {judged} requests that could be judged met all targets"
-        if judged < chosen.figures.completed
-        else f"{met} of {judged} requests met all targets",
-        _wait(chosen),
-        f"{_told_rate(chosen)} output tokens/s",
-    ]
-    found = _answer("slo", chosen, reasons + _memory(chosen))
+    keeping = [one for one in every if _share(one, slo) >= share]
+    if not keeping:
+        reasons = [f"no level keeps {targets} for {share:.0%} of its requests"]
+        reasons += [_kept(one, slo) for one in sorted(every, key=_smaller)]
+        first = min(every, key=_smaller)
+        return replace(_answer("slo", first, reasons), concurrency=None, command="", figure=None)
+    if len(keeping) == 1:
+        (chosen,) = keeping
+        told = [f"{_figure(chosen, FIRST)}", *_edge(chosen), _wait(chosen)]
+        found = _answer("slo", chosen, [*told, *_memory(chosen), *_surer(chosen, keeping)])
+    else:
+        found = replace(_best("throughput", keeping), goal="slo")
+        chosen = next(
+            one for one in keeping
+            if (one.run.name, one.figures.concurrency) == (found.run, found.concurrency)
+        )  # fmt: skip
+    lead = f"keeps {targets}: {_kept(chosen, slo)}; {len(keeping)} of {len(every)} levels do"
     asked = ",".join(f"{name}={value:g}" for name, value in slo.items())
-    return replace(found, command=f"{found.command} --slo {asked}" if found.command else "")
+    command = f"{found.command} --slo {asked}" if found.command else ""
+    return replace(found, command=command, reasons=[lead, *found.reasons])
 
 
-def _done(one: _Candidate) -> list[Request]:
+def _share(one: Candidate, slo: Slo) -> float:
+    good, of = one.kept(slo)
+    return good / of if of else 0.0
+
+
+def _kept(one: Candidate, slo: Slo) -> str:
+    good, of = one.kept(slo)
+    told = f"{good} of {of} requests ({_share(one, slo):.0%})"
+    breaks = first_broken(_done(one), slo)
+    broken = f", {breaks.upper()} breaks first" if breaks and good < of else ""
+    return f"concurrency {one.figures.concurrency}: {told}{broken}"
+
+
+def _done(one: Candidate) -> list[Request]:
     level = one.run.session.levels[one.figures.level]
     return [request for request in level.requests if request.state == "done"]
 
 
-def _goodput(one: _Candidate, slo: Slo) -> float:
-    """Completed requests that met every target, per second."""
-    seconds = one.figures.duration
-    return kept(_done(one), slo)[0] / seconds if seconds else 0.0
+def _figure(one: Candidate, metric: str) -> str:
+    """A figure with its interval."""
+    told = f"{ROUGH * one.figures.estimated}{_told(metric, one.value(metric))}"
+    between = one.interval(metric)
+    if between is None:
+        return f"{told} (no interval: too few requests)"
+    low, high = (_bare(metric, bound) for bound in between)
+    return f"{told} ({low} to {high})"
 
 
-def _rate(one: _Candidate) -> float:
-    return one.figures.output_rate or 0.0
+def _told(metric: str, value: float | None) -> str:
+    words = {"output_tok_s": "output tokens/s", "e2e_s.mean": "from start to end on average"}
+    return f"{_bare(metric, value)} {words[metric]}"
 
 
-def _told_rate(one: _Candidate) -> str:
-    """The rate as text, marked where it rests on a guess."""
-    return ROUGH * one.figures.estimated + number(_rate(one))
+def _bare(metric: str, value: float | None) -> str:
+    return duration(value) if "_s." in metric else number(value)
 
 
-def _seconds(one: _Candidate) -> float:
-    return one.figures.e2e.mean if one.figures.e2e else float("inf")
+def _told_rate(one: Candidate) -> str:
+    return _figure(one, FIRST)
 
 
-def _levels(candidates: Sequence[_Candidate]) -> str:
-    return "1 level measured" if len(candidates) == 1 else f"{len(candidates)} levels measured"
-
-
-def _wait(one: _Candidate) -> str:
+def _wait(one: Candidate) -> str:
     first, pace = one.figures.ttft, one.figures.tpot
     told = f"first token after {duration(first.p50 if first else None)} (p50)"
     return f"{told}, then one every {duration(pace.p50 if pace else None)}"
 
 
-def _bend(one: _Candidate) -> list[str]:
+def _bend(one: Candidate) -> list[str]:
     """Where fewer requests would be nearly as good for each of them."""
     bend = knee(one.run.figures)
     if bend is None or bend.concurrency >= one.figures.concurrency:
         return []
+    seconds = one.figures.e2e.mean if one.figures.e2e else None
     return [
         f"beyond the knee: concurrency {bend.concurrency} gives {number(bend.output_rate)} tok/s "
-        f"at {duration(bend.e2e.mean if bend.e2e else None)} instead of {duration(_seconds(one))}"
+        f"at {duration(bend.e2e.mean if bend.e2e else None)} instead of {duration(seconds)}"
     ]
 
 
-def _edge(one: _Candidate) -> list[str]:
+def _edge(one: Candidate) -> list[str]:
     highest = max(figures.concurrency for figures in one.run.figures)
     failed = [f.concurrency for f in one.run.figures if f.outcome == "oom"]
     if failed:
@@ -184,21 +241,36 @@ def _edge(one: _Candidate) -> list[str]:
     return []
 
 
-def _memory(one: _Candidate) -> list[str]:
+def _memory(one: Candidate) -> list[str]:
     peak = one.figures.device_peak_bytes or one.figures.host_peak_bytes
-    return [] if peak is None else [f"peak memory {size(peak)}"]
+    told = [] if peak is None else [f"peak memory {size(peak)}"]
+    words = [figures.contention.words for figures in one.levels if figures.contention.notable]
+    return told + [f"careful: {word} meanwhile" for word in dict.fromkeys(words)]
 
 
-def _answer(goal: str, one: _Candidate, reasons: list[str]) -> Recommendation:
+def _surer(one: Candidate, tied: Sequence[Candidate]) -> list[str]:
+    """What would make the answer surer."""
+    if len(one.runs) > 1:
+        told = f"the intervals are those of {len(one.runs)} runs"
+        return [f"{told}; more of them would make them narrower" if len(tied) > 1 else told]
+    few = one.error(FIRST) is None
+    more = "more requests a level (--requests) and --runs 5" if few else "--runs 5"
+    return [f"surer with {more}: one run does not know what varies between runs"]
+
+
+def _answer(goal: str, one: Candidate, reasons: list[str]) -> Recommendation:
     concurrency = one.figures.concurrency
     started = one.run.session.started
     ours = started is not None and one.run.session.imported is None
     command = command_of(started.config, concurrency, one.run) if started and ours else ""
-    return Recommendation(goal, one.run.name, concurrency, command, reasons)
+    metric = METRICS.get(goal, FIRST)
+    low, high = one.interval(metric) or (None, None)
+    figure = Figure(metric, one.value(metric), low, high)
+    return Recommendation(goal, one.run.name, concurrency, command, reasons, figure)
 
 
-def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
-    """The command line that runs one level again; what is the default is left out."""
+def command_of(config: RunConfig, concurrency: int | str, run: Run) -> str:
+    """The command line that runs one level again, or several; what is the default is left out."""
     plain = RunConfig()
     options: list[tuple[str, object, object]] = [
         *server_options(config),
@@ -219,7 +291,8 @@ def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
     words = ["llamatop", "--record"]
     for name, value, default in options:
         if value != default:
-            words += [name, *(str(value).split() if name == "--url" else [str(value)])]
+            several = name in ("--url", "--concurrency")
+            words += [name, *(str(value).split() if several else [str(value)])]
     return shlex.join(words)
 
 

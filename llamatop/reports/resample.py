@@ -1,12 +1,15 @@
 """How far a level's figures could be off: its requests drawn again, many times.
 
-Requests that ran together share the machine's moods, so whole waves are drawn, never single
-requests: `concurrency` requests in the order of their start are one block. What varies from one
-run to the next (a warm machine, a busy neighbour) is in no single recording and not known here.
+Requests that ran together share the machine's moods, so what is drawn is the unit that varied: a
+whole wave, where requests come in waves; else as many requests in the order of their start as were
+in flight together. A level too short for two of them has its throughput by stretches of time, and
+nothing else. What varies from one run to the next (a warm machine, a busy neighbour) is in no
+single recording and not known here. A block bootstrap: Künsch, Annals of Statistics 17, 1989.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +27,9 @@ DRAWS = 1000
 
 MOST_BLOCKS = 64
 """More waves than this are joined, which also covers moods that last longer than one."""
+
+STRETCHES = 4
+"""Into which a level is cut that has too few requests; each is long beside a request's steps."""
 
 BINS = 512
 """Distinct values from which a drawn percentile is read."""
@@ -54,13 +60,13 @@ class _Values:
 
 
 def spreads(level: Level, seed: int) -> dict[str, Spread]:
-    """The spread of each figure by its name in the summary; empty below two blocks."""
+    """The spread of each figure by its name in the summary; throughput alone below two units."""
     done = [one for one in level.requests if one.state == "done" and one.times]
     done.sort(key=lambda request: (request.scheduled, request.id))
-    count = blocks_of(len(done), level.concurrency)
+    blocks = units(done, level.concurrency)
+    count = int(blocks[-1]) + 1 if done else 0
     if count < 2:
-        return {}
-    blocks = np.arange(len(done)) * count // len(done)
+        return _by_time(level, done, seed)
     weights = _weights(count, np.random.default_rng([seed, level.id]))
     draws = _rates(done, blocks, weights)
     for name, values in _latencies(done, blocks).items():
@@ -89,9 +95,47 @@ def sample_spreads(
     return found
 
 
-def blocks_of(requests: int, concurrency: int) -> int:
-    """How many blocks a level's completed requests make."""
-    return min(requests // max(concurrency, 1), MOST_BLOCKS)
+def units(done: Sequence[Request], concurrency: int) -> NDArray[np.intp]:
+    """The independent unit that each completed request belongs to, from 0; they are in the order
+    of their start."""
+    if not done:
+        return np.empty(0, np.intp)
+    begun = np.array([one.scheduled for one in done])
+    ended = np.array([one.ended or one.times[-1] for one in done])
+    gaps = begun[1:] >= np.maximum.accumulate(ended)[:-1]  # nothing was in flight
+    waves = np.concatenate([[0], np.cumsum(gaps)])
+    if int(np.bincount(waves).max()) <= max(concurrency, 1):
+        return _joined(waves)
+    together = float((ended - begun).sum()) / max(int(ended.max() - begun.min()), 1)
+    count = blocks_of(len(done), min(math.ceil(together), concurrency))
+    return np.arange(len(done)) * max(count, 1) // len(done)
+
+
+def _joined(waves: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most `MOST_BLOCKS` of them, neighbours together."""
+    count = int(waves[-1]) + 1
+    return waves * min(count, MOST_BLOCKS) // count
+
+
+def blocks_of(requests: int, together: int) -> int:
+    """How many blocks completed requests make, so many of which ran together."""
+    return min(requests // max(together, 1), MOST_BLOCKS)
+
+
+def _by_time(level: Level, done: Sequence[Request], seed: int) -> dict[str, Spread]:
+    """Throughput alone, by stretches of the level: of all requests, also those cut off."""
+    served = [one for one in level.requests if one.times and not one.summed]
+    if 2 * len(done) < 3 * max(level.concurrency, 1):
+        return {}  # one wave, of which nobody knows what the next would be
+    times = np.concatenate([np.frombuffer(one.times, np.int64) for one in served])
+    counts = np.concatenate([np.frombuffer(one.counts, np.int32) for one in served])
+    begun = min(one.scheduled for one in served)
+    edges = np.linspace(begun, max(int(times.max()), begun + 1), STRETCHES + 1)
+    tokens, _ = np.histogram(times, edges, weights=counts)
+    if float(tokens.min()) <= 0:
+        return {}
+    weights = _weights(STRETCHES, np.random.default_rng([seed, level.id]))
+    return {"output_tok_s": _spread(_logs(weights @ tokens), STRETCHES)}
 
 
 def _weights(count: int, random: np.random.Generator) -> Floats:

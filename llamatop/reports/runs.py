@@ -256,6 +256,7 @@ def facts(run: Run) -> list[str]:
         for text in (
             run.model,
             GUESSED if run.estimated else None,
+            _beside(run),
             _with("{} weights", setup.get("weights")),
             _with("{} parameters", setup.get("parameters")),
             _with("{} layers", setup.get("layers")),
@@ -276,6 +277,16 @@ def facts(run: Run) -> list[str]:
         )
         if text
     ]
+
+
+def _beside(run: Run) -> str | None:
+    """What took from the run's levels without being part of it."""
+    told = [
+        f"at concurrency {one.concurrency} {one.contention.words}"
+        for one in run.figures
+        if one.contention.notable
+    ]
+    return "; ".join(told) or None
 
 
 def _joined_words(*words: str | None) -> str:

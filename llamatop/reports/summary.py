@@ -16,7 +16,9 @@ from llamatop.figures.served import on_servers
 from llamatop.figures.stats import Distribution, spread_json
 from llamatop.figures.steady import Steady
 from llamatop.figures.turns import TurnFigures
+from llamatop.reports.answer import answer
 from llamatop.reports.between import between_json, between_rows
+from llamatop.reports.capacity import capacity, cliff
 from llamatop.reports.frontier import memory_end, memory_end_line
 from llamatop.reports.outcome import engine_lost, failure, outcome_line, reason
 from llamatop.reports.servers import (
@@ -77,6 +79,7 @@ def summary(
         "imported": _imported(session),
         "levels": [level_summary(figures, price) for figures in all_figures(session)],
         "memory_end": None if end is None else asdict(end),
+        "capacity": None if (found := capacity(session)) is None else asdict(found),
     }
 
 
@@ -152,6 +155,10 @@ def level_summary(figures: LevelFigures, price: float | None = None) -> dict[str
         "mfu": figures.mfu,
         "held_back_by": figures.held_back_by,
         "memory_ended_in": figures.memory_ended_in,
+        "contention": {
+            "others_cores": figures.contention.others_cores,
+            "engine_cores": figures.contention.engine_cores,
+        },
         **served_json(figures.served),
         **between_json(figures, price),
     }
@@ -203,6 +210,7 @@ def level_lines(
         *_steady(figures, until_ci),
         *_arrived(figures),
         *([] if figures.judged is None else [_row("goodput", _goodput(figures))]),
+        *([_row("careful", figures.contention.words)] if figures.contention.notable else []),
         *memory,
         *_utilised(figures),
         *[_row(name, value) for name, value in between_rows(figures, price)],
@@ -247,10 +255,10 @@ def ended_text(ended_by: str, until_ci: float | None) -> str:
         return f"its interval, ± {until_ci or 0:.1%} or less"
     if ended_by == "time":
         return "--max-time" + (
-            f", before ± {until_ci:.1%} was sure" if until_ci is not None else ""
+            ", before its interval was as narrow" if until_ci is not None else ""
         )
     if ended_by == "requests" and until_ci is not None:
-        return f"--requests, before ± {until_ci:.1%} was sure"
+        return "--requests, before its interval was as narrow"
     return ""
 
 
@@ -390,6 +398,7 @@ def table(session: Session) -> str:
     """All levels for a person to read; its first line says how the run ended, and why."""
     until_ci = session.started.config.until_ci if session.started else None
     price = session.started.config.cost_per_hour if session.started else None
+    every = all_figures(session)
     blocks = [
         "\n".join(
             [
@@ -402,12 +411,14 @@ def table(session: Session) -> str:
                 *_reported(session, figures),
             ]
         )
-        for figures in all_figures(session)
+        for figures in every
     ]
     end = memory_end(session)
     blocks += [] if end is None else [memory_end_line(end)]
+    blocks += cliff(session)
     top = [
         outcome_line(session),
+        *textwrap.wrap(" ".join(answer(session, every)), 100),
         headline(session) + _joined(session),
         *_lengths(session),
         *server_lines(session),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamatop.reports.compare import MEMORY, SAME, Comparison, Difference
+from llamatop.reports.compare import Comparison
 from llamatop.reports.recommend import Recommendation
 from llamatop.reports.runs import short
 from llamatop.reports.slices import Whole
+from llamatop.reports.verdicts import DECIDED, MEMORY, Difference
 from llamatop.text.cells import cells, padded
 from llamatop.text.formatting import UNKNOWN, duration, minus, number, size
 
@@ -41,7 +42,8 @@ def comparison_text(comparison: Comparison) -> str:
         parts.append(f"{title}\n{_figures(comparison.overall)}")
         if len(levels) > 1:
             parts += [_level(comparison, level) for level in sorted(levels, key=lambda c: c or 0)]
-    parts.append(f"verdict: {minus(comparison.verdict)}")
+    verdict = comparison.verdict + (f"\n{comparison.caveat}" if comparison.caveat else "")
+    parts.append(f"verdict: {minus(verdict)}")
     return "\n\n".join(parts)
 
 
@@ -75,7 +77,7 @@ def _level(comparison: Comparison, concurrency: int | None) -> str:
     told = [
         one
         for one in comparison.levels
-        if one.concurrency == concurrency and (one.metric in KEY or one.verdict != SAME)
+        if one.concurrency == concurrency and (one.metric in KEY or one.verdict in DECIDED)
     ]
     return f"concurrency {concurrency}\n{_figures(told)}"
 
@@ -104,7 +106,7 @@ def tells(one: Difference) -> bool:
     """Whether a difference has an interval that tells anything."""
     if one.low is None or one.high is None:
         return False
-    return one.high - one.low < WIDE or one.verdict != SAME
+    return one.high - one.low < WIDE or one.verdict in DECIDED
 
 
 def value(metric: str, figure: float | None) -> str:
@@ -129,6 +131,7 @@ def percent(change: float | None) -> str:
 
 def recommendation_text(one: Recommendation) -> str:
     """One recommendation: the setting, the command, the reasons."""
-    lines = [f"for {one.goal}: concurrency {one.concurrency} of {one.run}"]
+    what = f"concurrency {one.concurrency} of {one.run}"
+    lines = [f"for {one.goal}: {'no answer yet' if one.concurrency is None else what}"]
     lines += [f"  {one.command}"] if one.command else []
     return "\n".join(lines + [f"  - {reason}" for reason in one.reasons])

@@ -225,7 +225,7 @@ def state_line(session: Session) -> str:
     if level is None or session.started is None:
         return "starting"
     config = session.started.config
-    of = "" if config.until_oom else f" of {len(config.concurrency)}"
+    of = "" if config.until_oom or config.until_slo else f" of {len(config.concurrency)}"
     done = sum(not request.active for request in level.requests)
     what = "warming up" if not level.requests else f"{done} of {level.planned or '∞'} requests"
     rate = number(current_rate(session, 2.0))

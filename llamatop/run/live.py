@@ -17,6 +17,7 @@ import msgspec
 
 from llamatop import __version__
 from llamatop.engines import offload_folder
+from llamatop.events import wire
 from llamatop.events.clock import SECOND, Clock, MonotonicClock
 from llamatop.events.kinds import (
     EngineLost,
@@ -36,14 +37,17 @@ from llamatop.events.kinds import (
     Tick,
     TokensEmitted,
 )
-from llamatop.events.wire import Cancel, Load, Pause, Resize, RunLevel, Stop, Warm, Watch
+from llamatop.events.wire import Cancel, Pause, Resize, RunLevel, Stop, Warm, Watch
+from llamatop.figures.targets import kept_share
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
 from llamatop.run.children import Child
 from llamatop.run.losses import memory_loss
+from llamatop.run.search import Load, Went, next_load
 from llamatop.run.serving import PATIENCE_SECONDS, Serving
 from llamatop.run.sweep import next_concurrency
 from llamatop.serve.leash import HASTE
+from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import ports_here, sent_headers
 
@@ -109,9 +113,12 @@ class LiveRun:
         config: RunConfig,
         engine: Child | None = None,
         prepare: Callable[[RunConfig, Callable[[], int]], Foretold] | None = None,
+        *,
+        waits: bool = False,
     ) -> None:
         """`engine`: a process that is warm already (see `warm_engine`).
 
+        One that `waits` begins no level by itself and does not end after its last: see `again`.
         Raises InputError where the server that the run is to start cannot be started so.
 
         `prepare` foretells the run. It is called in a thread while the model loads, and the first
@@ -120,6 +127,9 @@ class LiveRun:
         self._serving = Serving(config) if config.serve is not None else None
         self.config = self._serving.config if self._serving is not None else config
         self._warm = engine
+        self._waits = waits
+        self.ready = False
+        """Whether the model is there, and what was to be foretold of it."""
         self._prepare = self._serving.prepare if self._serving is not None else prepare
         self._preparing: threading.Thread | None = None
         self._foretold: Foretold | None = None
@@ -140,6 +150,12 @@ class LiveRun:
         self._concurrency = 0
         """Of the planned level that runs or ran last."""
         self._tried: list[tuple[int, Outcome]] = []
+        self._judged = Session() if config.until_slo else None
+        """What has come, where each level's requests are held against their targets."""
+        self._loads: list[Went] = []
+        """How those levels went."""
+        self._rate: float | None = None
+        """Arrivals a second of the level that runs, where that is not the config's."""
         self._running: int | None = None
         self._next_request = 0
         self._next_config: RunConfig | None = None
@@ -189,6 +205,9 @@ class LiveRun:
         for child in (self._engine, self._probe):
             while child is not None and child.inbox:
                 events += child.inbox.popleft()
+        if self._judged is not None:
+            for event in events:
+                self._judged.apply(event)
         for event in events:
             if not isinstance(event, TokensEmitted):  # which are nearly all, and change nothing
                 self._follow(event)
@@ -243,10 +262,30 @@ class LiveRun:
         if self._engine is None or self._stopping_since is not None or self._finished:
             return
         self._next_config = msgspec.structs.replace(
-            self.config, concurrency=levels, requests=None, endless=False, until_oom=False
+            self.config,
+            concurrency=levels,
+            requests=None,
+            endless=False,
+            until_oom=False,
+            until_slo=False,
         )
         if self._running is not None:
             self._engine.tell(Stop())
+
+    @property
+    def idle(self) -> bool:
+        """Whether no level runs, nor is about to."""
+        return self.ready and self._running is None
+
+    def again(self) -> None:
+        """The plan once more, of a run that waits."""
+        self._tried = []
+        self._next_level()
+
+    def finish(self) -> None:
+        """All is done, of a run that waits: its last event follows."""
+        if not self._finished:
+            self._finish()
 
     def stop(self) -> None:
         """End the run soon, whatever it is doing; what was measured stays."""
@@ -284,7 +323,7 @@ class LiveRun:
         self._engine, self._warm = self._warm or _engine(), None
         serving = self._serving
         config = serving.for_client if serving is not None else self.config
-        self._engine.tell(Load(config, self.clock.origin))
+        self._engine.tell(wire.Load(config, self.clock.origin))
         self._watch(self._engine.pid)
 
     def _watch(self, engine: int | None) -> None:
@@ -342,6 +381,7 @@ class LiveRun:
                 self._foretell_level(event.level, event.concurrency)
             case LevelEnded() if event.level == self._running and event.ended_by != "concurrency":
                 self._tried.append((self._concurrency, event.outcome))
+                self._went(event.level, event.outcome)
                 self._running = None
                 self._turn_to_sweep()
                 self._next_level()
@@ -368,8 +408,9 @@ class LiveRun:
             self._went_on = True
             self._own.append(MemoryUntold(self.clock.now(), WENT_ON))
         if self._loaded and (self._preparing is None or self._went_on):
-            self._loaded = False
-            self._next_level()
+            self._loaded, self.ready = False, True
+            if not self._waits:
+                self._next_level()
         if self._levels and self._untold:
             self._own += self._untold
             self._untold = []
@@ -382,13 +423,17 @@ class LiveRun:
     def _next_level(self) -> None:
         concurrency = self._planned()
         if concurrency is None:
-            self._finish()
+            if not self._waits or self._stopping_since is not None:
+                self._finish()
         elif self._engine is not None:
+            self._rate = load.rate if (load := self._load()) is not None else None
             level = self._begin_level(concurrency)
             self._concurrency = concurrency
             requests, first = self.config.requests_at(concurrency), self._next_request
             place, places = len(self._tried) + 1, len(self.config.concurrency)
-            self._engine.tell(RunLevel(level, concurrency, requests, first, place, places))
+            self._engine.tell(
+                RunLevel(level, concurrency, requests, first, place, places, self._rate)
+            )
 
     def _begin_level(self, concurrency: int) -> int:
         """The number of a level that is about to start, whose peak is told before it does."""
@@ -409,8 +454,23 @@ class LiveRun:
 
     def _planned(self) -> int | None:
         """Requests in flight of the next level, where there is one."""
-        stopping = self._stopping_since is not None
-        return None if stopping else next_concurrency(self.config, self._tried)
+        if self._stopping_since is not None:
+            return None
+        if not self.config.until_slo:
+            return next_concurrency(self.config, self._tried)
+        return load.concurrency if (load := self._load()) is not None else None
+
+    def _load(self) -> Load | None:
+        """Where the most that keeps the targets is looked for, what comes next."""
+        return next_load(self.config, self._loads) if self.config.until_slo else None
+
+    def _went(self, id: int, outcome: Outcome) -> None:
+        """A level is over; how many of its requests kept the targets decides what comes next."""
+        if self._judged is None:
+            return
+        level = self._judged.levels.get(id)
+        share = kept_share(level.requests, self.config.slo) if level is not None else None
+        self._loads.append(Went(Load(self._concurrency, self._rate), outcome, share))
 
     def _look_after_engine(self) -> None:
         """An engine that is gone, or does not stop when asked."""
@@ -451,6 +511,7 @@ class LiveRun:
         """End a level that the engine itself can no longer end."""
         if self._running is not None:
             self._tried.append((self._concurrency, outcome))
+            self._went(self._running, outcome)
             self._own.append(LevelEnded(self.clock.now(), self._running, outcome, error=error))
             self._running = None
 

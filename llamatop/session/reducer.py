@@ -199,6 +199,8 @@ class Level:
     """Which level of the plan that ran then, from 1; 0: not known."""
     places: int = 0
     """How many levels that plan had."""
+    rate: float | None = None
+    """Arrivals a second, where each level had its own."""
 
 
 @dataclass
@@ -605,7 +607,7 @@ class Session:
 
     def _start_level(self, event: LevelStarted) -> None:
         level = Level(event.level, event.concurrency, event.requests, event.time)
-        level.place, level.places = event.place, event.places
+        level.place, level.places, level.rate = event.place, event.places, event.rate
         if event.time < self.joined:
             level.joined, level.forgotten = self.joined, event.ended_before
         self.levels[event.level] = level

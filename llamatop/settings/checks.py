@@ -52,6 +52,7 @@ def checked(config: RunConfig) -> RunConfig:
         raise InputError(f"--quantize {config.quantize}: --engine scripted has no weights")
     if config.until_ci is not None:
         _check_until_ci(config, config.until_ci)
+    _check_until_slo(config)
     _check_offload(config)
     _check_servers(config)
     return config
@@ -83,6 +84,18 @@ def _check_offload(config: RunConfig) -> None:
         raise InputError(f"{option}: the model is on the CPU already; use disk")
     if config.offload == "disk" and config.weights == "random":
         raise InputError(f"{option}: random weights are on no disk; use a local checkpoint")
+
+
+def _check_until_slo(config: RunConfig) -> None:
+    if not 0 < config.share <= 1:
+        raise InputError(f"--share {config.share:g}: must be a share above 0 and up to 1, as 0.95")
+    if not config.until_slo:
+        return
+    if not config.slo:
+        raise InputError("--until-slo: say the targets, as in --slo ttft=0.5,tpot=0.05")
+    if config.until_oom or config.until_ci is not None:
+        other = "--until-oom" if config.until_oom else "--until-ci"
+        raise InputError(f"--until-slo and {other}: choose one, they end differently")
 
 
 def _check_shared(config: RunConfig) -> None:

@@ -16,6 +16,10 @@ from llamatop.settings.servers import host_of
 MAX_CONCURRENCY = 4096
 """More requests at once than this is a typing error rather than a wish."""
 
+USUAL_WAVES = 8
+"""Measured requests of a level, in multiples of its concurrency: with so many, a tenth is told from
+chance."""
+
 Weights = Literal["auto", "random"]
 EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted", "attach"]
 Endpoint = Literal["completions", "chat"]
@@ -45,7 +49,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: tuple[int, ...] = (1,)
     """Requests in flight, one level after another."""
     requests: int | None = None
-    """Measured requests per level; None: four times the concurrency, or until something else ends
+    """Measured requests per level; None: eight times the concurrency, or until something else ends
     it."""
     endless: bool = False
     """Run the last level until stopped, whatever `requests` says."""
@@ -71,6 +75,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Targets in seconds by `SLO_NAMES`, for goodput."""
     until_oom: bool = False
     """Go on past the levels asked for until memory ends."""
+    until_slo: bool = False
+    """Go on past the levels asked for until `slo` is kept by less than `share` of the requests."""
+    share: float = 0.95
+    """Of a level's requests that shall keep every target."""
     prompt_toks: int = 128
     """Tokens of each prompt; of the longest where they are drawn, shared beginning and history
     included; N/A with a file of `prompts`."""
@@ -185,7 +193,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if self.requests is not None or self.until_ci is not None or self.ramp is not None:
             return self.requests
-        return concurrency if self.until_oom else 4 * concurrency * (self.turns or 1)
+        return concurrency if self.until_oom else USUAL_WAVES * concurrency * (self.turns or 1)
 
 
 def whole_prompts(config: RunConfig) -> RunConfig:

@@ -33,7 +33,7 @@ def _order(config: RunConfig, place: int) -> tuple[int, ...]:
 
     A search begins as it was asked to, since what follows depends on it.
     """
-    if config.until_oom:
+    if config.until_oom or config.until_slo:
         return config.concurrency
     levels = list(config.concurrency)
     random.Random(config.seed).shuffle(levels)

@@ -84,7 +84,8 @@ def test_a_watch_is_no_run(tmp_path: Path, folder: Path) -> None:
 
 def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare.main([file(folder, "a"), file(folder, "a")]) == 0
-    assert "verdict: no difference shown" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "output_tok_s 0.0 %" in out and "one run each" in out
     slower = [file(folder, "a"), file(folder, "slow"), "--fail-if", "output_tok_s<-5%"]
     assert compare.main(slower) == 1
     told = capsys.readouterr()
@@ -189,5 +190,18 @@ def test_a_model_that_two_recordings_have_is_told_apart(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recommend.main([file(folder, "a"), file(folder, "slow"), file(folder, "other")])
-    models = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[1:4]]
+    lines = capsys.readouterr().out.splitlines()
+    head = next(n for n, line in enumerate(lines) if line.startswith("model  "))
+    models = [line.split("  ")[0] for line in lines[head + 1 : head + 4]]
     assert len(set(models)) == 3 and models[2] == "an/other"
+
+
+def test_groups_of_recordings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, slow = file(folder, "a"), file(folder, "slow")
+    assert compare.main([a, a, "--against", slow, slow, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["comparisons"]
+    assert found["run"] == "slow, slow"
+    assert found["overall"][0]["verdict"] == "slower"
+    assert "needs" in found["overall"][0]
+    with pytest.raises(InputError, match="--against"):
+        compare.main([a])

@@ -1,5 +1,6 @@
 import shlex
 
+import numpy as np
 import pytest
 
 from llamatop.commands.run import _config, _run_parser
@@ -9,6 +10,7 @@ from llamatop.figures.levels import level_figures
 from llamatop.reports.knee import knee
 from llamatop.reports.model_table import model_table
 from llamatop.reports.recommend import recommend
+from llamatop.reports.repeated import repeated_text
 from llamatop.reports.runs import Run, run_of
 from llamatop.reports.summary import table
 from llamatop.reports.text import recommendation_text
@@ -30,18 +32,66 @@ def saturating() -> Run:
 def test_throughput_takes_the_shorter_wait_where_levels_are_as_good() -> None:
     found = recommend([saturating()], "throughput")
     assert found.concurrency == 4
-    assert "within 2 %" in found.reasons[0]
+    assert "not to be told from the most of 5 levels" in found.reasons[0]
+    assert "nothing tells it from concurrency 8, 16: the smaller is taken" in found.reasons
+    assert found.figure is not None and found.figure.low is not None
 
 
-def test_latency_takes_the_most_tokens_where_levels_are_as_quick() -> None:
-    assert recommend([saturating()], "latency").concurrency == 4
+def test_latency_takes_the_smallest_of_levels_that_are_as_quick() -> None:
+    found = recommend([saturating()], "latency")
+    assert found.concurrency == 1
+    assert "nothing tells it from concurrency 2, 4: the smaller is taken" in found.reasons
+
+
+def noisy(pace: dict[int, float], seed: int, spread: float) -> Run:
+    random = np.random.default_rng(seed)
+    levels = [
+        level_of(
+            [[step * float(np.exp(random.normal(0, spread)))] * 8 for _ in range(4 * c)], c, level=i
+        )
+        for i, (c, step) in enumerate(pace.items())
+    ]
+    return run_of(session_of(levels), f"noisy{seed}")
+
+
+def test_a_single_noisy_level_does_not_win() -> None:
+    pace = {1: 0.02, 2: 0.02, 4: 0.02}
+    found = [recommend([noisy(pace, seed, 0.05)], "latency").concurrency for seed in range(20)]
+    assert found.count(1) >= 17
+
+
+def test_runs_of_one_setting_are_one_candidate_a_level() -> None:
+    runs = [noisy({1: 0.02, 4: 0.021}, seed, 0.03) for seed in range(4)]
+    found = recommend(runs, "throughput")
+    assert found.concurrency == 4
+    assert "the intervals are those of 4 runs" in found.reasons[-1]
+
+
+def test_one_level_is_no_choice() -> None:
+    one = run((4,), requests=32)
+    found = recommend([one], "throughput")
+    assert found.concurrency is None
+    assert "the only level measured" in found.reasons[0]
+    assert "--concurrency 1 2 4 8" in found.command
+    assert "no answer yet" in recommendation_text(found)
 
 
 def test_slo() -> None:
-    assert recommend([saturating()], "slo", parse_slo("tpot=0.05")).concurrency == 8
+    assert recommend([saturating()], "slo", parse_slo("tpot=0.05")).concurrency == 4
     assert recommend([saturating()], "slo", parse_slo("tpot=0.03,ttft=1")).concurrency == 4
-    with pytest.raises(InputError, match="no request of any level met"):
-        recommend([saturating()], "slo", parse_slo("e2e=0.001"))
+    none = recommend([saturating()], "slo", parse_slo("e2e=0.001"))
+    assert none.concurrency is None
+    assert none.reasons[0] == "no level keeps e2e 1.00 ms for 95% of its requests"
+    assert none.reasons[1] == "concurrency 1: 0 of 4 requests (0%), E2E breaks first"
+
+
+def test_a_level_that_keeps_the_targets_for_half_its_requests_keeps_none() -> None:
+    slow = [[0.02] * 8, [0.06] * 8]
+    levels = [level_of([slow[0]] * 32, 4), level_of([slow[n % 2] for n in range(64)], 16, level=1)]
+    both = run_of(session_of(levels), "half")
+    slo = parse_slo("tpot=0.05")
+    assert recommend([both], "slo", slo).concurrency == 4
+    assert recommend([both], "slo", slo, share=0.5).concurrency == 16
 
 
 @pytest.mark.parametrize(
@@ -99,9 +149,19 @@ def test_the_table_of_models() -> None:
     )
 
 
+def test_several_runs_in_a_few_lines() -> None:
+    runs = [noisy({1: 0.02, 4: 0.021}, seed, 0.03) for seed in range(3)]
+    text = repeated_text(runs)
+    assert [line.split(":")[0].strip() for line in text.splitlines()[1:]] == [
+        "concurrency 1", "concurrency 4",
+    ]  # fmt: skip
+    assert text.count("of 3 runs") == 2 and " to " in text
+
+
 def test_a_concurrency_that_was_never_reached_is_told_and_not_recommended() -> None:
     reached = run(concurrency=(1, 16), requests=4)
-    assert recommend([reached], "throughput").concurrency == 1
+    found = recommend([reached], "throughput")
+    assert found.concurrency is None and "at concurrency 1, the only level" in found.reasons[0]
     assert [figures.most_at_once for figures in reached.figures] == [1, 4]
     assert "4 in flight at once at most, not 16" in table(reached.session)
     with pytest.raises(InputError, match="as many requests in flight as its concurrency"):
@@ -111,7 +171,7 @@ def test_a_concurrency_that_was_never_reached_is_told_and_not_recommended() -> N
 def test_an_open_loop_need_not_reach_its_bound() -> None:
     seldom = run_of(fold(with_config(events(concurrency=(16,), requests=4), rate=1.0)), "open")
     assert "never reached" not in table(seldom.session)
-    assert recommend([seldom], "throughput").concurrency == 16
+    assert "at concurrency 16, the only level" in recommend([seldom], "throughput").reasons[0]
 
 
 def asked(**config: object) -> Run:

@@ -62,9 +62,7 @@ def test_what_a_server_holds_of_accelerators_is_told_beside() -> None:
 
 def test_a_summary_for_people_says_why_there_is_no_memory() -> None:
     text = table(session_of(served_events(served(urls=TWO), short_every=5, resend_every=3)))
-    first, second = text.splitlines()[:2]
-    assert first.startswith("done: 2 levels, ")
-    assert second.startswith("tiny, llama.cpp b11549 at one.example:8000, llama.cpp b11549 at two")
+    assert "tiny, llama.cpp b11549 at one.example:8000, llama.cpp b11549 at two" in text
     assert NOT_HERE in text and "~" not in text and CLIENT not in text
     assert "ended with fewer tokens than asked" in text and "sent again" in text
 

@@ -62,7 +62,7 @@ def test_levels_one_after_another(run: Callable[..., Run]) -> None:
     one.until(lambda: one.live.ended)
     levels = list(one.session.levels.values())
     assert [level.outcome for level in levels] == ["ok", "ok"]
-    assert [len(level.requests) for level in levels] == [4, 12]
+    assert [len(level.requests) for level in levels] == [8, 24]
     assert levels[0].ended and levels[0].ended <= levels[1].started
     assert all(request.tokens == 8 for level in levels for request in level.requests)
     assert one.session.ended and one.session.ended.outcome == "ok"
@@ -155,7 +155,7 @@ def test_a_sweep_takes_over(run: Callable[..., Run]) -> None:
     one.until(lambda: one.live.ended)
     levels = list(one.session.levels.values())
     assert [level.outcome for level in levels] == ["stopped", "ok", "ok"]
-    assert [len(level.requests) for level in levels[1:]] == [4, 8]
+    assert [len(level.requests) for level in levels[1:]] == [8, 16]
     assert [(level.place, level.places) for level in levels] == [(1, 1), (1, 2), (2, 2)]
     assert one.live.outcome == "ok"
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from llamatop.text.formatting import MINUS, UNKNOWN
-from llamatop.tui.compare.header import SAME, looked_at
-from llamatop.tui.compare.judging import NOT_COMPARED, SIGNS, Row
+from llamatop.tui.compare.header import looked_at
+from llamatop.tui.compare.judging import NOT_COMPARED, OPEN, SIGNS, Row
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.drawing.charts import ceiling
 from llamatop.tui.drawing.lines import Line, Span, fit, laid_over, left, right
@@ -58,10 +58,16 @@ def _against(comparing: Comparing) -> list[Span]:
 
 def _legend(comparing: Comparing) -> list[Span]:
     if comparing.focus is not None:
-        return [("intervals hold together, 99 %", "dim")] if not comparing.computing else []
-    told = (("▲", "faster"), ("▼", "slower"), ("=", SAME))
-    roles = {"▲": "good", "▼": "bad", "=": "dim"}
-    return [span for sign, word in told for span in ((sign, roles[sign]), (f" {word}  ", "dim"))]
+        return (
+            [("95 %; others than the headline together", "dim")] if not comparing.computing else []
+        )
+    told = (("▲", "faster"), ("▼", "slower"), ("=", "same"), ("?", "undecided"))
+    roles = {"▲": "good", "▼": "bad"}
+    return [
+        span
+        for sign, word in told
+        for span in ((sign, roles.get(sign, "dim")), (f" {word}  ", "dim"))
+    ]
 
 
 class _Widths(NamedTuple):
@@ -99,7 +105,7 @@ def _full(comparing: Comparing, other: int, width: int) -> tuple[Line, list[Line
 
 def _row(row: Row, cells: _Widths, top: float) -> Line:
     _, role = SIGNS[row.verdict]
-    shown = row.verdict not in (SAME, NOT_COMPARED)
+    shown = row.verdict not in (*OPEN, NOT_COMPARED)
     line: list[Span] = [
         (left(f" {row.figure}", _FIGURE), "text"),
         (right(row.baseline, cells.value), "text"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llamatop.reports.runs import short
-from llamatop.tui.compare.judging import FIRST, NOT_COMPARED, SIGNS, Row
+from llamatop.tui.compare.judging import FIRST, NOT_COMPARED, OPEN, SIGNS, Row
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.drawing.lines import Line, Span, fitting, line_width, spread
 from llamatop.tui.monitor.views.values import TIMES
-
-SAME = "no difference shown"
 
 
 def header(comparing: Comparing, width: int, height: int) -> list[Line]:
@@ -66,23 +66,28 @@ def _told(comparing: Comparing, other: int, full: bool) -> list[list[Span]]:
         return [[*lead, ("nothing to compare here", "warn")]]
     if all(row.verdict == NOT_COMPARED for row in rows):
         return [[*lead, ("nothing to compare here", "warn")]]
-    apart = [row for row in rows if row.verdict not in (SAME, NOT_COMPARED)]
+    apart = [row for row in rows if row.verdict not in (*OPEN, NOT_COMPARED)]
     if not full:
-        first = next((row for row in rows if row.figure == FIRST), None)
-        return [[*lead, *(_short(first) if first else [])]]
+        return [[*lead, *_first(rows)]]
     if not apart:
-        return [[*lead, (SAME, "text")]]
+        return [[*lead, *_first(rows)]]
     befores = ["", *(row.verdict for row in apart)]
     told = [_worded(row, before) for row, before in zip(apart, befores, strict=False)]
     return [[*lead, *told[0]], *told[1:]]
+
+
+def _first(rows: Sequence[Row]) -> list[Span]:
+    """The figure that stands for the run, short."""
+    first = next((row for row in rows if row.figure == FIRST), None)
+    return [] if first is None else _short(first)
 
 
 def _short(row: Row) -> list[Span]:
     sign, role = SIGNS[row.verdict]
     if row.verdict == NOT_COMPARED:
         return [(f"{row.figure} {row.verdict}", role)]
-    told = f"{row.change} tok/s" if row.verdict != SAME else SAME
-    return [(f"{sign} ", role), (told, role)]
+    told = row.verdict if row.verdict in OPEN else ""
+    return [(f"{sign} ", role), (f"{told} {row.change} tok/s".strip(), role)]
 
 
 def _worded(row: Row, before: str) -> list[Span]:

@@ -13,7 +13,10 @@ from llamatop.reports.runs import Run
 from llamatop.text.formatting import MINUS
 
 if TYPE_CHECKING:
-    from llamatop.reports.compare import Difference
+    from llamatop.reports.verdicts import Difference
+
+OPEN = ("same", "undecided")
+"""Verdicts that call no difference one."""
 
 NOT_COMPARED = "not compared"
 """Where one of the two is not known there is no verdict."""
@@ -26,7 +29,8 @@ SIGNS = {
     "slower": ("▼", "bad"),
     "more": ("+", "warn"),
     "less": (MINUS, "text"),
-    "no difference shown": ("=", "dim"),
+    "same": ("=", "dim"),
+    "undecided": ("?", "dim"),
     NOT_COMPARED: (" ", "dim"),
 }
 """A verdict in one cell, and its role."""

@@ -217,7 +217,16 @@ def _end(frame: Frame, event: RunEnded) -> Said:
     if answer:
         return "■", "good", answer
     role = {"ok": "good", "stopped": "dim"}.get(event.outcome, "bad")
-    return "■", role, _ENDS.get(event.outcome, event.outcome)
+    told = [_ENDS.get(event.outcome, event.outcome), *_answer(frame)]
+    return "■", role, "  ".join(told)
+
+
+def _answer(frame: Frame) -> list[str]:
+    """What the run says, where it came to its end."""
+    from llamatop.reports.answer import answer  # noqa: PLC0415  (not for the first paint)
+
+    ended = [level for level in frame.session.levels.values() if level.ended is not None]
+    return answer(frame.session, [frame.figures.level(level) for level in ended])
 
 
 def _level_end(frame: Frame, event: LevelEnded) -> Said:

@@ -1,0 +1,253 @@
+"""How often a comparison errs, and how small a difference it finds.
+
+    python benchmarks/decide.py simulate           scripted pairs: false verdicts, power, ab
+    python benchmarks/decide.py measure --out DIR  20 recordings of demo: what varies a step, a run
+    python benchmarks/decide.py pairs DIR          40 real pairs of those: false verdicts
+    python benchmarks/decide.py beside --out DIR   20 pairs, a process on one core in half of them
+    python benchmarks/decide.py turns --out DIR    ab against itself, and batch against threads
+
+`simulate` needs no quiet machine; all others do. Steps and runs of the scripted engine vary by
+`--step` and `--run` (standard deviations of a logarithm), as `measure` prints them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import random
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from llamatop.engines.scripted import Script, script
+from llamatop.figures.deciding import SAME_WITHIN, decide
+from llamatop.figures.sequential import FIRST_LOOK, of_pairs, tail_of_a_look
+from llamatop.reports.apart import values_of
+from llamatop.reports.compare import Comparison, compare, compare_groups
+from llamatop.reports.runs import Run, open_run, run_of
+from llamatop.reports.verdicts import HEADLINE
+from llamatop.run.replay import fold
+from llamatop.settings.config import RunConfig
+
+STEP = 0.025
+LEVELS = (1, 4)
+
+
+def simulated(seed: int, step: float, run: float, slower: float = 1.0) -> Run:
+    """A scripted run of default length; its steps and its mood drawn anew."""
+    mood = math.exp(random.Random(f"mood {seed}").gauss(0, run)) * slower
+    config = RunConfig(engine="scripted", concurrency=LEVELS, seed=seed, text=False)
+    # a uniform jitter of j has a standard deviation of j / sqrt(3)
+    behaviour = Script(
+        step=STEP * mood, prefill_per_token=0.0005 * mood, jitter=min(step * math.sqrt(3), 0.9)
+    )
+    events = [e for e in script(config, behaviour) if type(e).__name__ != "HostSampled"]
+    return run_of(fold(events), f"run{seed}")
+
+
+def called(comparison: Comparison) -> list[str]:
+    """The headline figures that are called faster or slower."""
+    every = [*comparison.overall, *comparison.levels]
+    return [
+        f"{one.metric}@{one.concurrency}"
+        for one in every
+        if one.metric in HEADLINE and one.verdict in ("faster", "slower")
+    ]
+
+
+def found(comparison: Comparison) -> bool:
+    """Whether throughput over all levels is called slower."""
+    return comparison.overall[0].verdict == "slower"
+
+
+def share(name: str, count: int, of: int, bound: str) -> None:
+    """A count as a line, and what it should be."""
+    print(f"{name}: {count} of {of} ({count / of:.1%}); wanted {bound}", flush=True)
+
+
+def simulate(args: argparse.Namespace) -> None:
+    """Scripted pairs: false verdicts, power, false stops."""
+    step, run, pairs = args.step, args.run, args.pairs
+    seeds = itertools.count()
+
+    def one(slower: float = 1.0) -> Run:
+        return simulated(next(seeds), step, run, slower)
+
+    same = [called(compare(one(), one())) for _ in range(pairs)]
+    share(
+        "A/A, pairs with a headline figure faster or slower", sum(map(bool, same)), pairs, "≤ 5 %"
+    )
+    figures = sum(map(len, same))
+    share("A/A, headline figures", figures, pairs * len(HEADLINE) * (len(LEVELS) + 1), "≤ 5 %")
+    half = max(pairs // 2, 1)
+    tenth = [compare(one(), one(1.1)) for _ in range(half)]
+    share("x 1.10, one run each, found", sum(map(found, tenth)), half, "≥ 90 %, or `undecided`")
+    wrong = sum(c.overall[0].verdict in ("faster", "same") for c in tenth)
+    share("x 1.10, one run each, said faster or the same", wrong, half, "0")
+    groups = [
+        compare_groups([one() for _ in range(5)], [one(1.05) for _ in range(5)])
+        for _ in range(max(pairs // 4, 1))
+    ]
+    share("x 1.05, five runs each, found", sum(map(found, groups)), len(groups), "≥ 90 %")
+    turns(step=args.turn, pairs=args.turns)
+
+
+def turns(step: float, pairs: int) -> None:
+    """Simulated ab of six rounds with moods that last: false stops, and x 1.05."""
+    for slower, bound in ((1.0, "≤ 5 %"), (1.05, "≥ 90 %")):
+        stops = sum(_stops(seed, step, slower, 0.02) for seed in range(pairs))
+        share(f"ab x {slower:g}, stopped as faster or slower", stops, pairs, bound)
+
+
+def _stops(seed: int, noise: float, slower: float, within: float) -> bool:
+    rounds, mood, logs = 6, 0.0, []
+    drawn = random.Random(f"ab {seed}")
+    for one in range(1, rounds + 1):
+        times = []
+        for side in "abba":
+            mood = 0.7 * mood + drawn.gauss(0, noise)
+            times.append(mood + drawn.gauss(0, noise) + (math.log(slower) if side == "b" else 0.0))
+        logs += [times[0] - times[1], times[3] - times[2]]
+        if one >= FIRST_LOOK:
+            mean = math.fsum(logs) / len(logs)
+            way = decide(mean, of_pairs(logs), tail_of_a_look(rounds), within).way
+            if way != "undecided":
+                return way in ("up", "down")
+    return False
+
+
+def llamatop(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run of llamatop to its end."""
+    command = [sys.executable, "-m", "llamatop", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Recordings of demo by default options, and what they vary by."""
+    name = str(Path(args.out) / "demo.parquet")
+    done = llamatop("--record", "--concurrency", *map(str, LEVELS), "--runs", str(args.runs),
+                    "--out", name)  # fmt: skip
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    spreads(recordings(args.out))
+
+
+def recordings(folder: str) -> list[Run]:
+    """What `measure` made."""
+    return [open_run(str(path)) for path in sorted(Path(folder).glob("demo.*.parquet"))]
+
+
+def spreads(runs: Sequence[Run]) -> None:
+    """What varies from run to run, and from step to step."""
+    for level in LEVELS:
+        figures = [next(f for f in run.figures if f.concurrency == level) for run in runs]
+        for metric in ("output_tok_s", "ttft_s.p50", "tpot_s.p50", "e2e_s.mean"):
+            logs = [math.log(value) for f in figures if (value := values_of(f)[metric])]
+            print(f"{metric} at {level}: from run to run {statistics.stdev(logs):.4f}")
+        others = [f.contention.others_cores or 0.0 for f in figures]
+        print(f"others' cores at {level}: {min(others):.2f} to {max(others):.2f}")
+        steps = [math.log(gap) for run in runs for gap in _gaps(run, level) if gap > 0]
+        print(f"steps at {level}: {statistics.stdev(steps):.4f}")
+
+
+def _gaps(run: Run, concurrency: int) -> Iterator[float]:
+    for level in run.session.levels.values():
+        for request in level.requests if level.concurrency == concurrency else ():
+            yield from (b - a for a, b in itertools.pairwise(request.times))
+
+
+def pairs(args: argparse.Namespace) -> None:
+    """Real pairs of one setting, neighbours in time and not."""
+    runs = recordings(args.folder)
+    some = list(itertools.combinations(range(len(runs)), 2))
+    random.Random(0).shuffle(some)
+    chosen = some[: args.pairs]
+    wrong = [called(compare(runs[a], runs[b])) for a, b in chosen]
+    share("A/A of demo, pairs with a headline figure faster or slower", sum(map(bool, wrong)),
+          len(chosen), "≤ 5 %")  # fmt: skip
+
+
+def beside(args: argparse.Namespace) -> None:
+    """Pairs of one setting, the second of each beside a process that takes a core."""
+    wrong = named = 0
+    for number in range(args.pairs):
+        files = [str(Path(args.out) / f"beside.{number}.{side}.parquet") for side in "ab"]
+        llamatop("--record", "--concurrency", "4", "--out", files[0])
+        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            llamatop("--record", "--concurrency", "4", "--out", files[1])
+        finally:
+            busy.kill()
+            busy.wait()
+        told = compare(*map(open_run, files))
+        wrong += bool(called(told))
+        named += any("other processes took" in warning for warning in told.warnings)
+    share("beside a busy process, called faster or slower", wrong, args.pairs, "0")
+    share("beside a busy process, the neighbour named", named, args.pairs, "all")
+
+
+def by_turns(args: argparse.Namespace) -> None:
+    """ab against itself beside a busy process; batch against threads."""
+    wrong = 0
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        for number in range(args.pairs):
+            done = _ab("--a", "--engine batch", "--b", "--engine batch", args.out, f"same{number}")
+            wrong += any(word in ("faster", "slower") for word in done)
+    finally:
+        busy.kill()
+        busy.wait()
+    share("ab of one setting, called faster or slower", wrong, args.pairs, "0")
+    told = _ab("--a", "--engine batch", "--b", "--engine threads", args.out, "engines", "3")
+    print(f"batch against threads within three rounds: {told[:1]}")
+
+
+def _ab(*words: str) -> list[str]:
+    """The verdicts of one run of ab."""
+    *sides, folder, name = words[:6]
+    rounds = words[6] if len(words) > 6 else "6"
+    out = str(Path(folder) / f"{name}.parquet")
+    done = llamatop("ab", *sides, "--model", "demo", "--concurrency", "8", "--rounds", rounds,
+                    "--until-decided", "0.02", "--json", "--out", out)  # fmt: skip
+    told = json.loads(done.stdout)["comparisons"][0]["overall"]
+    return [one["verdict"] for one in told if one["metric"] in HEADLINE]
+
+
+def main() -> None:
+    """Do what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    kinds = parser.add_subparsers(required=True)
+    add = kinds.add_parser("simulate")
+    add.add_argument("--step", type=float, default=0.08)
+    add.add_argument("--run", type=float, default=0.02)
+    add.add_argument("--turn", type=float, default=0.015)
+    add.add_argument("--pairs", type=int, default=200)
+    add.add_argument("--turns", type=int, default=1000)
+    add.set_defaults(do=simulate)
+    for name, do, usual in (
+        ("measure", measure, 0),
+        ("beside", beside, 20),
+        ("turns", by_turns, 10),
+    ):
+        add = kinds.add_parser(name)
+        add.add_argument("--out", required=True)
+        add.add_argument("--pairs", type=int, default=usual)
+        add.add_argument("--runs", type=int, default=20)
+        add.set_defaults(do=do)
+    add = kinds.add_parser("pairs")
+    add.add_argument("folder")
+    add.add_argument("--pairs", type=int, default=40)
+    add.set_defaults(do=pairs)
+    args = parser.parse_args()
+    print(f"same: within ±{SAME_WITHIN:.0%}")
+    args.do(args)
+
+
+if __name__ == "__main__":
+    main()

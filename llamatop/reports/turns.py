@@ -1,0 +1,52 @@
+"""Two settings that ran by turns: compared pair by pair, so that the machine's moods cancel.
+
+The first level of one is held against the first of the other, and so on. Knows sessions, not how
+they were run.
+"""
+
+from __future__ import annotations
+
+import math
+
+from llamatop.figures.deciding import NONE
+from llamatop.figures.sequential import of_pairs
+from llamatop.reports.apart import Apart, Pair, values_of
+from llamatop.reports.compare import Comparison, paired, plain
+from llamatop.reports.fairness import explained, warnings
+from llamatop.reports.runs import Run, differences
+from llamatop.reports.verdicts import Row, judge
+
+MORE = "more rounds would tell"
+
+
+def compare_turns(a: Run, b: Run, tail: float, within: float) -> Comparison:
+    """Set `b` against `a`; the headline's intervals leave `tail` outside."""
+    pairs = paired(a, b)
+    row = {name: _of_pairs(name, pairs) for name in values_of(pairs[0][0])} if pairs else {}
+    concurrency = pairs[0][0].concurrency if pairs else None
+    levels = judge([Row(concurrency, row)], tail, within) if len(pairs) > 1 else []
+    overall = judge([Row(None, row)], tail, within) if len(pairs) > 1 else []
+    setup = differences([a, b])
+    beside = [why for pair in pairs if (why := explained([pair[0]], [pair[1]], []))]
+    told = [f"by turns, so that both had it: {why}" for why in dict.fromkeys(beside)]
+    unfair = list(dict.fromkeys(warnings(a, b, pairs)))
+    return Comparison(
+        a.name, b.name, setup, [*unfair, *told[:1]], overall, levels,
+        plain(overall, within) if pairs else plain([], within),
+    )  # fmt: skip
+
+
+def _of_pairs(name: str, pairs: list[Pair]) -> Apart:
+    """A figure over all pairs in which both have it."""
+    values = [(values_of(one)[name], values_of(other)[name]) for one, other in pairs]
+    known = [(one, other) for one, other in values if one and other and one > 0 and other > 0]
+    if len(known) < len(values) or len(known) < 2:
+        return Apart(None, None)
+    logs = [math.log(other / one) for one, other in known]
+    sides = [
+        math.exp(math.fsum(map(math.log, side)) / len(side)) for side in zip(*known, strict=True)
+    ]
+    return Apart(
+        sides[0], sides[1], math.fsum(logs) / len(logs), within=NONE, between=of_pairs(logs),
+        note=MORE,
+    )  # fmt: skip
