@@ -4,6 +4,7 @@ parts added up. What the commands and a live run call."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -50,6 +51,7 @@ def trace_model(
         checkpoint=config.weights != "random",
         runtime=device == "cpu",
         capability=capability,
+        folder=_folder(config),
         sampling=_sampling(config),
         beside=source.beside,
         reach=reach,
@@ -80,13 +82,19 @@ def architecture_of(config: RunConfig) -> Source:
     return resolve(msgspec.structs.replace(config, weights="random"), lambda *_: None)
 
 
+def _folder(config: RunConfig) -> str | None:
+    """Where a trained checkpoint lies here."""
+    folder = None if config.weights == "random" else folder_here(config.model)
+    return None if folder is None else str(folder)
+
+
 def _sampling(config: RunConfig) -> dict[str, Any]:
     """How a trained checkpoint chooses tokens; empty where there is none here."""
-    folder = None if config.weights == "random" else folder_here(config.model)
+    folder = _folder(config)
     if folder is None:
         return {}
     try:
-        return dict(msgspec.json.decode((folder / "generation_config.json").read_bytes()))
+        return dict(msgspec.json.decode((Path(folder) / "generation_config.json").read_bytes()))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}  # the engine says what is wrong with it
 

@@ -59,6 +59,8 @@ class Ask(msgspec.Struct, frozen=True):
     """Also search the longest context of one request."""
     runtime: bool = False
     """Also tell what the libraries take of this machine's memory."""
+    folder: str | None = None
+    """Where its tokenizer lies, of which to tell what it takes of memory."""
     sampling: dict[str, Any] = {}
     """The checkpoint's `generation_config.json`, where there is one: how tokens are chosen."""
 
@@ -128,8 +130,12 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     """Of `weights_bytes`, the scales and zeros of quantised ones."""
     score_bytes: int = 0
     """Of one request: its scores, and what choosing from them takes."""
+    head_bytes: int = 0
+    """The matrix that makes them of each prompt's last token; 0: it does of all tokens."""
     runtime_bytes: int | None = None
     """Resident size of a process that has imported what an engine imports."""
+    tokenizer_bytes: int = 0
+    """What its tokenizer takes on top of that, where it has one."""
     furthest: int | None = None
     """Where asked for: the longest prompt and output of one request that fit; None: see
     `unknown`."""
