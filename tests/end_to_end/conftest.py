@@ -41,14 +41,14 @@ class Llamatop:
             "LLAMATOP_CACHE": str(cache),
         }
 
-    def __call__(self, *arguments: str, seconds: float = 100, **env: str) -> Done:
+    def __call__(self, *arguments: str, **env: str) -> Done:
         done = subprocess.run(
             [*LLAMATOP, *arguments],
             cwd=self.folder,
             env={**self.env, **env},
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=100,
             stdin=subprocess.DEVNULL,
             check=False,
         )

@@ -36,21 +36,6 @@ def test_memory_ends_and_the_most_that_works_is_found(llamatop: Llamatop, engine
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("limit", ["500MB", "600MB", "800MB"])
-@pytest.mark.parametrize("engine", ["batch", "continuous"])
-def test_check_tells_the_most_that_works(llamatop: Llamatop, engine: str, limit: str) -> None:
-    """Within 5 % or one request, what is expected and what is found."""
-    sizes = ("--model", "demo", "--engine", engine, "--memory", limit,
-             "--prompt-toks", "512", "--gen-toks", "4", "--json")  # fmt: skip
-    told = llamatop("check", *sizes).json["models"][0]["max_concurrency_at_best"]
-    near = ("--concurrency", str(max(told - 2, 1)))
-    done = llamatop("--record", "--until-oom", *sizes, *near, "--out", "run.parquet", seconds=900)
-    works = done.json["memory_end"]["works"]
-    assert abs(told - works) <= max(1, 0.05 * works)
-
-
-@pytest.mark.slow
 def test_memory_that_ends_in_the_load_is_a_result_too(llamatop: Llamatop) -> None:
     model = ("--model", "HuggingFaceTB/SmolLM2-135M-Instruct", "--weights", "random")
     done = llamatop("--record", *model, "--until-oom", "--memory", "450MB", "--json",
