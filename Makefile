@@ -1,7 +1,7 @@
 # Everything goes through one virtual environment, .venv, made on first need.
 PYTHON ?= python3
 BIN := .venv/bin
-TOGETHER := --numprocesses logical --maxprocesses 4 --dist worksteal
+TOGETHER := --numprocesses 3 --dist worksteal
 .DEFAULT_GOAL := help
 .PHONY: help install run record test test-all coverage check clean
 
@@ -33,7 +33,7 @@ coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: export PYTHONPATH := $(CURDIR)/scripts/coverage
 coverage: install    ## lines and branches that the tests run, in children too
 	rm -f .coverage .coverage.*
-	-$(BIN)/coverage run -m pytest $(TOGETHER) --timeout 400
+	-$(BIN)/coverage run -m pytest $(TOGETHER)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

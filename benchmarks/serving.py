@@ -3,32 +3,38 @@
 llama.cpp serves an 82M-parameter Llama of random weights, eight requests at once. llamatop drives
 it with its screen open and a recording; the bare loop (`bare.py`) sends the same load and only
 stamps what comes. They take turns on one server: bare, screen, screen, bare. A rate is output
-tokens over the time from the first request to the last byte.
+tokens over the time from the first request to the last byte. Beside it stands what each process
+took of a core while requests were in flight.
 
     python benchmarks/serving.py
-    python benchmarks/serving.py --quads 4 --gen-toks 128 --requests 32
+    python benchmarks/serving.py --quads 8 --gen-toks 64 --requests 32
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pexpect
+import psutil
 import torch
+from client import Used, parts_of
 from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from llamatop.catalog import demo_folder
 from llamatop.engines.gguf_demo import write_gguf
+from llamatop.figures.student import t_quantile
 from llamatop.recording.reader import open_recording
 from llamatop.reports.summary import summary
 from llamatop.run.replay import fold
@@ -37,6 +43,9 @@ from tests.servers.running import Server
 
 AT_ONCE = 8
 PROMPT_TOKS = 64
+STARTS_IN = 4.0
+"""Seconds after which llamatop, started, has requests in flight."""
+
 SHAPE = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 12}
 SHAPE |= {"num_attention_heads": 12, "num_key_value_heads": 4, "head_dim": 64}
 
@@ -75,36 +84,63 @@ def random_llama(folder: Path) -> Path:
     return folder
 
 
-def bare(server: Server, prompts: Path, requests: int, gen_toks: int) -> float:
-    """Tokens/s of the bare loop."""
-    command = [sys.executable, str(Path(__file__).with_name("bare.py")), server.url]
-    command += ["--concurrency", str(AT_ONCE), "--requests", str(requests)]
-    command += ["--gen-toks", str(gen_toks), "--prompts", str(prompts)]
-    told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    if told["tokens"] != requests * gen_toks:
-        sys.exit(f"the bare loop got {told['tokens']} tokens")
-    return float(told["tokens"] / told["seconds"])
+class Turns:
+    """One kind of client after the other on one server; what each turn gave."""
 
+    def __init__(self, server: Server, folder: Path, requests: int, gen_toks: int) -> None:
+        self._server, self._folder = server, folder
+        self._requests, self._gen_toks = requests, gen_toks
+        self._prompts = folder / "prompts.json"
+        draw = torch.Generator().manual_seed(1)
+        ids = torch.randint(5, 4096, (requests, PROMPT_TOKS), generator=draw)
+        self._prompts.write_text(json.dumps(ids.tolist()))
+        self._seconds = 0.0
+        """Of the bare loop's last turn."""
+        self.shares: dict[str, Counter[str]] = {"bare": Counter(), "screen": Counter()}
+        """Of a core, of each process, summed over turns."""
 
-def on_screen(server: Server, folder: Path, requests: int, gen_toks: int) -> float:
-    """Tokens/s of the level that llamatop drove with its screen open."""
-    path = folder / f"{time.monotonic_ns()}.parquet"
-    options = ["--url", server.url, "--concurrency", str(AT_ONCE), "--requests", str(requests)]
-    options += ["--prompt-toks", str(PROMPT_TOKS), "--gen-toks", str(gen_toks), "--out", str(path)]
-    child = pexpect.spawn(
-        sys.executable, ["-m", "llamatop", *options], dimensions=(36, 120), timeout=30
-    )
-    null, wanted = subprocess.DEVNULL, generated(server) + requests * gen_toks
-    reader = subprocess.Popen(["cat"], stdin=child.child_fd, stdout=null, stderr=null)
-    while generated(server) < wanted or not is_idle(server):
-        time.sleep(2)
-    child.send("q")
-    child.wait()
-    reader.wait()
-    [level] = summary(fold(open_recording(path).events), None)["levels"]
-    if level["output_tokens"] != requests * gen_toks:
-        sys.exit(f"llamatop got {level['output_tokens']} tokens: {level['outcome']}")
-    return float(level["output_tok_s"])
+    def bare(self) -> float:
+        """Tokens/s of the bare loop."""
+        command = [sys.executable, str(Path(__file__).with_name("bare.py")), self._server.url]
+        command += ["--concurrency", str(AT_ONCE), "--requests", str(self._requests)]
+        command += ["--gen-toks", str(self._gen_toks), "--prompts", str(self._prompts)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self._weigh("bare", psutil.Process(child.pid), 1.0, self._seconds - 2)
+        told = json.loads(child.communicate()[0])
+        if told["tokens"] != self._requests * self._gen_toks:
+            sys.exit(f"the bare loop got {told['tokens']} tokens")
+        self._seconds = told["seconds"]
+        return float(told["tokens"] / told["seconds"])
+
+    def on_screen(self) -> float:
+        """Tokens/s of the level that llamatop drove with its screen open."""
+        path = self._folder / f"{time.monotonic_ns()}.parquet"
+        wanted = self._requests * self._gen_toks
+        options = ["--concurrency", str(AT_ONCE), "--requests", str(self._requests)]
+        options += ["--prompt-toks", str(PROMPT_TOKS), "--gen-toks", str(self._gen_toks)]
+        command = ["-m", "llamatop", "--url", self._server.url, *options, "--out", str(path)]
+        before = generated(self._server)
+        child = pexpect.spawn(sys.executable, command, dimensions=(36, 120), timeout=30)
+        null = subprocess.DEVNULL
+        reader = subprocess.Popen(["cat"], stdin=child.child_fd, stdout=null, stderr=null)
+        self._weigh("screen", psutil.Process(child.pid), STARTS_IN, self._seconds - STARTS_IN)
+        while generated(self._server) < before + wanted or not is_idle(self._server):
+            time.sleep(1)
+        child.send("q")
+        child.wait()
+        reader.wait()
+        [level] = summary(fold(open_recording(path).events), None)["levels"]
+        if level["output_tokens"] != wanted:
+            sys.exit(f"llamatop got {level['output_tokens']} tokens: {level['outcome']}")
+        return float(level["output_tok_s"])
+
+    def _weigh(self, kind: str, process: psutil.Process, after: float, seconds: float) -> None:
+        """Add what each process takes of a core meanwhile; the server is asked nothing."""
+        time.sleep(after)
+        used, began = Used(parts_of(process)), time.monotonic()
+        time.sleep(max(seconds, 1))
+        passed = time.monotonic() - began
+        self.shares[kind].update({part: cpu / passed for part, cpu in used.since().items()})
 
 
 def generated(server: Server) -> float:
@@ -118,12 +154,22 @@ def is_idle(server: Server) -> bool:
     return not any(slot["is_processing"] for slot in json.loads(server.get("/slots")))
 
 
+def interval(ratios: list[float]) -> str:
+    """The geometric mean of ratios with its 95 % interval (Student's t of their logarithms)."""
+    logs = [math.log(ratio) for ratio in ratios]
+    mean = math.exp(statistics.fmean(logs))
+    if len(logs) < 2:
+        return f"{mean:.3f}"
+    half = t_quantile(0.05, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    return f"{mean:.3f} ({mean * math.exp(-half):.3f} to {mean * math.exp(half):.3f})"
+
+
 def main() -> None:
-    """Print every four turns and the median ratio."""
+    """Print every four turns, then the ratio and what the processes took."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quads", type=int, default=1, help="four turns each")
     parser.add_argument("--requests", type=int, default=16)
-    parser.add_argument("--gen-toks", type=int, default=48)
+    parser.add_argument("--gen-toks", type=int, default=64)
     parser.add_argument("--gguf", type=Path, help="made there once, and used again")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -131,25 +177,26 @@ def main() -> None:
         model = args.gguf or folder / "random.gguf"
         if not model.exists():
             write_gguf(random_llama(folder / "random"), model, "random")
-        prompts = folder / "prompts.json"
-        draw = torch.Generator().manual_seed(1)
-        ids = torch.randint(5, 4096, (args.requests, PROMPT_TOKS), generator=draw)
-        prompts.write_text(json.dumps(ids.tolist()))
         context = AT_ONCE * (PROMPT_TOKS + args.gen_toks + 64)
         server = running.llamacpp(model, folder / "log", n_parallel=AT_ONCE, n_ctx=context)
-        ratios = []
+        turns, ratios = Turns(server, folder, args.requests, args.gen_toks), []
         try:
-            bare(server, prompts, AT_ONCE, 16)
+            turns.bare()
+            turns.shares["bare"].clear()
             for _ in range(args.quads):
-                first = bare(server, prompts, args.requests, args.gen_toks)
-                on = [on_screen(server, folder, args.requests, args.gen_toks) for _ in range(2)]
-                off = [first, bare(server, prompts, args.requests, args.gen_toks)]
+                first = turns.bare()
+                on = [turns.on_screen() for _ in range(2)]
+                off = [first, turns.bare()]
                 ratios.append(sum(on) / sum(off))
                 told = f"{on[0]:6.1f} {on[1]:6.1f}   bare {off[0]:6.1f} {off[1]:6.1f} tokens/s"
                 print(f"screen {told}   ratio {ratios[-1]:.3f}", flush=True)
         finally:
             server.stop()
-    print(f"median ratio {statistics.median(ratios):.3f} of {len(ratios)} times four turns")
+    for kind, shares in turns.shares.items():
+        told = ", ".join(f"{part} {share / 2 / args.quads:.1%}" for part, share in shares.items())
+        print(f"{kind} took of a core: {told}")
+    print(f"median ratio {statistics.median(ratios):.3f}, mean {interval(ratios)}, "
+          f"of {len(ratios)} times four turns")  # fmt: skip
 
 
 if __name__ == "__main__":

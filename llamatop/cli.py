@@ -20,6 +20,7 @@ from llamatop.text.ascii import ASCII
 
 COMMANDS = (
     "replay",
+    "show",
     "check",
     "models",
     "plot",
@@ -95,6 +96,8 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
 
 def _dispatch(arguments: list[str]) -> int:
     _refuse_empty(arguments)
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     named = bool(arguments) and arguments[0] in COMMANDS
     name = arguments[0] if named else "run"
     command = import_module(f"llamatop.commands.{name}{'_' if name in RESERVED else ''}")

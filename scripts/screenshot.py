@@ -17,6 +17,7 @@ from llamatop.run.pump import Pump
 from llamatop.run.replay import Replay
 from llamatop.session.reducer import Session
 from llamatop.tui.app import LlamatopApp
+from llamatop.tui.drawing.picture import portable
 
 
 async def picture(file: str, seconds: float, size: tuple[int, int]) -> str:
@@ -30,7 +31,7 @@ async def picture(file: str, seconds: float, size: tuple[int, int]) -> str:
         await pilot.pause()
         app.tick()
         await pilot.pause()
-        return app.export_screenshot(title="llamatop")
+        return portable(app.export_screenshot(title="llamatop"))
 
 
 def main() -> None:

@@ -3,15 +3,20 @@
 `pytest --hypothesis-profile=default` tries others each time, to find what these do not.
 """
 
+from __future__ import annotations
+
 import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.end_to_end.forks import Forks
 
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
@@ -66,3 +71,13 @@ def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the workers of this run of the tests share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """What this worker's calls of llamatop are copies of."""
+    from tests.end_to_end.forks import Forks  # noqa: PLC0415  (for those who call it)
+
+    forks = Forks(tmp_path_factory.mktemp("forks"))
+    yield forks
+    forks.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psutil
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Return once the condition holds; AssertionError when it does not in time."""
     end = time.monotonic() + seconds
     while not condition():

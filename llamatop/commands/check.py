@@ -79,6 +79,8 @@ def _parser() -> Parser:
     parser = Parser(
         prog="llamatop check",
         description="Will it fit, and how fast can it be. Loads no weights, needs no GPU.",
+        epilog="Exit code: 3 where the smallest level asked for does not fit, 2 for bad input, "
+        "else 0.",
     )
     add = parser.add_argument
     add("--model", nargs="+", action="extend", metavar="M",

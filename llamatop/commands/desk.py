@@ -6,6 +6,7 @@ What makes a run or a replay is imported when one is made: the start screen wait
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +102,7 @@ class Desk:
             recorder.discard()
             return ""
         recorder.close()
-        self.kept.append(recorder.error or f"recording: {one_line(str(recorder.path))}")
+        self.kept += [recorder.error] if recorder.error else _where(recorder.path)
         return recorder.error or str(recorder.path)
 
     def ended(self, session: Session) -> None:
@@ -131,6 +132,19 @@ class Desk:
         """End what was warmed up for nothing."""
         if self._warm is not None:
             self._warm.kill()
+
+
+def _where(path: Path) -> list[str]:
+    """Where a recording is, and what to do with it."""
+    here = Path.cwd()
+    absolute = path.absolute()
+    near = absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
+    quoted = shlex.quote(one_line(str(near)))
+    return [
+        f"recording: {one_line(str(path))}",
+        f"  llamatop replay {quoted}",
+        f"  llamatop compare {quoted} OTHER.parquet",
+    ]
 
 
 def _prepare(config: RunConfig, now: Callable[[], int]) -> Foretold:

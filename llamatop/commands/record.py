@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from llamatop.commands.ending import exit_code
 from llamatop.commands.show import print_log, print_summary
 from llamatop.errors import InputError
 from llamatop.predict.prepare import measure_once, prepare
 from llamatop.predict.residuals import Residual, remember
 from llamatop.recording.default_path import default_path, named_after
 from llamatop.recording.writer import Recorder
+from llamatop.reports.outcome import failure
 from llamatop.reports.summary import all_figures
 from llamatop.run import headless
 from llamatop.run.live import LiveRun
@@ -56,11 +56,15 @@ def record(
         recorder.close()
         path = str(Path(path).with_name(recorder.path.name))
     _learn(pump.session)
-    if recorder.error is not None:
-        print(f"recording stopped: {recorder.error}", file=sys.stderr)
+    stopped = f"recording stopped: {recorder.error}" if recorder.error is not None else None
+    error = failure(pump.session) or stopped
+    for told in dict.fromkeys(filter(None, (stopped, error))):
+        print(f"llamatop: {told}", file=sys.stderr)
     whole = recorder.error is None or not recorder.saved
-    print_summary(as_json, pump.session, path if recorder.saved else None, whole)
-    return 128 + signals.caught if signals.caught is not None else exit_code(pump.session)
+    print_summary(as_json, pump.session, path if recorder.saved else None, whole, error)
+    if signals.caught is not None:
+        return 128 + signals.caught
+    return 0 if error is None else 1
 
 
 def _tell(what: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from llamatop.commands.parser import Parser
+from llamatop.commands.terminal import has_terminal
 from llamatop.errors import InputError
 
 DIALECTS = (
@@ -29,6 +30,10 @@ def main(arguments: list[str]) -> int:
         raise InputError(f"--speed {args.speed:g}: must be more than 0 and at most 1000")
     if args.json or args.dialect:
         return _print(args.file, args.dialect, args.json)
+    if not has_terminal():
+        print("llamatop: no terminal for the screen: the summary, as of llamatop show",
+              file=sys.stderr)  # fmt: skip
+        return _print(args.file, None, False)
     return _show(args.file, args.speed, args.theme)
 
 
@@ -50,7 +55,7 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
     _tell(folded.notices)
     session = folded.session
     if dialect is None:
-        print_summary(True, session, file)
+        print_summary(as_json, session, file, folded.complete)
     elif as_json:
         print(json.dumps(dialect_json(session, dialect), indent=1))
     else:
@@ -62,7 +67,6 @@ def _show(file: str, speed: float, theme: str | None) -> int:
     gc.disable()  # until the first paint, as for a run
     from llamatop.commands.desk import Desk
     from llamatop.commands.screen import show
-    from llamatop.commands.terminal import need_terminal
     from llamatop.recording.bookmarks import bookmarks_of
     from llamatop.recording.reader import open_recording
     from llamatop.run.pump import Pump
@@ -70,7 +74,6 @@ def _show(file: str, speed: float, theme: str | None) -> int:
     from llamatop.session.reducer import Session
     from llamatop.tui.app import LlamatopApp
 
-    need_terminal("llamatop replay FILE --json prints the summary")
     recording = open_recording(file)
     _tell(recording.notices)
     replay = Replay(recording.events, speed=speed)

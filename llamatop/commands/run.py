@@ -15,12 +15,19 @@ from llamatop.errors import InputError
 if TYPE_CHECKING:
     from llamatop.reports.tally import Tally
     from llamatop.settings.config import RunConfig
+    from llamatop.settings.prompt_lines import FilePrompt
 
 EXIT_DOES_NOT_FIT = 3
 """With --check-oom: the smallest level asked for does not fit."""
 
 UNTIL_CI_SECONDS = 120.0
 """Per level at most with --until-ci, where no --max-time is given."""
+
+AT_ONCE = 256
+"""Requests in flight at most while a file's times are replayed, where nothing is asked for."""
+
+AT_ONCE_HERE = 16
+"""The same where the model runs in process: their caches are in this machine's memory."""
 
 _DESCRIPTION = """\
 htop for LLM inference: run a model, watch every request, record it, replay it.
@@ -30,6 +37,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop --url U          drive a running server (vLLM, llama.cpp, …) instead
   llamatop attach           watch running servers that others drive  [--url U, --record]
   llamatop replay FILE      the same UI on a recording (--json: its summary)
+  llamatop show FILE        what is in it, and what went wrong, as text  [--json]
   llamatop check            will it fit, and how fast can it be, before anything is loaded
   llamatop models           what can be run here
   llamatop plot FILE        charts as PNG and SVG  [--terminal, --html FILE]
@@ -67,6 +75,12 @@ def _run_parser() -> Parser:
         help="measured requests per level (4 x concurrency; the UI: until stopped)")  # fmt: skip
     add("--rate", type=float, metavar="R",
         help="open loop: arrivals per second, --concurrency of them at once at most")  # fmt: skip
+    add("--burstiness", type=float, default=1.0, metavar="X",
+        help="with --rate or --ramp: gamma arrivals, 1 is Poisson, less is bursty (1)")  # fmt: skip
+    add("--ramp", metavar="A:B",
+        help="open loop: arrivals per second from A to B over --max-time")  # fmt: skip
+    add("--speed", type=float, default=1.0, metavar="X",
+        help="prompts of a file with times arrive so many times as fast (1)")  # fmt: skip
     add("--slo", metavar="T", help="targets in seconds for goodput, as ttft=0.5,tpot=0.05")
     add("--max-time", type=float, metavar="S",
         help="seconds per level at most (none; with --until-ci 120); "
@@ -79,6 +93,13 @@ def _run_parser() -> Parser:
     add("--gen-toks", metavar="N", help="tokens out (32; the UI 200), or drawn likewise")
     add("--prompts", metavar="FILE",
         help='from a JSONL file, a line as {"prompt": "...", "output_tokens": 64}')  # fmt: skip
+    add("--prefix-toks", type=int, default=0, metavar="N",
+        help="every prompt begins with one of --prefixes shared beginnings of N tokens, before "
+        "--prompt-toks of its own; prefix caching is then on")  # fmt: skip
+    add("--prefixes", type=int, default=1, metavar="K", help="how many beginnings (1)")
+    add("--turns", type=int, metavar="N",
+        help="conversations of N requests, each with the history (1; of a file its lines' user "
+        "turns, and 1 asks each line as it stands)")  # fmt: skip
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
@@ -131,7 +152,12 @@ def _add_servers(parser: Parser) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
-    args = _run_parser().parse_args(arguments)
+    parser = _run_parser()
+    if {"-h", "--help"} & set(arguments):
+        from llamatop.recording.default_path import default_folder
+
+        parser.epilog = f"Without --out a recording goes to {default_folder()}."
+    args = parser.parse_args(arguments)
     config = _config(args)
     if args.check_oom and config.urls:
         raise InputError("--check-oom and --url: what a server's model takes is not foretold")
@@ -210,13 +236,39 @@ def _max_time(args: argparse.Namespace) -> float | None:
     return UNTIL_CI_SECONDS if unlimited else cast("float | None", args.max_time)
 
 
-def _longest_output(prompts: str | None, usual: int) -> int:
-    """Of a file, where a line that says nothing has `usual`; raises InputError if it is bad."""
+def _given(prompts: str | None) -> list[FilePrompt]:
+    """What a file of prompts holds, none without one; raises InputError if it is bad."""
     if prompts is None:
-        return usual
-    from llamatop.settings.prompt_file import read_prompts
+        return []
+    from llamatop.settings.prompt_file import read_file
 
-    return max(prompt.output_tokens or usual for prompt in read_prompts(prompts))
+    file = read_file(prompts)
+    if file.left_out:
+        print(f"--prompts {prompts}: {file.left_out} empty conversations left out", file=sys.stderr)
+    return file.prompts
+
+
+def _replayed(args: argparse.Namespace, given: list[FilePrompt]) -> bool:
+    """Whether the file's times say when requests arrive."""
+    if not given or given[0].at is None:
+        return False
+    if args.rate is not None or args.ramp is not None:
+        print(f"--prompts {args.prompts}: its times are left aside for the rate", file=sys.stderr)
+        return False
+    return True
+
+
+def _turns(asked: int | None, given: list[FilePrompt]) -> int | None:
+    """Turns of the longest conversation; of a file, where nothing is asked, what its lines have."""
+    longest = max((len(one.turns) for one in given), default=1)
+    return longest if asked is None and longest > 1 else asked
+
+
+def _requests(args: argparse.Namespace, given: list[FilePrompt], replayed: bool) -> int | None:
+    """Measured requests of a level; a file with times is replayed once at most."""
+    most = args.turns or max((len(one.turns) for one in given), default=1)
+    lines = sum(min(len(one.turns), most) for one in given)
+    return min(args.requests or lines, lines) if replayed else args.requests
 
 
 def _or(asked: str | None, usual: int) -> str:
@@ -226,8 +278,9 @@ def _or(asked: str | None, usual: int) -> str:
 def _config(args: argparse.Namespace) -> RunConfig:
     """The settings asked for; what was left open differs between screen and headless."""
     from llamatop.predict.fit import parse_size
+    from llamatop.settings.arrivals import parse_ramp
     from llamatop.settings.checks import checked
-    from llamatop.settings.config import WATCHED, RunConfig, parse_slo
+    from llamatop.settings.config import WATCHED, RunConfig, parse_slo, whole_prompts
     from llamatop.settings.lengths import Lengths, parse_lengths
     from llamatop.settings.servers import base_urls, check_secrets, parse_headers
 
@@ -238,45 +291,60 @@ def _config(args: argparse.Namespace) -> RunConfig:
     asked_out = _or(args.gen_toks, plain.gen_toks)
     prompt, prompt_lengths = parse_lengths("--prompt-toks", asked_in)
     gen, gen_lengths = parse_lengths("--gen-toks", asked_out)
-    longest = _longest_output(args.prompts, gen)
+    given = _given(args.prompts)
+    replayed = _replayed(args, given)
+    requests = _requests(args, given, replayed)
+    longest = max((one.output_tokens or gen for one in given), default=gen)
     if args.prompts is not None and gen_lengths is None:
         gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
     usual_levels = (1,) if args.until_oom else plain.concurrency
     urls, headers = base_urls(args.url), parse_headers(args.header)
+    if replayed:
+        at_once = AT_ONCE if urls or args.engine == "scripted" else AT_ONCE_HERE
+        usual_levels = (min(len(given), at_once),)
     levels = tuple(args.concurrency or usual_levels)
     config = checked(
-        RunConfig(
-            model=args.model or ("" if urls else "demo"),
-            weights=args.weights,
-            layers=args.layers,
-            engine="server" if urls and args.engine == "auto" else args.engine,
-            concurrency=levels,
-            requests=args.requests,
-            endless=_endless(args, len(levels)),
-            rate=args.rate,
-            max_time=_max_time(args),
-            until_ci=args.until_ci,
-            until_oom=args.until_oom,
-            slo=parse_slo(args.slo) if args.slo is not None else {},
-            prompt_toks=prompt,
-            gen_toks=longest,
-            prompt_lengths=prompt_lengths,
-            gen_lengths=gen_lengths,
-            prompts=args.prompts,
-            dtype=args.dtype,
-            device=args.device,
-            seed=args.seed,
-            text=args.record_text or not args.record,
-            memory=parse_size(args.memory) if args.memory else None,
-            quantize=args.quantize,
-            offload=args.offload,
-            urls=urls,
-            endpoint=args.endpoint,
-            tokenizer=args.tokenizer,
-            api_key_env=args.api_key_env,
-            headers=headers,
-            timeout=args.timeout,
-            client_processes=args.client_processes,
+        whole_prompts(
+            RunConfig(
+                model=args.model or ("" if urls else "demo"),
+                weights=args.weights,
+                layers=args.layers,
+                engine="server" if urls and args.engine == "auto" else args.engine,
+                concurrency=levels,
+                requests=requests,
+                endless=_endless(args, len(levels)) and not replayed,
+                rate=args.rate,
+                ramp=parse_ramp(args.ramp) if args.ramp is not None else None,
+                burstiness=args.burstiness,
+                replayed=replayed,
+                speed=args.speed,
+                max_time=_max_time(args),
+                until_ci=args.until_ci,
+                until_oom=args.until_oom,
+                slo=parse_slo(args.slo) if args.slo is not None else {},
+                prompt_toks=prompt,
+                gen_toks=longest,
+                prompt_lengths=prompt_lengths,
+                gen_lengths=gen_lengths,
+                prompts=args.prompts,
+                dtype=args.dtype,
+                device=args.device,
+                seed=args.seed,
+                text=args.record_text or not args.record,
+                memory=parse_size(args.memory) if args.memory else None,
+                quantize=args.quantize,
+                offload=args.offload,
+                urls=urls,
+                endpoint=args.endpoint,
+                tokenizer=args.tokenizer,
+                api_key_env=args.api_key_env,
+                headers=headers,
+                timeout=args.timeout,
+                client_processes=args.client_processes,
+                prefix_toks=args.prefix_toks,
+                prefixes=args.prefixes,
+                turns=_turns(args.turns, given),
+            )
         )
     )
     check_secrets(config.api_key_env, config.headers, os.environ)

@@ -7,6 +7,7 @@ import sys
 from llamatop.commands.desk import Desk
 from llamatop.errors import InputError
 from llamatop.run.controls import Live
+from llamatop.session.reducer import Session
 from llamatop.tui.app import LlamatopApp, run_app
 
 
@@ -22,7 +23,8 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
         desk.close()
         if (recorder := app.stage.release()) is not None:
             desk.finish(recorder, app.stage.worth_keeping)
-    for line in desk.kept:
+    measured = left_of(app.pump.session) if app.live is not None else []
+    for line in [*measured, *desk.kept]:
         print(line, file=sys.stderr)
     if verbose:
         _print_log(app.live)
@@ -34,6 +36,20 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
     if app.live is not None:
         desk.ended(session)
     return code or (1 if desk.failed else 0)
+
+
+def left_of(session: Session) -> list[str]:
+    """What was measured, in sentences; nothing where no level ran."""
+    if session.model is None or not session.levels:
+        return []
+    from llamatop.reports.outcome import outcome_line
+    from llamatop.reports.summary import headline
+    from llamatop.run.headless import level_line
+
+    levels = [level_line(session, level) for level in session.levels.values()]
+    some = any(level.forgotten for level in session.levels.values())
+    lines = [outcome_line(session), headline(session), *levels]
+    return [*lines, "(of the newest requests; llamatop show counts all)"] if some else lines
 
 
 def _print_log(live: Live | None) -> None:

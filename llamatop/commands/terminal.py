@@ -9,5 +9,10 @@ from llamatop.errors import InputError
 
 def need_terminal(instead: str) -> None:
     """Raise InputError where no screen can be shown; `instead` says what works there."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not has_terminal():
         raise InputError(f"the screen needs a terminal on stdin and stdout; {instead}")
+
+
+def has_terminal() -> bool:
+    """Whether stdin and stdout are a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

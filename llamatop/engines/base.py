@@ -8,12 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from llamatop.events.kinds import ModelLoaded
 
-GivenSize = tuple[int, int | None]
-"""Of a prompt in a file: its tokens, and how many to generate where the file says so."""
+
+class GivenSize(NamedTuple):
+    """Of a prompt in a file."""
+
+    prompt_tokens: int
+    max_tokens: int | None = None
+    """How many to generate; None: the file does not say."""
+    at: float | None = None
+    """When it arrived, by the file's own clock (s)."""
+    later: tuple[int, ...] = ()
+    """Tokens that each turn after the first adds to its conversation, answers left out."""
+
+    def longest(self, usual: int) -> int:
+        """Tokens of the longest prompt of its conversation; `usual`: an answer's, where the file
+        does not say."""
+        answers = len(self.later) * (self.max_tokens or usual)
+        return self.prompt_tokens + sum(self.later) + answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,23 @@ class Job:
     """Its prompt's place in the file of prompts; None: made up."""
     due: int = 0
     """When it could start: it had been scheduled, and its slot was free (ns)."""
+    prefix: int | None = None
+    """Which of the shared beginnings it has; None: none."""
+    own_tokens: int = 0
+    """Of `prompt_tokens` those of its own text, after the shared beginning and the history."""
+    history: tuple[Exchange, ...] = ()
+    """The turns of its conversation that went before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One turn of a conversation that has been answered."""
+
+    job: Job
+    ids: tuple[int, ...]
+    """What was generated, where token ids are known."""
+    text: str
+    """The same, where a server sends text."""
 
 
 class WorkLike(Protocol):
@@ -82,6 +114,9 @@ class WorkLike(Protocol):
     @property
     def taken_back(self) -> Sequence[int]:
         """Requests in flight that are no longer wanted."""
+
+    def reused(self, job: Job, tokens: int) -> None:
+        """So many tokens of its prompt need not be computed: the engine had them."""
 
     def finish(self, job: Job, reason: str = "length") -> None:
         """All tokens of the job are out; its slot is free."""

@@ -21,6 +21,9 @@ from llamatop.engines.torch_engine import TorchEngine, raise_if_memory
 from llamatop.errors import InputError
 from llamatop.settings.config import RunConfig
 
+PREFIXES_KEPT = 8
+"""So many shared beginnings have pages of their own; more would take memory that few have."""
+
 _LOOK_SECONDS = 0.05
 """How often a wait looks whether it still makes sense."""
 _STOPPED = "continuous batching has stopped"
@@ -92,12 +95,24 @@ class ContinuousEngine(TorchEngine):
 
     def _open(self, requests: int) -> None:
         config = self.config
-        pool = Pool(requests, config.prompt_toks, config.prompt_toks + config.gen_toks)
+        pool = Pool(
+            requests,
+            config.prompt_toks,
+            config.prompt_toks + config.gen_toks,
+            shared_tokens(config),
+        )
         try:
             self._manager = Manager(self.loaded.model, pool, config.seed)
         except Exception as error:
             raise_if_memory(error)
             raise
+
+
+def shared_tokens(config: RunConfig) -> int:
+    """Tokens of shared beginnings that are worth their pages; 0 where nothing is shared."""
+    if (config.turns or 1) > 1 and not config.prefix_toks:
+        return 1  # a history is in its own conversation's pages, as long as these are not needed
+    return min(config.prefixes, PREFIXES_KEPT) * config.prefix_toks
 
 
 @dataclass(slots=True)
@@ -162,6 +177,11 @@ class _Flights:
             ended = [output.request_id for output in outputs if self._told(output)]
             if ended and not self._settling:
                 self._follow()
+
+    def reused(self, name: str, tokens: int) -> None:
+        """Tell what the cache knew of a prompt."""
+        if (flight := self._flights.get(name)) is not None:
+            self._work.reused(flight.job, tokens)
 
     def failed(self, name: str, error: BaseException) -> None:
         """Fail one request."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,6 +48,9 @@ ALLOCATED_SECONDS = 0.5
 
 MEMORY_MARGIN = 0.05
 """Share of the available memory that is left to others when memory is to end."""
+
+SWITCH_SECONDS = 0.001
+"""How long another thread may keep the scripted engine from taking what arrives."""
 
 SCRIPTED_STEP = "LLAMATOP_SCRIPTED_STEP"
 """Environment variable: seconds from token to token of the scripted engine."""
@@ -89,8 +93,8 @@ class Host:
                 self._paused = paused
                 if level is not None:
                     level.pause(paused)
-            case Resize(new, concurrency) if level is not None:
-                level.resize(new, concurrency)
+            case Resize(concurrency) if level is not None:
+                level.resize(concurrency)
             case Cancel(request) if level is not None:
                 level.cancel(request)
             case Stop() if level is not None:
@@ -211,6 +215,7 @@ def make_engine(
     `tell` is for what an engine alone knows: of servers, and of the client that drives them.
     """
     if config.engine == "scripted":
+        sys.setswitchinterval(SWITCH_SECONDS)
         step = float(os.environ.get(SCRIPTED_STEP, Script().step))
         return ScriptedEngine(config, clock, Script(step=step))
     if config.engine == "server":

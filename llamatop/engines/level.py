@@ -6,16 +6,17 @@ Knows the order of things and the peaks to take; not how tokens are made or who 
 from __future__ import annotations
 
 import itertools
-import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from llamatop.engines.arrivals import arrivals
 from llamatop.engines.base import Engine, EngineMemoryError, LevelError
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.sizes import Sizes
+from llamatop.engines.talks import Talks
 from llamatop.engines.work import Plan, Work
 from llamatop.events.clock import Clock
-from llamatop.events.kinds import EngineWarmed, LevelEnded, LevelStarted, Outcome
+from llamatop.events.kinds import EndedBy, EngineWarmed, LevelEnded, LevelStarted, Outcome
 from llamatop.events.wire import RunLevel
 from llamatop.hardware.memory import give_back, peak_bytes, reset_peak, resident_bytes
 from llamatop.settings.config import RunConfig
@@ -39,6 +40,9 @@ class LevelRun:
         self._ids = itertools.count(command.first_request)
         self._level = command.level
         self._concurrency = command.concurrency
+        """Of the level that runs."""
+        self._wanted = command.concurrency
+        """What a person asked for last, which the next request to start will have."""
         self._paused = False
         self._stopped = False
         self._peaks_known = False
@@ -77,24 +81,35 @@ class LevelRun:
             self._over = True
             if outcome == "ok" and self._stopped:
                 outcome = "stopped"
+            elif outcome == "ok" and self._work is not None and self._work.all_failed:
+                outcome, error = "failed", f"every request failed: {self._work.all_failed}"
             self._end(outcome, error, self._work if outcome == "ok" else None)
 
-    def resize(self, level: int, concurrency: int) -> None:
-        """Another number of requests in flight, as a level of its own; an empty one at the end.
+    def resize(self, concurrency: int) -> None:
+        """Another number of requests in flight, as a level of its own when one has started.
 
-        A level that has not begun yet begins as that one.
+        So a level without a request is none. One that has not begun, or is at its warm-up, becomes
+        the one that is wanted.
         """
         with self._turn:
-            if self._begun and not self._over:
-                self._end("ok", "")
-            self._level, self._concurrency = level, concurrency
+            self._wanted = concurrency
             if not self._begun:
-                return
-            self._start(self._left())
-            if self._over:
-                self._end("ok", "")
-            elif self._work is not None:
-                self._work.resize(level, concurrency)
+                self._concurrency = concurrency
+            elif self._work is not None and not self._work.plan.warmup:
+                same = concurrency == self._concurrency
+                self._work.resize(concurrency, None if same else self._open)
+
+    def _open(self, at: int) -> int:
+        """The level that is wanted begins, and the one that runs ends (ns); its number.
+
+        Called by the work, while it starts a request.
+        """
+        if self._work is not None and self._work.begun:
+            self._end("ok", "", at=at, ended_by="concurrency")
+            self._level += 1
+        self._concurrency = self._wanted
+        self._start(self._left(), at)
+        return self._level
 
     def pause(self, paused: bool) -> None:
         """Hold admission back, or let it go on."""
@@ -125,23 +140,20 @@ class LevelRun:
         )
 
     def _measured(self) -> Plan:
+        if self._wanted != self._concurrency:  # changed while it warmed up: it begins anew
+            self._concurrency = self._wanted
+            self._start(self._planned.requests)
         return Plan(
             self._level,
             self._concurrency,
             requests=self._planned.requests,
             size=self._sizes.at,
             max_time=self._config.max_time,
-            arrivals=self._arrivals(),
+            arrivals=arrivals(self._config, self._level, self._sizes.times),
             until_ci=self._config.until_ci,
+            talks=Talks(self._sizes.turns, self._sizes.turn) if self._config.talks else None,
+            keep_text=self._config.text,
         )
-
-    def _arrivals(self) -> Iterator[float] | None:
-        """Seconds between arrivals of an open loop, Poisson; the same for the same seed."""
-        rate = self._config.rate
-        if rate is None:
-            return None
-        seeded = random.Random(f"{self._config.seed} {self._level}")
-        return (seeded.expovariate(rate) for _ in itertools.count())
 
     def _resident(self) -> int | None:
         return resident_bytes() if self._here else None
@@ -162,15 +174,15 @@ class LevelRun:
         self._engine.serve(work)
         work.drop_rest()
 
-    def _start(self, requests: int | None) -> None:
+    def _start(self, requests: int | None, at: int | None = None) -> None:
         if self._work is None:  # nothing runs that would have to wait
             give_back()
         self._peaks_known = reset_peak() and self._here
         self._engine.reset_peaks()
-        now, planned = self._clock.now(), self._planned
+        planned = self._planned
         self._outbox.put(
             LevelStarted(
-                now,
+                self._clock.now() if at is None else at,
                 self._level,
                 self._concurrency,
                 requests,
@@ -179,17 +191,25 @@ class LevelRun:
             )
         )
 
-    def _end(self, outcome: Outcome, error: str, work: Work | None = None) -> None:
+    def _end(
+        self,
+        outcome: Outcome,
+        error: str,
+        work: Work | None = None,
+        *,
+        at: int | None = None,
+        ended_by: EndedBy = "",
+    ) -> None:
         """Tell the end, and what there was enough of, where `work` came to its own end."""
         self._outbox.put(
             LevelEnded(
-                self._clock.now(),
+                self._clock.now() if at is None else at,
                 self._level,
                 outcome,
                 host_peak_bytes=peak_bytes() if self._peaks_known else None,
                 device_peak_bytes=self._engine.device_peak(),
                 error=error,
-                ended_by=work.ended_by if work else "",
+                ended_by=work.ended_by if work else ended_by,
                 enough_at=work.enough_at if work else None,
             )
         )

@@ -43,6 +43,8 @@ class Pool:
     prompt_tokens: int
     tokens: int
     """Prompt and output of one request."""
+    shared: int = 0
+    """Tokens of beginnings to keep for requests to come; 0: no prompt is shared."""
 
 
 class Receiver(Protocol):
@@ -53,6 +55,9 @@ class Receiver(Protocol):
 
     def failed(self, name: str, error: BaseException) -> None:
         """A request ended by an error."""
+
+    def reused(self, name: str, tokens: int) -> None:
+        """So many tokens of a request's prompt are in pages that others made."""
 
     def lost(self, manager: Manager) -> None:
         """No more will come from this manager, of any request."""
@@ -72,6 +77,8 @@ class Manager:
             continuous_batching_config=settings(model, pool, model.device, seed),
         )
         self._manager.output_router = _Router(self)
+        if pool.shared:
+            self._tell_reuse()
         if model.device.type == "cuda":
             self._manager.warmup()  # captures graphs; on a CPU it would wake OpenMP here too
         self._started = threading.Event()
@@ -102,6 +109,19 @@ class Manager:
         if torch.cuda.is_initialized():  # each stream has its own from cuBLAS, and keeps it
             torch._C._cuda_clearCublasWorkspaces()
 
+    def _tell_reuse(self) -> None:
+        """Have its cache say what it finds of each prompt: transformers itself tells nobody."""
+        create = getattr(self._manager, "_create_batch_processor", None)
+        if create is None:
+            return
+
+        def created() -> Any:
+            processor = create()
+            _overhear(processor.cache, self)
+            return processor
+
+        self._manager._create_batch_processor = created
+
     def _run(self) -> None:
         """Start the generating thread, which is a daemon because this one is, and see it end."""
         self._manager.start()
@@ -110,6 +130,20 @@ class Manager:
             time.sleep(_LOOK_SECONDS)
         if (receiver := self.receiver) is not None:
             receiver.lost(self)
+
+
+def _overhear(cache: Any, manager: Manager) -> None:
+    search = getattr(cache, "search_prefix_match", None)
+    if search is None:
+        return
+
+    def found(name: str, prompt: list[int]) -> int:
+        tokens = int(search(name, prompt))
+        if (receiver := manager.receiver) is not None:
+            receiver.reused(name, tokens)
+        return tokens
+
+    cache.search_prefix_match = found
 
 
 class _Router(OutputRouter):  # type: ignore[misc]
@@ -138,7 +172,7 @@ def can_be_paged(model: Any) -> bool:
 
 
 def settings(model: Any, pool: Pool, device: torch.device, seed: int) -> ContinuousBatchingConfig:
-    """The settings with which a manager serves `pool`; prompts are never shared."""
+    """The settings with which a manager serves `pool`; prompts are shared only if it says so."""
     cuda = device.type == "cuda"
     flash = cuda and bool(is_flash_attn_2_available() or is_flash_attn_3_available())
     page = FLASH_PAGE if flash else GPU_PAGE if cuda else CPU_PAGE
@@ -146,11 +180,12 @@ def settings(model: Any, pool: Pool, device: torch.device, seed: int) -> Continu
     step = max(GPU_STEP if cuda else CPU_STEP, 2 * pool.requests)
     wanted: dict[str, Any] = {
         "page_size": page,
-        "num_blocks": (pool.requests * pages + SPARE_PAGES) * _groups(model),
+        "num_blocks": (pool.requests * pages + ceil(pool.shared / page) + SPARE_PAGES)
+        * _groups(model),
         "max_batch_tokens": min(step, pool.requests * (pool.prompt_tokens + 1)),
         "max_requests_per_batch": pool.requests,
         "max_blocks_per_request": pages + pages % 2 if flash else 0,
-        "allow_block_sharing": False,
+        "allow_block_sharing": pool.shared > 0,
         "auto_switch_to_flash": flash,
         "safety_margin": 0.0,
         "seed": seed,

@@ -7,7 +7,7 @@ It is never chosen by `auto`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -28,6 +28,7 @@ from llamatop.events.kinds import (
 )
 from llamatop.events.wire import RunLevel
 from llamatop.settings.config import RunConfig
+from llamatop.settings.messages import Message
 from llamatop.settings.prompt_file import read_prompts
 
 _TEXT = """Memory bandwidth sets the pace of decoding: every new token reads every weight once,
@@ -82,13 +83,21 @@ class ScriptedEngine:
             if not running:
                 return
             due = max(due, self._clock.now()) + self._step()
-            self._clock.sleep_until(due)
+            self._sleep(work, due, running)
             if work.stopping:
                 for one in running:
                     work.drop(one.job)
                 return
             self._advance(work, running)
             running = [one for one in running if not one.over]
+
+    def _sleep(self, work: WorkLike, due: int, running: list[_Running]) -> None:
+        """Until the next step; what arrives meanwhile is taken when it does."""
+        while (arrival := work.look_at) is not None and self._clock.now() < arrival < due:
+            self._clock.sleep_until(arrival)
+            while (job := work.take(wait=False)) is not None:
+                running.append(self._admit(job))
+        self._clock.sleep_until(due)
 
     def allocated(self) -> list[tuple[int, int, int]]:
         """None: no device."""
@@ -147,7 +156,21 @@ class _Running:
 def _given(config: RunConfig) -> list[GivenSize]:
     """The sizes of the prompts of a file, a word a token."""
     prompts = read_prompts(config.prompts) if config.prompts is not None else []
-    return [(len(prompt.text.split()) or 1, prompt.output_tokens) for prompt in prompts]
+    return [
+        GivenSize(
+            one.prompt_tokens or _words(one.turns[0]) or len(one.text.split()) or 1,
+            one.output_tokens,
+            one.at,
+            tuple(_words(turn) for turn in one.turns[1:]),
+        )
+        if config.talks
+        else GivenSize(one.prompt_tokens or len(one.text.split()) or 1, one.output_tokens, one.at)
+        for one in prompts
+    ]
+
+
+def _words(messages: Sequence[Message]) -> int:
+    return sum(len(message.text.split()) for message in messages)
 
 
 class ScriptedText:

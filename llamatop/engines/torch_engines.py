@@ -8,6 +8,7 @@ from llamatop.engines.base import Engine
 from llamatop.engines.batch import BatchEngine
 from llamatop.engines.continuous import ContinuousEngine
 from llamatop.engines.loading import Loaded
+from llamatop.engines.paging import can_be_paged
 from llamatop.engines.threads import ThreadsEngine
 from llamatop.engines.torch_engine import TorchEngine
 from llamatop.errors import InputError
@@ -25,7 +26,7 @@ def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
     continuous batching, which without flash attention masks every page of the pool.
     """
     if sizes := loaded.prompts.given_sizes:
-        longest = max(prompt for prompt, _ in sizes)
+        longest = max(size.longest(config.gen_toks) for size in sizes)
         config = msgspec.structs.replace(config, prompt_toks=longest)
     if config.engine != "auto":
         if config.engine not in ENGINES:
@@ -33,5 +34,7 @@ def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
         return ENGINES[config.engine](loaded, config)
     if config.offload != "none":
         return BatchEngine(loaded, config, "the one that can offload")
+    if config.prefix_toks and can_be_paged(loaded.model):
+        return ContinuousEngine(loaded, config, "the one that shares beginnings")
     measured = {"cpu": "measures fastest on a CPU", "cuda": "measures fastest on a GPU"}
     return BatchEngine(loaded, config, measured.get(loaded.device.type, ""))

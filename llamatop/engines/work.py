@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from llamatop.engines.base import Job
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.sizes import Size
+from llamatop.engines.talks import Talk, Talks
 from llamatop.events.clock import SECOND, Clock
 from llamatop.events.kinds import (
     AdmissionPaused,
     EndedBy,
+    PromptReused,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
@@ -47,11 +49,25 @@ class Plan:
     """Open loop: seconds from each arrival to the next; None: closed loop."""
     until_ci: float | None = None
     """Share to which the steady throughput is to be known: then no more requests start."""
+    talks: Talks | None = None
+    """The conversations that requests belong to; None: to none."""
+    keep_text: bool = True
+    """Whether text that a server sends is told; conversations read it anyway."""
 
     def job(self, id: int, place: int, due: int) -> Job:
         """The request at that place, which should start at `due` (ns)."""
         size = self.size(place)
-        return Job(id, size.prompt_tokens, size.max_tokens, self.warmup, size.given, due)
+        own = size.prompt_tokens - size.prefix_tokens
+        return Job(
+            id,
+            size.prompt_tokens,
+            size.max_tokens,
+            self.warmup,
+            size.given,
+            due,
+            size.prefix,
+            own,
+        )
 
 
 class Work:
@@ -70,6 +86,8 @@ class Work:
         self._outbox = outbox
         self._changed = threading.Condition()
         self._level = plan.level
+        self._opening: Callable[[int], int] | None = None
+        """Begins the level of the next request to start (ns), and says which it is."""
         self._concurrency = plan.concurrency
         self._left = plan.requests
         self._queued = 0
@@ -84,17 +102,28 @@ class Work:
         self._waiting: deque[Job] = deque()
         """Open loop: arrived and not yet started."""
         self._next_arrival = float(start)
+        self._all_arrived = False
+        """Open loop: no request will arrive by itself any more."""
         self._arrive_next()
         self._deadline = None if plan.max_time is None else start + int(plan.max_time * SECOND)
+        self._talks = plan.talks
         self._paused = False
         self._stopping = False
         self.gave_up = ""
         """Why it ended by itself: nothing but failures."""
         self._failed = 0
         """Failures since the last token."""
+        self._ended = False
+        """Whether a request has ended in any way but by failing."""
+        self._last_error = ""
         self._room_since = start
         """When there was room for one more in flight."""
         self._listener: Callable[[], None] | None = None
+
+    @property
+    def all_failed(self) -> str:
+        """Why, where every request has failed; else empty."""
+        return self._last_error if self._last_error and not self._ended else ""
 
     # What engines call
 
@@ -138,6 +167,8 @@ class Work:
         if job.id in self._cancelled or self._stopping:
             return False
         self._failed = 0
+        if self._talks is not None:
+            self._talks.heard(job.id, tokens)
         self._outbox.tokens(self._clock.now(), [job.id] * len(tokens), tokens)
         return True
 
@@ -146,6 +177,9 @@ class Work:
         now = self._clock.now()
         if jobs:
             self._failed = 0
+        if self._talks is not None:
+            for job, token in zip(jobs, tokens, strict=True):
+                self._talks.heard(job.id, [token])
         if not self._cancelled:
             self._outbox.tokens(now, [job.id for job in jobs], tokens)
             return ()
@@ -159,7 +193,10 @@ class Work:
         if request in self._cancelled or self._stopping:
             return
         self._failed = 0
-        self._outbox.put(TokensEmitted(time, request, count, text))
+        if self._talks is not None:
+            self._talks.read(request, count, text)
+        told = text if self.plan.keep_text else None
+        self._outbox.put(TokensEmitted(time, request, count, told))
 
     def listen(self, changed: Callable[[], None] | None) -> None:
         """Call `changed`, from any thread, when there is something to look at anew."""
@@ -184,15 +221,31 @@ class Work:
         with self._changed:
             return list(self._cancelled)
 
+    def reused(self, job: Job, tokens: int) -> None:
+        """So many tokens of its prompt were known; see `base.WorkLike`."""
+        self._outbox.put(PromptReused(self._clock.now(), job.id, tokens))
+
     def finish(self, job: Job, reason: str = "length") -> None:
         """All tokens of the job are out (those of a cancelled one do not count)."""
         with self._changed:
             if not self._wanted(job):
                 return
             now = self._clock.now()
+            self._ended = True
             self._outbox.put(RequestFinished(now, job.id, reason))
             self._count(job, now)
+            self._go_on(job, now)
             self._release(job, now)
+
+    def _go_on(self, job: Job, now: int) -> None:
+        """The next turn of its conversation: where it is open it comes at once."""
+        talk = self._talks.finish(job, now) if self._talks is not None else None
+        if talk is None or self._talks is None:
+            return
+        if self._closed:
+            self._talks.ready.append(talk)
+        elif self._left != 0:
+            self._waiting.append(self._queue(now, talk))
 
     def fail(self, job: Job, error: BaseException | str) -> None:
         """The job ended by an error."""
@@ -208,6 +261,7 @@ class Work:
     def _count_failure(self, error: str) -> None:
         """Without an end of its own, work that only fails would fail for ever."""
         self._failed += 1
+        self._last_error = error
         if self._left is None and self._failed >= max(FAILURES, 3 * self._concurrency):
             self.gave_up = f"{self._failed} requests in a row failed without a token: {error}"
             self._stopping = True
@@ -218,18 +272,22 @@ class Work:
             if job.id not in self._in_flight:
                 return
             now = self._clock.now()
-            self._cut_off = self._cut_off or self._stopping
+            self._cut_off, self._ended = self._cut_off or self._stopping, True
             if job.id not in self._cancelled:
                 self._outbox.put(RequestCancelled(now, job.id))
             self._release(job, now)
 
     # What the person who runs it may ask
 
-    def resize(self, level: int, concurrency: int) -> None:
-        """From now on so many in flight; those admitted from here on belong to `level`."""
+    def resize(self, concurrency: int, opening: Callable[[int], int] | None) -> None:
+        """From now on so many in flight; those admitted from here on belong to another level.
+
+        `opening` begins that level, when its first request starts (ns), and says which it is;
+        None: they belong to the one that runs. It is called under the lock.
+        """
         with self._changed:
             now = self._clock.now()
-            self._level, self._concurrency = level, concurrency
+            self._concurrency, self._opening = concurrency, opening
             self._room_since = now
             self._windows = None  # from here on a person decides
             idle = concurrency - len(self._in_flight)
@@ -266,6 +324,11 @@ class Work:
             self._tell()
 
     @property
+    def begun(self) -> bool:
+        """Whether there has been a request."""
+        return self._queued > 0
+
+    @property
     def left(self) -> int | None:
         """Requests not yet started; None: no end."""
         return self._left
@@ -275,7 +338,8 @@ class Work:
         """What there was enough of, when nothing is in flight any more."""
         if self.enough_at is not None:
             return "interval"
-        return "requests" if self._left == 0 and not self._cut_off else "time"
+        all_came = self._left == 0 or self._all_arrived
+        return "requests" if all_came and not self._cut_off else "time"
 
     def fail_rest(self, error: BaseException | str) -> None:
         """The engine gave up: whatever is still in flight failed by this error."""
@@ -287,7 +351,7 @@ class Work:
         for job in list(self._in_flight.values()):
             self.drop(job)
         while self._waiting:
-            self._cut_off = True
+            self._cut_off = self._ended = True
             self._outbox.put(RequestCancelled(self._clock.now(), self._waiting.popleft().id))
 
     # Held under the lock
@@ -299,14 +363,29 @@ class Work:
             self._listener()
 
     def _over(self) -> bool:
-        return self.stopping or (self._left == 0 and not self._waiting)
+        if self.stopping:
+            return True
+        if self._waiting:
+            return False
+        last = self._all_arrived and not (self._talks is not None and self._talks.owed)
+        return self._left == 0 or last
+
+    @property
+    def _more(self) -> bool:
+        """Whether a request may start that is no later turn of a conversation."""
+        owed = 0 if self._talks is None else self._talks.owed
+        return self._left is None or self._left > owed
 
     def _may_start(self) -> bool:
         if self._over():
             return False
         self._arrive()
         room = len(self._in_flight) < self._concurrency
-        return room and not self._paused and (self._closed or bool(self._waiting))
+        if not room or self._paused:
+            return False
+        if self._closed:
+            return self._more or (self._talks is not None and bool(self._talks.ready))
+        return bool(self._waiting)
 
     @property
     def _closed(self) -> bool:
@@ -315,24 +394,36 @@ class Work:
     def _patience(self) -> int | None:
         """When the deadline or the next arrival has to be looked at (ns)."""
         times = [] if self._deadline is None else [self._deadline]
-        if not self._closed and self._left != 0:
+        if not self._closed and self._more and not self._all_arrived:
             times.append(int(self._next_arrival))
         return min(times, default=None)
 
     def _arrive(self) -> None:
         """Open loop: queue whatever is due."""
-        while not self._closed and self._left != 0 and int(self._next_arrival) <= self._clock.now():
+        if self._closed:
+            return
+        while self._more and not self._all_arrived:
+            if int(self._next_arrival) > self._clock.now():
+                return
             self._waiting.append(self._queue(int(self._next_arrival)))
             self._arrive_next()
 
     def _arrive_next(self) -> None:
-        if self.plan.arrivals is not None:
-            self._next_arrival += next(self.plan.arrivals) * SECOND
+        if self.plan.arrivals is None:
+            return
+        gap = next(self.plan.arrivals, None)
+        if gap is None:
+            self._all_arrived = True
+        else:
+            self._next_arrival += gap * SECOND
 
     def _start(self) -> Job:
         now = self._clock.now()
+        due = self._free.popleft() if self._closed and self._free else now
+        if self._opening is not None:
+            self._level, self._opening = self._opening(due), None
         if self._closed:
-            job = self._queue(self._free.popleft() if self._free else now)
+            job = self._next(due)
         else:
             job = self._waiting.popleft()
             if job.due < self._room_since:
@@ -341,14 +432,42 @@ class Work:
         self._in_flight[job.id] = job
         return job
 
-    def _queue(self, scheduled: int) -> Job:
-        job = self.plan.job(next(self._ids), self._queued, scheduled)
-        self._queued += 1
+    def _next(self, free: int) -> Job:
+        """Closed loop: what takes the slot that came free then, a conversation that goes on first.
+
+        A turn is not scheduled before the last one was answered.
+        """
+        if self._talks is None or not self._talks.ready:
+            return self._queue(free)
+        talk = self._talks.ready.popleft()
+        return self._queue(max(free, talk.free_at), talk)
+
+    def _job(self, scheduled: int, talk: Talk | None) -> tuple[Job, Talk | None]:
+        """The next request: a turn of that conversation, or whatever the plan has next."""
+        id = next(self._ids)
+        if talk is None:
+            place = self._queued
+            self._queued += 1
+            if self._talks is None:
+                return self.plan.job(id, place, scheduled), None
+            talk = self._talks.begin(place, id, self._left)
+        assert self._talks is not None
+        return self._talks.job(talk, id, scheduled), talk
+
+    def _queue(self, scheduled: int, talk: Talk | None = None) -> Job:
+        job, talk = self._job(scheduled, talk)
         if self._windows is not None:
             self._windows.begin(scheduled)
         self._outbox.put(
             RequestQueued(
-                scheduled, job.id, self._level, job.prompt_tokens, job.max_tokens, job.warmup
+                scheduled,
+                job.id,
+                self._level,
+                job.prompt_tokens,
+                job.max_tokens,
+                job.warmup,
+                None if talk is None else talk.first,
+                None if talk is None else len(talk.history) + 1,
             )
         )
         if self._left is not None:
@@ -373,6 +492,8 @@ class Work:
         if len(self._in_flight) >= self._concurrency:
             self._room_since = now
         del self._in_flight[job.id]
+        if self._talks is not None:
+            self._talks.forget(job)
         self._cancelled.discard(job.id)
         if len(self._in_flight) + len(self._free) < self._concurrency:
             self._free.append(now)

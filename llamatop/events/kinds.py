@@ -23,10 +23,14 @@ token that is not reasoning, the end of its stream."""
 Standing = Literal["up", "starting", "down", "no metrics", "stale"]
 """How a watched server stands. `stale`: what it tells could not be read, the values are old."""
 
+MOST_TOKENS = 1 << 20
+"""Of one emission: a server that does not count as it sends may tell a whole answer at once."""
+
 Outcome = Literal["ok", "oom", "failed", "stopped"]
 
-EndedBy = Literal["", "requests", "time", "interval"]
-"""What a level had enough of; empty: something else ended it, or an older version did not say."""
+EndedBy = Literal["", "requests", "time", "interval", "concurrency"]
+"""What a level had enough of; or `concurrency`: a person changed that, and another level began.
+Empty: something else ended it, or an older version did not say."""
 
 
 class Event(msgspec.Struct, frozen=True, tag=True, gc=False):
@@ -216,6 +220,17 @@ class RequestQueued(Event, frozen=True):
     """None: the tool whose file this comes from does not tell."""
     max_tokens: int | None
     warmup: bool = False
+    conversation: int | None = None
+    """The request with which its conversation began; None: it belongs to none."""
+    turn: int | None = None
+    """Which request of the conversation it is, from 1."""
+
+
+class PromptReused(Event, frozen=True):
+    """So many tokens of a request's prompt had been computed before, as an engine here tells."""
+
+    request: int
+    tokens: int
 
 
 class RequestAdmitted(Event, frozen=True):
@@ -519,6 +534,7 @@ AnyEvent = (
     | LevelEnded
     | RequestQueued
     | RequestAdmitted
+    | PromptReused
     | TokensEmitted
     | TokensSummed
     | RequestFinished

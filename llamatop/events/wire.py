@@ -50,9 +50,8 @@ class RunLevel(Command, frozen=True):
 
 
 class Resize(Command, frozen=True):
-    """From now on so many requests in flight, as the new `level`."""
+    """From now on so many requests in flight, as the next level."""
 
-    level: int
     concurrency: int
 
 

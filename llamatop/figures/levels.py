@@ -10,16 +10,17 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 
 from llamatop.events.clock import SECOND
+from llamatop.figures.arrivals import asked_rate, real_rate
 from llamatop.figures.requests import (
     coalesced,
     counted,
     duration,
     e2e,
     gaps,
-    meets,
+    kept,
     output_tokens,
     prompt_size,
     prompt_tokens,
@@ -31,6 +32,7 @@ from llamatop.figures.served import ServedFigures, held, on_servers, served_figu
 from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.figures.stats import Distribution, distribution
 from llamatop.figures.steady import Steady, Windows
+from llamatop.figures.turns import TurnFigures, turn_figures
 from llamatop.session.reducer import Level, Request, Session
 
 
@@ -62,7 +64,20 @@ class LevelFigures:
     request_rate: float | None
     """Completed requests per second."""
     goodput: float | None
-    """Completed requests per second that met every target; None where there is no target."""
+    """Completed requests per second that met every target; None where there is no target, or no
+    completed request could be judged by all of them."""
+    judged: int | None
+    """How many completed requests could be judged by every target; None where there is none."""
+    most_at_once: int | None
+    """The most measured requests that were in flight together; None: not known."""
+    asked_rate: float | None
+    """Arrivals per second that were asked for; None of a closed loop."""
+    real_rate: float | None
+    """Requests per second that really began."""
+    cached_prompt_tokens: int | None
+    """Tokens of completed requests' prompts that had been computed before; None: nobody told."""
+    turns: tuple[TurnFigures, ...]
+    """Of each turn of conversations; empty where requests belong to none."""
     ttft: Distribution | None
     tpot: Distribution | None
     itl: Distribution | None
@@ -103,6 +118,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         else None
     )
     seconds = duration(requests, since)
+    config = session.started.config if session.started else None
     predicted = session.predicted.get(level.id)
     return LevelFigures(
         level=level.id,
@@ -122,6 +138,12 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         ended_by=level.ended_by,
         request_rate=_per_second(len(done), seconds),
         goodput=_goodput(session, done, seconds),
+        judged=_judged(session, done),
+        cached_prompt_tokens=_cached(done),
+        turns=turn_figures(done),
+        asked_rate=asked_rate(config, requests) if config else None,
+        real_rate=real_rate(config, requests) if config else None,
+        most_at_once=most_at_once(level),
         ttft=_spread(ttft(request) for request in done),
         tpot=_spread(tpot(request) for request in done),
         itl=distribution(chain.from_iterable(map(gaps, done))),
@@ -217,7 +239,37 @@ def _tokens_of(request: Request, start: int, end: int) -> int:
 
 def _goodput(session: Session, done: list[Request], seconds: float | None) -> float | None:
     slo = session.started.config.slo if session.started else {}
-    return _per_second(sum(meets(request, slo) for request in done), seconds) if slo else None
+    met, judged = kept(done, slo)
+    return _per_second(met, seconds) if slo and (judged or not done) else None
+
+
+def _cached(done: list[Request]) -> int | None:
+    told = [request.reused for request in done if request.reused is not None]
+    return sum(told) if told else None
+
+
+def _judged(session: Session, done: list[Request]) -> int | None:
+    slo = session.started.config.slo if session.started else {}
+    return kept(done, slo)[1] if slo else None
+
+
+def most_at_once(level: Level) -> int | None:
+    """The most measured requests in flight together; None where that was not kept or told."""
+    begun = [request.admitted for request in level.requests if request.admitted is not None]
+    untold = any(one.state == "done" and one.admitted is None for one in level.requests)
+    if level.forgotten or level.joined is not None or not begun or untold:
+        return None
+    admitted = (one for one in level.requests if one.admitted is not None)
+    ended = [one.ended for one in admitted if one.ended is not None]
+    changes = sorted([*((time, 1) for time in begun), *((time, -1) for time in ended)])
+    return max(accumulate(change for _, change in changes))
+
+
+def never_reached(session: Session, figures: LevelFigures) -> bool:
+    """Whether a closed loop never had as many requests in flight as its concurrency says."""
+    open_loop = session.started is not None and session.started.config.open_loop
+    most = figures.most_at_once
+    return not open_loop and most is not None and most < figures.concurrency
 
 
 def host_peak(session: Session, level: Level) -> int | None:

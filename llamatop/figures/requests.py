@@ -7,7 +7,7 @@ queue; tokens are counted, never chunks; warm-up is left out; what cannot be kno
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from llamatop.events.clock import SECOND
@@ -108,11 +108,23 @@ def prompt_size(request: Request) -> int | None:
     return request.prompt_tokens if counted is None else counted
 
 
-def meets(request: Request, slo: dict[str, float]) -> bool:
-    """Whether a completed request kept every target; one that has no such latency keeps it."""
+def meets(request: Request, slo: dict[str, float]) -> bool | None:
+    """Whether a completed request kept every target.
+
+    None where that cannot be judged: it breaks none, and has no latency that one is for (one
+    token has no TPOT).
+    """
     latencies = {"ttft": ttft(request), "tpot": tpot(request), "e2e": e2e(request)}
-    found = ((latencies.get(name), target) for name, target in slo.items())
-    return all(value is None or value <= target for value, target in found)
+    found = [(latencies.get(name), target) for name, target in slo.items()]
+    if any(value is not None and value > target for value, target in found):
+        return False
+    return None if any(value is None for value, _ in found) else True
+
+
+def kept(requests: Iterable[Request], slo: dict[str, float]) -> tuple[int, int]:
+    """How many of these completed requests kept every target, and how many could be judged."""
+    verdicts = [verdict for one in requests if (verdict := meets(one, slo)) is not None]
+    return sum(verdicts), len(verdicts)
 
 
 def current_rate(session: Session, seconds: float = 1.0) -> float | None:

@@ -30,9 +30,9 @@ class Probe:
         self._clock = clock
         self._interval = interval
         self._writing = threading.Lock()
-        self._engine: psutil.Process | None = None
+        self._engine: _Busy | None = None
         self._servers: Listeners | None = None
-        self._monitor = psutil.Process(os.getppid())
+        self._monitor = _Busy(psutil.Process(os.getppid()))
 
     def start(self) -> None:
         """Begin sampling, host and devices each on a thread of its own."""
@@ -43,12 +43,13 @@ class Probe:
         """From now on this engine process, and the servers that listen on these ports."""
         self._servers = Listeners(ports) if ports else None
         try:
-            self._engine = None if engine is None else psutil.Process(engine)
+            self._engine = None if engine is None else _Busy(psutil.Process(engine))
         except psutil.Error:
             self._engine = None
 
     def _sample_host(self) -> None:
         pause = threading.Event()
+        psutil.cpu_percent(percpu=True)  # the first call has nothing to compare with
         while not pause.wait(self._interval):
             self._send([self._host()])
 
@@ -67,8 +68,8 @@ class Probe:
             total_bytes=now.total,
             cpu_percent=tuple(psutil.cpu_percent(percpu=True)),
             engine_bytes=None if engine is None else resident_bytes(engine.pid),
-            engine_cpu_percent=_cpu(engine),
-            monitor_cpu_percent=_cpu(self._monitor),
+            engine_cpu_percent=None if engine is None else engine.percent(),
+            monitor_cpu_percent=self._monitor.percent(),
             server_bytes=None if servers is None else servers.resident(),
         )
 
@@ -80,11 +81,22 @@ class Probe:
                 os._exit(0)
 
 
-def _cpu(process: psutil.Process | None) -> float | None:
-    try:
-        return None if process is None else process.cpu_percent()
-    except psutil.Error:
-        return None
+class _Busy:
+    """How busy a process is, from one look to the next."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._seen = False
+
+    def percent(self) -> float | None:
+        """Percent of one core since the last look; None at the first, and when it is gone."""
+        first, self._seen = not self._seen, True
+        try:
+            busy = self._process.cpu_percent()
+        except psutil.Error:
+            return None
+        return None if first else busy
 
 
 def main(origin: int, interval: float) -> None:

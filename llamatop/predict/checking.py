@@ -62,6 +62,9 @@ class LevelCheck:
         return None if self.prediction is None else self.verdict == "fits"
 
 
+EVERYWHERE = 8_000_000_000
+"""Bytes of memory for which nobody who runs on a CPU need look at a GPU."""
+
 NO_ROOFS = (
     "what this engine reaches on this machine is not measured; --device-name asks of a known GPU"
 )
@@ -252,12 +255,12 @@ def _roofs(place: Place, dtype: str) -> Roofs | None:
 
 def _advice(found: Check, least: int) -> list[str]:
     """What would fit, in the order in which a person would try it."""
-    from llamatop.text.formatting import size  # noqa: PLC0415
+    from llamatop.text.formatting import plural, size  # noqa: PLC0415
 
     advice = []
     wanted = max(found.config.concurrency)
     if 0 < (found.max_concurrency or 0) < wanted:
-        advice.append(f"at most {found.max_concurrency} requests at once")
+        advice.append(f"at most {plural(found.max_concurrency or 0, 'request')} at once")
     if (
         found.trace.dtype == "float32"
         and not found.trace.quantization
@@ -269,7 +272,8 @@ def _advice(found: Check, least: int) -> list[str]:
     peaks = [level.prediction.peak_bytes for level in found.levels if level.prediction]
     needed = max(peaks) * (1 + found.band)
     advice.append(f"{size(needed)} of memory")
-    if (which := smallest(needed)) is not None:
+    any_has = found.place.device == "cpu" and needed < EVERYWHERE
+    if not any_has and (which := smallest(needed)) is not None:
         count, device = which
         memory_of = size(device.memory_bytes)
         one = f"one {device.name} ({memory_of})"

@@ -38,4 +38,4 @@ def _longest(config: RunConfig) -> int:
 
     source = resolve(config, lambda *_: None)
     given = given_prompts(config, source, load_tokenizer(source.folder))
-    return max(len(prompt.ids) for prompt in given)
+    return max(prompt.size.longest(config.gen_toks) for prompt in given)

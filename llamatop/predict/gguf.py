@@ -22,7 +22,7 @@ from llamatop.predict.llamacpp import CELLS, MAX_SLOTS, Server, padded
 from llamatop.predict.memory import Prediction
 from llamatop.predict.traced import Trace
 from llamatop.settings.config import RunConfig
-from llamatop.text.formatting import size
+from llamatop.text.formatting import plural, size
 
 ENGINE = "llama.cpp"
 _TABLES = ("rope_freqs.", "rope_factors_")
@@ -213,7 +213,7 @@ def _advice(level: LevelCheck, most: int | None, cache_type: str) -> list[str]:
         return []
     advice = []
     if most and most < level.concurrency:
-        advice.append(f"at most {most} requests at once")
+        advice.append(f"at most {plural(most, 'request')} at once")
     if cache_type == "f16":
         advice.append("--cache-type q8_0, which takes about half the cache")
     needed = level.prediction.peak_bytes * (1 + BAND)

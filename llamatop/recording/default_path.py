@@ -8,8 +8,6 @@ from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
-from llamatop.recording.files import journal_of
-
 _KEPT_NAME = 60
 
 
@@ -18,9 +16,13 @@ def default_path(model: str) -> Path:
 
     A number is added where another recording of the same second has the name.
     """
+    return _free(default_folder(), f"{datetime.now():%Y-%m-%d-%H%M%S}", model)
+
+
+def default_folder() -> Path:
+    """Where recordings go that nobody names."""
     here = Path("recordings")
-    folder = here if here.is_dir() else _data_folder()
-    return _free(folder, f"{datetime.now():%Y-%m-%d-%H%M%S}", model)
+    return here if here.is_dir() else _data_folder()
 
 
 def named_after(path: Path, model: str) -> Path:
@@ -39,6 +41,8 @@ def _free(folder: Path, time: str, model: str) -> Path:
 
 
 def _taken(path: Path) -> bool:
+    from llamatop.recording.files import journal_of  # noqa: PLC0415  (`--help` names the folder)
+
     return any(os.path.lexists(one) for one in (path, journal_of(path)))
 
 

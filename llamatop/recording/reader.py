@@ -12,11 +12,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from msgspec import MsgspecError
 from polars.exceptions import PanicException, PolarsError
 
 from llamatop.errors import InputError
-from llamatop.events.kinds import RunEnded
+from llamatop.events.kinds import RunEnded, RunStarted
+from llamatop.recording.bounds import sound, too_many
 from llamatop.recording.checks import check_version
 from llamatop.recording.files import SUFFIX, journal_of, remove_companions, shown, why
 from llamatop.recording.journal import Journal
@@ -97,15 +99,30 @@ class Opened:
 
         When they have run out, `complete` and `notices` tell of them too.
         """
-        misfits = events = ended = 0
+        misfits = events = ended = tokens = latest = 0
+        begun = False
         for part in self._table.parts(text):
             block, unfit = block_of(part)
+            block, absurd = sound(block, latest)
+            latest = max(latest, int(np.frombuffer(block.times, np.int64).max(initial=0)))
+            tokens += int(np.frombuffer(block.counts, np.int32).sum(dtype=np.int64))
+            if too_many(tokens, self._table.height):
+                raise InputError(
+                    f"{shown(self.path)} refused: its {self._table.height:,} events claim "
+                    f"{tokens:,} tokens"
+                )
             yield block
-            misfits += unfit
+            misfits += unfit + absurd
+            begun = begun or any(isinstance(event, RunStarted) for event in block.others.values())
             ends = [place for place, event in block.others.items() if isinstance(event, RunEnded)]
             ended = max((events + place + 1 for place in ends), default=ended)
             events += len(block)
         self.complete = not misfits and ended > 0 and events - ended < LAST
+        if misfits and not begun:
+            raise InputError(
+                f"{shown(self.path)}: its numbers are those of no run: "
+                f"rows that fit no event: {misfits:,}"
+            )
         if misfits:
             self._tell(f"{shown(self.path)}: rows that fit no event were left out: {misfits:,}")
 

@@ -8,7 +8,7 @@ from llamatop.events.sanitize import one_line
 from llamatop.hardware.processor import FASTER, SLOW_BFLOAT16, cpu_has_bfloat16
 from llamatop.predict.checking import Check, LevelCheck, Told
 from llamatop.reports.bar import Pen, bars, legend
-from llamatop.text.formatting import count, duration, number, size
+from llamatop.text.formatting import count, duration, number, percent, plural, size
 
 WIDTH = 80
 INDENT = 15
@@ -32,13 +32,13 @@ _NAMES = {
 
 
 def check_text(one: Check, pen: Pen | None = None) -> str:
-    """One model: what it is, a line and a bar for each level, the most that fits."""
+    """One model: what it is, the most that fits, a line and a bar for each level."""
     pen = pen or Pen()
     parts = [
         "\n".join(_model(one, pen)),
         "\n".join(_levels(one, pen)),
         "\n".join(_bars(one, pen)),
-        "\n".join([*_most(one), *_slow(one), *_advice(one), *_unknown(one)]),
+        "\n".join([*_slow(one), *_advice(one), *_unknown(one)]),
     ]
     return "\n\n".join(filter(None, parts))
 
@@ -56,7 +56,8 @@ def _model(one: Check, pen: Pen) -> list[str]:
     parameters = f"{count(trace.parameters)} parameters{of_which}"
     name = one_line(one.config.model)
     return [
-        f"{pen.paint(name, 1)}: {pen.paint(one.verdict, COLOURS[one.verdict])}",
+        f"{pen.paint(name, 1)}: {pen.paint(_headline(one), COLOURS[one.verdict])}",
+        *_most(one),
         *_joined([parameters, weights, cache]),
         *_joined(
             [
@@ -67,6 +68,18 @@ def _model(one: Check, pen: Pen) -> list[str]:
         ),
         *(f"  {note}" for note in (trace.quantization_note, *trace.notes) if note),
     ]
+
+
+def _headline(one: Check) -> str:
+    """The verdict of the largest level that was asked for; where a smaller has a better, both."""
+    levels = sorted(one.levels, key=lambda level: level.concurrency)
+    better = [level for level in levels if level.verdict != one.verdict]
+    if not better or one.verdict == "unknown":
+        return one.verdict
+    best = better[0].verdict
+    most = max(level.concurrency for level in levels if level.verdict == best)
+    after = next(level for level in levels if level.concurrency > most)
+    return f"{best} up to {most:,}, {after.verdict} at {after.concurrency:,}"
 
 
 def _joined(facts: list[str]) -> list[str]:
@@ -82,7 +95,21 @@ def _joined(facts: list[str]) -> list[str]:
 
 def _levels(one: Check, pen: Pen) -> list[str]:
     head = f"  {'concurrency':>11}  {'peak memory':>11}  {'':<12}  {'decode at most':>16}  "
-    return [f"{head}{'prefill at least':>16}", *(_level(level, pen) for level in one.levels)]
+    return [
+        f"{head}{'prefill at least':>16}",
+        *(_level(level, pen) for level in one.levels),
+        *_bounds(one),
+    ]
+
+
+def _bounds(one: Check) -> list[str]:
+    """What the bounds of decode and prefill rest on."""
+    if all(level.decode_tok_s is None for level in one.levels):
+        return []
+    name = one.place.name or one.place.device
+    if one.place.roofs is not None:
+        return [f"  bounds by the bandwidth and arithmetic published of {name}"]
+    return [f"  bounds by the bandwidth and arithmetic that llamatop roofline measured on {name}"]
 
 
 def _level(level: LevelCheck, pen: Pen) -> str:
@@ -119,13 +146,17 @@ def _most(one: Check) -> list[str]:
     sure, at_best = one.max_concurrency, one.max_concurrency_at_best
     if sure is None or at_best is None:
         return []
-    context = "" if not one.max_context else f"; or one of {one.max_context:,} tokens"
+    context = "" if not one.max_context else f", or one of {one.max_context:,} tokens"
+    lengths = f"{one.config.prompt_toks:,} + {one.config.gen_toks:,} tokens"
     if not at_best:
-        return [f"  not one request of these lengths fits{context}"]
+        return [f"  not one request of {lengths} fits{context}"]
+    known = f" ({at_best:,} if the estimate holds)" if at_best > sure else ""
+    told = f"at most {plural(sure, 'request')} of {lengths} at once{known}{context}"
     if not sure:
-        return [f"  at most {at_best:,} at once, if the estimate holds{context}"]
-    more = f", {at_best:,} if the estimate holds" if at_best > sure else ""
-    return [f"  at most {sure:,} requests at once{more}{context}"]
+        told = f"no request of {lengths} for sure{known}{context}"
+    why = f"the estimate is the predicted peak, which may be {percent(one.band)} too low"
+    lines = [told, why] if known else [told]
+    return [f"  {part}" for line in lines for part in wrap(line, WIDTH - 2)]
 
 
 def _slow(one: Check) -> list[str]:

@@ -72,6 +72,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "tpot_s": "(last token - first token) / (output tokens - 1); null below two tokens",
         "e2e_s": "last token - scheduled",
         "met_slo": "whether it kept every target of --slo; null without one, or if not done",
+        "conversation": "the request with which its conversation began; null: it is in none",
+        "turn": "which request of its conversation it is, from 1",
         "server": "the place among the --url of the server it went to; null: none",
         "due_ns": "when it could have been sent",
         "sent_ns": "when it was sent first",
@@ -83,7 +85,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "end_ns": "when its stream ended",
         "tokens_by": "how tokens were counted: token_ids, continuous, timings, usage, estimate",
         "short": "whether it ended well with fewer tokens than asked",
-        "cached_prompt_tokens": "tokens of its prompt that the server had computed before",
+        "cached_prompt_tokens": "tokens of its prompt that server or engine had computed before",
         "reasoning_tokens": "of its output tokens, as the server counts",
     },
     "levels": {
@@ -91,7 +93,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "concurrency": "requests in flight",
         "outcome": "ok, oom, failed, stopped; null: the recording ends before",
         "error": "why it ended so",
-        "ended_by": "what it had enough of: requests, time, interval; null: something else",
+        "ended_by": "what it had enough of: requests, time, interval; concurrency: it was changed; "
+        "null: something else",
         "started_ns": "when it began, warm-up first",
         "ended_ns": "when it was over",
         "requests": "measured requests",
@@ -104,7 +107,11 @@ COLUMNS: dict[str, dict[str, str]] = {
         "duration_s": "last token - first scheduled",
         "output_tok_s": "output tokens / duration",
         "request_s": "completed requests / duration",
+        "asked_request_s": "arrivals per second asked for; null of a closed loop",
+        "real_request_s": "requests that began per second, first to last; null of a closed loop",
         "goodput_s": "those that kept every target of --slo / duration; null without one",
+        "goodput_judged": "completed requests that could be judged by every target",
+        "most_at_once": "the most measured requests that were in flight together",
         "steady_output_tok_s": "tokens per second while as many as the concurrency were in flight",
         "steady_from_s": "seconds into the level from which on its throughput had no slope",
         "steady_tok_s_mean": "output tokens per second from then on",
@@ -131,7 +138,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "resent": "those that were sent again after a lost connection",
         "estimated_tokens": "output tokens that no server counted",
         "reasoning_tokens": "of the output tokens, as servers count",
-        "cached_prompt_tokens": "tokens of prompts that servers had computed before",
+        "cached_prompt_tokens": "tokens of prompts that servers or engine had computed before",
         **{
             f"ttfa_s_{part}": f"{part} of the time to the first token after reasoning"
             for part in ("mean", "p50", "p90", "p99")
@@ -218,7 +225,8 @@ def _request(request: Request, level: Level | None, slo: dict[str, float]) -> tu
         None if request.summed else len(request.times),
         request.scheduled, request.admitted, first, last, request.ended,
         queue_time(request), ttft(request), tpot(request), e2e(request),
-        meets(request, slo) if judged else None, *_served(request),
+        meets(request, slo) if judged else None, request.conversation, request.turn,
+        *_served(request),
     )  # fmt: skip
 
 
@@ -226,7 +234,7 @@ def _served(request: Request) -> tuple[object, ...]:
     """What is known of it where it went to a server."""
     served = request.served
     if served is None:
-        return (None,) * 13
+        return (*(None,) * 11, request.reused, None)
     stages: tuple[Stage, ...] = ("connected", "status", "event", "answer", "end")
     reached = (served.reached.get(stage) for stage in stages)
     return (
@@ -242,7 +250,8 @@ def _level(level: Level, own: LevelFigures) -> tuple[object, ...]:
         level.started, level.ended,
         own.requests, own.completed, own.failed, own.cancelled, own.prompt_tokens,
         own.output_tokens, own.coalesced, own.duration, own.output_rate, own.request_rate,
-        own.goodput, own.steady_rate, *_steady(own.steady),
+        own.asked_rate, own.real_rate, own.goodput, own.judged, own.most_at_once,
+        own.steady_rate, *_steady(own.steady),
         *(
             getattr(spread, part) if spread else None
             for spread in spreads
@@ -250,14 +259,15 @@ def _level(level: Level, own: LevelFigures) -> tuple[object, ...]:
         ),
         own.host_peak_bytes, own.device_peak_bytes, own.baseline_bytes,
         own.predicted_host_bytes, own.predicted_device_bytes,
-        own.mbu, own.mfu, own.held_back_by, own.memory_ended_in, *_level_served(own.served),
+        own.mbu, own.mfu, own.held_back_by, own.memory_ended_in,
+        *_level_served(own.served, own.cached_prompt_tokens),
     )  # fmt: skip
 
 
-def _level_served(served: ServedFigures | None) -> tuple[object, ...]:
+def _level_served(served: ServedFigures | None, cached: int | None) -> tuple[object, ...]:
     """What servers and their client add."""
     if served is None:
-        return (None,) * 11
+        return (*(None,) * 4, cached, *(None,) * 6)
     late, lag = served.client.late, served.client.lag
     return (
         served.short, served.resent, served.estimated_tokens, served.reasoning_tokens,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from llamatop.figures.levels import memory_ended_in
 from llamatop.session.reducer import Session
-from llamatop.text.formatting import size
+from llamatop.text.formatting import plural, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ def memory_end_line(end: MemoryEnd) -> str:
     if end.phase == "load":
         return f"memory ended while the model was loaded{allowed}"
     if end.fails is None:
-        return f"memory did not end: {end.works or 'no'} requests at once worked{allowed}"
+        works = "no request" if end.works is None else plural(end.works, "request")
+        return f"memory did not end: {works} at once worked{allowed}"
     where = f" (in {end.phase})" if end.phase else ""
-    works = "none works" if end.works is None else f"{end.works} work"
-    return f"memory ends at {end.fails} requests at once{where}, {works}{allowed}"
+    works = "none works" if end.works is None else f"{end.works} work{'s' * (end.works == 1)}"
+    return f"memory ends at {plural(end.fails, 'request')} at once{where}, {works}{allowed}"

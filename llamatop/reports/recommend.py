@@ -10,17 +10,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llamatop.errors import InputError
-from llamatop.figures.levels import LevelFigures
-from llamatop.figures.requests import meets
+from llamatop.figures.levels import LevelFigures, never_reached
+from llamatop.figures.requests import kept
 from llamatop.reports.knee import knee, usable
+from llamatop.reports.outcome import outcome_line
 from llamatop.reports.runs import Run
 from llamatop.reports.servers import ROUGH
 from llamatop.session.reducer import Request
-from llamatop.settings.config import RunConfig, lengths_options, server_options
+from llamatop.settings.config import (
+    RunConfig,
+    arrival_options,
+    lengths_options,
+    server_options,
+    shared_options,
+)
 from llamatop.text.formatting import duration, number, size
 
 CLOSE = 0.02
 """Levels within 2 % of the best are as good; the one that costs less is taken."""
+
+_CAUSES = 3
+"""Runs at most of which it is said why they cannot be recommended."""
 
 Slo = dict[str, float]
 """Targets in seconds, by `ttft`, `tpot`, `e2e`."""
@@ -46,10 +56,20 @@ class _Candidate:
 
 def recommend(runs: Sequence[Run], goal: str, slo: Slo | None = None) -> Recommendation:
     """The best level for a goal. Raises InputError where no level can be recommended."""
-    candidates = [_Candidate(run, f) for run in runs for f in run.figures if usable(f)]
+    complete = [_Candidate(run, f) for run in runs for f in run.figures if usable(f)]
+    candidates = [one for one in complete if not never_reached(one.run.session, one.figures)]
+    if complete and not candidates:
+        raise InputError(
+            "no level had as many requests in flight as its concurrency: nothing to recommend; "
+            "give more --requests"
+        )
     candidates = [one for one in candidates if one.figures.output_rate and one.figures.e2e]
     if not candidates:
-        raise InputError("no level ran to its end with all requests complete: nothing to recommend")
+        causes = "; ".join(f"{run.name}: {outcome_line(run.session)}" for run in runs[:_CAUSES])
+        raise InputError(
+            "no level ran to its end with all requests complete: nothing to recommend"
+            + (f" ({causes})" if causes else "")
+        )
     match goal:
         case "throughput":
             return _throughput(candidates)
@@ -95,10 +115,12 @@ def _slo(candidates: list[_Candidate], slo: Slo) -> Recommendation:
     targets = ", ".join(f"{name} {duration(value)}" for name, value in slo.items())
     if good == 0:
         raise InputError(f"--slo: no request of any level met {targets}")
-    met = sum(meets(one, slo) for one in _done(chosen))
+    met, judged = kept(_done(chosen), slo)
     reasons = [
         f"{number(good)} requests/s meet {targets}: the most of {_levels(candidates)}",
-        f"{met} of {chosen.figures.completed} requests met all targets",
+        f"{met} of {judged} requests that could be judged met all targets"
+        if judged < chosen.figures.completed
+        else f"{met} of {judged} requests met all targets",
         _wait(chosen),
         f"{_told_rate(chosen)} output tokens/s",
     ]
@@ -115,7 +137,7 @@ def _done(one: _Candidate) -> list[Request]:
 def _goodput(one: _Candidate, slo: Slo) -> float:
     """Completed requests that met every target, per second."""
     seconds = one.figures.duration
-    return sum(meets(request, slo) for request in _done(one)) / seconds if seconds else 0.0
+    return kept(_done(one), slo)[0] / seconds if seconds else 0.0
 
 
 def _rate(one: _Candidate) -> float:
@@ -186,7 +208,9 @@ def command_of(config: RunConfig, concurrency: int, run: Run) -> str:
         ("--engine", _engine(config, run), plain.engine),
         ("--concurrency", concurrency, None),
         *lengths_options(config),
-        ("--rate", config.rate, plain.rate),
+        *shared_options(config),
+        *arrival_options(config),
+        ("--max-time", None if config.ramp is None else f"{config.max_time:g}", None),
         ("--dtype", config.dtype, plain.dtype),
         ("--device", config.device, plain.device),
         ("--quantize", config.quantize, plain.quantize),

@@ -180,8 +180,8 @@ def _percentile_draws(
     places = np.searchsorted(levels, values.values)
     cells = values.blocks * len(levels) + np.minimum(places, len(levels) - 1)
     shape = (weights.shape[1], len(levels))
-    histogram = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-    below = np.cumsum(weights @ histogram, axis=1)
+    histogram = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+    below = weights @ np.cumsum(histogram, axis=1).astype(np.float64)
     return {f"{name}.p{percent}": _read(below, levels, percent) for percent in percents}
 
 
@@ -189,11 +189,21 @@ def _read(below: Floats, levels: Floats, percent: int) -> Floats:
     """The percentile of each row: `below` counts the values up to each level."""
     place = (below[:, -1] - 1) * percent / 100
     low = np.floor(place)
-    at_low = levels[(below <= low[:, None]).sum(axis=1)]
-    high = np.minimum(low + 1, below[:, -1] - 1)
-    at_high = levels[(below <= high[:, None]).sum(axis=1)]
+    at_low = levels[_passed(below, low)]
+    at_high = levels[_passed(below, np.minimum(low + 1, below[:, -1] - 1))]
     read: Floats = at_low + (at_high - at_low) * (place - low)
     return read
+
+
+def _passed(below: Floats, most: Floats) -> NDArray[np.intp]:
+    """How many entries of each rising row are at most `most`: all rows are halved at once."""
+    rows = np.arange(len(below))
+    first, last = np.zeros_like(rows), np.full_like(rows, below.shape[1])
+    for _ in range(below.shape[1].bit_length()):
+        middle = (first + last) // 2
+        within = (first < last) & (below[rows, np.minimum(middle, below.shape[1] - 1)] <= most)
+        first, last = np.where(within, middle + 1, first), np.where(within, last, middle)
+    return first
 
 
 def _logs(figures: Floats) -> Floats:

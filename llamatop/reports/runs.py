@@ -174,7 +174,7 @@ def _asked(session: Session) -> dict[str, str]:
         "model": one_line(session.model_name),
         "prompt tokens": one_line(config.prompt_spelling),
         "tokens to generate": config.gen_spelling,
-        "arrivals": "as slots are free" if config.rate is None else f"{config.rate:g} a second",
+        "arrivals": config.arrivals,
         "text decoded": "yes" if config.text else "no",
         "seed": str(config.seed),
         "measured by": "llamatop",
@@ -190,7 +190,7 @@ def _told(session: Session, imported: RunImported) -> dict[str, str]:
         "model": one_line(config.model) if config else "",
         "prompt tokens": _range(one.prompt_tokens for one in requests),
         "tokens to generate": _range(one.max_tokens for one in requests),
-        "arrivals": f"{config.rate:g} a second" if config and config.rate is not None else "",
+        "arrivals": config.arrivals if config and config.open_loop else "",
         "measured by": f"{imported.title} {imported.version or ''}".rstrip(),
     }
     return {name: value for name, value in facts.items() if value}

@@ -10,12 +10,14 @@ from typing import Any
 
 from llamatop.events.clock import SECOND
 from llamatop.events.sanitize import one_line
-from llamatop.figures.levels import LevelFigures, level_figures
+from llamatop.figures.levels import LevelFigures, level_figures, never_reached
 from llamatop.figures.roofline import ROOF_BEATEN, roof_beaten
 from llamatop.figures.served import on_servers
 from llamatop.figures.stats import Distribution, spread_json
 from llamatop.figures.steady import Steady
+from llamatop.figures.turns import TurnFigures
 from llamatop.reports.frontier import memory_end, memory_end_line
+from llamatop.reports.outcome import engine_lost, failure, outcome_line, reason
 from llamatop.reports.servers import (
     NOT_HERE,
     ROUGH,
@@ -43,10 +45,13 @@ _REASONS = 3
 """Of failed requests, that are named."""
 
 
-def summary(session: Session, recording: str | None, complete: bool = True) -> dict[str, Any]:
+def summary(
+    session: Session, recording: str | None, complete: bool = True, error: str | None = None
+) -> dict[str, Any]:
     """The JSON object of a run (`schema` 1). What was not measured is None.
 
-    `complete`: the recording, if there is one, holds all of the session.
+    `complete`: the recording, if there is one, holds all of the session. `error` says why the
+    command failed where the session itself does not.
     """
     model, end = session.model, memory_end(session)
     ours = None if on_servers(session) else model  # what is known of a model that is loaded here
@@ -61,7 +66,8 @@ def summary(session: Session, recording: str | None, complete: bool = True) -> d
         "offload": (model.offload or None) if model else None,
         "parameters": model.parameters if model else None,
         "recording": recording,
-        "complete": session.ended is not None and complete,
+        "complete": session.ended is not None and complete and not engine_lost(session),
+        "error": error or failure(session),
         **servers_json(session),
         "joined_s": session.joined / SECOND if session.joined else None,
         "imported": _imported(session),
@@ -98,6 +104,7 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
     return {
         "concurrency": figures.concurrency,
         "outcome": figures.outcome,
+        "reason": reason(figures.outcome, figures.error),
         "requests": figures.requests,
         "completed": figures.completed,
         "failed": figures.failed,
@@ -110,7 +117,13 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "steady_tok_s": _interval(figures.steady),
         "ended_by": figures.ended_by or None,
         "request_s": figures.request_rate,
+        "turns": [_turn(turn) for turn in figures.turns],
+        "cached_prompt_tokens": figures.cached_prompt_tokens,
+        "asked_request_s": figures.asked_rate,
+        "real_request_s": figures.real_rate,
         "goodput_s": figures.goodput,
+        "goodput_judged": figures.judged,
+        "most_at_once": figures.most_at_once,
         "ttft_s": spread_json(figures.ttft),
         "tpot_s": spread_json(figures.tpot),
         "itl_s": spread_json(figures.itl),
@@ -129,6 +142,19 @@ def level_summary(figures: LevelFigures) -> dict[str, Any]:
         "held_back_by": figures.held_back_by,
         "memory_ended_in": figures.memory_ended_in,
         **served_json(figures.served),
+    }
+
+
+def _turn(figures: TurnFigures) -> dict[str, Any]:
+    """One turn of conversations, over those that completed."""
+    return {
+        "turn": figures.turn,
+        "completed": figures.completed,
+        "prompt_tokens": figures.prompt_tokens,
+        "cached_prompt_tokens": figures.cached_prompt_tokens,
+        "ttft_s": spread_json(figures.ttft),
+        "tpot_s": spread_json(figures.tpot),
+        "e2e_s": spread_json(figures.e2e),
     }
 
 
@@ -156,14 +182,12 @@ def level_lines(
         _row("requests completed", _completed(figures)),
         *failures,
         *[_row(name, value) for name, value in served_rows(figures)],
+        *_cached(figures),
         _row("average latency", duration(figures.e2e.mean if figures.e2e else None)),
         _row("total throughput", f"{rough}{number(figures.output_rate)} tok/s"),
         *_steady(figures, until_ci),
-        *(
-            []
-            if figures.goodput is None
-            else [_row("goodput", f"{number(figures.goodput)} requests/s")]
-        ),
+        *_arrived(figures),
+        *([] if figures.judged is None else [_row("goodput", _goodput(figures))]),
         *memory,
         *_utilised(figures),
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
@@ -172,6 +196,7 @@ def level_lines(
         _spread_row("TPOT", figures.tpot, rough),
         _spread_row("ITL", figures.itl, rough),
         _spread_row("E2E", figures.e2e),
+        *[_spread_row(f"TTFT of turn {one.turn}, {_each(one)}", one.ttft) for one in figures.turns],
     ]
 
 
@@ -211,6 +236,36 @@ def ended_text(ended_by: str, until_ci: float | None) -> str:
     if ended_by == "requests" and until_ci is not None:
         return f"--requests, before ± {until_ci:.1%} was sure"
     return ""
+
+
+def _cached(figures: LevelFigures) -> list[str]:
+    """What an engine here had computed before; of servers it is told with their rows."""
+    if figures.served is not None or figures.cached_prompt_tokens is None:
+        return []
+    return [_row("tokens", f"{whole(figures.cached_prompt_tokens)} of prompts from a cache")]
+
+
+def _each(turn: TurnFigures) -> str:
+    """How long its prompts are on average."""
+    if turn.prompt_tokens is None:
+        return UNKNOWN
+    return f"{turn.prompt_tokens / turn.completed:,.0f} in"
+
+
+def _arrived(figures: LevelFigures) -> list[str]:
+    """The rate of an open loop beside what was asked for."""
+    if figures.asked_rate is None:
+        return []
+    asked, real = number(figures.asked_rate), number(figures.real_rate)
+    return [_row("arrivals", f"{asked} requests/s asked, {real} began")]
+
+
+def _goodput(figures: LevelFigures) -> str:
+    """Requests that kept every target, and of how many that could be said."""
+    told = f"{number(figures.goodput)} requests/s"
+    if figures.judged == figures.completed:
+        return told
+    return f"{told}; {figures.judged} of {figures.completed} could be judged by every target"
 
 
 def _title(figures: LevelFigures) -> str:
@@ -253,7 +308,7 @@ def _predicted(figures: LevelFigures) -> list[str]:
 def _utilised(figures: LevelFigures) -> list[str]:
     if figures.mbu is None:
         return []
-    held = f"; held back by {figures.held_back_by}" if figures.held_back_by else ""
+    held = f"; bound by {figures.held_back_by}" if figures.held_back_by else ""
     told = [_row("MBU, MFU", f"{percent(figures.mbu)}, {percent(figures.mfu)}{held}")]
     return [*told, _row("", ROOF_BEATEN)] if roof_beaten(figures.mbu, figures.mfu) else told
 
@@ -304,12 +359,14 @@ def headline(session: Session) -> str:
 
 
 def table(session: Session) -> str:
-    """All levels for a person to read."""
+    """All levels for a person to read; its first line says how the run ended, and why."""
     until_ci = session.started.config.until_ci if session.started else None
     blocks = [
         "\n".join(
             [
-                *level_lines(figures, until_ci, _failures(session, figures)),
+                *level_lines(
+                    figures, until_ci, [*_reached(session, figures), *_failures(session, figures)]
+                ),
                 *_reported(session, figures),
             ]
         )
@@ -317,7 +374,12 @@ def table(session: Session) -> str:
     ]
     end = memory_end(session)
     blocks += [] if end is None else [memory_end_line(end)]
-    top = [headline(session) + _joined(session), *_lengths(session), *server_lines(session)]
+    top = [
+        outcome_line(session),
+        headline(session) + _joined(session),
+        *_lengths(session),
+        *server_lines(session),
+    ]
     return "\n\n".join(["\n".join([*top, *_origin(session)]), *blocks])
 
 
@@ -326,6 +388,20 @@ def _origin(session: Session) -> list[str]:
     if session.imported is None:
         return []
     return [session.imported.clock, *(f"careful: {note}" for note in session.imported.notes)]
+
+
+def _reached(session: Session, figures: LevelFigures) -> list[str]:
+    """That a level never was what its concurrency says."""
+    told = never_reached_text(session, figures)
+    return [_row("never reached", told)] if told else []
+
+
+def never_reached_text(session: Session, figures: LevelFigures) -> str:
+    """That so many requests never were in flight at once; empty where they were."""
+    if not never_reached(session, figures):
+        return ""
+    most = figures.most_at_once
+    return f"{most} in flight at once at most, not {figures.concurrency}: give more --requests"
 
 
 def _failures(session: Session, figures: LevelFigures) -> list[str]:
@@ -364,7 +440,9 @@ def _lengths(session: Session) -> list[str]:
     if session.started is None or not session.started.config.varied:
         return []
     config = session.started.config
-    asked = f"prompts {one_line(config.prompt_spelling)}, outputs {config.gen_spelling}"
+    shared = f"{config.prefixes} shared beginnings of {config.prefix_toks} tokens, then "
+    asked = f"prompts {shared if config.prefix_toks else ''}{one_line(config.prompt_spelling)}"
+    asked += f", outputs {config.gen_spelling}"
     foretold = config.loads_model
     return [asked + ("; memory is predicted as if all had the longest" if foretold else "")]
 

@@ -9,6 +9,7 @@ from itertools import cycle
 
 import plotext
 
+from llamatop.events.clock import SECOND
 from llamatop.figures.levels import LevelFigures
 from llamatop.figures.requests import rate_history
 from llamatop.figures.stats import Distribution
@@ -22,6 +23,8 @@ HEIGHT = 16
 MARKERS = ("braille", "dot", "hd", "+")
 """Of one line after another, so that they can be told apart without colour."""
 NARROWEST = 40
+MOST = 1000
+"""Points of a line over time: two dots for each column of the widest terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,10 @@ def _levels(pairs: Sequence[tuple[str, Run]], values: dict[str, Value]) -> list[
 
 
 def _history(run: Run) -> list[tuple[float, float]]:
-    """Tokens in every second of the run."""
-    return [(float(second), rate) for second, rate in enumerate(rate_history(run.session))]
+    """Tokens per second in steps of seconds that leave at most `MOST` of them."""
+    seconds = max(-(-run.session.now // SECOND // MOST), 1)
+    rates = rate_history(run.session, seconds * SECOND)
+    return [(float(place * seconds), rate) for place, rate in enumerate(rates)]
 
 
 def _ticks(highest: float) -> list[float]:

@@ -5,8 +5,11 @@ Knows no engine and no file; stopping is asked for by signals.
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import sys
+import threading
 import time
 from types import FrameType
 
@@ -15,7 +18,7 @@ from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import current_rate, tpot, ttft
 from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, server_notes
 from llamatop.reports.slow import slow_dtype
-from llamatop.reports.summary import ended_text, headline, steady_text
+from llamatop.reports.summary import ended_text, headline, never_reached_text, steady_text
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Level, Request, Session
@@ -29,29 +32,59 @@ SHOWN_SECONDS = 0.5
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+PATIENCE = 1.0
+"""Seconds after the first signal from which another one ends the process."""
+
+AT_ONCE = (
+    b"\nllamatop: ended at once; what was recorded is in its journal: `llamatop replay` with the "
+    b"recording's name recovers it\n"
+)
+
 
 class Signals:
-    """Remembers the first signal that asked this run to stop; a second one does not hurry it.
+    """Remembers the first signal that asked this run to stop; a later one ends it at once.
 
-    Held until the recording is whole: an impatient second Ctrl-C would leave the journal instead.
+    A second one within `PATIENCE` does not hurry it: the recording is being finished, and an
+    impatient Ctrl-C would leave its journal instead. After that it always ends the process,
+    whatever the main thread waits for: the signals reach a thread of their own.
     """
 
     def __init__(self) -> None:
         self.caught: int | None = None
+        self._since = 0.0
 
     def __enter__(self) -> Signals:
         """Take over the stopping signals."""
-        self._before = {number: signal.signal(number, self._catch) for number in SIGNALS}
+        reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        threading.Thread(target=self._watch, args=(reader,), daemon=True).start()
+        self._wakened = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _heard) for number in SIGNALS}
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Give them back."""
+        signal.set_wakeup_fd(self._wakened)
         for number_, handler in self._before.items():
             signal.signal(number_, handler)
+        self._writer.close()
 
-    def _catch(self, number_: int, frame: FrameType | None) -> None:
+    def _watch(self, reader: socket.socket) -> None:
+        with reader:
+            while heard := reader.recv(1):
+                if heard[0] in SIGNALS:
+                    self._catch(heard[0])
+
+    def _catch(self, number_: int) -> None:
         if self.caught is None:
-            self.caught = number_
+            self.caught, self._since = number_, time.monotonic()
+        elif time.monotonic() - self._since > PATIENCE:
+            os.write(2, AT_ONCE)
+            os._exit(128 + number_)
+
+
+def _heard(number_: int, frame: FrameType | None) -> None:
+    """Nothing: it is told to a thread."""
 
 
 def run(live: LiveRun, pump: Pump, signals: Signals, verbose: bool = False) -> None:
@@ -144,6 +177,7 @@ def level_line(session: Session, level: Level) -> str:
     failed = f"{figures.failed} failed, " if figures.failed else ""
     until_ci = session.started.config.until_ci if session.started else None
     steady, why = figures.steady, ended_text(level.ended_by, until_ci)
+    missed = never_reached_text(session, figures)
     return (
         f"concurrency {level.concurrency}: {level.outcome}, "
         f"{figures.completed} of {figures.requests} requests, {failed}"
@@ -151,6 +185,7 @@ def level_line(session: Session, level: Level) -> str:
         + (f", peak {size(figures.host_peak_bytes)}" if figures.host_peak_bytes else "")
         + (f", steady {steady_text(steady)}" if until_ci is not None and steady else "")
         + (f", ended by {why}" if why else "")
+        + (f"; {missed}" if missed else "")
         + (f"; {CLIENT}" if is_client_bound(figures) else "")
     )
 

@@ -20,6 +20,7 @@ from llamatop.events.kinds import (
     EngineLost,
     Event,
     LevelEnded,
+    LevelStarted,
     MemoryPredicted,
     MemoryUntold,
     ModelLoaded,
@@ -111,6 +112,8 @@ class LiveRun:
         self._probe: Child | None = None
         self._levels = 0
         """Levels begun, by plan or by hand."""
+        self._told: tuple[int, int] | None = None
+        """The level whose peak was foretold last, and its concurrency."""
         self._concurrency = 0
         """Of the planned level that runs or ran last."""
         self._tried: list[tuple[int, Outcome]] = []
@@ -192,7 +195,7 @@ class LiveRun:
     def resize(self, concurrency: int) -> None:
         """Another number of requests in flight, as a new level."""
         if self._engine is not None and self._running is not None:
-            self._engine.tell(Resize(self._begin_level(concurrency), concurrency))
+            self._engine.tell(Resize(concurrency))
 
     def pause(self, paused: bool) -> None:
         """Hold new requests back, or let them go on."""
@@ -250,7 +253,10 @@ class LiveRun:
                 self._finish()
             case RequestQueued():
                 self._next_request = max(self._next_request, event.request + 1)
-            case LevelEnded() if event.level == self._running:
+            case LevelStarted():
+                self._running, self._levels = event.level, max(self._levels, event.level + 1)
+                self._foretell_level(event.level, event.concurrency)
+            case LevelEnded() if event.level == self._running and event.ended_by != "concurrency":
                 self._tried.append((self._concurrency, event.outcome))
                 self._running = None
                 self._turn_to_sweep()
@@ -304,11 +310,18 @@ class LiveRun:
         """The number of a level that is about to start, whose peak is told before it does."""
         level = self._running = self._levels
         self._levels += 1
+        self._foretell_level(level, concurrency)
+        return level
+
+    def _foretell_level(self, level: int, concurrency: int) -> None:
+        """Tell the peak of a level, once; of one that a person made, when it has begun."""
+        if self._told == (level, concurrency):
+            return
+        self._told = (level, concurrency)
         peak = self._foretold.peak(concurrency) if self._foretold is not None else None
         if peak is not None:
             now, parts = self.clock.now(), peak.parts
             self._own.append(MemoryPredicted(now, level, peak.host_bytes, peak.device_bytes, parts))
-        return level
 
     def _planned(self) -> int | None:
         """Requests in flight of the next level, where there is one."""

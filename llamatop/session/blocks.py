@@ -109,6 +109,20 @@ class Block(Sequence[Event]):
         emissions.count_into(session)
         session.apply(Tick(max(self.times[start:end])))
 
+    def only(self, places: Sequence[int]) -> Block:
+        """A block of the events at some places, in their order."""
+        texts = self.texts
+        return Block(
+            bytes(self.kinds[place] for place in places),
+            times=array("q", (self.times[place] for place in places)),
+            requests=array("i", (self.requests[place] for place in places)),
+            counts=array("i", (self.counts[place] for place in places)),
+            others={
+                to: self.others[place] for to, place in enumerate(places) if place in self.others
+            },
+            texts=None if texts is None else Texts(texts[place] for place in places),
+        )
+
     def _from(self, start: int) -> Iterator[int]:
         """Places of `others` from `start` on."""
         return islice(self._places, bisect_left(self._places, start), None)

@@ -16,6 +16,7 @@ from llamatop.events.kinds import (
     Event,
     LevelEnded,
     LevelStarted,
+    PromptReused,
     ReplicaSampled,
     RequestAdmitted,
     RequestQueued,
@@ -91,9 +92,13 @@ def _request(request: Request) -> Iterator[Event]:
         request.prompt_tokens,
         request.max_tokens,
         request.warmup,
+        request.conversation,
+        request.turn,
     )
     if request.admitted is not None:
         yield RequestAdmitted(request.admitted, request.id, request.level)
+    if request.reused is not None and request.served is None:
+        yield PromptReused(request.scheduled, request.id, request.reused)
     yield from _served(request)
     last = len(request.times) - 1
     for place, (time, count) in enumerate(zip(request.times, request.counts, strict=True)):

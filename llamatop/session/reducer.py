@@ -36,6 +36,7 @@ from llamatop.events.kinds import (
     ModelRefused,
     ModelTraced,
     Outcome,
+    PromptReused,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
@@ -141,6 +142,12 @@ class Request:
     """Tokens of each emission; a total that a server tells at the end is spread over them."""
     served: Served | None = None
     """None: it was served in process."""
+    reused: int | None = None
+    """Tokens of its prompt that the engine had computed before; None: nobody told."""
+    conversation: int | None = None
+    """The request with which its conversation began."""
+    turn: int | None = None
+    """Which of that conversation it is, from 1."""
     summed: bool = False
     """Whether the last of `times` is of tokens whose own times are not known, the last of `counts`
     is 0 where their number is not known either."""
@@ -286,6 +293,9 @@ class Session:
                 self._emit(event)
             case RequestQueued():
                 self._queue(event)
+            case PromptReused():
+                if (request := self.active.get(event.request)) is not None:
+                    request.reused = event.tokens
             case RequestAdmitted():
                 self._admit(event)
             case TokensSummed():
@@ -344,6 +354,7 @@ class Session:
             return
         served.by, served.counted = event.by, event.count is not None
         served.prompt, served.cached = event.prompt, event.cached
+        request.reused = event.cached
         served.reasoning = event.reasoning
         if event.count is not None and event.count > 0 and request.times:
             self._recount(request, event.count)
@@ -455,6 +466,8 @@ class Session:
             event.max_tokens,
             event.warmup,
             scheduled=event.time,
+            conversation=event.conversation,
+            turn=event.turn,
         )
         self.requests[request.id] = self.active[request.id] = request
         if not request.warmup and (level := self.levels.get(request.level)):

@@ -9,12 +9,16 @@ from collections.abc import Callable
 from math import inf
 
 from llamatop.errors import InputError
+from llamatop.settings.arrivals import check_arrivals
 from llamatop.settings.config import MAX_CONCURRENCY, RunConfig
-from llamatop.settings.lengths import in_tokens
+from llamatop.settings.lengths import MOST_TOKENS, in_tokens
 from llamatop.settings.servers import base_urls, is_variable
 
 OFFLOAD_ENGINES = ("auto", "batch")
 """Engines that may offload: in others weights would move under what another thread computes."""
+
+MOST_TURNS = 1000
+"""More turns of a conversation than this are a typing error rather than a wish."""
 
 MAX_PROCESSES = 64
 """More processes that send than this is a typing error rather than a wish."""
@@ -27,16 +31,23 @@ def checked(config: RunConfig) -> RunConfig:
     if not config.concurrency:
         raise InputError("--concurrency: give at least one number of requests, as in 1 2 4")
     _check_texts(config)
-    in_tokens("--prompt-toks", config.prompt_toks)
+    if config.prompt_lengths is None:
+        in_tokens("--prompt-toks", config.prompt_toks)
     in_tokens("--gen-toks", config.gen_toks)
     if config.requests is not None:
         _in_range("--requests", config.requests, 1, 2**31)
     if config.layers is not None:
         _in_range("--layers", config.layers, 1, 2**15)
-    if config.rate is not None and not 0 < config.rate < inf:
+    check_arrivals(config.rate, config.ramp, config.burstiness, config.max_time)
+    if not 0 < config.speed < inf:
+        raise InputError(f"--speed {config.speed:g}: must be more than 0, and finite")
+    _check_shared(config)
+    if config.speed != 1 and not config.replayed:
         raise InputError(
-            f"--rate {config.rate:g}: must be more than 0 requests a second, and finite"
+            f'--speed {config.speed:g}: goes with --prompts whose lines have a "timestamp"'
         )
+    if config.until_oom and config.open_loop:
+        raise InputError("--until-oom: goes with a closed loop, without --rate, --ramp and times")
     if config.max_time is not None and not 0 < config.max_time < inf:
         raise InputError(f"--max-time {config.max_time:g}: must be more than 0 seconds, and finite")
     if config.quantize != "none" and config.engine == "scripted":
@@ -70,6 +81,20 @@ def _check_offload(config: RunConfig) -> None:
         raise InputError(f"{option}: the model is on the CPU already; use disk")
     if config.offload == "disk" and config.weights == "random":
         raise InputError(f"{option}: random weights are on no disk; use a local checkpoint")
+
+
+def _check_shared(config: RunConfig) -> None:
+    """Shared beginnings and conversations."""
+    if config.prefix_toks:
+        _in_range("--prefix-toks", config.prefix_toks, 1, MOST_TOKENS)
+        _in_range("--prefixes", config.prefixes, 1, MOST_TOKENS)
+        if config.prompts is not None:
+            raise InputError("--prefix-toks and --prompts: a file's prompts begin as they stand")
+    elif config.prefixes != 1:
+        raise InputError(f"--prefixes {config.prefixes}: goes with --prefix-toks")
+    if config.turns is not None:
+        _in_range("--turns", config.turns, 1, MOST_TURNS)
+    in_tokens("--prompt-toks with --prefix-toks and --turns", config.prompt_toks)
 
 
 def _check_until_ci(config: RunConfig, share: float) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from llamatop.errors import InputError
+from llamatop.settings.arrivals import Ramp, spelled
 from llamatop.settings.lengths import Lengths
 from llamatop.settings.servers import host_of
 
@@ -50,6 +51,20 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Run the last level until stopped, whatever `requests` says."""
     rate: float | None = None
     """Open loop: arrivals per second; None: closed loop."""
+    burstiness: float = 1.0
+    """Shape of the gamma distribution of the gaps between arrivals; 1: Poisson."""
+    ramp: Ramp | None = None
+    """Open loop: arrivals per second from the first to the second, over `max_time`."""
+    replayed: bool = False
+    """Open loop: the prompts of the file arrive at its times."""
+    speed: float = 1.0
+    """How much faster than they did."""
+    prefix_toks: int = 0
+    """Tokens of a beginning that prompts share, before `prompt_lengths`; 0: none is shared."""
+    prefixes: int = 1
+    """How many such beginnings there are."""
+    turns: int | None = None
+    """Requests of a conversation; None: one, or of a file as many as its lines have user turns."""
     max_time: float | None = None
     """Seconds per level at most."""
     slo: dict[str, float] = {}
@@ -57,7 +72,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     until_oom: bool = False
     """Go on past the levels asked for until memory ends."""
     prompt_toks: int = 128
-    """Tokens of each prompt; of the longest where they are drawn; N/A with a file of `prompts`."""
+    """Tokens of each prompt; of the longest where they are drawn, shared beginning and history
+    included; N/A with a file of `prompts`."""
     gen_toks: int = 32
     """Tokens to generate for each request; for the longest where they are drawn."""
     dtype: DtypeName = "auto"
@@ -109,6 +125,32 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         return self.engine not in ("scripted", "server", "attach")
 
     @property
+    def shares(self) -> bool:
+        """Whether prompts begin alike on purpose, so that caches of beginnings are to be on."""
+        return self.prefix_toks > 0 or self.talks
+
+    @property
+    def talks(self) -> bool:
+        """Whether requests may belong to conversations."""
+        return (self.turns or 1) > 1
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether requests arrive at times of their own; `concurrency` is then the most at once."""
+        return self.rate is not None or self.ramp is not None or self.replayed
+
+    @property
+    def arrivals(self) -> str:
+        """How requests arrive, in words."""
+        bursts = f", burstiness {self.burstiness:g}" if self.burstiness != 1 else ""
+        if self.replayed:
+            faster = f", {self.speed:g} times as fast" if self.speed != 1 else ""
+            return f"open loop, at the file's times{faster}"
+        if self.ramp is not None:
+            return f"open loop, {self.ramp[0]:g} to {self.ramp[1]:g}/s{bursts}"
+        return "closed loop" if self.rate is None else f"open loop, {self.rate:g}/s{bursts}"
+
+    @property
     def varied(self) -> bool:
         """Whether requests differ in their lengths."""
         drawn = (self.prompt_lengths, self.gen_lengths, self.prompts)
@@ -130,9 +172,23 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Measured requests of a level; None: until stopped."""
         if self.endless:
             return None
-        if self.requests is not None or self.until_ci is not None:
+        if self.requests is not None or self.until_ci is not None or self.ramp is not None:
             return self.requests
-        return concurrency if self.until_oom else 4 * concurrency
+        return concurrency if self.until_oom else 4 * concurrency * (self.turns or 1)
+
+
+def whole_prompts(config: RunConfig) -> RunConfig:
+    """The same with the longest whole prompt in `prompt_toks`, where that holds its own text only.
+
+    Before it stand the shared beginning, and in a conversation all turns and answers before.
+    """
+    turns = config.turns or 1
+    if config.prompts is not None or (turns == 1 and not config.prefix_toks):
+        return config
+    own = config.prompt_toks
+    lengths = config.prompt_lengths or Lengths("uniform", own, own)
+    whole = config.prefix_toks + turns * own + (turns - 1) * config.gen_toks
+    return msgspec.structs.replace(config, prompt_toks=whole, prompt_lengths=lengths)
 
 
 WATCHED = RunConfig(concurrency=(4,), gen_toks=200, endless=True)
@@ -154,6 +210,27 @@ def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
     if config.prompts is not None:
         prompts = ("--prompts", config.prompts, "")
     return [prompts, ("--gen-toks", config.gen_spelling, plain.gen_spelling)]
+
+
+def shared_options(config: RunConfig) -> list[tuple[str, str | None, str | None]]:
+    """Options that ask for the same beginnings and conversations again, likewise."""
+    shared = str(config.prefix_toks) if config.prefix_toks else None
+    return [
+        ("--prefix-toks", shared, None),
+        ("--prefixes", str(config.prefixes), "1"),
+        ("--turns", None if config.turns is None else str(config.turns), None),
+    ]
+
+
+def arrival_options(config: RunConfig) -> list[tuple[str, str | None, str | None]]:
+    """Options that ask for the same arrivals again: name, value, what it is when not given."""
+    plain = RunConfig()
+    return [
+        ("--rate", None if config.rate is None else f"{config.rate:g}", None),
+        ("--ramp", None if config.ramp is None else spelled(config.ramp), None),
+        ("--burstiness", f"{config.burstiness:g}", f"{plain.burstiness:g}"),
+        ("--speed", f"{config.speed:g}", f"{plain.speed:g}"),
+    ]
 
 
 def server_options(config: RunConfig) -> list[tuple[str, str | None, str | None]]:

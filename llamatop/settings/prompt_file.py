@@ -1,11 +1,12 @@
-"""A file of prompts: one JSON value a line, read and checked. Knows no tokenizer.
+"""A file of prompts: one JSON value a line, or one JSON array of them, read and checked.
 
-A line is a string, or an object with `prompt`, `text` or OpenAI's `messages`, and perhaps
-`output_tokens` (or `max_tokens`, `max_completion_tokens`): how many to generate.
+Knows no tokenizer; what a line may be says `prompt_lines`.
 """
 
 from __future__ import annotations
 
+import codecs
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,103 +14,113 @@ from typing import Any
 import msgspec
 
 from llamatop.errors import InputError
+from llamatop.settings.messages import are_messages
+from llamatop.settings.prompt_lines import FilePrompt, prompt_of
 
-_OUTPUTS = ("output_tokens", "max_tokens", "max_completion_tokens")
-_MOST = 2**31
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation."""
-
-    role: str
-    content: str
+_ENCODINGS = (
+    ("UTF-32", (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, b"\0\0\0")),
+    ("UTF-16", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\0")),
+)
+"""Encodings that are not read, by what a file of them begins with."""
 
 
 @dataclass(frozen=True, slots=True)
-class FilePrompt:
-    """One line of the file."""
+class PromptFile:
+    """What a file holds."""
 
-    line: int
-    text: str
-    """The prompt; of a conversation, its contents one after another."""
-    messages: tuple[Message, ...] = ()
-    """The conversation, where it is one: a chat template knows better how to write it."""
-    output_tokens: int | None = None
+    prompts: list[FilePrompt]
+    left_out: int = 0
+    """Conversations without a turn."""
 
 
 def read_prompts(path: str) -> list[FilePrompt]:
     """Every prompt of a file, in order; InputError naming file and line where one is bad."""
+    return read_file(path).prompts
+
+
+def read_file(path: str) -> PromptFile:
+    """Every prompt of a file, and how many lines were none; raises InputError."""
     try:
-        lines = Path(path).read_bytes().splitlines()
+        data = Path(path).read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InputError(f"--prompts {path}: cannot be read: {reason}") from None
-    prompts = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                prompts.append(_prompt(number, msgspec.json.decode(line)))
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"--prompts {path}, line {number}: {error}") from None
+    _check_encoding(path, data)
+    prompts, empty = [], 0
+    for number, unit, value in _values(path, data.removeprefix(codecs.BOM_UTF8)):
+        try:
+            prompt = prompt_of(number, value, unit)
+        except (ValueError, RecursionError) as error:
+            raise _bad(path, f"{unit} {number}", error) from None
+        if prompt is None:
+            empty += 1
+        else:
+            prompts.append(prompt)
     if not prompts:
         raise InputError(f"--prompts {path}: no prompts in it; give one JSON object a line")
-    return prompts
+    _check_times(path, prompts)
+    return PromptFile(prompts, empty)
 
 
-def _prompt(line: int, value: Any) -> FilePrompt:
-    """One line's prompt; ValueError where it has none."""
-    if isinstance(value, str):
-        return FilePrompt(line, _text(value))
-    if not isinstance(value, dict):
-        raise ValueError('give a string or an object with "prompt", "text" or "messages"')
-    output = _output(value)
-    for name in ("prompt", "text"):
-        if name in value:
-            return FilePrompt(line, _text(value[name], name), output_tokens=output)
-    if "messages" not in value:
-        raise ValueError('it has no "prompt", "text" or "messages"')
-    messages = _messages(value["messages"])
-    text = _text("\n".join(message.content for message in messages), "messages")
-    return FilePrompt(line, text, messages, output)
+def _check_encoding(path: str, data: bytes) -> None:
+    without_mark = "UTF-32" if data[1:4] == b"\0\0\0" else "UTF-16" if data[1:2] == b"\0" else None
+    named = (name for name, marks in _ENCODINGS if data.startswith(marks))
+    if name := next(named, without_mark):
+        raise InputError(f"--prompts {path}: its encoding is {name}; save it as UTF-8")
 
 
-def _text(value: Any, name: str = "prompt") -> str:
-    if not isinstance(value, str):
-        raise ValueError(f'"{name}" must be a string')
-    if not value:
-        raise ValueError("the prompt is empty")
-    return value
+def _check_times(path: str, prompts: list[FilePrompt]) -> None:
+    """All lines have a time, or none."""
+    timed = [prompt for prompt in prompts if prompt.at is not None]
+    if timed and len(timed) < len(prompts):
+        first = next(prompt for prompt in prompts if prompt.at is None)
+        raise InputError(
+            f'--prompts {path}, {first.where}: it has no "timestamp", as other lines have; give '
+            "one to all, or to none"
+        )
 
 
-def _messages(value: Any) -> tuple[Message, ...]:
-    if not isinstance(value, list) or not value:
-        raise ValueError('"messages" must be a list of objects with "role" and "content"')
-    return tuple(_message(one) for one in value)
+def _values(path: str, data: bytes) -> list[tuple[int, str, Any]]:
+    """The values of the file with their places, and whether these are lines or items."""
+    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    if not lines:
+        return []
+    try:
+        first = _decode(lines[0][1])
+    except (ValueError, RecursionError) as error:
+        return _document(path, data, _bad(path, f"line {lines[0][0]}", error))
+    if len(lines) == 1 and isinstance(first, list) and not are_messages(first):
+        return [(number, "item", value) for number, value in enumerate(first, 1)]
+    values = [(lines[0][0], "line", first)]
+    for number, line in lines[1:]:
+        try:
+            values.append((number, "line", _decode(line)))
+        except (ValueError, RecursionError) as error:
+            raise _bad(path, f"line {number}", error) from None
+    return values
 
 
-def _message(value: Any) -> Message:
-    if not isinstance(value, dict) or not isinstance(value.get("role"), str):
-        raise ValueError('each of "messages" must be an object with "role" and "content"')
-    content = value.get("content")
-    if isinstance(content, list):
-        content = "".join(_part(part) for part in content)
-    if not isinstance(content, str):
-        raise ValueError('"content" of a message must be a string')
-    return Message(value["role"], content)
+def _document(path: str, data: bytes, otherwise: InputError) -> list[tuple[int, str, Any]]:
+    """A file that is one JSON value over many lines; raises `otherwise` where it is not."""
+    try:
+        whole = _decode(data)
+    except (ValueError, RecursionError):
+        raise otherwise from None
+    if isinstance(whole, list) and not (whole and are_messages(whole)):
+        return [(number, "item", value) for number, value in enumerate(whole, 1)]
+    return [(1, "line", whole)]
 
 
-def _part(value: Any) -> str:
-    if isinstance(value, dict) and value.get("type") == "text":
-        return _text(value.get("text"), "text")
-    raise ValueError('of "content", only parts of type "text" can be asked')
+def _decode(text: bytes) -> Any:
+    """A JSON value; NaN and Infinity too, which Python's own encoder writes."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ValueError(str(error)) from None
 
 
-def _output(value: dict[str, Any]) -> int | None:
-    name = next((name for name in _OUTPUTS if value.get(name) is not None), None)
-    if name is None:
-        return None
-    tokens = value[name]
-    if isinstance(tokens, bool) or not isinstance(tokens, int) or not 1 <= tokens <= _MOST:
-        raise ValueError(f'"{name}" must be a whole number of at least 1')
-    return tokens
+def _bad(path: str, where: str, error: BaseException) -> InputError:
+    return InputError(f"--prompts {path}, {where}: {error}")

@@ -19,6 +19,9 @@ _HERE = ("localhost", "::1")
 _PATHS = re.compile(r"/(chat/)?(completions|models|responses)$")
 """What a client appends by itself."""
 
+_HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[\w.-]+):\d+([/?#]\S*)?")
+"""`localhost:8000`, which no model is called."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN = re.compile(r"[A-Z][A-Z0-9_]{0,40}")
 """Names that are plainly those of variables, and may be repeated."""
@@ -36,9 +39,17 @@ def base_urls(texts: Iterable[str]) -> tuple[str, ...]:
     return urls
 
 
+def with_scheme(text: str) -> str:
+    """`http://` before a host and its port; any other text as it is."""
+    return f"http://{text}" if _HOST.fullmatch(text) else text
+
+
 def base_url(text: str) -> str:
-    """One address, with or without `/v1`; InputError where nothing could be reached by it."""
-    parts = _split(text)
+    """One address, with or without `/v1`; InputError where nothing could be reached by it.
+
+    A host and its port alone are taken as http.
+    """
+    parts = _split(with_scheme(text))
     path = parts.path.rstrip("/")
     if found := _PATHS.search(path):
         raise InputError(
@@ -65,7 +76,9 @@ def _split(text: str) -> SplitResult:
             "leave it out, and send a key with --header NAME=VARIABLE"
         )
     if parts.scheme.lower() not in ("http", "https") or not host:
-        raise InputError(f"--url {text}: must begin with http:// or https://, and name a host")
+        raise InputError(
+            f"--url {text}: must begin with http:// or https:// and name a host, or be HOST:PORT"
+        )
     if not text.isascii() or not text.isprintable() or " " in text:
         raise InputError("--url: holds a blank or another character that no address has")
     return parts

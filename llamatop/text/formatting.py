@@ -29,6 +29,11 @@ def whole(value: float | None) -> str:
     return UNKNOWN if value is None or not math.isfinite(value) else f"{value:,.0f}"
 
 
+def plural(count: int, noun: str) -> str:
+    """A count and what is counted, as `1 request` or `1,234 requests`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def size(value: float | None) -> str:
     """Bytes in powers of 1000, as `1.23 GB`."""
     return _scaled(value, _BYTE_UNITS, " ")

@@ -20,6 +20,7 @@ from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -31,6 +32,7 @@ from llamatop.settings.config import WATCHED, RunConfig
 from llamatop.tui import command_palette
 from llamatop.tui.changing import Changing
 from llamatop.tui.drawing import themes
+from llamatop.tui.drawing.lines import clip
 from llamatop.tui.drawing.paint import Harmless
 from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.drawing.plain import for_poor_terminals
@@ -83,7 +85,8 @@ class LlamatopApp(App[None]):
     CSS = (
         """
     Screen { overflow: hidden; }
-    ToastRack { margin-bottom: 2; }
+    ToastRack { margin-bottom: 0; max-height: 2; overflow: hidden; }
+    Toast { width: 100%; max-width: 100%; max-height: 2; margin: 0; padding: 0 1; }
     """
         + command_palette.CSS
     )
@@ -133,7 +136,9 @@ class LlamatopApp(App[None]):
         from llamatop.tui.monitor.showing import Showing  # noqa: PLC0415  (not for the start screen)
 
         palette = Palette(self.current_theme)
-        self.showing = Showing(stage, palette, self._keys, self.draw, self._tell)
+        self.showing = Showing(
+            stage, palette, self._keys, self.draw, tell=self._tell, after=self.set_timer
+        )
         return self.showing
 
     async def _show_stage(self, stage: Stage) -> None:
@@ -216,8 +221,8 @@ class LlamatopApp(App[None]):
         gc.enable()
         gc.freeze()  # what the first paint needed stays: no collection need look at it again
         gc.set_threshold(20_000)  # a frame takes thousands of objects and gives nearly all back
-        for problem in self.problems:
-            self.notify(one_line(problem), severity="warning", markup=False)
+        if self.problems:
+            self.notify("; ".join(self.problems), severity="warning")
         self.changing.begin()
 
     def _begun(self) -> None:
@@ -235,7 +240,7 @@ class LlamatopApp(App[None]):
         self.pump.step()
         self._meter.frame(self.draw)
         self._meter.lag(self.pump.behind, self.pump.late)
-        self._pace.suit(self.pump.session.model if self.live is not None else None)
+        self._pace.suit(self.pump.session if self.live is not None else None)
 
     def draw(self) -> None:
         """Draw the session as it stands."""
@@ -297,8 +302,29 @@ class LlamatopApp(App[None]):
             return [self.changing.orders]
         return [self.showing.acting, self.showing.looking.orders, self.changing.orders]
 
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Tell it in the two lowest rows, where nothing is read or edited; the newest stays.
+
+        Where the second is the bar of a replay, in the lowest alone.
+        """
+        told = one_line(f"{title}: {message}" if title else message)
+        if self.stage.replay is not None and len(self.screen_stack) == 1:
+            told = clip(told, self.size.width - 3)
+        self.clear_notifications()
+        for screen in self.screen_stack:  # what held an older one would keep its row
+            screen.query("ToastHolder").remove()
+        super().notify(told, severity=severity, timeout=timeout, markup=False)
+
     def _tell(self, title: str, line: str) -> None:
-        self.notify(one_line(line), title=title, markup=False)
+        self.notify(line, title=title)
 
     def on_transport_sought(self, message: Transport.Sought) -> None:
         """A person pointed into the transport bar."""
@@ -359,8 +385,7 @@ class LlamatopApp(App[None]):
         for theme in loaded.values():
             self.register_theme(theme)
         self._theme_names = list(loaded) or [self.theme]
-        self.theme, problem = themes.choose(wanted, self._theme_names)
-        self.problems += [problem] if problem else []
+        self.theme = themes.choose(wanted, self._theme_names, self.problems)
 
     def watch_theme(self) -> None:
         """Every part is painted anew."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,29 @@ def test_a_value_that_ends_like_an_empty_one_is_none() -> None:
     for arguments, option in ((["--model="], "--model"), (["--out", ""], "--out")):
         with pytest.raises(InputError, match=f"^{option}: an empty value"):
             _refuse_empty(arguments)
+
+
+def test_help_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for words in (["--help"], ["help"], ["help", "show"], ["show", "--help"]):
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and told[2] == told[3] and "llamatop show" in told[2]
+
+
+def test_help_tells_where_recordings_go(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    for folder in ("/data/llamatop/recordings", "recordings"):
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        told = " ".join(capsys.readouterr().out.split())
+        assert f"Without --out a recording goes to {folder}." in told
+        (tmp_path / "recordings").mkdir(exist_ok=True)
 
 
 def test_every_command_stands_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,12 @@ def test_where_a_recording_is_is_told_on_the_screen_and_after_it(tmp_path: Path)
     recorder = desk.record(CONFIG)
     recorder.write(script(CONFIG))
     assert desk.finish(recorder, worth=True) == str(out)
-    assert desk.kept == [f"recording: {out}"]
+    assert desk.kept[0] == f"recording: {out}"
+    assert [line.split()[:2] for line in desk.kept[1:]] == [
+        ["llamatop", "replay"],
+        ["llamatop", "compare"],
+    ]
+    assert all(str(out) in line for line in desk.kept)
     assert out.exists()
 
 

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
+from llamatop.predict import machine
+from llamatop.predict.kept import keep
+from llamatop.predict.measured import Measured
+from llamatop.predict.prepare import DTYPES
+
+from .forks import SECONDS, Done, Forks
+
 LLAMATOP = (sys.executable, "-m", "llamatop")
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a call ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        return dict(json.loads(self.out))
 
 
 class Llamatop:
     """Runs llamatop in an empty folder, without a network's help."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
+    def __init__(self, folder: Path, cache: Path, forks: Forks) -> None:
         self.folder = folder
+        self._forks = forks
         self.env = {
             **os.environ,
             "HF_HOME": str(folder / "hf"),
@@ -42,17 +36,12 @@ class Llamatop:
         }
 
     def __call__(self, *arguments: str, **env: str) -> Done:
-        done = subprocess.run(
-            [*LLAMATOP, *arguments],
-            cwd=self.folder,
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            timeout=100,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        """A call to its end: of a copy, unless an interpreter would start otherwise there."""
+        if any(_at_start({**self.env, **env})):
+            with self.start(*arguments, **env) as process:
+                out, err = process.communicate(timeout=SECONDS)
+            return Done(process.returncode, out, err)
+        return self._forks(arguments, self.folder, {**self.env, **env})
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         """Started and left running."""
@@ -67,7 +56,46 @@ class Llamatop:
         )
 
 
+def _at_start(env: dict[str, str]) -> Iterator[bool]:
+    """Whether a variable that only a starting interpreter reads is another one here."""
+    for name, value in env.items():
+        if name.startswith(("PYTHON", "LC_", "LANG")):
+            yield value != os.environ.get(name)
+
+
+ROOFS = Measured("a CPU", "", 2, 20e9, 10e9, 15e9, 15e9, 200e9, "")
+"""As of some machine: to measure this one takes ten seconds of its processor."""
+
+
 @pytest.fixture
-def llamatop(tmp_path: Path, of_all_workers: Path) -> Llamatop:
+def llamatop(tmp_path: Path, of_all_workers: Path, forks: Forks) -> Llamatop:
     """What one call has learnt of this machine the next knows, also another worker's."""
-    return Llamatop(tmp_path, of_all_workers / "learnt")
+    cache = of_all_workers / "learnt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLAMATOP_CACHE", str(cache))
+        for dtype in DTYPES:
+            if machine.cached_machine("cpu", dtype) is None:
+                roofs = msgspec.structs.replace(ROOFS, dtype=dtype)
+                keep(machine._path("cpu", dtype), msgspec.json.encode(roofs))
+    return Llamatop(tmp_path, cache, forks)
+
+
+@pytest.fixture
+def foretold(
+    llamatop: Llamatop, traced_here: None, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """What such a run is told of its model before it starts is known already.
+
+    It was traced in this process, where a child of the run would import torch anew, and come too
+    late for the first level where much else runs.
+    """
+    from llamatop.commands.run import _config, _run_parser  # noqa: PLC0415  (for those who ask)
+    from llamatop.predict.prepare import prepare  # noqa: PLC0415
+
+    def trace(*arguments: str) -> None:
+        with monkeypatch.context() as patch:
+            patch.setenv("LLAMATOP_CACHE", llamatop.env["LLAMATOP_CACHE"])
+            patch.chdir(llamatop.folder)
+            prepare(_config(_run_parser().parse_args(arguments)), lambda: 0)
+
+    return trace

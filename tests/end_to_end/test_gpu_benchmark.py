@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -42,7 +43,12 @@ def test_the_full_plan_covers_what_the_table_promises(gpu: ModuleType) -> None:
     assert len(predicted) >= 8
 
 
-def test_it_records_and_tabulates_on_a_cpu(tmp_path: Path, llamatop: Llamatop) -> None:
+def test_it_records_and_tabulates_on_a_cpu(
+    gpu: ModuleType, tmp_path: Path, llamatop: Llamatop, foretold: Callable[..., None]
+) -> None:
+    for run in gpu.runs("cpu", True):
+        if run.part == "scout":
+            foretold("--record", *run.options)
     call = [sys.executable, str(SCRIPT), "--device", "cpu", "--small", "--minutes", "3"]
     done = subprocess.run(
         [*call, "--parts", "scout", "--out", str(tmp_path)],

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,16 @@ def assert_exact(summary: dict, prompt: int, gen: int) -> None:
 
 
 @pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
-def test_the_bundled_model_on_each_engine(llamatop: Llamatop, engine: str) -> None:
-    done = llamatop("--record", "--model", "demo", "--engine", engine, "--concurrency", "1", "3",
-                    *TINY, "--json", "--out", "run.parquet")  # fmt: skip
+def test_the_bundled_model_on_each_engine(
+    llamatop: Llamatop, foretold: Callable[..., None], engine: str
+) -> None:
+    asked = ("--record", "--model", "demo", "--engine", engine, "--concurrency", "1", "3", *TINY)
+    if engine == "batch":  # of a machine and a model of which nothing is known yet
+        llamatop.env["LLAMATOP_CACHE"] = str(llamatop.folder / "cache")
+    else:
+        foretold(*asked)
+    done = llamatop(*asked, "--json", "--out", "run.parquet")
+    assert ("measuring this machine" in done.err) == (engine == "batch")
     assert done.code == 0, done.err
     assert_exact(done.json, 16, 8)
     assert done.json["engine"] == engine
@@ -54,13 +62,15 @@ def test_the_bundled_model_on_each_engine(llamatop: Llamatop, engine: str) -> No
 def test_quantised_weights(
     llamatop: Llamatop,
     how: str,
-    traced_here: None,
+    foretold: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("bitsandbytes")
-    done = llamatop("--record", "--model", "demo", "--quantize", how, "--dtype", "float32",
-                    "--concurrency", "1", "2", *TINY, "--json", "--out", "run.parquet")  # fmt: skip
+    asked = ("--record", "--model", "demo", "--quantize", how, "--dtype", "float32",
+             "--concurrency", "1", "2", *TINY)  # fmt: skip
+    foretold(*asked)
+    done = llamatop(*asked, "--json", "--out", "run.parquet")
     assert done.code == 0, done.err
     assert_exact(done.json, 16, 8)
     assert (done.json["quantization"], done.json["dtype"]) == (how, "float32")
@@ -83,11 +93,12 @@ def test_quantised_weights(
     assert loaded.weights_bytes == model["weights_bytes"]
 
 
-def test_weights_offloaded_to_disk(llamatop: Llamatop) -> None:
+def test_weights_offloaded_to_disk(llamatop: Llamatop, foretold: Callable[..., None]) -> None:
     (llamatop.folder / "tmp").mkdir()
     llamatop.env["TMPDIR"] = str(llamatop.folder / "tmp")
-    done = llamatop("--record", "--model", "demo", "--offload", "disk", "--concurrency", "1", "2",
-                    *TINY, "--json", "--out", "run.parquet")  # fmt: skip
+    asked = ("--record", "--model", "demo", "--offload", "disk", "--concurrency", "1", "2", *TINY)
+    foretold(*asked)
+    done = llamatop(*asked, "--json", "--out", "run.parquet")
     assert done.code == 0, done.err
     assert_exact(done.json, 16, 8)
     assert (done.json["offload"], done.json["engine"]) == ("disk", "batch")
@@ -205,8 +216,19 @@ def test_a_killed_engine_is_told_and_kept(llamatop: Llamatop) -> None:
     engine.kill()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
-    assert '"outcome": "failed"' in out
     assert llamatop("replay", "run.parquet", "--json").out == out
+    told, (level,) = (run := json.loads(out)), run["levels"]
+    assert told["error"].startswith("the engine was killed by SIGKILL in level 1 (concurrency 1), ")
+    assert f"llamatop: {told['error']}\n" in err
+    assert told["complete"] is False
+    assert (level["outcome"], level["reason"]) == ("failed", "killed by SIGKILL")
+    shown = llamatop("show", "run.parquet")
+    assert (shown.code, shown.out.splitlines()[0]) == (0, told["error"])
+    replayed = llamatop("replay", "run.parquet")
+    assert (replayed.code, replayed.out) == (0, shown.out)
+    assert "no terminal" in replayed.err and "llamatop show" in replayed.err
+    several = llamatop("show", "run.parquet", "run.parquet", "--json")
+    assert several.json == {"schema": 1, "runs": [told, told]}
 
 
 def test_a_sweep_goes_on_after_a_failed_level(llamatop: Llamatop) -> None:
@@ -231,15 +253,18 @@ def engines_of(pid: int) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
-def test_prompts_of_a_file_on_each_engine(llamatop: Llamatop, engine: str) -> None:
+def test_prompts_of_a_file_on_each_engine(
+    llamatop: Llamatop, foretold: Callable[..., None], engine: str
+) -> None:
     (llamatop.folder / "p.jsonl").write_text(
         '{"prompt": "What sets the pace of decoding?", "output_tokens": 3}\n'
         '{"messages": [{"role": "user", "content": "Why?"}], "max_tokens": 5}\n'
         '"Once upon a time there was a prompt"\n'
     )
-    done = llamatop("--record", "--model", "demo", "--engine", engine, "--concurrency", "2",
-                    "--prompts", "p.jsonl", "--gen-toks", "8", "--requests", "6",
-                    "--json", "--out", "run.parquet")  # fmt: skip
+    asked = ("--record", "--model", "demo", "--engine", engine, "--concurrency", "2",
+             "--prompts", "p.jsonl", "--gen-toks", "8", "--requests", "6")  # fmt: skip
+    foretold(*asked)
+    done = llamatop(*asked, "--json", "--out", "run.parquet")
     assert done.code == 0, done.err
     (level,) = done.json["levels"]
     assert (level["completed"], level["output_tokens"]) == (6, 2 * (3 + 5 + 8))
@@ -299,7 +324,13 @@ def test_a_recording_that_was_cut_off_says_so_in_the_summary_too(llamatop: Llama
     assert "recording stopped: " in done.stderr
     told, (level,) = (run := json.loads(done.stdout)), run["levels"]
     assert (told["complete"], level["completed"]) == (False, 8)
+    assert (done.returncode, told["error"]) == (1, f"recording stopped: {_why(done.stderr)}")
     assert (llamatop.folder / "run.parquet").exists() == (told["recording"] is not None)
+
+
+def _why(err: str) -> str:
+    """Why a recording stopped, by the last that was said of it."""
+    return err.strip().rpartition("llamatop: recording stopped: ")[2]
 
 
 def test_a_terminal_that_cannot_spell_it(llamatop: Llamatop) -> None:

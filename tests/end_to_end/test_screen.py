@@ -11,6 +11,8 @@ import psutil
 import pyte
 import pytest
 
+from tests.waiting import gone, until
+
 from .conftest import LLAMATOP, Llamatop
 
 ROWS, COLUMNS = 36, 120
@@ -47,7 +49,7 @@ class Terminal:
         self.read()
         return any(re.search(pattern, line) for line in self.screen.display)
 
-    def until(self, pattern: str, seconds: float = 40) -> None:
+    def until(self, pattern: str, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while not self.shows(pattern):
             assert time.monotonic() < end, "\n".join(self.screen.display)
@@ -61,7 +63,7 @@ class Terminal:
 
     def leave(self, how: Callable[[], object]) -> int:
         """Do something that ends it; its exit code, or minus the signal."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         how()
         while self.child.isalive():
             self.read()
@@ -89,8 +91,9 @@ SCRIPTED = ("--engine", "scripted", "--model", "demo", "--out", "run.parquet")
 
 
 def test_the_bundled_model_answers_and_is_kept(
-    terminal: Callable[..., Terminal], llamatop: Llamatop
+    terminal: Callable[..., Terminal], llamatop: Llamatop, foretold: Callable[..., None]
 ) -> None:
+    foretold("--model", "demo", "--concurrency", "4")
     one = terminal("--model", "demo", "--concurrency", "4", "--out", "run.parquet")
     one.until(r"\d+/200")
     one.until(r"decode")
@@ -132,7 +135,7 @@ def test_halted_and_gone_on_it_draws_everything_anew_and_leaves(
     process = psutil.Process(one.child.pid)
     for _ in range(4):
         process.send_signal(number)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while process.status() != psutil.STATUS_STOPPED:
             one.read()
             assert time.monotonic() < end, "it is not halted"
@@ -162,11 +165,9 @@ def test_a_vanished_terminal_ends_it_in_good_order(
     children = psutil.Process(one.child.pid).children(recursive=True)
     one.child.ptyproc.fileobj.close()
     one.child.closed = one.child.ptyproc.closed = True
-    end = time.monotonic() + 20
-    while one.child.isalive():
-        assert time.monotonic() < end, "it does not leave"
+    until(lambda: not one.child.isalive(), 60)
     assert one.child.exitstatus == 129
-    assert not psutil.wait_procs(children, timeout=5)[1]
+    until(lambda: all(gone(child) for child in children), 60)
     assert llamatop("replay", "run.parquet", "--json").json["complete"]
 
 
@@ -191,8 +192,9 @@ def _engine_of(one: Terminal) -> psutil.Process:
 
 
 def test_a_run_begun_from_a_replay_is_kept_and_its_loss_makes_the_exit_code(
-    terminal: Callable[..., Terminal], llamatop: Llamatop
+    terminal: Callable[..., Terminal], llamatop: Llamatop, foretold: Callable[..., None]
 ) -> None:
+    foretold("--model", "demo", "--concurrency", "4")
     assert llamatop("--record", *SCRIPTED, "--requests", "4", "--gen-toks", "20").code == 0
     one = terminal("replay", "run.parquet")
     one.until(r"20/20")
@@ -211,6 +213,7 @@ def test_a_run_begun_from_a_replay_is_kept_and_its_loss_makes_the_exit_code(
     one.until(r"space (play|pause)")
     assert one.leave(lambda: one.child.send("q")) == 1
     assert re.search(r"recording: .*-demo\.parquet", one.raw)
+    assert re.search(r"llamatop replay \S+-demo\.parquet\s+llamatop compare \S+-demo\.par", one.raw)
 
 
 @pytest.mark.parametrize("model", ["no/such-model", "./nowhere"])
@@ -227,7 +230,7 @@ def test_recording_starts_and_stops_during_a_run(
     terminal: Callable[..., Terminal], llamatop: Llamatop
 ) -> None:
     one = terminal("--engine", "scripted", "--no-save", "--gen-toks", "40")
-    done = r"([\d,]+) requests done"
+    done = r"([\d,]+) requests? done"
     for _ in range(2):
         one.until(r"not recording")
         one.child.send("r")

@@ -1,5 +1,6 @@
 """A file's prompts as the bundled model's tokenizer makes them ids."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,29 @@ def test_a_line_is_not_measured_by_another_lines_output(
 def test_without_a_tokenizer_there_are_no_tokens(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no tokenizer"):
         given_prompts(asked(tmp_path, '"x"'), source(), None)
+
+
+TOOLS = '[{"type": "function", "function": {"name": "get_weather", "parameters": {}}}]'
+TEMPLATE = (
+    "{% for tool in tools or [] %}<tool>{{ tool.function.name }}{% endfor %}"
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in m.tool_calls or [] %}"
+    "<call>{{ c.function.name }}|{{ c.function.arguments.city }}{% endfor %}{% endfor %}"
+)
+CALLS = Path(__file__).parents[1] / "data" / "prompts" / "tool-calls.jsonl"
+
+
+def test_calls_and_tools_reach_the_template(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
+        shutil.copy(demo_folder() / name, tmp_path / name)
+    (tmp_path / "chat_template.jinja").write_text(TEMPLATE)
+    line = CALLS.read_text().splitlines()[0]
+    config = asked(tmp_path, line[:-1] + f', "tools": {TOOLS}}}')
+    (given,) = given_prompts(config, Source("own", {}, tmp_path), tokenizer)
+    text = tokenizer.decode(given.ids, skip_special_tokens=False)
+    assert text.startswith("<tool>get_weather<user>What is the weather in Graz?<assistant><call>")
+    assert "<call>get_weather|Graz<tool>12 degrees" in text, "no None, and arguments as an object"
+
+
+def test_calls_that_a_template_passes_over_stand_in_their_turn(tokenizer: Tokenizer) -> None:
+    for given in given_prompts(RunConfig(prompts=str(CALLS)), source(), tokenizer):
+        assert "get_weather" in tokenizer.decode(given.ids)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from llamatop.engines.base import WorkLike
+from llamatop.engines.base import GivenSize, WorkLike
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
 from llamatop.engines.work import Plan
@@ -29,7 +30,7 @@ class OneAtATime:
     """Serves one request after another, a second each: its capacity is one a second."""
 
     def __init__(self, clock: ManualClock) -> None:
-        self.given: list[tuple[int, int | None]] = []
+        self.given: list[GivenSize] = []
         self._clock = clock
 
     def serve(self, work: WorkLike) -> None:
@@ -114,13 +115,13 @@ def level_of(clock: ManualClock, outbox: Outbox, engine: object, **config: objec
 def test_a_change_before_a_level_has_begun_is_where_it_begins() -> None:
     clock, outbox = ManualClock(), Outbox()
     run = level_of(clock, outbox, OneAtATime(clock))
-    run.resize(1, 3)
+    run.resize(3)
     run.run(first=False)
     events = outbox.drain()
     started = [(e.level, e.concurrency) for e in events if isinstance(e, LevelStarted)]
-    assert started == [(1, 3)]
-    assert [(e.level, e.outcome) for e in events if isinstance(e, LevelEnded)] == [(1, "ok")]
-    assert len(fold(events).levels[1].requests) == 2
+    assert started == [(0, 3)]
+    assert [(e.level, e.outcome) for e in events if isinstance(e, LevelEnded)] == [(0, "ok")]
+    assert len(fold(events).levels[0].requests) == 2
 
 
 def test_a_stop_before_a_level_has_begun_ends_it() -> None:
@@ -163,11 +164,67 @@ def test_a_change_while_the_work_is_made_is_not_lost(monkeypatch: pytest.MonkeyP
     clock, outbox = ManualClock(), Outbox()
     engine = Interrupting(clock, monkeypatch)
     run = level_of(clock, outbox, engine)
-    engine.do = lambda: run.resize(1, 3)
+    engine.do = lambda: run.resize(3)
     run.run(first=False)
-    session = fold(outbox.drain())
-    assert [request.level for request in session.requests.values() if not request.warmup] == [1, 1]
-    assert [level.outcome for level in session.levels.values()] == ["ok", "ok"]
+    (level,) = fold(outbox.drain()).levels.values()
+    assert (level.concurrency, level.outcome, len(level.requests)) == (3, "ok", 2)
+
+
+class Waves(OneAtATime):
+    """Serves whole waves, a second each, and does something while one is served."""
+
+    def __init__(self, clock: ManualClock, *between: Callable[[], None]) -> None:
+        super().__init__(clock)
+        self._between = deque(between)
+
+    def serve(self, work: WorkLike) -> None:
+        while jobs := work.take_wave():
+            if self._between and not jobs[0].warmup:
+                self._between.popleft()()
+            self._clock.time += SECOND
+            for job in jobs:
+                work.emit(job, [1])
+                work.finish(job)
+
+
+def test_presses_add_up_to_one_level_which_the_engine_opens() -> None:
+    """Waves of 1, while which 2, 3 and 4 are asked for, then of 4; back at once is no change."""
+    clock, outbox = ManualClock(), Outbox()
+
+    def press(*wanted: int) -> Callable[[], None]:
+        def pressed() -> None:
+            for one in wanted:
+                run.resize(one)
+
+        return pressed
+
+    engine = Waves(clock, press(2, 3, 4), press(5, 4), press(3))
+    full = RunConfig(engine="scripted", gen_toks=1)
+    run = LevelRun(engine, full, RunLevel(7, 1, 14, 0), clock, outbox)  # type: ignore[arg-type]
+    run.run(first=False)
+    events = outbox.drain()
+    session = fold(events)
+    levels = [(one.id, one.concurrency, len(one.requests)) for one in session.levels.values()]
+    assert levels == [(7, 1, 1), (8, 4, 8), (9, 3, 5)]
+    assert [one.ended_by for one in session.levels.values()][:2] == ["concurrency"] * 2
+    for before, after in pairwise(session.levels.values()):
+        assert before.ended == after.started == after.requests[0].scheduled
+
+
+def test_a_change_while_it_warms_up_leaves_no_level_without_a_request() -> None:
+    clock, outbox = ManualClock(), Outbox()
+
+    class Changing(Waves):
+        def serve(self, work: WorkLike) -> None:
+            if work.plan.warmup:  # type: ignore[attr-defined]
+                run.resize(3)
+            super().serve(work)
+
+    full = RunConfig(engine="scripted", gen_toks=1)
+    run = LevelRun(Changing(clock), full, RunLevel(0, 1, 6, 0), clock, outbox)  # type: ignore[arg-type]
+    run.run(first=False)
+    (level,) = fold(outbox.drain()).levels.values()
+    assert (level.concurrency, len(level.requests), level.outcome) == (3, 6, "ok")
 
 
 def test_a_stop_while_the_work_is_made_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def test_a_request_of_an_idle_engine_is_admitted_when_it_arrives() -> None:
 class TakenBack:
     """Work of one job that is taken back after three tokens."""
 
-    stopping, concurrency = False, 1
+    stopping, concurrency, look_at = False, 1, None
 
     def __init__(self) -> None:
         self.jobs = [Job(0, 8, 40)]

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llamatop.engines.base import GivenSize
 from llamatop.engines.scripted import script
 from llamatop.engines.sizes import Size, Sizes
 from llamatop.events.kinds import LevelStarted, RequestQueued, TokensEmitted
@@ -20,7 +21,7 @@ def test_all_alike() -> None:
 
 @given(st.integers(0, 2**16), st.integers(1, 20))
 def test_a_file_is_gone_through_whole_before_it_begins_again(seed: int, lines: int) -> None:
-    given = [(10 + line, line or None) for line in range(lines)]
+    given = [GivenSize(10 + line, line or None) for line in range(lines)]
     sizes = Sizes(RunConfig(seed=seed, gen_toks=3), given)
     once = [sizes.at(place) for place in range(lines)]
     assert sorted(size.given for size in once if size.given is not None) == list(range(lines))
@@ -32,7 +33,7 @@ def test_a_file_is_gone_through_whole_before_it_begins_again(seed: int, lines: i
 
 
 def test_a_warm_up_is_as_long_and_of_other_text() -> None:
-    sizes = Sizes(RunConfig(gen_toks=9), [(50, 2)])
+    sizes = Sizes(RunConfig(gen_toks=9), [GivenSize(50, 2)])
     assert sizes.warmup(0, 4) == Size(50, 2)
 
 

@@ -9,23 +9,25 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from transformers.generation.continuous_batching import ContinuousBatchingManager
 
-from llamatop.engines.base import EngineMemoryError, Job
+from llamatop.engines.base import EngineMemoryError, GivenSize, Job
 from llamatop.engines.continuous import ContinuousEngine
 from llamatop.engines.loading import Loaded
 from llamatop.engines.prompts import Given
-from llamatop.engines.sizes import Size
+from llamatop.engines.sizes import Size, Sizes
 from llamatop.engines.torch_engine import TorchEngine
 from llamatop.engines.torch_engines import ENGINES, make_engine
 from llamatop.events.kinds import (
+    PromptReused,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
     RequestFinished,
     TokensEmitted,
 )
-from llamatop.settings.config import RunConfig
+from llamatop.settings.config import RunConfig, whole_prompts
 from tests.engines.conftest import OUTPUT, Ended, Served
 
 Make = Callable[[str], TorchEngine]
@@ -153,7 +155,7 @@ def test_given_prompts_go_in_as_they_are(make: Make, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(engine.loaded.prompts, "given", given)
     asked = engine.prompts([Job(4, 1, 2, given=1), Job(5, 3, 6, given=0)])
     assert asked["input_ids"].tolist() == [[0, 0, 5], [7, 8, 9]]
-    assert list(engine.given) == [(3, None), (1, 2)]
+    assert list(engine.given) == [GivenSize(3), GivenSize(1, 2)]
 
 
 def test_pages_have_room_for_the_longest_given_prompt(
@@ -164,6 +166,21 @@ def test_pages_have_room_for_the_longest_given_prompt(
     engine = make_engine(continuous, tiny)
     assert isinstance(engine, ContinuousEngine)
     assert engine.config.prompt_toks == 90
+
+
+@pytest.mark.parametrize(("prefixes", "reused"), [(1, 32), (1000, 0)])
+def test_pages_of_a_shared_beginning_are_used_again(
+    tiny: Loaded, tiny_config: RunConfig, prefixes: int, reused: int
+) -> None:
+    config = replace(tiny_config, prompt_toks=5, prefix_toks=40, prefixes=prefixes)
+    config = whole_prompts(config)
+    engine = make_engine(replace(config, engine="auto"), tiny)
+    assert isinstance(engine, ContinuousEngine), "a static batch shares nothing"
+    served = Served(engine, 4, 1, size=Sizes(config).at).end()
+    engine.close()
+    assert served.error is None
+    told = [event.tokens for event in served.of(PromptReused)]
+    assert told == [0, reused, reused, reused], "whole pages of 16 tokens"
 
 
 def test_a_cancelled_request_is_told_of_no_more(engine: TorchEngine) -> None:
@@ -259,9 +276,9 @@ def test_a_static_batch_is_left_in_the_middle_of_its_prefill(
 def test_the_concurrency_changes_while_it_runs(engine: TorchEngine) -> None:
     served = Served(engine, requests=None, concurrency=1)
     served.until(lambda s: len(s.of(RequestFinished)) >= 1)
-    served.work.resize(1, 5)
+    served.work.resize(5, lambda at: 1)
     served.until(lambda s: s.most_in_flight == 5)
-    served.work.resize(2, 2)
+    served.work.resize(2, lambda at: 2)
     before = len(served.of(RequestFinished))
     served.until(lambda s: len(s.of(RequestFinished)) >= before + 8)
     served.work.stop()

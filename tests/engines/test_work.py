@@ -149,11 +149,11 @@ def test_more_or_fewer_at_once_from_now() -> None:
     bench = Bench(concurrency=1, requests=None)
     jobs = [bench.work.take()]
     bench.clock.time = 7
-    bench.work.resize(1, 3)
+    bench.work.resize(3, lambda at: 1)
     jobs += [bench.work.take(wait=False), bench.work.take(wait=False)]
     assert all(jobs) and bench.work.take(wait=False) is None
     assert [event.level for event in bench.told(RequestAdmitted)] == [0, 1, 1]
-    bench.work.resize(2, 1)
+    bench.work.resize(1, lambda at: 2)
     for job in jobs[:2]:
         bench.work.finish(job)  # type: ignore[arg-type]
         assert bench.work.take(wait=False) is None
@@ -277,7 +277,7 @@ def test_an_interval_is_not_looked_at_without_being_asked_for() -> None:
 
 def test_whoever_changes_the_concurrency_decides_how_long_it_runs() -> None:
     bench = Bench(concurrency=1, requests=None, until_ci=0.05)
-    bench.work.resize(1, 1)
+    bench.work.resize(1, None)
     assert served(bench, 100) == 100
 
 
@@ -325,6 +325,20 @@ def test_work_with_an_end_comes_to_it() -> None:
     while (job := bench.work.take(wait=False)) is not None:
         bench.work.fail(job, "boom")
     assert len(bench.told(RequestFailed)) == 30 and not bench.work.gave_up
+    assert bench.work.all_failed == "boom"
+
+
+@pytest.mark.parametrize("otherwise", ["finish", "drop"])
+def test_one_request_that_ends_otherwise_is_enough_for_not_all_to_have_failed(
+    otherwise: str,
+) -> None:
+    bench = Bench(concurrency=1, requests=3)
+    assert not bench.work.all_failed
+    for place in range(3):
+        job = bench.work.take(wait=False)
+        assert job
+        bench.work.fail(job, "boom") if place != 1 else getattr(bench.work, otherwise)(job)
+    assert not bench.work.all_failed
 
 
 class Failing:

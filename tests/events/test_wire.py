@@ -23,7 +23,7 @@ from llamatop.settings.config import RunConfig
 COMMANDS: list[Command] = [
     Load(RunConfig(concurrency=(1, 2)), 5),
     RunLevel(0, 1, None, 0, 2, 3),
-    Resize(1, 2),
+    Resize(2),
     Pause(True),
     Cancel(3),
     Stop(),

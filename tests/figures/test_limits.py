@@ -77,6 +77,60 @@ def test_slots_bind_where_none_is_free() -> None:
 
 
 @pytest.mark.parametrize(
+    ("busy", "told_"),
+    [
+        ((False, False), ("idle", "idle: no slot is busy")),
+        ((True, False), ("decode", "1 of 2 slots are busy")),
+        ((True, True), ("slots", "all 2 slots are taken")),
+    ],
+)
+def test_slots_alone_tell_what_runs(busy: tuple[bool, ...], told_: tuple[str, str]) -> None:
+    made = session({}, name="llama.cpp")
+    slots = tuple(SlotFacts(id, taken, 1) for id, taken in enumerate(busy))
+    made.apply(SlotsSampled(5 * SECOND, 0, slots))
+    assert words(made) == told_
+
+
+def test_what_is_not_told_is_not_known() -> None:
+    made = session({})
+    assert words(made) == ("unknown", "not known: it does not tell what runs")
+    made.apply(ServerStood(5 * SECOND, 0, "up", "/metrics gives HTTP 404"))
+    assert words(made) == ("unknown", "not known: /metrics gives HTTP 404")
+
+
+@pytest.mark.parametrize(
+    ("name", "gauges", "option"),
+    [
+        ("vllm", told(running=9, waiting=4, kv=0.97), "--gpu-memory-utilization"),
+        ("vllm", told(running=9, waiting=4, kv=0.3), "--max-num-seqs"),
+        (
+            "sglang",
+            {"sglang:num_running_reqs": 9, "sglang:num_queue_reqs": 4, "sglang:token_usage": 0.97},
+            "--mem-fraction-static",
+        ),
+        (
+            "sglang",
+            {"sglang:num_running_reqs": 9, "sglang:num_queue_reqs": 4, "sglang:token_usage": 0.3},
+            "--max-running-requests",
+        ),
+    ],
+)
+def test_help_names_the_server_s_own_option(
+    name: str, gauges: dict[str, float | None], option: str
+) -> None:
+    made = session(gauges, name=name)
+    assert option in bound(made.watched[0], made.now).help
+
+
+def test_prefill_says_how_much_of_the_prompts_was_cached() -> None:
+    grown = {"vllm:prompt_tokens": 5000.0, "vllm:generation_tokens": 50.0,
+             "vllm:prefix_cache_queries": 4000.0, "vllm:prefix_cache_hits": 1000.0}  # fmt: skip
+    kind, text = words(session(told(running=3, waiting=0, kv=0.2), grown))
+    assert kind == "prefill"
+    assert text.endswith("1,000 prompt tok/s beside 10.0 made, 25 % of the prompts cached")
+
+
+@pytest.mark.parametrize(
     ("text", "metric", "bound_", "hold"),
     [
         ("kv_usage>0.9 for 30s", "kv_usage", 0.9, 30),

@@ -127,9 +127,11 @@ def test_steady_state_is_while_all_slots_are_in_use(session: Session) -> None:
 
 def test_goodput_counts_who_met_every_target() -> None:
     assert level_figures(fold(RUN), fold(RUN).levels[0]).goodput is None
-    for slo, met in (({"ttft": 1.2}, 1), ({"ttft": 1.5}, 2), ({"ttft": 1.5, "tpot": 0.1}, 1)):
+    cases = (({"ttft": 1.2}, 1, 2), ({"ttft": 1.5}, 2, 2), ({"ttft": 1.5, "tpot": 0.1}, 0, 1))
+    for slo, met, judged in cases:  # one of the two has one token, and so no TPOT
         session = fold([RunStarted(0, RunConfig(slo=slo), HOST, "0", ""), *RUN[1:]])
-        assert level_figures(session, session.levels[0]).goodput == met / 4
+        figures = level_figures(session, session.levels[0])
+        assert (figures.goodput, figures.judged) == (met / 4, judged)
 
 
 def test_memory(session: Session) -> None:

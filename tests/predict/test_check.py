@@ -19,6 +19,7 @@ from llamatop.predict.machine import cached_machine
 from llamatop.predict.measured import Measured
 from llamatop.reports.check import check_text
 from llamatop.settings.config import RunConfig
+from tests.conftest import RUNTIME_BYTES
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 MEASURED = Measured("a CPU", "bfloat16", 2, 40e9, 30e9, 50e9, 20e9, 1e12, "2.13")
@@ -82,8 +83,19 @@ def test_the_most_at_once_is_what_the_verdict_calls_fits(
     levels = checking.check(beside, place).levels
     assert [level.verdict for level in levels] == ["fits", "tight", "tight", "does not fit"]
     assert [level.fits for level in levels] == [True, False, False, False]
-    told = check_text(found)
-    assert f"at most {sure} requests at once, {at_best} if the estimate holds" in told
+    several = check_text(checking.check(beside, place))
+    assert several.startswith(f"{MODEL}: fits up to {sure}, tight at {sure + 1}\n")
+    tight = msgspec.structs.replace(config, concurrency=(at_best, at_best + 1))
+    several = check_text(checking.check(tight, place))
+    assert several.startswith(f"{MODEL}: tight up to {at_best}, does not fit at {at_best + 1}\n")
+    assert "RTX" not in several and " GPU" not in several, "half a gigabyte on a CPU"
+    told = " ".join(check_text(found).split())
+    assert told.startswith(f"{MODEL}: fits at most {sure} requests of"), "the answer comes first"
+    assert "which may be 10 % too low" in told
+    assert (
+        f"at most {sure} requests of 128 + 32 tokens at once ({at_best} if the estimate holds), or"
+        in told
+    )
 
 
 @pytest.mark.usefixtures("traced_here")
@@ -98,7 +110,7 @@ def test_a_level_inside_the_band_is_tight_and_no_reason_to_refuse(
     assert (model["max_concurrency"], model["levels"][0]["verdict"]) == (0, "tight")
     assert model["max_concurrency_at_best"] >= 1
     check.main(arguments)
-    assert "at once, if the estimate holds" in capsys.readouterr().out
+    assert "no request of 128 + 32 tokens for sure (" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("traced_here")
@@ -219,6 +231,7 @@ def test_one_line_for_what_cannot_be(tmp_path: Path) -> None:
         check.main(["--device-name", "abacus"])
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_several_models_are_answered_for_those_that_can_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,14 +244,17 @@ def test_several_models_are_answered_for_those_that_can_be(
     assert "there is no such folder" in told.err and told.err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_the_longest_context_does_not_depend_on_the_lengths_asked_for(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a page more of tokens does not fit."""
+    for module in (checking, forecast):  # whatever a child has measured before
+        monkeypatch.setattr(module, "recalled_runtime", lambda: RUNTIME_BYTES)
 
     def told(prompt: int, generated: int) -> dict[str, Any]:
         lengths = ["--prompt-toks", str(prompt), "--gen-toks", str(generated)]
-        place = ["--device", "cpu", "--dtype", "bfloat16", "--memory", "435MB"]
+        place = ["--device", "cpu", "--dtype", "bfloat16", "--memory", "485MB"]
         check.main(["--model", "demo", "--json", *place, *lengths])
         found: dict[str, Any] = json.loads(capsys.readouterr().out)["models"][0]
         return found

@@ -19,6 +19,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("traced_here")
 def test_a_model_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     config = RunConfig(model="demo")
     first = forecast.trace_model(config, "cpu", SHAPES)

@@ -93,12 +93,12 @@ def level_of(
     for number, gaps in enumerate(latencies):
         slot = slots.index(min(slots))
         start = slots[slot]
-        times = (start + np.cumsum(gaps) * SECOND).astype(int).tolist()
+        times = array("q", (start + np.cumsum(gaps) * SECOND).astype(np.int64).tobytes())
         slots[slot] = times[-1]
         made.requests.append(
             Request(
                 number, level, prompt, len(gaps), False, start, start, times[-1], "done", "",
-                len(gaps), array("q", times), array("i", [1] * len(gaps)),
+                len(gaps), times, array("i", [1]) * len(gaps),
             )
         )  # fmt: skip
     return made

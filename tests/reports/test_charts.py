@@ -15,6 +15,7 @@ from matplotlib.transforms import Bbox
 
 from llamatop.engines.scripted import Script
 from llamatop.errors import InputError
+from llamatop.events.clock import SECOND
 from llamatop.events.kinds import DeviceAllocated, DeviceSampled, Event, LevelEnded, ModelLoaded
 from llamatop.reports.charts.files import CHARTS, SLIDE, write
 from llamatop.reports.charts.fonts import inches
@@ -26,7 +27,16 @@ from llamatop.reports.compare import compare
 from llamatop.reports.page import page
 from llamatop.reports.runs import Run, facts, labels, run_of, short, with_targets
 from llamatop.run.replay import fold
-from tests.reports.samples import chart, drawn, events, run, stretched, with_memory, with_model
+from tests.reports.samples import (
+    chart,
+    drawn,
+    events,
+    run,
+    stretched,
+    with_config,
+    with_memory,
+    with_model,
+)
 
 EVIL = "$x^2$ <b>&\x1b[31m [@click=x] \ud800\ufffe" + "W" * 300
 
@@ -174,6 +184,35 @@ def test_traces_over_time() -> None:
     assert tokens.max() > 0
     _, held = memory(one, 0)
     assert held.max() < 1e9
+
+
+def test_of_an_open_loop_levels_stand_at_what_was_in_flight() -> None:
+    """40 arrive at once where 64 may run: 40 are in flight, and their axis says so."""
+    made = with_config(events((64,), requests=40), rate=2.5)
+    sheet = chart("throughput-vs-concurrency", run_of(fold(made)))
+    (axes,) = sheet.figure.axes
+    assert axes.lines[0].get_xdata()[0] == pytest.approx(40, rel=0.01)
+    assert axes.get_xlabel() == "requests in flight, mean"
+    closed = chart("throughput-vs-concurrency", run((2, 4)))
+    assert list(closed.figure.axes[0].lines[0].get_xdata()) == [2, 4]
+
+
+def test_a_warm_up_takes_no_part_of_the_time_axis() -> None:
+    made = run((8,))
+    (level,) = made.session.levels.values()
+    first = level.requests[0].scheduled
+    for one, begin in ((chart("run-over-time", made), first / SECOND),
+                       (chart("run-over-time", made, run((4,))), 0)):  # fmt: skip
+        assert all(axes.get_xlim()[0] == pytest.approx(begin) for axes in one.figure.axes)
+    assert first > level.started, "there was a warm-up"
+
+
+def test_memory_over_time_is_what_the_peaks_are_of() -> None:
+    made = events((2,))
+    made[-1:-1] = [DeviceAllocated(made[-1].time, 0, 5_000, 9_000)]
+    assert memory(run_of(fold(made)), 0)[1].max() == 5_000
+    sheet = chart("run-over-time", run_of(fold(made)))
+    assert sheet.figure.axes[2].get_ylabel() == "allocated (kB)"
 
 
 def test_legends_name_what_differs() -> None:

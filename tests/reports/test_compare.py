@@ -120,7 +120,7 @@ def test_setup_and_unfairness_come_first() -> None:
 def test_an_open_loop_is_another_set_up() -> None:
     open_loop = run_of(fold(with_config(events((2,)), rate=2.5)), "b")
     comparison = compare(run((2,), name="a"), open_loop)
-    assert dict(comparison.setup)["arrivals"] == ["as slots are free", "2.5 a second"]
+    assert dict(comparison.setup)["arrivals"] == ["closed loop", "open loop, 2.5/s"]
     assert any("requests arrive in another way" in warning for warning in comparison.warnings)
 
 

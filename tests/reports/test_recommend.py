@@ -3,15 +3,18 @@ import shlex
 import pytest
 
 from llamatop.commands.run import _config, _run_parser
+from llamatop.engines.scripted import script
 from llamatop.errors import InputError
 from llamatop.figures.levels import level_figures
 from llamatop.reports.knee import knee
 from llamatop.reports.model_table import model_table
 from llamatop.reports.recommend import recommend
 from llamatop.reports.runs import Run, run_of
+from llamatop.reports.summary import table
 from llamatop.reports.text import recommendation_text
 from llamatop.run.replay import fold
-from llamatop.settings.config import parse_slo
+from llamatop.settings.config import RunConfig, parse_slo
+from llamatop.settings.lengths import Lengths
 from tests.reports.samples import events, level_of, run, session_of, with_config, with_memory
 
 
@@ -94,3 +97,38 @@ def test_the_table_of_models() -> None:
     assert "concurrency 4 of saturating" in recommendation_text(
         recommend([saturating()], "throughput")
     )
+
+
+def test_a_concurrency_that_was_never_reached_is_told_and_not_recommended() -> None:
+    reached = run(concurrency=(1, 16), requests=4)
+    assert recommend([reached], "throughput").concurrency == 1
+    assert [figures.most_at_once for figures in reached.figures] == [1, 4]
+    assert "4 in flight at once at most, not 16" in table(reached.session)
+    with pytest.raises(InputError, match="as many requests in flight as its concurrency"):
+        recommend([run(concurrency=(16,), requests=4)], "latency")
+
+
+def test_an_open_loop_need_not_reach_its_bound() -> None:
+    seldom = run_of(fold(with_config(events(concurrency=(16,), requests=4), rate=1.0)), "open")
+    assert "never reached" not in table(seldom.session)
+    assert recommend([seldom], "throughput").concurrency == 16
+
+
+def asked(**config: object) -> Run:
+    return run_of(fold(script(RunConfig(engine="scripted", concurrency=(2,), **config))), "run")  # type: ignore[arg-type]
+
+
+def test_one_token_replies_do_not_keep_a_tpot_target() -> None:
+    short = asked(requests=4, gen_toks=1, slo={"tpot": 9.0})
+    (figures,) = short.figures
+    assert (figures.completed, figures.goodput, figures.judged) == (4, None, 0)
+    assert "0 of 4 could be judged by every target" in table(short.session)
+    drawn = Lengths("uniform", 1, 2)
+    mixed = asked(requests=8, gen_lengths=drawn, gen_toks=2, slo={"tpot": 9.0, "ttft": 9.0})
+    (figures,) = mixed.figures
+    two = sum(request.tokens == 2 for request in mixed.session.levels[0].requests)
+    assert 0 < two < 8, "the seed draws both"
+    assert figures.judged == two
+    assert figures.goodput == pytest.approx(two / figures.duration)
+    broken = asked(requests=4, gen_toks=1, slo={"tpot": 9.0, "ttft": 1e-9})
+    assert (broken.figures[0].judged, broken.figures[0].goodput) == (4, 0), "one is broken anyway"

@@ -27,6 +27,10 @@ def _drain_an_exit(*_: Any) -> NoReturn:
     sys.exit("boom")  # no Exception, as what Rust code panics with is none
 
 
+def _imports() -> None:
+    host.warm = lambda: None  # torch, which takes seconds
+
+
 def _garbage() -> None:
     write: Callable[..., Any] = sys.modules["llamatop.events.wire"].write_frame
     host.Sender.flush = lambda self: write(self._pipe, b"boom")  # type: ignore[method-assign]
@@ -51,4 +55,5 @@ BROKEN: dict[str, Callable[[], None]] = {
     "allocated": lambda: setattr(ScriptedEngine, "allocated", _boom),
     "garbage": _garbage,
     "late": _late,
+    "imports": _imports,
 }

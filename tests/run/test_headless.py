@@ -1,5 +1,9 @@
 """What a run without a screen tells on stderr."""
 
+import signal
+import subprocess
+import sys
+
 import msgspec
 import pytest
 
@@ -9,6 +13,7 @@ from llamatop.run import headless
 from llamatop.run.replay import fold
 from llamatop.settings.config import DtypeName, RunConfig
 from tests.recording.runs import loaded, started
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,26 @@ def test_why_no_model_was_loaded_is_told() -> None:
     lost = fold([started(), EngineLost(1, 70, "OSError: no such layer")])
     assert headline(lost) == "no model was loaded: OSError: no such layer"
     assert headline(fold([started()])) == "no model was loaded"
+
+
+def test_a_second_signal_ends_a_process_that_hangs() -> None:
+    """Whatever its first thread waits for; within the first second it does not hurry it."""
+    code = (
+        "import threading; from llamatop.run.headless import Signals\n"
+        "with Signals():\n"
+        "    print('hangs', flush=True); threading.Lock().acquire(); threading.Event().wait()"
+    )
+    hung = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert hung.stdout is not None
+    assert hung.stdout.readline() == "hangs\n"
+    hung.send_signal(signal.SIGTERM)
+
+    def gone() -> bool:
+        hung.send_signal(signal.SIGINT)
+        return hung.poll() is not None
+
+    until(gone, 60)
+    assert hung.returncode == 130
+    assert "llamatop replay" in hung.communicate()[1]

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +19,7 @@ from llamatop.run.live import LiveRun, warm_engine
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
+from tests.waiting import gone, until
 
 
 class Run:
@@ -35,12 +35,8 @@ class Run:
     def session(self) -> Session:
         return self.pump.session
 
-    def until(self, holds: Callable[[], object], seconds: float = 30) -> None:
-        end = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < end, "it never came"
-            self.pump.step()
-            time.sleep(0.01)
+    def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
+        until(lambda: (self.pump.step(), holds())[1], seconds)
 
     def engine(self) -> psutil.Process:
         assert self.live._engine is not None
@@ -85,7 +81,7 @@ def test_stop_ends_with_what_was_measured(run: Callable[..., Run]) -> None:
     one = run(endless=True)
     one.until(lambda: one.session.token_bins)
     one.live.stop()
-    one.until(lambda: one.live.ended, 5)
+    one.until(lambda: one.live.ended)
     assert one.session.ended and one.session.ended.outcome == "stopped"
     assert one.session.level and one.session.level.outcome == "stopped"
     assert not one.session.active
@@ -94,7 +90,7 @@ def test_stop_ends_with_what_was_measured(run: Callable[..., Run]) -> None:
 def test_stop_before_anything_is_loaded(run: Callable[..., Run]) -> None:
     one = run()
     one.live.stop()
-    one.until(lambda: one.live.ended, 5)
+    one.until(lambda: one.live.ended)
     assert one.session.ended and one.session.ended.outcome == "stopped"
 
 
@@ -107,7 +103,7 @@ def test_more_at_once_is_a_new_level(run: Callable[..., Run]) -> None:
     assert [level.place for level in one.session.levels.values()] == [1, 1], "the plan goes on"
     assert one.session.levels[0].outcome == "ok"
     one.live.stop()
-    one.until(lambda: one.live.ended, 5)
+    one.until(lambda: one.live.ended)
     assert one.session.levels[1].outcome == "stopped"
 
 
@@ -126,7 +122,7 @@ def test_a_level_that_is_changed_before_it_has_begun_comes_to_its_end(
     one = run(requests=2)
     one.until(lambda: one.live._running is not None)
     one.live.resize(3)
-    one.until(lambda: one.live.ended, 10)
+    one.until(lambda: one.live.ended)
     assert one.session.level and one.session.level.concurrency == 3
     assert {level.outcome for level in one.session.levels.values()} == {"ok"}
 
@@ -138,7 +134,7 @@ def test_a_level_that_is_stopped_before_it_has_begun_ends_by_itself(
     one = run(endless=True)
     one.until(lambda: one.live._running is not None)
     one.live.sweep((2,))
-    one.until(lambda: one.live.ended, 10)
+    one.until(lambda: one.live.ended)
     assert [level.outcome for level in one.session.levels.values()] == ["stopped", "ok"]
 
 
@@ -236,19 +232,18 @@ def test_an_engine_that_hangs_does_not_hold_up_the_end(run: Callable[..., Run]) 
     one.until(lambda: one.session.token_bins)
     os.kill(one.engine().pid, signal.SIGSTOP)
     one.live.stop()
-    one.until(lambda: one.live.ended, 3)
+    one.until(lambda: one.live.ended)
     assert one.session.level and one.session.level.outcome == "stopped"
 
 
-def test_an_engine_that_was_warmed_up_before_is_used(run: Callable[..., Run]) -> None:
+def test_an_engine_that_was_warmed_up_before_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llamatop.run.live._ENGINE", "tests.run.broken_engine:main('imports')")
     engine = warm_engine()
     live = LiveRun(RunConfig(engine="scripted", gen_toks=1), engine)
     pump = Pump(live, Session())
     live.start()
     assert live._engine is engine
-    end = time.monotonic() + 30
-    while not live.ended and time.monotonic() < end:
-        pump.step()
+    until(lambda: (pump.step(), live.ended)[1])
     live.close()
     assert pump.session.ended and pump.session.ended.outcome == "ok"
 
@@ -261,8 +256,7 @@ def test_the_children_end_with_their_parent(run: Callable[..., Run]) -> None:
     for child in (one.live._engine, one.live._probe):
         assert child._process.stdin
         child._process.stdin.close()  # as the kernel does when the parent is gone
-    _, alive = psutil.wait_procs(children, timeout=1)
-    assert not alive
+    until(lambda: all(gone(child) for child in children))
 
 
 def test_a_level_ends_when_its_throughput_is_known(run: Callable[..., Run]) -> None:
@@ -288,10 +282,8 @@ def test_a_level_that_had_its_requests_or_its_time_says_so(run: Callable[..., Ru
 def test_what_has_arrived_and_is_not_drained_is_counted(run: Callable[..., Run]) -> None:
     one = run(endless=True)
     one.until(lambda: one.session.active)
-    end = time.monotonic() + 30
-    while (waiting := one.live.waiting) < 3:
-        assert time.monotonic() < end, "nothing arrives"
-        time.sleep(0.01)
+    until(lambda: one.live.waiting >= 3)
+    waiting = one.live.waiting
     assert one.pump.behind is not None and one.pump.behind >= waiting
     assert one.pump.step() >= waiting
     one.live.close()
@@ -333,7 +325,7 @@ def test_an_engine_in_which_something_breaks_is_lost_and_says_why(
 ) -> None:
     monkeypatch.setattr("llamatop.run.live._ENGINE", f"tests.run.broken_engine:main({part!r})")
     one = run(requests=2)
-    one.until(lambda: one.live.ended, 10)
+    one.until(lambda: one.live.ended)
     assert one.live.outcome == "failed"
     assert one.session.lost is not None and reason in one.session.lost.reason
     assert not one.session.active

@@ -15,7 +15,7 @@ from llamatop.events.kinds import Event, HostFacts, RequestSent, RunStarted, Ser
 from llamatop.events.wire import RunLevel
 from llamatop.session.reducer import Request, Session
 from llamatop.settings.checks import checked
-from llamatop.settings.config import RunConfig
+from llamatop.settings.config import RunConfig, whole_prompts
 from tests.waiting import until
 
 E = TypeVar("E", bound=Event)
@@ -29,7 +29,7 @@ class Driven:
 
     def __init__(self, *urls: str, **settings: Any) -> None:
         settings = {"model": "", "prompt_toks": 16, "gen_toks": 8, **settings}
-        self.config = checked(RunConfig(engine="server", urls=urls, **settings))
+        self.config = checked(whole_prompts(RunConfig(engine="server", urls=urls, **settings)))
         self.clock = MonotonicClock()
         self.session = Session()
         self.events: list[Event] = []

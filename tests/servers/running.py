@@ -35,20 +35,30 @@ class Server:
         command: Sequence[str],
         log: Path,
         ready: str = "/health",
-        seconds: float = 60,
+        seconds: float = 150,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self._command = [part.replace("{port}", str(self.port)) for part in command]
+        self._command = command
         self._env = {**os.environ, **(env or {})}
         self._ready, self._seconds = ready, seconds
-        self.start()
+        self.port = free_port()
+        try:
+            self.start()
+        except AssertionError:  # somebody else may have got the port meanwhile
+            self.stop()
+            self.port = free_port()
+            self.start()
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start it, on the port that it had, and wait until it serves."""
-        leash = [sys.executable, str(HERE / "leash.py"), *self._command]
+        command = [part.replace("{port}", str(self.port)) for part in self._command]
+        leash = [sys.executable, str(HERE / "leash.py"), *command]
         with self.log.open("ab") as log:
             self._leash = subprocess.Popen(
                 leash,
@@ -69,7 +79,7 @@ class Server:
         processes = self.processes()
         for process in processes:
             process.kill()
-        self._leash.wait(20)
+        self._leash.wait(60)
         until(lambda: all(gone(process) for process in processes))
 
     def stop(self) -> None:

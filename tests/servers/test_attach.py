@@ -78,7 +78,7 @@ class Watching:
     def session(self) -> Session:
         return self.pump.session
 
-    def until(self, condition: object, seconds: float = 30) -> None:
+    def until(self, condition: object, seconds: float = 60) -> None:
         assert callable(condition)
         until(lambda: (self.pump.step(), condition())[1], seconds)
 
@@ -130,7 +130,7 @@ def test_killed_and_back(own_llamacpp: Server, llamacpp: Server, tmp_path: Path)
 def test_it_is_found_by_what_it_answers(llamacpp: Server, scripted_server: Server) -> None:
     started = time.monotonic()
     found = find([scripted_server.url, llamacpp.url, "http://127.0.0.1:9"])
-    assert time.monotonic() - started < 5, "within a second on a machine that is not busy"
+    assert time.monotonic() - started < 20, "within a second on a machine that is not busy"
     by_url = {one.url: one for one in found}
     one = by_url[llamacpp.url]
     assert (one.identity.name, one.identity.model, one.identity.context) == (

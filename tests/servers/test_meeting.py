@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from llamatop.events.kinds import (
     ServerFound,
     ServerKnown,
     ServerLost,
+    TokensEmitted,
 )
 from tests.servers import running, samples
 from tests.servers.driving import Driven
@@ -127,6 +129,71 @@ def test_a_prompt_file_is_sent_as_it_is(scripted: Scripted, tmp_path: Path) -> N
     assert driven.requests[0].tokens == body["max_tokens"] == 5
     Driven(scripted.url, prompts=str(file)).level(1)
     assert scripted.log()[-1]["body"]["prompt"] == "Be brief.\nWhy?"
+
+
+@pytest.mark.parametrize("endpoint", ["completions", "chat"])
+def test_shared_beginnings_are_sent_and_caches_stay_on(scripted: Scripted, endpoint: str) -> None:
+    Driven(scripted.url, endpoint=endpoint, prefix_toks=40, prefixes=1).level(3)
+    bodies = [one["body"] for one in scripted.log()[-3:]]
+    for body in bodies:
+        assert "cache_salt" not in body and "cache_prompt" not in body
+    prompts = [body.get("prompt") or body["messages"][0]["content"] for body in bodies]
+    assert len({str(prompt) for prompt in prompts}) == 3
+    first = prompts[0]
+    assert all(prompt[:40] == first[:40] for prompt in prompts)
+    Driven(scripted.url, endpoint=endpoint).level(1)
+    assert "cache_salt" in scripted.log()[-1]["body"], "without it they stay off"
+
+
+@pytest.mark.parametrize("endpoint", ["completions", "chat"])
+@pytest.mark.parametrize("text", [True, False])
+def test_a_turn_sends_the_history_with_the_answers_that_came(
+    scripted: Scripted, endpoint: str, text: bool
+) -> None:
+    driven = Driven(scripted.url, endpoint=endpoint, turns=3, gen_toks=4, text=text).level(6)
+    assert [(one.conversation, one.turn) for one in driven.requests] == [
+        (1, 1), (1, 2), (1, 3), (4, 1), (4, 2), (4, 3)
+    ]  # fmt: skip
+    told = ["".join(e.text or "" for e in driven.of(TokensEmitted) if e.request == one.id)
+            for one in driven.requests]  # fmt: skip
+    assert all(told) == text, "what nobody asked to keep is not told"
+    first, second, third = [one["body"] for one in scripted.log()[-3:]]
+    if endpoint == "completions":
+        assert second["prompt"].startswith(first["prompt"])
+        assert third["prompt"].startswith(second["prompt"])
+        assert not text or f"\n{told[3]}\n" in second["prompt"]
+    else:
+        roles = [message["role"] for message in third["messages"]]
+        assert roles == ["user", "assistant", "user", "assistant", "user"]
+        assert third["messages"][:3] == second["messages"]
+        assert second["messages"][1]["content"]
+        assert not text or second["messages"][1]["content"] == told[3]
+
+
+def test_a_conversation_stays_on_its_server(scripted: Scripted, tmp_path: Path) -> None:
+    other = running.scripted(tmp_path / "log")
+    try:
+        driven = Driven(scripted.url, other.url, turns=3, gen_toks=2).level(9, concurrency=3)
+        places = {(one.conversation, one.served.server) for one in driven.requests if one.served}
+        assert len(places) == len({one.conversation for one in driven.requests}) == 3
+        assert {server for _, server in places} == {0, 1}
+    finally:
+        other.kill()
+
+
+def test_calls_and_tools_of_a_file_go_to_the_server(scripted: Scripted, tmp_path: Path) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": "Why?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "Because."},
+    ]
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(json.dumps({"messages": turns, "tools": tools, "output_tokens": 2.0}))
+    Driven(scripted.url, endpoint="chat", prompts=str(file)).level(1)
+    body = scripted.log()[-1]["body"]
+    assert (body["messages"], body["tools"], body["max_tokens"]) == (turns, tools, 2)
 
 
 def test_a_server_that_stays_away_fails_its_level_and_not_the_next(

@@ -21,6 +21,7 @@ from llamatop.engines.server.orders import Order
 from llamatop.events.clock import ManualClock
 from llamatop.events.kinds import (
     ClientSampled,
+    LevelEnded,
     RequestFinished,
     RequestReached,
     TokensCounted,
@@ -72,7 +73,7 @@ async def test_rule_1_a_token_has_the_time_of_its_read_not_of_its_parsing() -> N
     clock = ManualClock()
     sink = SimpleNamespace(emit=lambda *emission: told.append(emission), tell=told.append)
     order = Order(request=7, server=0, due=0, body=b"", by="usage")
-    exchange = Exchange(order, sink, clock.now, True, 0)
+    exchange = Exchange(order, sink, clock.now, True, again=False)
     content: Any = Content()
     exchange.follow(content)
     for time in (100, 200):
@@ -142,6 +143,19 @@ def test_rule_5_only_a_good_reason_is_a_success(
     assert len(scripted.log()) == 3, "nothing is sent again by itself"
 
 
+def test_a_level_in_which_every_request_fails_has_failed(scripted: Scripted) -> None:
+    driven = Driven(scripted.url)
+    scripted.plays({}, status=400, body='{"error": "too long"}')  # after the warm-up
+    driven.level(3)
+    driven.level(1)
+    for ended in driven.of(LevelEnded):
+        assert ended.outcome == "failed"
+        assert ended.error == "every request failed: HTTP 400: too long"
+    scripted.plays({}, {"status": 400}, {})
+    driven.level(2)
+    assert driven.of(LevelEnded)[-1].outcome == "ok", "one of two"
+
+
 @pytest.mark.parametrize("script", [{"done": False}, {"finish": "stop"}, {"finish": "tool_calls"}])
 def test_rule_5_done_proves_nothing_and_is_not_needed(
     scripted: Scripted, script: dict[str, Any]
@@ -172,11 +186,11 @@ def test_rule_6_beyond_the_context_no_least_length_is_asked_for(scripted: Script
 
 @pytest.mark.parametrize("then", ["stall", "pings"])
 def test_rule_7_a_stall_is_a_time_without_a_token(scripted: Scripted, then: str) -> None:
-    driven = Driven(scripted.url, timeout=0.4)
+    driven = Driven(scripted.url, timeout=1.5)
     scripted.plays({}, {"after": 3, "then": then})
     driven.level(2)
     failed, fine = driven.requests
-    assert failed.error == "no token for 0.4 s (--timeout)"
+    assert failed.error == "no token for 1.5 s (--timeout)"
     assert failed.tokens == 3
     assert fine.state == "done"
 
@@ -363,7 +377,7 @@ def test_more_at_once_and_a_hold_take_effect_while_a_level_runs(scripted: Script
     driven = Driven(scripted.url, gen_toks=1000).start(None, 1)
     driven.until(lambda d: any(one.tokens for one in d.requests))
     assert driven.run is not None
-    driven.run.resize(1, 3)
+    driven.run.resize(3)
     driven.until(lambda d: sum(one.state == "decode" for one in d.requests) == 3)
     driven.run.pause(True)
     driven.run.cancel(driven.requests[0].id)

@@ -172,6 +172,17 @@ def test_rule_3_usage_of_zeros_means_none() -> None:
     assert (got.answer.by, got.answer.total, got.tokens) == ("estimate", None, 2)
 
 
+@pytest.mark.parametrize("count", [-1, 2**31, 10**30])
+def test_rule_3_a_count_that_no_answer_has_is_none(count: int) -> None:
+    told = b'{"completion_tokens":%d,"prompt_tokens":%d}' % (count, count)
+    one = b'{"choices":[{"index":0,"text":"a"}]}'
+    got = read_events([one, one, b'{"choices":[],"usage":%s}' % told])
+    assert (got.answer.by, got.answer.total, got.answer.prompt) == ("estimate", None, None)
+    timed = b'{"choices":[],"timings":{"predicted_n":%d,"prompt_n":%d}}' % (count, count)
+    got = read_events([one, one, timed])
+    assert (got.answer.by, got.answer.total, got.answer.prompt) == ("estimate", None, None)
+
+
 def test_rule_3_a_token_that_ends_the_text_has_no_event() -> None:
     got = read("llamacpp-b11434.completions-eos-first")
     assert got.tokens == 0

@@ -34,6 +34,9 @@ def asked(line: str) -> RunConfig:
         (f"{URL}/v1/", URL),
         ("HTTPS://Host.example/proxy/v1", "https://Host.example/proxy"),
         ("http://[::1]:8000/v1", "http://[::1]:8000"),
+        ("localhost:8000", "http://localhost:8000"),
+        ("gpu-1.example:8000/proxy/v1", "http://gpu-1.example:8000/proxy"),
+        ("[::1]:8000", "http://[::1]:8000"),
     ],
 )
 def test_v1_and_a_slash_say_nothing(text: str, base: str) -> None:
@@ -43,7 +46,9 @@ def test_v1_and_a_slash_say_nothing(text: str, base: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("localhost:8000", "must begin with http"),
+        ("localhost", "must begin with http"),
+        ("host:99999", "no port"),
+        ("host:8000/v1?key=hidden", "a query"),
         ("ftp://host", "must begin with http"),
         ("http://", "name a host"),
         ("http://host:99999", "no port"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.pilot import Pilot
 
 from llamatop.engines.scripted import Script, script
 from llamatop.events.clock import SECOND, ManualClock
@@ -114,6 +115,14 @@ def replay_app(events: Sequence[Event], seconds: float, **options: object) -> Ll
     pump.session = replay.seek(int(seconds * SECOND))
     replay.pause(True)
     return LlamatopApp(pump, replay=replay, meter=NoCost(), refresh_hz=0.01, **options)
+
+
+async def settle(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+    for _ in range(200):
+        await pilot.pause(0.01)
+        if holds():
+            return
+    raise AssertionError("it never came")
 
 
 def screen_text(app: LlamatopApp) -> list[str]:

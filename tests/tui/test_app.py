@@ -12,8 +12,9 @@ import pytest
 from textual import events
 from textual.color import Color
 
+from llamatop.errors import InputError
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import LevelStarted, RequestFailed, RequestQueued, Tick
+from llamatop.events.kinds import LevelEnded, LevelStarted, RequestFailed, RequestQueued, Tick
 from llamatop.figures.gaps import slowest_gaps
 from llamatop.recording.bookmarks import Bookmarks
 from llamatop.run.pump import Pump
@@ -35,6 +36,7 @@ from tests.tui.conftest import (
     loading_events,
     replay_app,
     screen_text,
+    settle,
     started,
     until,
 )
@@ -72,15 +74,52 @@ async def test_live_orders(run_events):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.press("plus")
-        await pilot.press("plus", "minus", "minus", "minus")
+        await pilot.press("plus", "plus", "minus", "plus")
+        await settle(pilot, lambda: ("resize", 5) in orders(app))
+        app.draw()
+        await pilot.pause()
+        assert "concurrency 2 → 5" in screen_text(app)[1]
         await pilot.press("space")
         selected = app.showing.monitor.table.selected
         await pilot.press("c")
-    assert orders(app) == [
-        *(("resize", 3), ("resize", 4), ("resize", 3), ("resize", 2), ("resize", 1)),
-        ("pause", True),
-        ("cancel", selected.id),
-    ]
+    assert orders(app) == [("resize", 5), ("pause", True), ("cancel", selected.id)]
+
+
+async def test_a_wish_lasts_until_it_runs_and_no_longer(run_events):
+    app = live_app(until(run_events, 4))
+    steps = [RequestQueued(5 * SECOND, 900, 1, 8, 8)]
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        steering = app.showing._steering
+        await pilot.press("plus", "plus")
+        assert steering.wanted == 4
+        app.live.events = [LevelEnded(5 * SECOND, 0, "ok", ended_by="concurrency"),
+                           LevelStarted(5 * SECOND, 1, 3, None), *steps]  # fmt: skip
+        app.tick()
+        assert steering.wanted == 4, "an older wish runs first"
+        app.live.events = [LevelEnded(6 * SECOND, 1, "ok", ended_by="concurrency"),
+                           LevelStarted(6 * SECOND, 2, 4, None)]  # fmt: skip
+        app.tick()
+        assert steering.wanted is None
+        await pilot.press("plus")
+        assert steering.wanted == 5
+        app.live.events = [LevelEnded(7 * SECOND, 2, "ok"), LevelStarted(7 * SECOND, 3, 9, 8)]
+        app.tick()
+        assert steering.wanted is None, "that level was planned"
+
+
+async def test_a_sweep_asks_before_it_cancels(run_events):
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("s")
+        assert not orders(app)
+        (asked,) = app._notifications
+        assert (
+            asked.message == "sweep: s again cancels 2 requests in flight, then levels 1 2 4 8 16"
+        )
+        await pilot.press("s")
+    assert orders(app) == [("sweep", 1, 2, 4, 8, 16)]
 
 
 async def test_an_ended_request_is_not_cancelled(run_events):
@@ -107,19 +146,27 @@ async def test_replay_is_played_paused_stepped_and_sought(run_events):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.press("right")
-        assert replay.position == 9 * SECOND
-        assert app.pump.session.now <= 9 * SECOND
+        twentieth = replay.length / 20
+        assert replay.length < 100 * SECOND
+        assert replay.position == pytest.approx(4 * SECOND + twentieth)
+        assert app.pump.session.now <= replay.position
         await pilot.press("left", "shift+left", "shift+right", "shift+left")
-        assert replay.position == 3 * SECOND
+        assert replay.position == pytest.approx(4 * SECOND - twentieth / 5)
+        await pilot.press("end")
+        assert replay.position == replay.length
+        await pilot.press("home")
+        assert replay.position == replay.start
+        await pilot.press("right", "right", "right", "right")
         await pilot.press("space")
         assert replay.playing
         await pilot.press("plus", "plus", "minus")
         assert replay.speed == 2
         await pilot.press("full_stop")
         assert not replay.playing
-        assert replay.position > 3 * SECOND
+        stepped = replay.position
+        assert stepped > 3 * twentieth
         await pilot.press("comma")
-        assert replay.position < 3 * SECOND
+        assert replay.position < stepped
         await pilot.press(">")
         assert replay.position == replay.length and app.pump.session.ended is not None
         await pilot.press("<")
@@ -183,7 +230,7 @@ async def test_where_nothing_failed_the_key_says_so():
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         await pilot.press("f")
-        assert [told.message for told in app._notifications] == ["no request failed"]
+        assert [told.message for told in app._notifications] == ["failure: no request failed"]
         assert app.pump.source.position == 2 * SECOND
 
 
@@ -196,15 +243,17 @@ async def test_bookmarks_are_set_gone_to_kept_and_taken_away(run_events, tmp_pat
         assert "◆" not in screen_text(app)[-2]
         await pilot.press("right_square_bracket")
         assert replay.position == 4 * SECOND, "there is none to go to"
-        await pilot.press("b", "right", "b", "right")
+        await pilot.press("b", "right")
+        later = replay.position
+        await pilot.press("b", "right")
         await pilot.pause()
         assert screen_text(app)[-2].count("◆") == 2
         await pilot.press("left_square_bracket")
-        assert replay.position == 9 * SECOND
+        assert replay.position == later
         await pilot.press("left_square_bracket", "left_square_bracket")
         assert replay.position == 4 * SECOND
         await pilot.press("right_square_bracket")
-        assert replay.position == 9 * SECOND
+        assert replay.position == later
         await pilot.press("b")
     assert Bookmarks(path).times == [4 * SECOND]
     again = replay_app(run_events, 9, bookmarks=Bookmarks(path))
@@ -548,10 +597,10 @@ async def test_help_has_every_key_on_24_rows_and_scrolls_on_fewer(run_events, ma
         assert all(page is None or page[1] in told for page in pages)
         await pilot.resize_terminal(80, 16)
         await pilot.pause()
-        assert "quit; the recording" not in "\n".join(screen_text(app))
+        assert "what was recorded is kept" not in "\n".join(screen_text(app))
         app.screen.scroll_end(animate=False)
         await pilot.pause()
-        assert "quit; the recording" in "\n".join(screen_text(app))
+        assert "what was recorded is kept" in "\n".join(screen_text(app))
 
 
 async def test_what_is_told_covers_no_transport_bar(run_events):
@@ -563,6 +612,9 @@ async def test_what_is_told_covers_no_transport_bar(run_events):
         [told], bar = app.screen.query("Toast"), app.screen.query_one("#transport")
         assert told.region.area
         assert not told.region.overlaps(bar.region)
+        app.notify("a long path " * 30)
+        await settle(pilot, lambda: "a long path" in screen_text(app)[23])
+        assert "a long path" not in screen_text(app)[22]
 
 
 async def test_histories_zoom(run_events):
@@ -852,3 +904,37 @@ async def test_the_end_of_a_recording_that_was_cut_off_says_so(run_events):
             await pilot.pause()
             await pilot.press(">")
             assert ("ends in mid-run" in screen_text(app)[-2]) == told
+
+
+async def test_what_is_told_covers_nothing_that_is_read(run_events):
+    """At 80 columns and 24 rows, whatever its length, and the newest where there were more."""
+    app = live_app(until(run_events, 4))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause()
+        before = screen_text(app)
+        app.notify("the first of two")
+        await settle(pilot, lambda: "the first of two" in "".join(screen_text(app)))
+        app.notify("a long path " * 30, title="recording stopped", markup=False)
+        await settle(pilot, lambda: "recording stopped: a long" in screen_text(app)[22])
+        assert screen_text(app)[:22] == before[:22]
+        assert "the first of two" not in "".join(screen_text(app))
+
+
+def test_a_theme_that_is_not_there_is_bad_input() -> None:
+    with pytest.raises(
+        InputError, match="--theme nonsense: there are llamatop-dark, llamatop-light"
+    ):
+        live_app([], theme="nonsense")
+
+
+async def test_a_replay_says_first_what_failed_and_which_key_goes_there(run_events):
+    app = replay_app(run_events, 0)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: app._player.playback.failed)
+        app.draw()
+        await pilot.pause()
+        assert re.search(r"✗ \d+ requests failed: .* f goes there +replay", screen_text(app)[0])
+        await pilot.press("f")
+        app.draw()
+        await pilot.pause()
+        assert "goes there" not in screen_text(app)[0]

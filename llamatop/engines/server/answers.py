@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from llamatop.engines.server.complaints import complaint
-from llamatop.events.kinds import TokensBy
+from llamatop.events.kinds import MOST_TOKENS, TokensBy
 
 GOOD_ENDS = frozenset(("length", "stop", "tool_calls"))
 """Reasons to finish that are a success; anything else, and none, is a failure."""
@@ -208,22 +208,21 @@ class Answer:
             self._take_usage(usage)
             if running and usage.completion_tokens and self._live in (None, "timings"):
                 self._live = "continuous"
-        elif timings is not None and timings.predicted_n:
-            self._usage = max(self._usage, timings.predicted_n)
-            if self.prompt is None and timings.prompt_n is not None:
-                self.prompt = timings.prompt_n + (timings.cache_n or 0)
-                self.cached = timings.cache_n
+        elif timings is not None and (predicted := _told(timings.predicted_n)):
+            self._usage = max(self._usage, predicted)
+            cached = _told(timings.cache_n)
+            if self.prompt is None and (prompt := _told(timings.prompt_n)) is not None:
+                self.prompt, self.cached = prompt + (cached or 0), cached
             if running and self._live is None:
                 self._live = "timings"
 
     def _take_usage(self, usage: _Usage) -> None:
-        if usage.completion_tokens:
-            self._usage = usage.completion_tokens
-        self.prompt = usage.prompt_tokens or self.prompt
+        self._usage = _told(usage.completion_tokens) or self._usage
+        self.prompt = _told(usage.prompt_tokens) or self.prompt
         if usage.prompt_tokens_details is not None:
-            self.cached = usage.prompt_tokens_details.cached_tokens
+            self.cached = _told(usage.prompt_tokens_details.cached_tokens)
         if usage.completion_tokens_details is not None:
-            self._thought_told = usage.completion_tokens_details.reasoning_tokens
+            self._thought_told = _told(usage.completion_tokens_details.reasoning_tokens)
 
     # When the stream has ended
 
@@ -249,6 +248,11 @@ class Answer:
         if self._thought_told or not self.reasoning:
             return self._thought_told
         return self._thought if self.by in ("token_ids", "continuous", "timings") else None
+
+
+def _told(count: int | None) -> int | None:
+    """A count as a server told it; None: it told none, or one that no answer can have."""
+    return count if count is not None and 0 <= count <= MOST_TOKENS else None
 
 
 def _calls(calls: list[_Call]) -> bool:

@@ -6,6 +6,7 @@ A wish that a server names when it refuses a body is left out from then on. Send
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,16 @@ import msgspec
 
 from llamatop.events.kinds import TokensBy
 
-Prompt = str | list[int] | list[dict[str, str]]
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Messages, and what the model may call."""
+
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Any] = ()
+
+
+Prompt = str | list[int] | list[dict[str, str]] | Chat
 """A text, token ids, or messages."""
 
 WISHES = (
@@ -45,6 +55,9 @@ vLLM, which Ray Serve runs, cuts the limit to what its context leaves and then r
 length above it; `ignore_eos` alone gives the exact one.
 """
 
+_UNSHARED = frozenset(("cache_prompt", "cache_salt"))
+"""Wishes that keep a server from answering from what it remembers."""
+
 EXACT = ("ignore_eos", "generation_config")
 """Wishes of which one makes a server generate past the end of its text."""
 
@@ -59,14 +72,22 @@ class Fields:
     """Whether the limit is called `max_completion_tokens`."""
 
     @classmethod
-    def wished(cls, name: str, model: str | None) -> Fields:
-        """All but what a server of that name does not need."""
-        return cls(model, frozenset(("generation_config",)) | _USELESS.get(name, frozenset()))
+    def wished(cls, name: str, model: str | None, shared: bool = False) -> Fields:
+        """All but what a server of that name does not need.
+
+        `shared`: what a server remembers of prompts is to be measured, and not switched off.
+        """
+        left = _USELESS.get(name, frozenset()) | (_UNSHARED if shared else frozenset())
+        return cls(model, frozenset(("generation_config",)) | left)
 
     def body(self, prompt: Prompt, max_tokens: int, salt: str) -> dict[str, Any]:
         """A whole body; `salt` differs from request to request."""
+        rest = self.without_prompt(max_tokens, salt)
+        if isinstance(prompt, Chat):
+            tools = {"tools": prompt.tools} if prompt.tools else {}
+            return {"messages": prompt.messages, **tools, **rest}
         chat = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], dict)
-        return {"messages" if chat else "prompt": prompt, **self.without_prompt(max_tokens, salt)}
+        return {"messages" if chat else "prompt": prompt, **rest}
 
     def without_prompt(self, max_tokens: int, salt: str) -> dict[str, Any]:
         """A body but for its prompt."""

@@ -19,7 +19,6 @@ from llamatop.engines.server.http import body_of, listen, new_session, troubles
 from llamatop.engines.server.orders import Ended, Order
 from llamatop.engines.server.secrets import Secrets
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import RequestSent
 from llamatop.settings.config import Endpoint
 
 PATHS: dict[Endpoint, str] = {
@@ -184,18 +183,14 @@ class Client:
 
     async def _answer(self, order: Order, running: _Running) -> str:
         """Why it finished. Raises RequestError."""
-        sent = self._now()
-        self._sink.tell(RequestSent(sent, order.request, order.server, order.due))
         try:
-            return await self._attempt(order, running, sent)
+            return await self._attempt(order, running)
         except _LostError:
             self.never_reuse(order.server)
-            again = RequestSent(self._now(), order.request, order.server, order.due, again=True)
-            self._sink.tell(again)
-            return await self._attempt(order, running, sent)
+            return await self._attempt(order, running, again=True)
 
-    async def _attempt(self, order: Order, running: _Running, sent: int) -> str:
-        exchange = Exchange(order, self._sink, self._now, self._keep_text, sent)
+    async def _attempt(self, order: Order, running: _Running, again: bool = False) -> str:
+        exchange = Exchange(order, self._sink, self._now, self._keep_text, again)
         running.exchange = exchange
         listen(exchange)
         place = self._places[order.server]

@@ -71,11 +71,13 @@ class ServerEngine:
         self._loop = new_loop()
         self._work: WorkLike | None = None
         self._jobs: dict[int, Job] = {}
+        self._stays: dict[int, int] = {}
+        """Which server has the newest turn of each conversation, by its request."""
         self._wake = asyncio.Event()
         secrets = Secrets(config.api_key_env, config.headers, os.environ)
         self._tokenizer = load_tokenizer(config.tokenizer) if config.tokenizer else None
         prompts = given_of(config)
-        self.given: Sequence[GivenSize] = given_sizes(prompts, self._tokenizer)
+        self.given: Sequence[GivenSize] = given_sizes(prompts, self._tokenizer, config.talks)
         loading = _Loading(progress)
         try:
             self._places = self._run(self._meet_all(secrets, prompts, loading))
@@ -186,11 +188,23 @@ class ServerEngine:
         work = self._work
         while work is not None and self._places.any_up:
             job = work.take(wait=False)
-            place = self._places.next() if job is not None else None
+            place = self._place(job) if job is not None else None
             if job is None or place is None:
                 return
             self._jobs[job.id] = job
             self._send(job, place)
+
+    def _place(self, job: Job) -> Place | None:
+        """Where a request goes: a conversation stays on its server while that is up."""
+        last = job.history[-1].job.id if job.history else None
+        stays = None if last is None else self._stays.pop(last, None)
+        if stays is None or not self._places.all[stays].up:
+            place = self._places.next()
+        else:
+            place = self._places.all[stays]
+        if place is not None and self._config.talks:
+            self._stays[job.id] = place.number
+        return place
 
     def _send(self, job: Job, place: Place) -> None:
         manner, due = place.met.manner, max(job.due, place.found_at)
@@ -234,16 +248,17 @@ class ServerEngine:
             self,
             self._end,
             endpoint=config.endpoint,
-            keep_text=config.text,
+            keep_text=config.text or config.talks,
             timeout=config.timeout,
         )
 
     async def _meet_all(
         self, secrets: Secrets, prompts: list[Any], loading: Callable[[], None]
     ) -> Places:
-        text = corpus()
+        made_up = not prompts or any(one.prompt_tokens is not None for one in prompts)
+        text = corpus() if made_up else ""
         ids: list[int] = []
-        if self._tokenizer is not None:
+        if self._tokenizer is not None and text:
             ids = list(self._tokenizer.encode(text, add_special_tokens=False).ids)
         places = []
         for number, url in enumerate(self._config.urls):
@@ -252,12 +267,13 @@ class ServerEngine:
             met = await meet(asker, self._config, text, ids, loading)
             if secrets.headers and url.startswith("http:") and not is_here(url):
                 met.notes.append("The key goes there over plain http, for all on the way to read.")
-            source = await self._source(asker, met)
-            prompter = Prompter(source, prompts, self._config.endpoint)
+            source = await self._source(asker, met, bool(text))
+            talks = self._config.talks
+            prompter = Prompter(source, prompts, self._config.endpoint, talks)
             places.append(Place(number, met, asker, prompter))
         return Places(places, self._clock.now, self._tell)
 
-    async def _source(self, asker: Asker, met: Met) -> Source:
+    async def _source(self, asker: Asker, met: Met, made_up: bool) -> Source:
         """Where made-up prompts for that server come from."""
         seed = self._config.seed
         if met.pool:
@@ -267,7 +283,7 @@ class ServerEngine:
             text.added = max((met.hello_tokens or 0) - text.count(HELLO), 0)
             return text
         measured = MeasuredText(seed)
-        if self._config.prompts is None:
+        if made_up:
             await self._measure(asker, met, measured)
         return measured
 

@@ -14,7 +14,7 @@ import aiohttp
 from llamatop.engines.server.answers import GOOD_ENDS, Answer, EventError
 from llamatop.engines.server.orders import Order
 from llamatop.engines.server.sse import EventStream, TooLongError
-from llamatop.events.kinds import Event, RequestReached, Stage, TokensCounted
+from llamatop.events.kinds import Event, RequestReached, RequestSent, Stage, TokensCounted
 
 
 class Sink(Protocol):
@@ -41,13 +41,12 @@ class Exchange:
     """Listens to one connection for one answer (an `http.Listener`)."""
 
     def __init__(
-        self, order: Order, sink: Sink, now: Callable[[], int], keep_text: bool, sent: int
+        self, order: Order, sink: Sink, now: Callable[[], int], keep_text: bool, again: bool
     ) -> None:
+        """`again`: its connection was lost once."""
         self.order = order
-        self.sent = sent
-        """When it was sent first (ns)."""
-        self.token_at = sent
-        """When the last token came; when it was sent, before any."""
+        self.token_at = now()
+        """When the last token came; when it was begun, before any (ns)."""
         self.reused = False
         """Whether its connection had carried another answer."""
         self.touched = False
@@ -61,11 +60,18 @@ class Exchange:
         self._now = now
         self._stream = EventStream()
         self._content: aiohttp.StreamReader | None = None
-        self._read_at = sent
+        self._again = again
+        self._read_at = self.token_at
         self._emitted = 0
         self._told_answer = False
 
     # An http.Listener
+
+    def asked(self) -> None:
+        """The request is made and leaves now."""
+        order = self.order
+        sent = RequestSent(self._now(), order.request, order.server, order.due, self._again)
+        self._sink.tell(sent)
 
     def connected(self, reused: bool) -> None:
         """The request has a connection."""

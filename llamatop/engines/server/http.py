@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+import sys
+import types
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -27,6 +29,10 @@ MOST_ERROR_BYTES = 64 << 10
 
 class Listener(Protocol):
     """Who waits for an answer."""
+
+    def asked(self) -> None:
+        """The request is made, and asks for a connection."""
+        ...
 
     def connected(self, reused: bool) -> None:
         """A connection is there; `reused`: it has carried another answer."""
@@ -77,6 +83,35 @@ class _Protocol(ResponseHandler):
             self.listener.parsed()
 
 
+class _Request(aiohttp.ClientRequest):
+    """Begins to write in the call that sends it, as aiohttp does from Python 3.12 on.
+
+    Before, it is written by a task, which begins once the loop has read from all other connections.
+    """
+
+    def write_bytes(self, *given: Any) -> Any:
+        """What is left to be done of writing."""
+        writing = super().write_bytes(*given)
+        if sys.version_info >= (3, 12):
+            return writing
+        try:
+            waits_for = writing.send(None)
+        except StopIteration:
+            return _nothing()
+        return _go_on(writing, waits_for)
+
+
+async def _nothing() -> None:
+    """It is done."""
+
+
+@types.coroutine
+def _go_on(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """The rest of what was begun outside any task, and waits."""
+    yield waits_for
+    yield from begun
+
+
 class _Connector(aiohttp.TCPConnector):
     """Says which connection a request got."""
 
@@ -86,9 +121,11 @@ class _Connector(aiohttp.TCPConnector):
         self._factory = functools.partial(kind, loop=self._loop)
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        listener = _listening.get()
+        if listener is not None:
+            listener.asked()
         connection = await super().connect(req, traces, timeout)
         protocol = connection.protocol
-        listener = _listening.get()
         if isinstance(protocol, _Protocol):
             protocol.listener = listener
             if listener is not None:
@@ -105,6 +142,7 @@ def new_session(now: Callable[[], int], headers: dict[str, str], reuse: bool) ->
     """
     return aiohttp.ClientSession(
         connector=_Connector(now, limit=0, force_close=not reuse),
+        request_class=_Request,
         headers={"Accept-Encoding": "identity", **headers},
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
@@ -127,8 +165,11 @@ async def body_of(answer: aiohttp.ClientResponse, most: int = MOST_ERROR_BYTES) 
 _MOST_WORDS = 200
 """Characters of an error that has no words of ours."""
 
+_UNKNOWN_ISSUERS = (18, 19, 20, 21)
+"""OpenSSL's codes where a certificate is signed by itself or by nobody who is known."""
+
 _TROUBLES: dict[type[BaseException], str] = {
-    aiohttp.ClientConnectorCertificateError: "its certificate is not trusted",
+    aiohttp.ClientConnectorSSLError: "no TLS is spoken there: should it be http:// ?",
     aiohttp.ClientConnectorDNSError: "its host name is not known",
     aiohttp.ServerDisconnectedError: "the connection was closed",
     ConnectionResetError: "the connection was closed",
@@ -140,8 +181,18 @@ _TROUBLES: dict[type[BaseException], str] = {
 
 def troubles(error: BaseException) -> str:
     """What went wrong on the way to a server, in words and without an address."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _distrust(error.certificate_error)
     words = next((told for kind, told in _TROUBLES.items() if isinstance(error, kind)), None)
     if words is None and isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno
         words = os.strerror(number).lower() if number else str(error.os_error)
     return words or one_line(f"{type(error).__name__}: {error}")[:_MOST_WORDS]
+
+
+def _distrust(error: Exception) -> str:
+    """Why a certificate is not trusted, and what helps where only its issuer is not known."""
+    why = getattr(error, "verify_message", "") or str(error)
+    known = getattr(error, "verify_code", None) not in _UNKNOWN_ISSUERS
+    hint = "" if known else "; the variable SSL_CERT_FILE names a file of CAs to trust"
+    return f"its certificate is not trusted: {one_line(why)[:_MOST_WORDS]}{hint}"

@@ -53,13 +53,14 @@ async def meet(
 ) -> Met:
     """Find out. Raises InputError, in one line, where it cannot serve.
 
-    `text` is a long one, `ids` what a tokenizer of ours makes of it (none without one).
+    `text` is a long one that prompts are made from, empty where none are; `ids` what a tokenizer of
+    ours makes of it (none without one).
     """
     models = await _reach(asker, loading)
     name = known.name_by_models(models)
     listed = known.models_of(models)
     model = config.model or _only(asker.url, listed, models.status)
-    fields, probed = await _negotiate(asker, config, Fields.wished(name, model))
+    fields, probed = await _negotiate(asker, config, Fields.wished(name, model, config.shares))
     if name == "unknown":
         name = known.name_by_answer(probed.headers, probed.first)
     version = known.version_by_answer(name, probed.headers, probed.first)
@@ -68,7 +69,7 @@ async def meet(
     context = known.context_of(listed, model)
     met = Met(asker.url, name, version, model, context, Manner(fields, probed.answer.by))
     met.hello_tokens = probed.answer.prompt
-    if config.endpoint == "completions" and config.prompts is None:
+    if config.endpoint == "completions" and text and not config.talks:
         met.pool = ids or await _pool(asker, met.model, text)
         await _try_ids(asker, config, met)
     met.notes += _notes(met, config)

@@ -51,7 +51,7 @@ class Worker:
             self,
             self._end,
             endpoint=config.endpoint,
-            keep_text=config.text,
+            keep_text=config.text or config.talks,
             timeout=config.timeout,
         )
         self._beside: list[asyncio.Task[None]] = []

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from llamatop.figures.levels import LevelFigures
-from llamatop.reports.charts.levels import NewSheet, bad
+from llamatop.reports.charts.levels import NewSheet, at, bad, is_open
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.ticks import apart, extent, from_zero, second_unit, short_numbers
 from llamatop.reports.knee import knee
@@ -61,21 +61,22 @@ def curve(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
 
 
 def _subtitle(runs: Sequence[Run]) -> str:
-    text = "a point a level, marked with its concurrency; better is right and down"
+    what = "mean requests in flight" if any(map(is_open, runs)) else "concurrency"
+    text = f"a point a level, marked with its {what}; better is right and down"
     alone = len(runs) == 1 and len(runs[0].figures) > 2
     return f"{text}; no knee among them" if alone and knee(runs[0].figures) is None else text
 
 
-def _points(run: Run) -> list[tuple[int, float, float]]:
-    """(concurrency, tokens per second, seconds) of each level, by concurrency."""
+def _points(run: Run) -> list[tuple[float, float, float]]:
+    """(requests in flight, tokens per second, seconds) of each level, by the first."""
     return sorted(
-        (figures.concurrency, figures.output_rate, figures.e2e.mean)
+        (at(run, figures), figures.output_rate, figures.e2e.mean)
         for figures in run.figures
         if figures.output_rate is not None and figures.e2e is not None and not bad(figures)
     )
 
 
-def _scale(axes: Axes, points: list[list[tuple[int, float, float]]], one: float) -> None:
+def _scale(axes: Axes, points: list[list[tuple[float, float, float]]], one: float) -> None:
     flat = [point for line in points for point in line]
     highest = max(x for _, x, _ in flat) * 1.1
     axes.set_xlim(-highest * _MARGIN, highest)
@@ -100,7 +101,7 @@ def _mark_knee(sheet: Sheet, axes: Axes, run: Run, one: float) -> None:
 def _label(
     sheet: Sheet,
     axes: Axes,
-    line: list[tuple[int, float, float]],
+    line: list[tuple[float, float, float]],
     one: float,
     *,
     taken: list[Box],
@@ -112,7 +113,7 @@ def _label(
     for (concurrency, x, y), (at_x, at_y) in zip(reversed(line), reversed(points), strict=True):
         if not every and concurrency not in (line[0][0], line[-1][0]):
             continue
-        text = str(concurrency)
+        text = f"{concurrency:.4g}"
         for dx, dy in ((0.0, 0.24), (0.0, -0.24), (0.30, 0.0), (-0.30, 0.0)):
             box = _box(at_x + dx, at_y + dy, text)
             outside = box[0] < 0 or box[1] < 0 or box[3] > highest
@@ -126,7 +127,7 @@ def _label(
 
 
 def _places(
-    axes: Axes, line: list[tuple[int, float, float]], one: float
+    axes: Axes, line: list[tuple[float, float, float]], one: float
 ) -> list[tuple[float, float]]:
     return [_place(axes, x, y / one) for _, x, y in line]
 

@@ -41,7 +41,7 @@ class Line:
     """One line over concurrency."""
 
     label: str
-    points: list[tuple[int, float]]
+    points: list[tuple[float, float]]
     style: Style
     hollow: bool = False
 
@@ -126,7 +126,7 @@ def latency(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
         if len(runs) > 1:
             apart(axes, [y / one for line in lines for _, y in line.points])
         axes.set_title(f"{name.upper()} ({unit})", fontsize=10.5, color=sheet.theme.ink)
-        axes.set_xlabel("concurrency")
+        axes.set_xlabel("in flight" if any(is_open(run) for run in runs) else "concurrency")
     return sheet
 
 
@@ -228,14 +228,15 @@ def plot_lines(
     axes: Axes, runs: Sequence[Run], lines: list[Line], one: float, bad_at: ValueOf | None = None
 ) -> None:
     """Draw lines from zero, their values in units of `one`, and the levels that went wrong."""
-    concurrency_axis(axes, [f.concurrency for run in runs for f in run.figures])
+    open_loop = any(is_open(run) for run in runs)
+    concurrency_axis(axes, [at(run, f) for run in runs for f in run.figures], open_loop)
     wrong = [(run, f) for run in runs for f in run.figures if bad(f)]
-    there = known([(f.concurrency, bad_at(run)(f)) for run, f in wrong] if bad_at else [])
+    there = known([(at(run, f), bad_at(run)(f)) for run, f in wrong] if bad_at else [])
     drawn = [*there, *(point for line in lines for point in line.points)]
     from_zero(axes, max((y / one for _, y in drawn), default=0))
     for line in lines:
         axes.plot(*_scaled(line, one), **_look(line), clip_on=False)
-    foot = sorted({f.concurrency for _, f in wrong} - {x for x, _ in there})
+    foot = sorted({at(run, f) for run, f in wrong} - {x for x, _ in there})
     look: dict[str, Any] = {**CROSS, "markersize": 10, "zorder": 5, "clip_on": False}
     if there:
         axes.plot([x for x, _ in there], [y / one for _, y in there], **look)
@@ -243,7 +244,7 @@ def plot_lines(
         axes.plot(foot, [0.03] * len(foot), transform=axes.get_xaxis_transform(), **look)
 
 
-def _scaled(line: Line, one: float) -> tuple[list[int], list[float]]:
+def _scaled(line: Line, one: float) -> tuple[list[float], list[float]]:
     return [x for x, _ in line.points], [y / one for _, y in line.points]
 
 
@@ -272,10 +273,33 @@ def bad(figures: LevelFigures) -> bool:
 
 def line_of(run: Run, label: str, style: Style, value: Value) -> Line:
     """The line of a run, without the levels that went wrong."""
-    return Line(label, known([(f.concurrency, value(f)) for f in run.figures if not bad(f)]), style)
+    return Line(label, known([(at(run, f), value(f)) for f in run.figures if not bad(f)]), style)
 
 
-def known(points: list[tuple[int, float | None]]) -> list[tuple[int, float]]:
+def is_open(run: Run) -> bool:
+    """Whether requests arrived by themselves, so that `--concurrency` was only a limit."""
+    started = run.session.started
+    return started is not None and started.config.rate is not None
+
+
+def at(run: Run, figures: LevelFigures) -> float:
+    """Where a level stands on the axis: requests in flight, of an open loop their mean."""
+    level = run.session.levels.get(figures.level)
+    if not is_open(run) or level is None:
+        return figures.concurrency
+    spans = [
+        (request.admitted, request.ended)
+        for request in level.requests
+        if request.admitted is not None and request.ended is not None
+    ]
+    if not spans:
+        return figures.concurrency
+    length = max(end for _, end in spans) - min(begin for begin, _ in spans)
+    busy = sum(end - begin for begin, end in spans)
+    return round(busy / length, 2) if length else figures.concurrency
+
+
+def known(points: list[tuple[float, float | None]]) -> list[tuple[float, float]]:
     """The points that were measured, by concurrency."""
     return sorted((x, y) for x, y in points if y is not None)
 

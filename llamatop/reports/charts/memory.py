@@ -13,6 +13,7 @@ from llamatop.reports.charts.levels import (
     Line,
     NewSheet,
     Value,
+    at,
     drawn_sheet,
     known,
     line_of,
@@ -40,7 +41,7 @@ def predicted(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     lines = []
     for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
         style = sheet.style(place, len(runs))
-        guess = known([(f.concurrency, _guess(f, _on_device(run))) for f in run.figures])
+        guess = known([(at(run, f), _guess(f, _on_device(run))) for f in run.figures])
         dotted = replace(style, line=_DOTS)
         lines.append(Line(named(label, "predicted"), guess, dotted, hollow=True))
         lines.append(line_of(run, named(label, "measured"), style, _measured(run)))
@@ -74,9 +75,9 @@ def _whose(runs: Sequence[Run]) -> str:
     """What the memory of some runs is that of."""
     on = {_on_device(run) for run in runs}
     if on == {True, False}:
-        return "the accelerator; without one, of the engine's process"
+        return "the accelerator, allocated by the engine; without one, of the engine's process"
     if on == {True}:
-        return "the accelerator, as the engine holds it"
+        return "the accelerator, allocated by the engine"
     return "the engine's process, runtime included"
 
 

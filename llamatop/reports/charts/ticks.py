@@ -22,8 +22,11 @@ _DIGIT = 0.095
 """Inches that a digit of a tick's label takes."""
 
 
-def concurrency_axis(axes: Axes, levels: Sequence[int]) -> None:
-    """The x axis of levels: a tick at each, labels where there is room."""
+def concurrency_axis(axes: Axes, levels: Sequence[float], open_loop: bool = False) -> None:
+    """The x axis of levels: a tick at each, labels where there is room.
+
+    `open_loop`: they are what was in flight on average, not what was asked for.
+    """
     low, high = min(levels), max(levels)
     doubling = high >= 8 * low and len(levels) > 2 and not _even(levels)
     if doubling:
@@ -34,13 +37,13 @@ def concurrency_axis(axes: Axes, levels: Sequence[int]) -> None:
         axes.set_xlim(low - pad, high + pad)
     wanted = sorted(set(levels))
     axes.xaxis.set_major_locator(FixedLocator(labelled(axes, wanted)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axes.xaxis.set_minor_locator(FixedLocator(wanted))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("concurrency (requests in flight)")
+    axes.set_xlabel("requests in flight, mean" if open_loop else "concurrency (requests in flight)")
 
 
-def _even(levels: Sequence[int]) -> bool:
+def _even(levels: Sequence[float]) -> bool:
     """Whether the levels stand at equal distances."""
     ordered = sorted(set(levels))
     return len({b - a for a, b in pairwise(ordered)}) == 1
@@ -54,17 +57,17 @@ def extent(axes: Axes) -> tuple[float, float]:
     return box.width * figure.get_figwidth(), box.height * figure.get_figheight()
 
 
-def labelled(axes: Axes, levels: Sequence[int]) -> list[int]:
+def labelled(axes: Axes, levels: Sequence[float]) -> list[float]:
     """The levels whose labels do not touch; the last one always."""
     width, _ = extent(axes)
-    kept: list[int] = []
+    kept: list[float] = []
     for level in reversed(levels):
         if not kept or _apart(axes, level, kept[-1]) * width > _room(level, kept[-1]):
             kept.append(level)
     return kept[::-1]
 
 
-def _apart(axes: Axes, first: int, second: int) -> float:
+def _apart(axes: Axes, first: float, second: float) -> float:
     """How far two values are apart, as a share of the axis."""
     low, high = axes.get_xlim()
     if axes.get_xscale() == "log":
@@ -72,7 +75,7 @@ def _apart(axes: Axes, first: int, second: int) -> float:
     return (second - first) / (high - low)
 
 
-def _room(first: int, second: int) -> float:
+def _room(first: float, second: float) -> float:
     return _DIGIT * (len(str(first)) + len(str(second))) / 2 + 0.08
 
 

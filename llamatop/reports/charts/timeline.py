@@ -46,10 +46,11 @@ def timeline(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     panels = sheet.axes(rows=3, gap=0.24 if low else 0.14, above=0.1 if low else 0.0)
     for axes in panels[:2]:
         axes.tick_params(labelbottom=False)
+    since = first_measured(runs[0].session) / SECOND if len(runs) == 1 else 0.0
+    _time_axis(sheet, panels, runs, since)
     _rates(panels[0], runs, styles)
     _in_flight(panels[1], runs, styles)
     _memory(panels[2], runs, styles)
-    _time_axis(sheet, panels, runs)
     if low:
         _named_above(sheet, panels)
     return sheet
@@ -66,14 +67,20 @@ def _named_above(sheet: Sheet, panels: list[Axes]) -> None:
 
 def _subtitle(runs: Sequence[Run]) -> str:
     if len(runs) == 1:
-        return "warm-up included; bands are levels, marked with their concurrency"
-    return "warm-up included; time counts from the start of each run's first level"
+        return "from the first measured request on; bands are levels, marked with their concurrency"
+    return "time counts from each run's first measured request"
 
 
 def origin(run: Run, alone: bool) -> int:
     """The time (ns) that the axis calls 0."""
-    first = min((level.started for level in run.session.levels.values()), default=0)
-    return 0 if alone else first
+    return 0 if alone else first_measured(run.session)
+
+
+def first_measured(session: Session) -> int:
+    """When the first request was scheduled that is no warm-up; else the first level (ns)."""
+    measured = (r.scheduled for level in session.levels.values() for r in level.requests[:1])
+    started = (level.started for level in session.levels.values())
+    return min(measured, default=min(started, default=0))
 
 
 def _end(session: Session) -> int:
@@ -101,11 +108,12 @@ def in_flight(run: Run, zero: int) -> Trace:
 
 
 def memory(run: Run, zero: int) -> Trace:
-    """Bytes that the engine holds: of its device, where there are samples, else of its process."""
+    """Bytes that the engine has allocated on its device, where there are samples, else those that
+    its process holds: the quantities whose peaks `charts.memory` draws."""
     session = run.session
     found: list[tuple[int, int]] = []
     for samples in session.allocated.values():
-        found = found or [(sample.time, sample.reserved_bytes) for sample in samples]
+        found = found or [(sample.time, sample.allocated_bytes) for sample in samples]
     if not found:
         sizes = ((sample.time, held(session)(sample)) for sample in session.host)
         found = [(time, size) for time, size in sizes if size is not None]
@@ -137,7 +145,10 @@ def _memory(axes: Axes, runs: Sequence[Run], styles: list[Style]) -> None:
     traces = [memory(run, origin(run, len(runs) == 1)) for run in runs]
     unit, one = byte_unit([float(values.max()) for _, values in traces if len(values)])
     _traces(axes, traces, styles, one)
-    axes.set_ylabel(f"memory ({unit})")
+    on_device = [bool(run.session.allocated) for run in runs]
+    one_kind = "allocated" if all(on_device) else "engine process"
+    name = one_kind if len(set(on_device)) == 1 else "memory"
+    axes.set_ylabel(f"{name} ({unit})")
 
 
 def _traces(
@@ -148,32 +159,33 @@ def _traces(
             times, values / one, color=style.color, linestyle=style.line, linewidth=1.6,
             drawstyle=drawstyle,
         )  # fmt: skip
-    highest = max((float(values.max()) / one for _, values in traces if len(values)), default=0)
+    visible = [values[times >= axes.get_xlim()[0]] for times, values in traces]
+    highest = max((float(values.max()) / one for values in visible if len(values)), default=0)
     from_zero(axes, highest)
     axes.yaxis.set_major_locator(MaxNLocator(4))
 
 
-def _time_axis(sheet: Sheet, panels: list[Axes], runs: Sequence[Run]) -> None:
+def _time_axis(sheet: Sheet, panels: list[Axes], runs: Sequence[Run], begin: float) -> None:
     alone = len(runs) == 1
     end = max((_end(run.session) - origin(run, alone)) / SECOND for run in runs)
     for axes in panels:
-        axes.set_xlim(0, end * 1.01 if end > 0 else 1)
-    since = "since the run began" if alone else "since the first level began"
+        axes.set_xlim(begin, end + (end - begin) * 0.01 if end > begin else begin + 1)
+    since = "since the run began" if alone else "since the first measured request"
     panels[-1].set_xlabel(f"seconds {since}")
     if alone:
-        _bands(sheet, panels, runs[0].session, end)
+        _bands(sheet, panels, runs[0].session, (begin, end))
 
 
-def _bands(sheet: Sheet, panels: list[Axes], session: Session, end: float) -> None:
+def _bands(sheet: Sheet, panels: list[Axes], session: Session, shown: tuple[float, float]) -> None:
     """Every other level shaded, its concurrency at the top where there is room."""
     for place, level in enumerate(session.levels.values()):
-        left = level.started / SECOND
+        left = max(level.started / SECOND, shown[0])
         right = (session.now if level.ended is None else level.ended) / SECOND
         for axes in panels:
             axes.axvspan(
                 left, right, color=sheet.theme.muted, alpha=0.14 if place % 2 else 0.05, linewidth=0
             )
-        if right - left > end * 0.012 * (len(str(level.concurrency)) + 1):
+        if right - left > (shown[1] - shown[0]) * 0.012 * (len(str(level.concurrency)) + 1):
             panels[0].text(
                 (left + right) / 2, 1.03, f"{level.concurrency}", ha="center", va="bottom",
                 transform=panels[0].get_xaxis_transform(), fontsize=8.5, color=sheet.theme.muted,

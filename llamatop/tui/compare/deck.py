@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from llamatop.events.clock import SECOND, Clock, MonotonicClock
 from llamatop.run.replay import SPEEDS
 from llamatop.tui.monitor.frame import Playback
-from llamatop.tui.monitor.marks import Mark, gathered, next_of
-
-_WHOLE = 100 * SECOND
-"""A skip is of whole seconds in what is as long as this (ns)."""
+from llamatop.tui.monitor.marks import WHOLE, Mark, gathered, next_of
 
 
 class Deck:
@@ -67,7 +64,7 @@ class Deck:
 
     def skip(self, seconds: float) -> None:
         """Go forwards or backwards by so many seconds; less in what is short."""
-        short = min(self.length / _WHOLE, 1.0)
+        short = min(self.length / WHOLE, 1.0)
         self.seek(self.position + round(seconds * SECOND * short))
 
     def to_level(self, direction: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
+from llamatop.errors import InputError
 from llamatop.events.sanitize import one_line
 
 DEFAULT = "llamatop-dark"
@@ -60,12 +61,13 @@ def load_themes(places: Iterable[Path]) -> tuple[dict[str, Theme], list[str]]:
     return dict(sorted(themes.items(), key=lambda item: _order(item[0]))), problems
 
 
-def choose(wanted: str | None, known: Sequence[str]) -> tuple[str, str]:
-    """The theme to use, and a line where the wanted one is not known (else empty)."""
-    fallback = DEFAULT if DEFAULT in known else known[0]
-    if wanted is None or wanted in known:
-        return wanted or fallback, ""
-    return fallback, f"no theme {one_line(wanted)[:40]}: there are {', '.join(known)}"
+def choose(wanted: str | None, known: Sequence[str], problems: Sequence[str] = ()) -> str:
+    """The theme to use. Raises InputError where the wanted one is not known, with `problems`."""
+    if wanted is not None and wanted not in known:
+        raise InputError(
+            f"--theme {one_line(wanted)[:40]}: there are {', '.join([*known, *problems])}"
+        )
+    return wanted or (DEFAULT if DEFAULT in known else known[0])
 
 
 def _order(name: str) -> tuple[int, str]:

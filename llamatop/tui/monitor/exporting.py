@@ -14,6 +14,7 @@ from llamatop.errors import InputError
 from llamatop.events.sanitize import one_line
 from llamatop.reports.runs import Run
 from llamatop.run.controls import Launcher
+from llamatop.tui.drawing.picture import portable
 
 Runs = Callable[[], Sequence[Run]]
 """Makes runs of what is shown; called in another thread."""
@@ -22,7 +23,7 @@ Runs = Callable[[], Sequence[Run]]
 async def export(app: App[Any], launcher: Launcher | None, runs: Runs) -> None:
     """Save both, and tell how many files and where, or why not."""
     folder = Path("charts") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
-    picture = app.export_screenshot(title="llamatop")
+    picture = portable(app.export_screenshot(title="llamatop"))
     try:
         files = await asyncio.to_thread(_save, launcher, folder, picture, runs)
     except (OSError, InputError) as error:

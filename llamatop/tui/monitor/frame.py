@@ -48,6 +48,8 @@ class Playback(msgspec.Struct, frozen=True):
     bookmarks: tuple[int, ...] = ()
     note: str = ""
     """What stands here: which of the slowest gaps."""
+    failed: str = ""
+    """Why the run failed, as long as that is still to come."""
 
 
 class Keeping(msgspec.Struct, frozen=True):
@@ -70,6 +72,8 @@ class Frame(msgspec.Struct, frozen=True):
     cost: str = ""
     """What the screen itself takes."""
     leaving: bool = False
+    wanted: int | None = None
+    """The concurrency that was asked for and does not run yet."""
 
 
 def nothing_runs(cost: str = "") -> Frame:

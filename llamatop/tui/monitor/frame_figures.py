@@ -19,7 +19,8 @@ import msgspec
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
-from llamatop.figures.requests import e2e, gaps, meets, queue_time, tpot, ttft
+from llamatop.figures.arrivals import asked_rate, real_rate
+from llamatop.figures.requests import e2e, gaps, kept, queue_time, tpot, ttft
 from llamatop.figures.served import (
     Client,
     client_bound,
@@ -137,13 +138,14 @@ def level_rate(session: Session, level: Level | None) -> float | None:
 def level_goodput(level: Level | None, slo: dict[str, float], now: int) -> float | None:
     """Requests per second that kept every target, of those remembered of a level that runs.
 
-    None without targets, and before one has completed.
+    None without targets, and before one has completed that could be judged.
     """
     done = [r for r in level.requests if r.state == "done"] if level is not None and slo else []
     if level is None or not done:
         return None
     start = level.requests[0].scheduled if level.joined is None else level.joined
-    return sum(meets(request, slo) for request in done) * SECOND / max(now - start, BIN)
+    met, judged = kept(done, slo)
+    return met * SECOND / max(now - start, BIN) if judged else None
 
 
 def sampled(
@@ -185,7 +187,8 @@ class Latency(msgspec.Struct, frozen=True, eq=False):
     of: Of
     """The requests that these are of: before one has completed those in flight, if any is."""
     met: float | None = None
-    """Share of the completed requests that meet every target; None without targets."""
+    """Share of the completed requests that meet every target, of those that could be judged; None
+    without targets."""
     rough: bool = False
     """Whether some of their tokens are a guess, and with them TPOT and ITL."""
     client_bound: bool = False
@@ -215,7 +218,8 @@ def recent_latency(
     if served and level is not None and session is not None:
         values |= _of_servers(session, level, shown)
     spread = {name: distribution(numbers) for name, numbers in values.items()}
-    met = sum(meets(r, slo) for r in done) / len(done) if done and slo else None
+    good, judged = kept(done, slo) if slo else (0, 0)
+    met = good / judged if judged else None
     of: Of = "done" if done else "in flight" if flying else "unfinished"
     rough = session is not None and any(is_estimated(session, r) for r in shown)
     client = Client(spread.get("late"), spread.get("lag"))
@@ -264,6 +268,19 @@ def finished_requests(session: Session, level: Level) -> int:
 def failed_requests(level: Level | None) -> int:
     """Measured requests of a level that failed, of those remembered."""
     return sum(request.state == "failed" for request in level.requests) if level else 0
+
+
+def level_before(session: Session, level: Level | None) -> Level | None:
+    """The last level with completions before a person changed the concurrency to `level`'s."""
+    if level is None:
+        return None
+    older = [one for one in session.levels.values() if one.id < level.id]
+    for before in reversed(older):
+        if before.ended_by != "concurrency":
+            return None
+        if any(request.state == "done" for request in before.requests):
+            return before
+    return None
 
 
 def _with_completions(session: Session) -> Level | None:
@@ -339,8 +356,18 @@ class Figures:
         return self._once("rate", self.session.now, lambda: rate_now(self.session))
 
     def peak(self) -> float | None:
-        """The best second of the run, in tokens."""
-        return self._once("peak", self.session.now // BIN, self._new_peak)
+        """The most output tokens per second: of its best second, or of a level shorter than two.
+
+        Never less than the mean that is shown beside it.
+        """
+        best = self._once("peak", self.session.now // BIN, self._new_peak)
+        means = [self.average(), *(self.level(level).output_rate for level in self._short_levels())]
+        return max((rate for rate in (best, *means) if rate is not None), default=None)
+
+    def _short_levels(self) -> list[Level]:
+        """Levels that no whole second, or hardly one, lies in."""
+        levels = self.session.levels.values()
+        return [one for one in levels if one.ended and one.ended - one.started < 2 * SECOND]
 
     def _new_peak(self) -> float | None:
         """The best so far against the seconds since; the last few are looked at again."""
@@ -387,6 +414,17 @@ class Figures:
         key = (level.id if level else None, self._moment())
         return self._once("goodput", key, lambda: level_goodput(level, self.slo, session.now))
 
+    def arrivals(self) -> tuple[float | None, float | None]:
+        """Requests per second asked for, and begun, of the newest level; None of a closed loop."""
+        level, started = self.level_told, self.session.started
+        if level is None or started is None or not started.config.open_loop:
+            return None, None
+        key = (level.id, self._moment())
+        requests, config = level.requests, started.config
+        return self._once(
+            "arrivals", key, lambda: (asked_rate(config, requests), real_rate(config, requests))
+        )
+
     def latency(self) -> Latency:
         """Latencies of the newest level, worked out once a second while time passes."""
         level = self.level_told
@@ -395,6 +433,17 @@ class Figures:
         return self._once(
             "latency", (of, done > 0, self._moment()), lambda: self._latency(level, done)
         )
+
+    def latency_before(self) -> tuple[int, Latency] | None:
+        """Concurrency and latencies of the level before a change by hand, once any completed."""
+        before = level_before(self.session, self.level_told)
+        if before is None:
+            return None
+        done = finished_requests(self.session, before)
+        known = self._once(
+            "before", (before.id, done), lambda: recent_latency(before, self.slo, self.session)
+        )
+        return before.concurrency, known
 
     def _moment(self, step: int = SECOND) -> int:
         """What is dear is worked out anew when this changes: every `step` while time passes."""

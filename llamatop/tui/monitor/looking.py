@@ -38,6 +38,7 @@ class Looking:
             "zoom": self.zoom,
             "filter": self.filter,
             "back": self.back,
+            "edge": lambda direction: self.move(direction * 1_000_000),
             "open": self.open_selected,
             "dismiss_screen": self.close,
         }

@@ -10,6 +10,9 @@ from llamatop.events.kinds import EngineLost, Event, LevelStarted, RequestFailed
 Mark = tuple[int, str]
 """When (ns), and `level` or `failure`."""
 
+WHOLE = 100 * SECOND
+"""A skip is of whole seconds in what is as long as this (ns)."""
+
 BURST = SECOND // 10
 """Failures within this (ns) of the first are one moment: out of memory, a whole batch fails."""
 

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from llamatop.events.clock import SECOND
 from llamatop.figures.gaps import Gap, slowest_gaps
 from llamatop.recording.bookmarks import Bookmarks
+from llamatop.reports.outcome import failure
 from llamatop.run.controls import Orders
 from llamatop.run.pump import Pump
 from llamatop.run.replay import Replay
+from llamatop.session.reducer import Session
 from llamatop.tui.monitor.frame import Playback
-from llamatop.tui.monitor.marks import Mark, marks_of, next_of
+from llamatop.tui.monitor.marks import WHOLE, Mark, marks_of, next_of
 from llamatop.tui.monitor.views.values import moment, span
 
 _AFTER = 2 * SECOND
@@ -46,6 +48,8 @@ class Player:
         self._gaps_on = 0
         """How many further to go, as soon as they are known."""
         self._marks: tuple[Mark, ...] = ()
+        self._failure = ""
+        """Why the run failed; empty: it did not, or that is not known yet."""
         self.orders: Orders = {
             "toggle_pause": self.toggle,
             "more": lambda: self.faster(1),
@@ -53,6 +57,7 @@ class Player:
             "seek": self.skip,
             "step": self.step,
             "to_end": self.to_end,
+            "edge": self.to_end,
             "to_level": self.to_level,
             "to_failure": self.to_failure,
             "bookmark": self.bookmark,
@@ -82,11 +87,27 @@ class Player:
             replay.start,
             tuple(self._bookmarks.times),
             self._note(),
+            self._failure if self._is_ahead() else "",
         )
+
+    def _is_ahead(self) -> bool:
+        """Whether the first failure is still to come."""
+        return self._replay.position < min(self._times("failure"), default=0)
 
     def prepare(self) -> None:
         """Make every later seek quick, while a person looks at the first frame."""
-        threading.Thread(target=self._replay.prepare, name="snapshots", daemon=True).start()
+        threading.Thread(target=self._prepare, name="snapshots", daemon=True).start()
+
+    def _prepare(self) -> None:
+        self._failure = self._find_failure()
+        self._replay.prepare()
+
+    def _find_failure(self) -> str:
+        """Why the run failed; its tokens tell nothing of that."""
+        session = Session()
+        for event in self._replay.rare:
+            session.apply(event)
+        return failure(session) or ""
 
     def toggle(self) -> None:
         """Play or pause; at the end, play from the beginning."""
@@ -105,8 +126,9 @@ class Player:
         self._pump.session = self._replay.seek(time)
 
     def skip(self, seconds: float) -> None:
-        """Go forwards or back."""
-        self._pump.session = self._replay.seek_seconds(seconds)
+        """Go forwards or back by so many seconds; less in what is short."""
+        short = min((self._replay.length - self._replay.start) / WHOLE, 1.0)
+        self._pump.session = self._replay.seek_seconds(seconds * short)
 
     def to_end(self, direction: int) -> None:
         """Go to the recording's end, or to its start."""

@@ -22,7 +22,7 @@ class Showing:
     """What one stage needs to be seen and steered; another stage gets another one.
 
     `keys` names those that work now, `draw` shows what a choice changed, `tell` shows a person
-    (title, line).
+    (title, line), `after` calls something so many seconds later.
     """
 
     def __init__(
@@ -31,7 +31,9 @@ class Showing:
         palette: Palette,
         keys: Callable[[Frame], list[Key]],
         draw: Callable[[], None],
+        *,
         tell: Callable[[str, str], None],
+        after: Callable[[float, Callable[[], None]], object],
     ) -> None:
         pump, live, replay = stage.pump, stage.live, stage.replay
         self.monitor = Monitor(palette, keys, transport=replay is not None)
@@ -42,6 +44,7 @@ class Showing:
         """What changes the run or the replay itself."""
         self._stage = stage
         self._figures = Figures()
+        self._steering: Steering | None = None
         if replay is not None:
             from llamatop.tui.monitor.playback import Player  # noqa: PLC0415  (a live run has none)
 
@@ -49,7 +52,8 @@ class Showing:
             self.acting = self.player.orders
         elif live is not None:
             table = self.monitor.table
-            self.acting = Steering(pump, live, lambda: table.selected, tell).orders
+            self._steering = Steering(pump, live, lambda: table.selected, tell, after)
+            self.acting = self._steering.orders
 
     def frame(self, cost: str, leaving: bool) -> Frame:
         """What is shown now; `cost` is what the screen itself takes, in words."""
@@ -64,4 +68,5 @@ class Showing:
             Keeping(str(recorder.path), recorder.error) if recorder is not None else None,
             cost,
             leaving,
+            self._steering.wanted if self._steering is not None else None,
         )

@@ -7,15 +7,24 @@ from collections.abc import Callable
 from llamatop.run.controls import Live, Orders
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Request
+from llamatop.text.formatting import plural
 
 SWEEP = (1, 2, 4, 8, 16)
 """Levels of the sweep that a key starts."""
 
 
+SETTLED_SECONDS = 0.4
+"""After the last press of + or -: presses until then are one order."""
+
+SURE_SECONDS = 5.0
+"""How long a question waits for its answer."""
+
+
 class Steering:
     """Gives orders; what became of them shows in the events that follow.
 
-    `selected` is the request under the cursor; `tell` shows a person (title, line).
+    `selected` is the request under the cursor; `tell` shows a person (title, line); `after` calls
+    something so many seconds later.
     """
 
     def __init__(
@@ -24,13 +33,18 @@ class Steering:
         live: Live,
         selected: Callable[[], Request | None],
         tell: Callable[[str, str], None],
+        after: Callable[[float, Callable[[], None]], object],
     ) -> None:
         self._pump = pump
         self._live = live
         self._selected = selected
         self._tell = tell
-        self._wanted: tuple[int, int] | None = None
-        """(level, concurrency) asked for last, for as long as no other level has begun."""
+        self._after = after
+        self._presses = 0
+        self._sure = False
+        """Whether the next order to sweep is meant, whatever it cancels."""
+        self._asked: tuple[int, int] | None = None
+        """(level that ran, concurrency) of the last press."""
         self.orders: Orders = {
             "toggle_pause": self.toggle_pause,
             "more": lambda: self.turn(1),
@@ -48,12 +62,32 @@ class Steering:
         level = self._pump.session.level
         if level is None or level.ended is not None:
             return
-        asked = self._wanted is not None and self._wanted[0] == level.id
-        before = self._wanted[1] if self._wanted and asked else level.concurrency
+        before = self.wanted or level.concurrency
         wished = next_concurrency(before, direction)
         if wished != before:
-            self._wanted = (level.id, wished)
-            self._live.resize(wished)
+            self._asked = (level.id, wished)
+            self._presses += 1
+            presses = self._presses
+            self._after(SETTLED_SECONDS, lambda: self._settle(presses))
+
+    def _settle(self, presses: int) -> None:
+        """Give the order, unless there was another press since."""
+        wanted = self.wanted
+        if presses == self._presses and self._asked is not None:
+            self._live.resize(wanted or self._asked[1])
+
+    @property
+    def wanted(self) -> int | None:
+        """The concurrency that the presses so far add up to; None: it runs, or none was pressed.
+
+        The engine takes it with its next request, and perhaps others that were wanted on the way.
+        """
+        level, asked = self._pump.session.level, self._asked
+        if asked is None or level is None or level.ended is not None:
+            return None
+        since = [one for id, one in self._pump.session.levels.items() if asked[0] <= id < level.id]
+        on_the_way = all(one.ended_by == "concurrency" for one in since)
+        return asked[1] if on_the_way and asked[1] != level.concurrency else None
 
     def cancel(self) -> None:
         """Take the selected request back, if it is still running."""
@@ -62,10 +96,23 @@ class Steering:
             self._live.cancel(request.id)
 
     def sweep(self) -> None:
-        """From here on levels of 1, 2, 4 … requests at once, to the end."""
-        if self._pump.session.model is not None:
-            self._live.sweep(SWEEP)
-            self._tell("sweep", "levels " + " ".join(map(str, SWEEP)))
+        """From here on levels of 1, 2, 4 … requests at once; it asks where that cancels."""
+        session = self._pump.session
+        if session.model is None:
+            return
+        levels = "levels " + " ".join(map(str, SWEEP))
+        if session.active and not self._sure:
+            self._sure = True
+            self._after(SURE_SECONDS, self._forget)
+            flying = plural(len(session.active), "request")
+            self._tell("sweep", f"s again cancels {flying} in flight, then {levels}")
+            return
+        self._sure = False
+        self._live.sweep(SWEEP)
+        self._tell("sweep", levels)
+
+    def _forget(self) -> None:
+        self._sure = False
 
 
 def next_concurrency(concurrency: int, direction: int) -> int:

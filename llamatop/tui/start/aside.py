@@ -15,7 +15,7 @@ from llamatop.tui.monitor.views.values import TIMES
 from llamatop.tui.start.answering import Answering, facts
 from llamatop.tui.start.command import wrapped
 from llamatop.tui.start.form import FIELDS, Field
-from llamatop.tui.start.listing import SIGNS, typed
+from llamatop.tui.start.listing import SIGNS, STATES, typed
 from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.state import Start
 
@@ -28,7 +28,8 @@ _FULL = len(FIELDS)
 def settings(start: Start, width: int, height: int) -> Content:
     """The fields, a row each where there is room, else side by side; Content of the panel."""
     if isinstance(start.selected, Kept):
-        return Content(recording(start.selected, width))
+        result = start.results.get(start.selected.path)
+        return Content(recording(start.selected, width, result.lines if result else ()))
     if isinstance(start.selected, Answering):
         return Content(facts(start.selected, LABEL, width))
     problems = start.problems()
@@ -152,8 +153,11 @@ def _weights_note(choice: Choice, weights: str) -> str:
 
 def _hint(start: Start, problems: dict[str, str]) -> list[Span]:
     """A line on the field that keys go to, or on the first that is wrong."""
-    if start.in_form and start.form.field.name not in problems:
-        return [(start.form.field.told, "dim")]
+    field = start.form.field
+    if start.in_form and field.name not in problems:
+        drawn = field.told.endswith(", exactly") and not start.form.text(field).strip().isdigit()
+        told = field.told.removesuffix(", exactly") + ", drawn for each" if drawn else field.told
+        return [(told, "dim")]
     return _problem(start, problems)
 
 
@@ -175,7 +179,7 @@ def _told(start: Start, problems: dict[str, str], width: int, height: int) -> li
 def _corner(start: Start) -> Sequence[Sequence[Span]]:
     """The verdict, where there is no panel for it."""
     choice = start.selected
-    found = start.fit(choice) if isinstance(choice, Choice) else None
+    found = start.fit(choice) if isinstance(choice, Choice) and not start.faulty else None
     if found is None:
         return []
     sign, role = SIGNS[found.verdict]
@@ -185,16 +189,22 @@ def _corner(start: Start) -> Sequence[Sequence[Span]]:
     return told
 
 
-def recording(kept: Kept, width: int) -> list[Line]:
-    """What is known of a recording before it is opened; long texts in several lines."""
+def recording(kept: Kept, width: int, result: Sequence[str] = ()) -> list[Line]:
+    """What is known of a recording before it is opened; long texts in several lines.
+
+    `result`: how its run ended, and what each level gave.
+    """
     state = {
+        "stopped early": "stopped early: before all that was asked for was done",
         "cut off": "cut off; recovered when opened",
         "damaged": "damaged: its end cannot be read",
         "being recorded": "being recorded; whole when its run has ended",
     }.get(kept.state, kept.state)
+    sign = STATES.get(kept.state, ("", ""))[0]
     facts = (
+        *zip_longest(["result"], result, fillvalue=""),
         ("model", kept.model),
-        ("state", state),
+        ("state", f"{sign} {state}".strip()),
         ("started", f"{kept.started:%Y-%m-%d %H:%M:%S}"),
         ("engine", kept.engine),
         ("size", size(kept.bytes)),

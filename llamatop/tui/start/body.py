@@ -58,7 +58,14 @@ class StartBody(Planned[Frame]):
     def _keys(self, frame: Frame) -> list[Key]:
         start = self._start
         searching = bool(start.listing.search.text)
-        return footer_keys(start.in_form, searching, self._replay, len(start.marked), start.over)
+        return footer_keys(
+            start.in_form,
+            searching,
+            self._replay,
+            len(start.marked),
+            over=start.over,
+            picks=bool(start.form.field.options),
+        )
 
     def on_mount(self) -> None:
         """So that the first paint is a whole one."""

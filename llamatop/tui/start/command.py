@@ -6,7 +6,13 @@ import shlex
 from collections.abc import Sequence
 
 from llamatop.events.sanitize import one_line
-from llamatop.settings.config import RunConfig, lengths_options, server_options
+from llamatop.settings.config import (
+    RunConfig,
+    arrival_options,
+    lengths_options,
+    server_options,
+    shared_options,
+)
 from llamatop.tui.drawing.lines import width_of
 
 
@@ -27,7 +33,8 @@ def run_command(config: RunConfig) -> list[str]:
         ("--device", config.device, plain.device),
         ("--quantize", config.quantize, plain.quantize),
         ("--offload", config.offload, plain.offload),
-        ("--rate", config.rate, None),
+        *shared_options(config),
+        *arrival_options(config),
         ("--max-time", config.max_time, None),
         ("--until-ci", config.until_ci, None),
         ("--slo", _slo(config.slo), ""),

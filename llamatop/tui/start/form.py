@@ -16,7 +16,14 @@ from msgspec.structs import replace
 
 from llamatop.errors import InputError
 from llamatop.settings.checks import checked
-from llamatop.settings.config import DTYPES, ENDPOINTS, ENGINES, QUANTIZE, RunConfig
+from llamatop.settings.config import (
+    DTYPES,
+    ENDPOINTS,
+    ENGINES,
+    QUANTIZE,
+    RunConfig,
+    whole_prompts,
+)
 from llamatop.settings.lengths import parse_lengths
 from llamatop.settings.servers import base_urls
 from llamatop.tui.start.edit import Edit
@@ -192,7 +199,8 @@ class Form:
         levels, requests = changes["concurrency"], changes["requests"]
         base = self._base(model)
         one = len(levels) == 1 and not base.until_oom  # a sweep has to come to its end
-        return checked(replace(base, **changes, endless=requests is None and one))
+        asked = replace(base, **changes, endless=requests is None and one)
+        return checked(whole_prompts(asked))
 
     def _base(self, urls: str) -> RunConfig:
         """What the command line gave, as far as it is about what is chosen."""

@@ -31,9 +31,16 @@ COMMANDS = (
 
 
 def footer_keys(
-    in_form: bool, searching: bool, replay: bool, marked: int = 0, over: bool = False
+    in_form: bool,
+    searching: bool,
+    replay: bool,
+    marked: int = 0,
+    *,
+    over: bool = False,
+    picks: bool = False,
 ) -> list[Key]:
-    """The keys that work now, most useful first; `over`: there is something to go back to."""
+    """The keys that work now, most useful first; `over`: there is something to go back to;
+    `picks`: the field has values to pick from."""
     told = "list" if in_form else "clear search" if searching else ""
     leave = Key("esc", "back", "screen.back") if over else Key("ctrl q", "leave", "screen.leave")
     if replay:
@@ -42,7 +49,7 @@ def footer_keys(
         Key("enter", "run", "screen.run"),
         *([Key("esc", told, "screen.back")] if told else []),
         Key("↑↓", "field" if in_form else "choose", "screen.move(1)"),
-        *([Key("←→", "value", "screen.turn(1)")] if in_form else []),
+        *([Key("←→", "value", "screen.turn(1)")] if in_form and picks else []),
         Key("tab", "next" if in_form else "settings", "screen.tab(1)"),
         Key("f1", "help", "screen.help"),
         *([] if over and told else [leave]),

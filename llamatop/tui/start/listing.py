@@ -11,10 +11,11 @@ from llamatop.text.formatting import count, size
 from llamatop.tui.compare.letters import LETTERS
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, left, overlay, right, width_of
 from llamatop.tui.monitor.views.panel import Content
-from llamatop.tui.monitor.views.values import NOTHING
+from llamatop.tui.monitor.views.values import NOTHING, TIMES
 from llamatop.tui.start.answering import Answering
 from llamatop.tui.start.answering import row as answering_row
 from llamatop.tui.start.edit import Edit
+from llamatop.tui.start.results import Result
 from llamatop.tui.start.rows import Heading, Hint, Kept, Row
 from llamatop.tui.start.state import Start
 
@@ -31,6 +32,7 @@ STATES = {
     "stopped early": ("○", "dim"),
     "cut off": ("◔", "warn"),
     "damaged": ("✗", "bad"),
+    "failed": ("✗", "bad"),
 }
 """Of recordings that did not come to their end."""
 
@@ -129,7 +131,8 @@ def row_line(start: Start, row: Row, width: int, chosen: bool) -> Line:
         case Hint():
             return fit(((" " * _MARK, "text"), (row.text, "faint")), width)
         case Kept():
-            told = _recording(row, start.listing.search.text, columns_of(width))
+            result = start.results.get(row.path)
+            told = _recording(row, start.listing.search.text, columns_of(width), result)
             return fit((_marked(start, row) or bar, (" ", "text"), *told), width)
         case Answering():
             return fit((bar, *answering_row(row, width)), width)
@@ -178,20 +181,25 @@ def _marked(start: Start, kept: Kept) -> Span | None:
     return LETTERS[start.marked.index(kept.path)], "key.bold"
 
 
-def _recording(kept: Kept, query: str, shape: Columns) -> list[Span]:
+def _recording(kept: Kept, query: str, shape: Columns, result: Result | None) -> list[Span]:
     when = f"{kept.started:%Y-%m-%d %H:%M}"
-    name = _name(kept.model, query, shape.name, "text")
-    spans: list[Span] = [*name, (" " * shape.parameters, "text")]
+    levels = f"{TIMES}{result.levels}" if result and result.levels else ""
+    told = "  ".join(filter(None, (kept.model, kept.engine, levels)))
+    if width_of(told) > shape.name:  # its owner tells less than what ran
+        told = "  ".join(filter(None, (kept.model.rpartition("/")[2], kept.engine, levels)))
+    spans: list[Span] = _name(told, query, shape.name, "text")
+    rate, cells = result.rate if result else "", shape.parameters + shape.weights
     if shape.weights:
-        spans.append((right(size(kept.bytes), shape.weights), "dim"))
+        spans.append((right(rate or size(kept.bytes), cells), "text" if rate else "dim"))
     if shape.when < 18:
         return spans
     spans.append((right(when, shape.when - (shape.fit if shape.needs else 3)), "dim"))
-    sign, role = STATES.get(kept.state, ("", "dim"))
+    state = "failed" if result and result.failed else kept.state
+    sign, role = STATES.get(state, ("", "dim"))
     return [
         *spans,
         (f"{'  ' if shape.needs else ' '}{sign} ", role),
-        (kept.state if sign and shape.needs else "", role),
+        (state if sign and shape.needs else "", role),
     ]
 
 

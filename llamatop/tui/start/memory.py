@@ -33,6 +33,8 @@ def memory(start: Start, width: int, height: int) -> Content:
         return Content([_who(choice, width), *_on_server(width)][:height])
     found = start.fit(choice)
     lines: list[Line] = [_who(choice, width), ((f" {_kind(choice)}", "dim"),), ()]
+    if start.faulty:
+        return Content([*lines, ((" a setting is not valid: nothing is known", "dim"),)])
     if found is None:
         return Content([*lines, ((" looking at this machine…", "dim"),)])
     sign, role = SIGNS[found.verdict]
@@ -86,7 +88,8 @@ def _needs(start: Start, choice: Choice, found: Fit, width: int) -> list[Line]:
 def _kv_note(start: Start) -> str:
     config = start.config
     tokens = config.prompt_toks + config.gen_toks
-    return f"{max(config.concurrency):,} {TIMES} {tokens:,} tokens"
+    longest = ", the longest" if config.prompt_lengths or config.gen_lengths else ""
+    return f"{max(config.concurrency):,} {TIMES} {tokens:,} tokens{longest}"
 
 
 def _amount(name: str, of: int, note: str, width: int) -> Line:

@@ -15,7 +15,7 @@ import msgspec
 
 from llamatop.errors import InputError
 from llamatop.reports.models import Choice
-from llamatop.settings.servers import base_urls
+from llamatop.settings.servers import base_urls, with_scheme
 from llamatop.tui.start.answering import HEADING, Answering
 from llamatop.tui.start.form import SERVER
 
@@ -39,8 +39,6 @@ UNMATCHED = "nothing here has that name; as a Hugging Face id or a folder"
 HINT = "type a Hugging Face id, a folder, or a server's http://…"
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-_HOST = re.compile(r"[\w.-]+:\d+(/\S*)?")
-"""`localhost:8000`, which no model is called."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -116,7 +114,7 @@ def typed(name: str) -> Choice:
 
 def server(text: str) -> Choice | None:
     """The server, or servers, that are typed by their addresses; None: that is something else."""
-    words = [f"http://{word}" if _HOST.fullmatch(word) else word for word in text.split()]
+    words = [with_scheme(word) for word in text.split()]
     if not words or not all(_ADDRESS.match(word) for word in words):
         return None
     try:

@@ -111,17 +111,24 @@ def _weights(folder: Path) -> tuple[list[Path], str]:
 
 
 def places() -> list[Path]:
-    """Where recordings are kept when nobody says otherwise."""
+    """Where recordings are kept when nobody says otherwise, and the folder that a person is in."""
     from platformdirs import user_data_path  # noqa: PLC0415  (not for the first paint)
 
-    return [Path("recordings"), user_data_path("llamatop") / "recordings"]
+    return [Path("recordings"), Path(), user_data_path("llamatop") / "recordings"]
+
+
+def samples() -> Path:
+    """The recordings that come with llamatop: of an installed one in it, else in its repository."""
+    package = Path(__file__).parents[2]
+    shipped = package / "samples"
+    return shipped if shipped.is_dir() else package.parent / "recordings" / "samples"
 
 
 def recordings(folders: Iterable[Path] | None = None) -> list[Kept]:
     """The newest recordings in some folders, newest first; else in the usual ones, then samples."""
     if folders is None:
-        samples = recordings([places()[0] / "samples"])
-        return [*recordings(places()), *(structs.replace(kept, sample=True) for kept in samples)]
+        shipped = recordings([samples()])
+        return [*recordings(places()), *(structs.replace(kept, sample=True) for kept in shipped)]
     found: dict[Path, tuple[float, Path]] = {}
     for folder in folders:
         for file in [*folder.glob(f"*{_PARQUET}"), *folder.glob(f"*{_JOURNAL}")]:
@@ -132,7 +139,13 @@ def recordings(folders: Iterable[Path] | None = None) -> list[Kept]:
                 continue
     newest = sorted(found.values(), reverse=True)[:NEWEST]
     kept = [_kept(file, modified) for modified, file in newest]
+    kept = [one for one in kept if one.path.parent != Path() or _is_ours(one)]
     return sorted(kept, key=lambda one: one.started, reverse=True)
+
+
+def _is_ours(kept: Kept) -> bool:
+    """Whether a file of any folder is a recording at all."""
+    return bool(kept.engine) or kept.state in ("cut off", "being recorded")
 
 
 def _recording(file: Path) -> Path:

@@ -6,6 +6,7 @@ it is dismissed with what was chosen.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -25,10 +26,15 @@ from llamatop.tui.start.keys import COMMANDS
 from llamatop.tui.start.list import StartRows
 from llamatop.tui.start.looks import Found, Looks, look_around, looks, named
 from llamatop.tui.start.panels import StartSettings
+from llamatop.tui.start.results import READING, SMALL, readable, result_of
+from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.state import Chosen, Start
 
 TWICE = 2.0
 """Seconds within which a second Escape leaves."""
+
+RESTS = 0.3
+"""Seconds after which what the cursor stands on is looked into."""
 
 _NEVER = float("-inf")
 _AGAIN = "esc again leaves"
@@ -82,8 +88,25 @@ class StartScreen(Screen[Chosen | None]):
         self._body.repaint(palette)
 
     def on_mount(self) -> None:
-        """Paint, then look around."""
+        """Paint, then look around; and into the recording on which the cursor rests."""
         self.call_after_refresh(self._look)
+        self.set_interval(RESTS, self._look_into)
+
+    def _look_into(self) -> None:
+        """Read what a recording gave, once: of that under the cursor, else of one after another."""
+        results, chosen = self.start.results, self.start.selected
+        if READING in results.values():
+            return
+        others = (kept for kept in self.start.listing.kept if kept.bytes <= SMALL)
+        for kept in (*([chosen] if isinstance(chosen, Kept) else []), *others):
+            if kept.path not in results and readable(kept):
+                results[kept.path] = READING
+                self.run_worker(self._read(kept))
+                return
+
+    async def _read(self, kept: Kept) -> None:
+        self.start.results[kept.path] = await asyncio.to_thread(result_of, kept)
+        self._body.show()
 
     def _look(self) -> None:
         self._body.show()

@@ -18,6 +18,7 @@ from llamatop.tui.start.command import compare_command, replay_command, run_comm
 from llamatop.tui.start.cursor import Listing
 from llamatop.tui.start.edit import Edit
 from llamatop.tui.start.form import NAMES, SERVER, Form
+from llamatop.tui.start.results import Result
 from llamatop.tui.start.rows import Item, Kept, model_name, typed
 
 Chosen = RunConfig | Path | tuple[Path, ...]
@@ -40,6 +41,8 @@ class Start:
         self.listing = Listing(" ".join(defaults.urls) or defaults.model, named)
         self.marked: list[Path] = []
         """Recordings to compare, the baseline first."""
+        self.results: dict[Path, Result] = {}
+        """By recording how its run ended and what each level gave."""
         self.in_form = False
         """Whether keys go to the form rather than to the list."""
         self.over = False
@@ -53,6 +56,11 @@ class Start:
         """The newest settings without fault: what the list's marks are about."""
         self._fits = fits
         self._known_fits: dict[tuple[Choice, int], Fit] = {}
+
+    @property
+    def faulty(self) -> bool:
+        """Whether a setting is wrong by itself, so that no verdict is about what stands there."""
+        return bool(self.form.problems())
 
     @property
     def selected(self) -> Item | None:

@@ -1,6 +1,8 @@
 """A terminal that may vanish: closed window, lost connection. The app leaves, as after SIGHUP.
 
 Textual's writer ends with the first error, and whoever writes thereafter waits for it forever.
+A halt and its end are signals, which come at any moment: also in one in which this thread holds a
+lock that drawing needs, and a terminal that vanishes sends the second. So they wait for the loop.
 Whoever goes on after a halt gets an empty terminal and draws on it only what changes; and after
 SIGSTOP, which nobody can catch, a second reader and writer beside those that were never ended.
 """
@@ -68,6 +70,12 @@ class LastingDriver(LinuxDriver):
         if self._file is not None:
             self._file = cast("TextIOWrapper", Lasting(self._file, self._lost))
         self._given_back = False
+
+    def _sigtstp_application(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(super()._sigtstp_application)
+
+    def _sigcont_application(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(super()._sigcont_application)
 
     def suspend_application_mode(self) -> None:
         """Give the terminal back."""

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from textual.color import Color
 
+from llamatop.errors import InputError
 from llamatop.tui.drawing.palette import Palette, colours
 from llamatop.tui.drawing.themes import (
     SHIPPED,
@@ -107,10 +108,11 @@ async def test_a_person_s_own_theme_can_be_chosen(own_config):
         assert app.problems == []
 
 
-async def test_a_bad_theme_leaves_the_default(own_config):
+async def test_a_bad_theme_leaves_the_default_unless_it_is_wanted(own_config):
     write_theme(own_config, 'primary = "reddish"')
-    app = live_app([], theme="mine")
+    app = live_app([])
     async with app.run_test():
         assert app.theme == "llamatop-dark"
     assert app.problems[0].startswith("theme mine.toml: primary")
-    assert "mine" in app.problems[1]
+    with pytest.raises(InputError, match=r"^--theme mine: .*theme mine\.toml: primary"):
+        live_app([], theme="mine")

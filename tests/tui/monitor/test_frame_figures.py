@@ -269,3 +269,18 @@ def test_while_requests_only_fail_those_in_flight_are_kept_up_with():
     session.apply(TokensEmitted(2 * SECOND, 1, 1))
     figures.look(session)
     assert len(figures.latency().values["ITL"]) == 2
+
+
+def test_the_peak_of_a_level_shorter_than_a_second_is_no_less_than_its_mean():
+    burst = [
+        LevelStarted(0, 0, 1, 1),
+        RequestQueued(0, 0, 0, 8, 50),
+        RequestAdmitted(0, 0, 0),
+        *(TokensEmitted(place * SECOND // 100, 0, 1) for place in range(1, 51)),
+        RequestFinished(SECOND // 2, 0, "length"),
+        LevelEnded(SECOND // 2, 0, "ok"),
+    ]
+    figures = Figures()
+    for end in (SECOND // 2, 9 * SECOND):
+        figures.look(fold([*burst, Tick(end)]))
+        assert figures.peak() == figures.average() == pytest.approx(100)

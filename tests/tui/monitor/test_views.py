@@ -995,3 +995,42 @@ def test_a_load_that_came_to_nothing_does_not_go_on(ends, words):
     assert words in told
     assert "left" not in told
     assert "━" not in told
+
+
+def changed_by_hand(completed: int) -> Session:
+    """A level of 4 with completions, then one of 6 in which so many have completed."""
+    events = [started(), loaded(), LevelStarted(SECOND, 0, 4, None)]
+    for id in range(8):
+        level, begin = (0, 2) if id < 4 else (1, 7)
+        events += [
+            RequestQueued(begin * SECOND, id, level, 8, 8),
+            RequestAdmitted(begin * SECOND, id, level),
+        ]
+        events += [TokensEmitted((begin + 1 + token) * SECOND, id, 1, None) for token in range(2)]
+        if id < 4 + completed:
+            events.append(RequestFinished((begin + 3) * SECOND, id, "length"))
+        if id == 3:
+            events.append(LevelEnded(6 * SECOND, 0, "ok", ended_by="concurrency"))
+            events.append(LevelStarted(6 * SECOND, 1, 6, None))
+    return fold(events)
+
+
+@pytest.mark.parametrize("width", [36, 46, 60, 80])
+@pytest.mark.parametrize("completed", [0, 2])
+def test_after_a_change_by_hand_the_latencies_before_stand_beside_the_new(
+    completed: int, width: int
+) -> None:
+    frame = framed_session(changed_by_hand(completed))
+    lines = latency(frame, width, 9).lines
+    head, ttft_row = plain(lines[0]), plain(lines[1])
+    assert head.split() == ["p50", "p90", "p99", f"{TIMES}4", "p50"]
+    assert ttft_row.split()[:7] == ["TTFT", "1.00", "1.00", "1.00", "s", "1.00", "s"]
+    assert all(line_width(line) <= width for line in lines)
+    words = progress_of(frame.session)[1]
+    assert words == (
+        f"{completed} requests done" if completed else f"0 requests done, 4 at {TIMES}4"
+    )
+
+
+def test_levels_of_a_plan_stand_for_themselves(half_way: Session) -> None:
+    assert plain(latency(framed_session(half_way), 80, 9).lines[0]).split() == ["p50", "p90", "p99"]

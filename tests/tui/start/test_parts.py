@@ -17,11 +17,13 @@ from llamatop.reports.fit import RUNTIME_BYTES, Gpu, Machine, estimate, verdict
 from llamatop.reports.models import Choice
 from llamatop.settings.config import RunConfig
 from llamatop.tui.drawing.lines import line_width
-from llamatop.tui.start.aside import command, field_at, places
+from llamatop.tui.start.aside import command, field_at, places, recording, settings
 from llamatop.tui.start.command import run_command, wrapped
 from llamatop.tui.start.edit import LONGEST, Edit
 from llamatop.tui.start.form import NAMES, Form
+from llamatop.tui.start.keys import footer_keys
 from llamatop.tui.start.listing import columns_of, heading, row_line, typed
+from llamatop.tui.start.memory import memory
 from llamatop.tui.start.plan import start_plan
 from llamatop.tui.start.rows import Heading, Hint, group_start, nearest, rows_of, selectable
 from llamatop.tui.start.state import Start
@@ -482,3 +484,45 @@ def test_recordings_open_by_their_parquet_name():
     start.move(1000)
     assert start.chosen() == Path("recordings/[/x].parquet")
     assert start.command() == ["llamatop replay", "'recordings/[/x].parquet'"]
+
+
+# What is not sure is not said
+
+
+def test_a_setting_that_is_not_valid_has_no_verdict():
+    start = started()
+    start.tab(1, True)
+    assert memory(start, 60, 20).corner
+    start.typed("x")
+    assert start.faulty
+    told = memory(start, 60, 20)
+    assert not told.corner and "not valid" in plain(told.lines[-1])
+    assert not settings(start, 60, 3).corner
+
+
+def test_what_is_drawn_is_not_exact():
+    start = started()
+    start.in_form = True
+    start.form.go(NAMES.index("prompt"))
+    hint = plain(tuple(settings(start, 60, 3).hints[0]))
+    assert hint == "tokens of each prompt, exactly"
+    start.form.edits["prompt"] = Edit("64:512", 0)
+    assert plain(tuple(settings(start, 60, 3).hints[0])) == "tokens of each prompt, drawn for each"
+    start._follow()
+    assert "232 tokens" not in plain(memory(start, 60, 20).lines[4])
+    assert "the longest" in " ".join(plain(line) for line in memory(start, 60, 20).lines)
+
+
+def test_keys_that_turn_a_value_are_offered_where_there_is_one_to_turn():
+    assert "value" in {key.word for key in footer_keys(True, False, False, picks=True)}
+    assert "value" not in {key.word for key in footer_keys(True, False, False)}
+
+
+def test_a_sign_of_the_list_is_explained_beside_it():
+    early = replace(KEPT[0], state="stopped early")
+    told = " ".join(" ".join(plain(line) for line in recording(early, 60)).split())
+    assert "\u25cb stopped early: before all that was asked for was done" in told
+
+
+def plain(line) -> str:
+    return "".join(text for text, _ in line)

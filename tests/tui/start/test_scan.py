@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,14 @@ from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
 from llamatop.reports import this_machine as here
 from llamatop.reports.models import FOLDERS
+from llamatop.settings.config import RunConfig
+from llamatop.tui.monitor.views.values import TIMES
 from llamatop.tui.start import scan as start_scan
+from llamatop.tui.start.aside import recording
+from llamatop.tui.start.listing import row_line
+from llamatop.tui.start.results import readable, result_of
 from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of, typed
+from llamatop.tui.start.state import Start
 
 
 @pytest.fixture
@@ -167,9 +174,44 @@ def test_samples_come_after_ones_own(
         (tmp_path / place).parent.mkdir(exist_ok=True)
         shutil.copy(recorded, tmp_path / place)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(start_scan, "places", lambda: [Path("recordings")])
+    (tmp_path / "figures.parquet").write_bytes(b"PAR1 of something else")
+    shutil.copy(recorded, tmp_path / "here.parquet")
+    recorded.unlink()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
+    monkeypatch.setattr(start_scan, "samples", lambda: tmp_path / "recordings" / "samples")
     kept = [(k.path.stem, k.sample) for k in start_scan.recordings()]
-    assert kept == [("own", False), ("shipped", True)]
+    assert sorted(kept[:2]) == [("here", False), ("own", False)]
+    assert kept[2:] == [("shipped", True)]
     rows = rows_of([], start_scan.recordings(), "")
     headings = [row.text for row in rows if isinstance(row, Heading)]
     assert headings[-2:] == [RECORDINGS, SAMPLES]
+
+
+def test_samples_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
+    kept = {one.path.stem: one for one in start_scan.recordings()}
+    assert all(one.sample for one in kept.values())
+    killed = kept["engine-killed-cpu"]
+    assert readable(killed)
+    found = result_of(killed)
+    result = found.lines
+    assert (found.levels, found.failed) == ("4-8", True)
+    assert result[0].startswith("the engine was killed by SIGKILL in level 1 of 2")
+    assert [line.partition(":")[0] for line in result[1:]] == ["concurrency 4", "concurrency 8"]
+    assert found.rate.endswith(" tok/s")
+    assert "tok/s, TTFT" in result[1] and result[1].endswith(", failed")
+    start = Start(RunConfig())
+    start.results[killed.path] = found
+    row = "".join(text for text, _ in row_line(start, killed, 100, chosen=False))
+    assert row.split()[:3] == ["demo", "batch", f"{TIMES}4-8"] and found.rate in row
+    assert row.rstrip().endswith("✗ failed")
+    told = "\n".join("".join(text for text, _ in line) for line in recording(killed, 60, result))
+    assert "result" in told and "the engine was killed by SIGKILL" in told
+
+
+def test_the_wheel_has_the_samples() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    built = project["tool"]["hatch"]["build"]["targets"]
+    assert built["wheel"]["force-include"]["recordings/samples"] == "llamatop/samples"
+    assert "recordings/samples" in built["sdist"]["include"]

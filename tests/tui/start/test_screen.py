@@ -25,8 +25,9 @@ from tests.tui.start.case import CHOICES, DEFAULTS, KEPT, LLAMA, MACHINE, StartA
 async def ready(pilot) -> None:
     """Until all that is looked for has been found and drawn."""
     start = pilot.app.screen_shown.start
-    deadline = time.monotonic() + 5
-    while start.looking and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while start.looking:
+        assert time.monotonic() < deadline, "it looks for ever"
         await pilot.pause(0.01)
     await pilot.pause()
 

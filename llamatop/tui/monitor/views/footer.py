@@ -80,7 +80,7 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
         *first[2:],
         Key("tab", "panel", "focus_on(1)"),
         *then,
-        *([] if alone else [Key("1-5", "alone", "maximise('throughput')")]),
+        *([] if alone else [Key("1-5", "maximise", "maximise('throughput')")]),
         Key("z", "zoom", "zoom(1)"),
         Key("e", "export", "export"),
         *([] if over else [another]),
@@ -102,7 +102,7 @@ _MOVED = {"throughput": "zoom", "latency": "figure", "memory": "history", "event
 def _moving(panel: str, alone: bool) -> list[Key]:
     """The keys of a panel without rows."""
     newest = [Key("G", "newest", "move(1000000)")] if panel == "events" else []
-    opened = Key("enter", "restore" if alone else "alone", "open")
+    opened = Key("enter", "restore" if alone else "maximise", "open")
     return [Key("↑↓", _MOVED[panel], "move(1)"), opened, *newest]
 
 

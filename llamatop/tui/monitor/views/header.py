@@ -47,6 +47,11 @@ def _what(frame: Frame, width: int) -> Line:
     room = width - line_width(end) - 2
     start: list[Span] = [(" ", "text"), ("llamatop", "work.bold"), ("  ", "text")]
     room -= line_width(start)
+    failed = frame.playback.failed if frame.playback is not None else ""
+    if failed:
+        key: list[Span] = [("  ", "text"), ("f", "key"), (" goes there", "dim")]
+        start += [("✗ ", "bad"), (shortened(failed, room - line_width(key) - 2), "text"), *key]
+        return spread(start, end, width)
     facts = _facts(frame)
     if line_width(join(facts)) > room:
         facts = [_briefly(fact) for fact in facts[:1]] + facts[1:]
@@ -179,6 +184,8 @@ def _sweep(frame: Frame) -> list[list[Span]]:
         return []
     place = place_of(frame.session)
     at_once: list[Span] = [("concurrency ", "dim"), (f"{level.concurrency}", "text.bold")]
+    if frame.wanted is not None:
+        at_once.append((f" → {frame.wanted}", "key"))
     return [at_once, [(place, "dim")]] if place else [at_once]
 
 

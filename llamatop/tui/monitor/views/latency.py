@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from llamatop.figures.stats import Distribution
 from llamatop.text.formatting import percent
 from llamatop.tui.drawing.charts import columns, histogram, shares
-from llamatop.tui.drawing.lines import Line, Span, fit
+from llamatop.tui.drawing.lines import Line, Span, fit, line_width
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.frame_figures import RECENT, Latency
 from llamatop.tui.monitor.views.history import level_name, shaded
 from llamatop.tui.monitor.views.panel import Content
+from llamatop.tui.monitor.views.values import TIMES, latency_unit, roughly, span
 from llamatop.tui.monitor.views.values import latency as shown
-from llamatop.tui.monitor.views.values import latency_unit, roughly, span
 
 _PAIRS = (("TTFT", "TPOT"), ("ITL", "E2E"))
 
@@ -29,11 +29,19 @@ _OF_TOKENS = ("TPOT", "ITL")
 _OF_CLIENT = ("late", "lag")
 """What the client says of itself."""
 
-_TABLE = 37
+_CELL, _NARROW = 9, 6
+"""Cells of a number; where a column more would find no room."""
+
+_TABLE = 10 + 3 * _CELL
 """Cells that the numbers take."""
+
+_SHOWN = ("p50", "p90", "p99")
 
 Targets = tuple[tuple[str, float], ...]
 """A figure's name and its target in seconds."""
+
+Before = tuple[int, Latency]
+"""Concurrency and latencies of the level before a change by hand."""
 
 _LOW = 0.75
 """Height of the bars within a row: rows below one another must not touch."""
@@ -56,7 +64,8 @@ def latency(frame: Frame, width: int, height: int) -> Content:
     targets = tuple((name.upper(), s) for name, s in frame.figures.slo.items())
     choices = frame.choices
     known = frame.figures.latency()
-    content = _content(known, targets, choices.figure, width, height)
+    before = frame.figures.latency_before()
+    content = _content(known, before, targets, choices.figure, (width, height))
     if known.requests and (which := level_name(frame)):
         content = replace(content, corner=[*content.corner, [(which, "dim")]])
     hints = [*(_HINTS if choices.focus == "latency" else ()), *content.hints]
@@ -81,26 +90,31 @@ def rows_of(known: Latency) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _content(
-    known: Latency, targets: Targets, figure: int | None, width: int, height: int
+    known: Latency,
+    before: Before | None,
+    targets: Targets,
+    figure: int | None,
+    room: tuple[int, int],
 ) -> Content:
     """Made once for each second's latencies, not for each frame."""
+    width, height = room
     rows = rows_of(known)
     name = rows[min(figure, len(rows) - 1)] if figure is not None else None
     alone = name is not None and height - len(rows) - 1 < _HISTOGRAM
-    lines = [_heading(width)]
+    lines = [_heading(width, before)]
     lines += [
-        _row(row, known, dict(targets).get(row), width, row == name)
+        _row(row, known, before, width, target=dict(targets).get(row), chosen=row == name)
         for row in rows
         if row == name or not alone
     ][: max(height - 1, 0)]
-    room = height - len(lines)
+    left = height - len(lines)
     if name is not None:
-        lines += histogram_lines(name, known.values[name], width, room)
-    elif room >= 14 and width >= 60:
-        lines += [(), *_four(known, width, room - 1)]
-    elif room >= 3:
-        gap: list[Line] = [()] if room >= 4 else []
-        lines += [*gap, *histogram_lines("ITL", known.values["ITL"], width, room - len(gap))]
+        lines += histogram_lines(name, known.values[name], width, left)
+    elif left >= 14 and width >= 60:
+        lines += [(), *_four(known, width, left - 1)]
+    elif left >= 3:
+        gap: list[Line] = [()] if left >= 4 else []
+        lines += [*gap, *histogram_lines("ITL", known.values["ITL"], width, left - len(gap))]
     unseen = 1 + len(rows) > height or alone
     return Content(lines, corner=_basis(known, width), hints=_client(known) if unseen else ())
 
@@ -128,11 +142,16 @@ def _four(known: Latency, width: int, height: int) -> list[Line]:
     return lines
 
 
-def _heading(width: int) -> Line:
-    head: list[Span] = [
-        ("      ", "text"),
-        *((f"{name:>9}", "dim") for name in ("p50", "p90", "p99")),
-    ]
+def _cell(width: int, before: Before | None) -> int:
+    """Cells of a number: fewer where those of the level before stand beside them."""
+    return _NARROW if before is not None and width < _TABLE + _CELL + 2 else _CELL
+
+
+def _heading(width: int, before: Before | None) -> Line:
+    cell = _cell(width, before)
+    head: list[Span] = [("      ", "text"), *((f"{name:>{cell}}", "dim") for name in _SHOWN)]
+    if before is not None:
+        head.append((f"   {f'{TIMES}{before[0]} p50':>{cell + 3}}", "key"))
     return tuple(head)
 
 
@@ -149,23 +168,42 @@ def _basis(known: Latency, width: int) -> list[list[Span]]:
     return [[(percent(known.met), role), (words, "dim")], *basis]
 
 
-def _row(name: str, known: Latency, target: float | None, width: int, chosen: bool) -> Line:
+def _row(
+    name: str,
+    known: Latency,
+    before: Before | None,
+    width: int,
+    *,
+    target: float | None,
+    chosen: bool,
+) -> Line:
     spread = known.spread.get(name)
     unit = latency_unit(spread.p99 if spread else None)
     numbers = (spread.p50, spread.p90, spread.p99) if spread else (None, None, None)
     line: list[Span] = [(f"{'▸' if chosen else ' '}{name:<5}", "key" if chosen else "dim")]
-    rough = known.rough and name in _OF_TOKENS
+    rough, cell = known.rough and name in _OF_TOKENS, _cell(width, before)
     bad = "bad" if known.client_bound and name in _OF_CLIENT else None
     line += [
-        (f"{roughly(shown(value, unit), rough):>9}", bad or _role(value, target))
+        (f"{roughly(shown(value, unit), rough):>{cell}}", bad or _role(value, target))
         for value in numbers
     ]
     line.append((f" {unit if spread else '':<2}", "dim"))
-    room = width - _TABLE - 1
+    if before is not None:
+        line.append(_of_before(name, before[1], cell))
+    room = width - line_width(line) - 2
     if spread and spread.count >= _ENOUGH and room >= 5:
         line.append(("  ", "text"))
         line.append((_inline(known.values[name], spread, min(room, 20)), "work.5"))
     return tuple(line)
+
+
+def _of_before(name: str, before: Latency, cell: int) -> Span:
+    """The median of the level before, in its own unit."""
+    spread = before.spread.get(name)
+    unit = latency_unit(spread.p50 if spread else None)
+    rough = before.rough and name in _OF_TOKENS
+    told = roughly(shown(spread.p50 if spread else None, unit), rough)
+    return f"{told:>{cell}} {unit if spread else '':<2}", "key"
 
 
 def _role(value: float | None, target: float | None) -> str:

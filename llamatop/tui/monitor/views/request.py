@@ -82,7 +82,7 @@ def _title(frame: Frame, request: Request, width: int) -> Line:
     groups: list[list[Span]] = [
         [(f" request {request.id}", "text.bold")],
         [(f"{sign} ", role), (state_name(request), "text")],
-        [(told, "text.bold"), (f"  {whole(prompt_size(request))} in", "dim")],
+        [(told, "text.bold"), (f"  {whole(prompt_size(request))} in{_reused(request)}", "dim")],
         [(f"{roughly(rate(decode_rate(request)), rough):>7}", "work.bold"), (" tok/s", "dim")],
         *(
             [
@@ -102,6 +102,13 @@ def _title(frame: Frame, request: Request, width: int) -> Line:
         ),
     ]
     return fit(fitting(groups, width, "   "), width)
+
+
+def _reused(request: Request) -> str:
+    """What an engine here had computed of its prompt; a server's is told with the server."""
+    if request.reused is None or request.served is not None:
+        return ""
+    return f", {request.reused:,} cached"
 
 
 def _gaps(request: Request, width: int, height: int) -> Content:

@@ -10,8 +10,9 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import EngineLost, ModelLoading
 from llamatop.figures.served import on_servers
 from llamatop.session.reducer import Level, Session
-from llamatop.text.formatting import clock, percent, size
-from llamatop.tui.monitor.frame_figures import finished_requests
+from llamatop.text.formatting import clock, percent, plural, size
+from llamatop.tui.monitor.frame_figures import finished_requests, level_before
+from llamatop.tui.monitor.views.values import TIMES
 
 _STAGES = {
     "imports": "starting the engine",
@@ -119,7 +120,11 @@ def progress_of(session: Session) -> tuple[float | None, str]:
         return None, ""
     done = finished_requests(session, level)
     if level.planned is None:
-        return None, f"{done:,} requests done"
+        words = f"{plural(done, 'request')} done"
+        before = level_before(session, level) if not done else None
+        if before is not None:
+            words += f", {finished_requests(session, before):,} at {TIMES}{before.concurrency}"
+        return None, words
     return done / max(level.planned, 1), f"{done:,}/{level.planned:,} requests"
 
 

@@ -103,6 +103,7 @@ def _figures(frame: Frame) -> list[Sequence[Span]]:
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
         _goodput(frame),
+        _arrivals(frame),
         *shares[:known],
         [("tokens ", "dim"), (roughly(f"{figures.tokens():,}", rough).rjust(7), "text")],
         *shares[known:],
@@ -115,6 +116,14 @@ def _goodput(frame: Frame) -> list[Span]:
         return []
     told = rate(frame.figures.goodput())
     return [("goodput ", "dim"), (f"{told:>5}", "text"), (" req/s", "dim")]
+
+
+def _arrivals(frame: Frame) -> list[Span]:
+    """Requests per second of an open loop that began, beside what is asked for."""
+    asked, real = frame.figures.arrivals()
+    if asked is None:
+        return []
+    return [("arrivals ", "dim"), (rate(real), "text"), (f" of {rate(asked)} req/s", "dim")]
 
 
 def _shares(frame: Frame) -> list[Sequence[Span]]:
@@ -134,7 +143,7 @@ def _shares(frame: Frame) -> list[Sequence[Span]]:
         return [*groups, [(why, "dim")]]
     if roof_beaten(mbu, mfu):
         return [*groups, [("(the roofs are too low: llamatop roofline)", "dim")]]
-    return [*groups, [("held back by ", "dim"), (held, "text")]] if held else groups
+    return [*groups, [("bound by ", "dim"), (held, "text")]] if held else groups
 
 
 def _unknown(session: Session) -> str:
