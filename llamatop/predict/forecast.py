@@ -4,7 +4,6 @@ parts added up. What the commands and a live run call."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -51,7 +50,6 @@ def trace_model(
         checkpoint=config.weights != "random",
         runtime=device == "cpu",
         capability=capability,
-        folder=_folder(config),
         sampling=_sampling(config),
         beside=source.beside,
         reach=reach,
@@ -82,19 +80,13 @@ def architecture_of(config: RunConfig) -> Source:
     return resolve(msgspec.structs.replace(config, weights="random"), lambda *_: None)
 
 
-def _folder(config: RunConfig) -> str | None:
-    """Where a trained checkpoint lies here."""
-    folder = None if config.weights == "random" else folder_here(config.model)
-    return None if folder is None else str(folder)
-
-
 def _sampling(config: RunConfig) -> dict[str, Any]:
     """How a trained checkpoint chooses tokens; empty where there is none here."""
-    folder = _folder(config)
+    folder = None if config.weights == "random" else folder_here(config.model)
     if folder is None:
         return {}
     try:
-        return dict(msgspec.json.decode((Path(folder) / "generation_config.json").read_bytes()))
+        return dict(msgspec.json.decode((folder / "generation_config.json").read_bytes()))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}  # the engine says what is wrong with it
 

@@ -151,8 +151,7 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
     }
     if device == "cpu":
         parts["allocator"] = round(KEPT.get(engine, 1.0) * peak.heap)
-        imports = trace.runtime_bytes or IMPORTS_BYTES
-        parts["runtime"] = imports + trace.tokenizer_bytes + FIRST_BYTES
+        parts["runtime"] = (trace.runtime_bytes or IMPORTS_BYTES) + FIRST_BYTES
         kernels = (threads - 1) * trace.panel_bytes
         if in_onednn(trace.dtype):
             kernels += KERNELS_BYTES

@@ -59,8 +59,6 @@ class Ask(msgspec.Struct, frozen=True):
     """Also search the longest context of one request."""
     runtime: bool = False
     """Also tell what the libraries take of this machine's memory."""
-    folder: str | None = None
-    """Where its tokenizer lies, of which to tell what it takes of memory."""
     sampling: dict[str, Any] = {}
     """The checkpoint's `generation_config.json`, where there is one: how tokens are chosen."""
 
@@ -134,8 +132,6 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     """The matrix that makes them of each prompt's last token; 0: it does of all tokens."""
     runtime_bytes: int | None = None
     """Resident size of a process that has imported what an engine imports."""
-    tokenizer_bytes: int = 0
-    """What its tokenizer takes on top of that, where it has one."""
     furthest: int | None = None
     """Where asked for: the longest prompt and output of one request that fit; None: see
     `unknown`."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import re
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,7 +19,6 @@ from transformers.utils import logging
 from llamatop.engines import architecture, devices, quantize
 from llamatop.engines.quantization import Quantization
 from llamatop.engines.resolve import Source
-from llamatop.engines.tokenizer import load_tokenizer
 from llamatop.errors import InputError
 from llamatop.hardware.memory import resident_bytes
 from llamatop.predict import checkpoint, kernels, packed, stored
@@ -82,7 +80,6 @@ class _Begun(NamedTuple):
 
 def _begin(ask: Ask) -> _Begun:
     runtime = _runtime_bytes(ask.quantize) if ask.runtime else None  # what is traced adds to it
-    tokens = _tokenizer_bytes(ask.folder) if ask.runtime and ask.folder else 0
     source = Source(ask.model, ask.architecture, None, ask.beside)
     layout = architecture.read(source, ask.layers)
     dtype = _dtype(ask, layout.dtype)
@@ -91,8 +88,7 @@ def _begin(ask: Ask) -> _Begun:
     model.tie_weights()
     anatomy = Anatomy(model, layout.text)
     found = _weighed(ask, source, anatomy, dtype)
-    found = msgspec.structs.replace(found, runtime_bytes=runtime, tokenizer_bytes=tokens)
-    return _Begun(found, anatomy, dtype)
+    return _Begun(msgspec.structs.replace(found, runtime_bytes=runtime), anatomy, dtype)
 
 
 def _tracer(ask: Ask, begun: _Begun) -> Tracer:
@@ -251,18 +247,6 @@ def _runtime_bytes(how: QuantizeName) -> int | None:
         with suppress(ImportError):
             importlib.import_module(quantize.LIBRARY)
     return resident_bytes()
-
-
-def _tokenizer_bytes(folder: str) -> int:
-    """By how much this process grows when it reads the tokenizer in there."""
-    before = resident_bytes()
-    tokenizer = None
-    with suppress(Exception):  # the engine says what is wrong with it
-        tokenizer = load_tokenizer(Path(folder))
-    after = resident_bytes()
-    if tokenizer is None or before is None or after is None:
-        return 0
-    return max(after - before, 0)
 
 
 def _kinds(kinds: list[int], cached: list[list[Cached]]) -> tuple[LayerKind, ...]:
