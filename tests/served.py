@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 from msgspec.structs import replace
@@ -76,11 +76,16 @@ def served_events(
     return [*_lost(events)] if lost else events
 
 
-def weighed(events: Iterable[Event], size: int) -> list[Event]:
-    """The same with a server of that many bytes, a byte more at each sample of the machine."""
-    sizes = count(size)
+def weighed(events: Iterable[Event], size: int, device: int | None = None) -> list[Event]:
+    """The same with a server of that many bytes, a byte more at each sample of the machine.
+
+    `device`: bytes of accelerators, at every other sample.
+    """
+    sizes, devices = count(size), cycle([device, None])
     return [
-        replace(event, server_bytes=next(sizes)) if isinstance(event, HostSampled) else event
+        replace(event, server_bytes=next(sizes), server_device_bytes=next(devices))
+        if isinstance(event, HostSampled)
+        else event
         for event in events
     ]
 

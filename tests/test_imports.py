@@ -27,6 +27,7 @@ MAY: dict[str, set[str]] = {
     "llamatop.recording": FILES,
     "llamatop.imports": FILES,
     "llamatop.commands.record": FILES,
+    "llamatop.commands.engines": FILES,
     "llamatop.commands.attach_record": FILES,
     "llamatop.commands.screen": {"textual"},
     "llamatop.commands.watch": {"textual"},

@@ -70,6 +70,10 @@ def _checked(args: argparse.Namespace, model: str, place: Place) -> Check:
     from llamatop.predict import checking, gguf
 
     config = _config(args, model)
+    if args.serve is not None:
+        from llamatop.serve.checked import check_served
+
+        return check_served(config, place, args.serve, args.cache_type)
     if gguf.is_gguf(model):
         return gguf.check(config, place, args.cache_type)
     return checking.check(config, place)
@@ -96,6 +100,9 @@ def _parser() -> Parser:
     add("--device", default="auto", help="auto, cpu, cuda")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
         help="weights of linear layers in 8 or 4 bits")  # fmt: skip
+    add("--serve", choices=("vllm", "llama.cpp", "transformers", "sglang"), metavar="NAME",
+        help="on a foreign engine (vllm, llama.cpp, transformers, sglang): what is foretold of "
+        "it, and what is its own")  # fmt: skip
     add("--cache-type", choices=("f16", "q8_0", "q4_0"), default="f16",
         help="of GGUF models: how llama.cpp keeps keys and values (f16)")  # fmt: skip
     add("--memory", metavar="SIZE", help="of another machine: 24GB")

@@ -35,6 +35,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop                  the terminal UI: watch a model answer requests
   llamatop --record         no UI: run, record, print a summary
   llamatop --url U          drive a running server (vLLM, llama.cpp, …) instead
+  llamatop --serve CMD      start a server, drive it and end it  [--serve llama.cpp]
   llamatop attach           watch running servers that others drive  [--url U, --record]
   llamatop replay FILE      the same UI on a recording (--json: its summary)
   llamatop show FILE        what is in it, and what went wrong, as text  [--json]
@@ -73,6 +74,9 @@ def _run_parser() -> Parser:
         help="requests in flight, one level after another (1; the UI 4)")  # fmt: skip
     add("--requests", type=int, metavar="N",
         help="measured requests per level (4 x concurrency; the UI: until stopped)")  # fmt: skip
+    add("--runs", type=int, metavar="N", default=1,
+        help="the whole plan so many times, its levels in another order each time, a recording "
+        "each: NAME.1.parquet, … (1)")  # fmt: skip
     add("--rate", type=float, metavar="R",
         help="open loop: arrivals per second, --concurrency of them at once at most")  # fmt: skip
     add("--burstiness", type=float, default=1.0, metavar="X",
@@ -135,6 +139,11 @@ def _add_servers(parser: Parser) -> None:
     add("--url", metavar="U", nargs="+", action="extend", default=[],
         help="OpenAI-compatible servers, with or without /v1; several share the load "
         "in turn")  # fmt: skip
+    add("--serve", metavar="CMD", action="append", default=[],
+        help="start this server, drive it and end it: a command with {model} and {port}, "
+        "no shell")  # fmt: skip
+    add("--serve-timeout", type=float, metavar="S", default=600.0,
+        help="it must be ready within so long (600)")  # fmt: skip
     add("--endpoint", choices=("completions", "chat"), default="completions",
         help="where requests go: /v1/completions, or /v1/chat/completions")  # fmt: skip
     add("--tokenizer", metavar="ID",
@@ -159,12 +168,16 @@ def main(arguments: list[str]) -> int:
         parser.epilog = f"Without --out a recording goes to {default_folder()}."
     args = parser.parse_args(arguments)
     config = _config(args)
-    if args.check_oom and config.urls:
-        raise InputError("--check-oom and --url: what a server's model takes is not foretold")
+    from llamatop.settings.repeats import MAX_RUNS
+
+    if args.check_oom and config.engine == "server":
+        raise InputError("--check-oom: what a server's model takes is not foretold")
     if args.check_oom and config.offload != "none":
         raise InputError("--check-oom and --offload: what an offloaded model takes is not foretold")
     if args.check_oom and not _fits(config):
         return EXIT_DOES_NOT_FIT
+    if not 1 <= args.runs <= MAX_RUNS:
+        raise InputError(f"--runs {args.runs}: must be between 1 and {MAX_RUNS}")
     if args.record and args.no_save:
         raise InputError("--no-save goes with the UI; a run with --record is always recorded")
     if args.record:
@@ -174,23 +187,43 @@ def main(arguments: list[str]) -> int:
             print(f"--until-ci: {config.max_time:g} s per level at most (--max-time)",
                   file=sys.stderr)  # fmt: skip
         _tell_of_requests(config)
+        if len(args.serve) > 1:
+            return _each_server(args, config)
         return record(
             config,
             args.out,
             args.record_text,
             args.json,
             args.verbose,
+            runs=args.runs,
             sinks=_listening(args.listen),
         )
     if args.json:
         raise InputError("--json goes with --record")
+    if args.runs != 1:
+        raise InputError("--runs goes with --record")
+    if len(args.serve) > 1:
+        raise InputError("--serve given twice goes with --record; the screen shows one")
     gc.disable()  # until the first paint: what is imported stays, and looking at it takes long
     from llamatop.commands.desk import Desk
     from llamatop.commands.watch import watch
 
     desk = Desk(args.out, not args.no_save, args.record_text, _listening(args.listen))
     choose = args.model is None and args.engine != "scripted" and not config.urls
+    choose = choose and config.serve is None
     return watch(config, desk, choose, args.theme, args.verbose)
+
+
+def _each_server(args: argparse.Namespace, config: RunConfig) -> int:
+    """The plan on each of the servers that are to be started."""
+    from llamatop.commands.engines import record_each
+    from llamatop.settings.config import with_server
+
+    if args.runs != 1:
+        raise InputError("--runs and --serve given twice: choose one")
+    configs = [with_server(config, one, args.model) for one in args.serve]
+    sinks = _listening(args.listen)
+    return record_each(configs, args.out, args.record_text, args.json, args.verbose, sinks=sinks)
 
 
 def _listening(address: str | None) -> list[Tally]:
@@ -280,7 +313,13 @@ def _config(args: argparse.Namespace) -> RunConfig:
     from llamatop.predict.fit import parse_size
     from llamatop.settings.arrivals import parse_ramp
     from llamatop.settings.checks import checked
-    from llamatop.settings.config import WATCHED, RunConfig, parse_slo, whole_prompts
+    from llamatop.settings.config import (
+        WATCHED,
+        RunConfig,
+        parse_slo,
+        whole_prompts,
+        with_server,
+    )
     from llamatop.settings.lengths import Lengths, parse_lengths
     from llamatop.settings.servers import base_urls, check_secrets, parse_headers
 
@@ -299,53 +338,55 @@ def _config(args: argparse.Namespace) -> RunConfig:
         gen_lengths = Lengths("uniform", gen, gen)  # of lines that say nothing
     usual_levels = (1,) if args.until_oom else plain.concurrency
     urls, headers = base_urls(args.url), parse_headers(args.header)
+    serve = args.serve[0] if args.serve else None
+    if urls and serve is not None:
+        raise InputError("--serve and --url: give one, a server to start or one that runs")
+    theirs = bool(urls or serve)
     if replayed:
-        at_once = AT_ONCE if urls or args.engine == "scripted" else AT_ONCE_HERE
+        at_once = AT_ONCE if theirs or args.engine == "scripted" else AT_ONCE_HERE
         usual_levels = (min(len(given), at_once),)
     levels = tuple(args.concurrency or usual_levels)
-    config = checked(
-        whole_prompts(
-            RunConfig(
-                model=args.model or ("" if urls else "demo"),
-                weights=args.weights,
-                layers=args.layers,
-                engine="server" if urls and args.engine == "auto" else args.engine,
-                concurrency=levels,
-                requests=requests,
-                endless=_endless(args, len(levels)) and not replayed,
-                rate=args.rate,
-                ramp=parse_ramp(args.ramp) if args.ramp is not None else None,
-                burstiness=args.burstiness,
-                replayed=replayed,
-                speed=args.speed,
-                max_time=_max_time(args),
-                until_ci=args.until_ci,
-                until_oom=args.until_oom,
-                slo=parse_slo(args.slo) if args.slo is not None else {},
-                prompt_toks=prompt,
-                gen_toks=longest,
-                prompt_lengths=prompt_lengths,
-                gen_lengths=gen_lengths,
-                prompts=args.prompts,
-                dtype=args.dtype,
-                device=args.device,
-                seed=args.seed,
-                text=args.record_text or not args.record,
-                memory=parse_size(args.memory) if args.memory else None,
-                quantize=args.quantize,
-                offload=args.offload,
-                urls=urls,
-                endpoint=args.endpoint,
-                tokenizer=args.tokenizer,
-                api_key_env=args.api_key_env,
-                headers=headers,
-                timeout=args.timeout,
-                client_processes=args.client_processes,
-                prefix_toks=args.prefix_toks,
-                prefixes=args.prefixes,
-                turns=_turns(args.turns, given),
-            )
-        )
+    asked = RunConfig(
+        model=args.model or ("" if theirs else "demo"),
+        serve_timeout=args.serve_timeout,
+        weights=args.weights,
+        layers=args.layers,
+        engine="server" if theirs and args.engine == "auto" else args.engine,
+        concurrency=levels,
+        requests=requests,
+        endless=_endless(args, len(levels)) and not replayed,
+        rate=args.rate,
+        ramp=parse_ramp(args.ramp) if args.ramp is not None else None,
+        burstiness=args.burstiness,
+        replayed=replayed,
+        speed=args.speed,
+        max_time=_max_time(args),
+        until_ci=args.until_ci,
+        until_oom=args.until_oom,
+        slo=parse_slo(args.slo) if args.slo is not None else {},
+        prompt_toks=prompt,
+        gen_toks=longest,
+        prompt_lengths=prompt_lengths,
+        gen_lengths=gen_lengths,
+        prompts=args.prompts,
+        dtype=args.dtype,
+        device=args.device,
+        seed=args.seed,
+        text=args.record_text or not args.record,
+        memory=parse_size(args.memory) if args.memory else None,
+        quantize=args.quantize,
+        offload=args.offload,
+        urls=urls,
+        endpoint=args.endpoint,
+        tokenizer=args.tokenizer,
+        api_key_env=args.api_key_env,
+        headers=headers,
+        timeout=args.timeout,
+        client_processes=args.client_processes,
+        prefix_toks=args.prefix_toks,
+        prefixes=args.prefixes,
+        turns=_turns(args.turns, given),
     )
+    config = checked(with_server(whole_prompts(asked), serve, args.model))
     check_secrets(config.api_key_env, config.headers, os.environ)
     return config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from llamatop.commands.desk import Desk
+from llamatop.commands.ending import lost_server
 from llamatop.errors import InputError
 from llamatop.run.controls import Live
 from llamatop.session.reducer import Session
@@ -26,9 +27,8 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
     measured = left_of(app.pump.session) if app.live is not None else []
     for line in [*measured, *desk.kept]:
         print(line, file=sys.stderr)
-    if verbose:
-        _print_log(app.live)
     session = app.pump.session
+    _print_log(app.live, verbose, lost_server(session))
     if app.changing.refusal is not None:
         raise app.changing.refusal
     if session.refused is not None and app.live is not None:
@@ -52,9 +52,10 @@ def left_of(session: Session) -> list[str]:
     return [*lines, "(of the newest requests; llamatop show counts all)"] if some else lines
 
 
-def _print_log(live: Live | None) -> None:
+def _print_log(live: Live | None, of_engine: bool, of_server: bool) -> None:
     from llamatop.commands.show import print_log
     from llamatop.run.live import LiveRun
 
     if isinstance(live, LiveRun):
-        print_log(live.printed)
+        print_log(live.printed if of_engine else [])
+        print_log(live.server_printed if of_server else [], "server")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from llamatop.commands.parser import Parser
 from llamatop.events.sanitize import one_line
@@ -13,6 +14,16 @@ from llamatop.reports.outcome import outcome_line
 from llamatop.reports.serving import servers_text, watch_summary
 from llamatop.reports.summary import SCHEMA, summary, table
 from llamatop.session.reducer import Session
+
+
+class Shown(NamedTuple):
+    """A session to be shown; `path` is its recording, if there is one, and `whole`."""
+
+    session: Session
+    path: str | None
+    whole: bool = True
+    error: str | None = None
+    """Why the command failed where the session itself does not."""
 
 
 def main(arguments: list[str]) -> int:
@@ -24,26 +35,25 @@ def main(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     from llamatop.recording.reader import fold_recording
 
-    sessions = []
+    found = []
     for file in args.files:
         folded = fold_recording(file)
         for notice in folded.notices:
             print(f"llamatop: {notice}", file=sys.stderr)
-        sessions.append((file, folded.session))
-    if len(sessions) == 1:
-        print_summary(args.json, sessions[0][1], sessions[0][0])
+        found.append(Shown(folded.session, file, folded.complete))
+    if len(found) == 1:
+        print_summary(args.json, *found[0])
     elif args.json:
-        runs = [told(session, file) for file, session in sessions]
-        print(json.dumps({"schema": SCHEMA, "runs": runs}, indent=1))
+        print_summaries(True, found)
     else:
-        print("\n".join(line(session, file) for file, session in sessions))
+        print("\n".join(line(one.session, str(one.path)) for one in found))
     return 0
 
 
-def print_log(lines: Sequence[str]) -> None:
-    """What the libraries of a run's processes printed, on stderr."""
+def print_log(lines: Sequence[str], who: str = "engine") -> None:
+    """What the libraries of a run's processes printed, or a server did, on stderr."""
     for text in lines:
-        print(f"engine: {text}", file=sys.stderr)
+        print(f"{who}: {text}", file=sys.stderr)
 
 
 def print_summary(
@@ -53,16 +63,18 @@ def print_summary(
     whole: bool = True,
     error: str | None = None,
 ) -> None:
-    """The summary of a session on stdout; `path` is its recording, if there is one, and `whole`.
+    """The summary of a session on stdout; see `Shown`."""
+    one = Shown(session, path, whole, error)
+    print(json.dumps(told(*one), indent=1) if as_json else _text(one))
 
-    `error` says why the command failed where the session itself does not.
-    """
+
+def print_summaries(as_json: bool, runs: Sequence[Shown], more: Mapping[str, Any] = {}) -> None:
+    """Several summaries on stdout: one JSON object, `more` beside its runs, or text after text."""
     if as_json:
-        print(json.dumps(told(session, path, whole, error), indent=1))
-        return
-    cut = "" if whole or path is None else ", cut off"
-    text = servers_text(session, None) if _is_watch(session) else table(session)
-    print(f"{text}\n\nrecording: {one_line(path or 'none')}{cut}")
+        objects = [told(*run) for run in runs]
+        print(json.dumps({"schema": SCHEMA, "runs": objects, **more}, indent=1))
+    else:
+        print("\n\n\n".join(_text(run) for run in runs))
 
 
 def told(
@@ -84,6 +96,12 @@ def line(session: Session, path: str) -> str:
     if _is_watch(session):
         ran, ended = ["a watch of servers"], "" if session.ended else "cut off"
     return one_line(": ".join(filter(None, [Path(path).name, ", ".join(ran), ended])))
+
+
+def _text(one: Shown) -> str:
+    cut = "" if one.whole or one.path is None else ", cut off"
+    text = servers_text(one.session, None) if _is_watch(one.session) else table(one.session)
+    return f"{text}\n\nrecording: {one_line(one.path or 'none')}{cut}"
 
 
 def _is_watch(session: Session) -> bool:

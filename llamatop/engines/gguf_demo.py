@@ -7,6 +7,7 @@ BPE. Knows no server. Needs the package `gguf` (`pip install 'llamatop[servers]'
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -41,6 +42,19 @@ NAMES = {
 def demo_gguf(path: Path) -> Path:
     """Write the bundled model to `path`, whole or not at all; 19 MB. InputError without `gguf`."""
     return write_gguf(demo_folder(), path, "demo")
+
+
+def kept_demo(folder: Path) -> Path:
+    """The bundled model as GGUF in a folder, written once; InputError where it cannot be."""
+    weights = (demo_folder() / "model.safetensors").read_bytes()
+    path = folder / f"demo-{hashlib.sha256(weights).hexdigest()[:12]}.gguf"
+    if path.is_file():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return demo_gguf(path)
+    except OSError as error:
+        raise InputError(f"{folder}: the bundled model cannot be written there: {error}") from None
 
 
 def write_gguf(folder: Path, path: Path, name: str) -> Path:

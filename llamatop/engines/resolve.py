@@ -61,8 +61,8 @@ def resolve(config: RunConfig, progress: Progress) -> Source:
     """
     if is_gguf(Path(config.model)):
         raise InputError(
-            f"--model {config.model}: llama.cpp runs GGUF files: start llama-server -m "
-            f"{config.model}, then llamatop --url http://127.0.0.1:8080"
+            f"--model {config.model}: llama.cpp runs GGUF files: llamatop --serve llama.cpp "
+            f"--model {config.model}"
         )
     source = _architecture(config.model) if config.weights == "random" else None
     source = source or _whole(config.model, progress)

@@ -299,6 +299,22 @@ class ServerKnown(Event, frozen=True, kw_only=True):
     """What it cannot do, and what that does to the figures; a sentence each."""
 
 
+class ServerStarted(Event, frozen=True):
+    """A server was started here for this run; `command` is as one would type it."""
+
+    command: str
+
+
+class ServerPrinted(Event, frozen=True):
+    """What a server that loads printed last; lines between two looks are passed over."""
+
+    line: str
+
+
+class ServerReady(Event, frozen=True):
+    """A server that was started answers for its models: it has loaded."""
+
+
 class ServerLost(Event, frozen=True):
     """A server that answers no more, and what it said last."""
 
@@ -466,11 +482,16 @@ class HostSampled(Event, frozen=True):
     """What llamatop itself takes: the process that draws and records."""
     server_bytes: int | None = None
     """Resident size of the servers' processes, where the run drives servers of this machine."""
+    server_device_bytes: int | None = None
+    """What these hold of accelerators, as the driver tells it."""
 
     @property
     def model_bytes(self) -> int | None:
-        """Bytes of what holds the model: the servers' processes where they are known."""
-        return self.engine_bytes if self.server_bytes is None else self.server_bytes
+        """Bytes of what holds the model: the servers' processes where they are known, those of
+        accelerators among them."""
+        if self.server_bytes is None:
+            return self.engine_bytes
+        return self.server_bytes + (self.server_device_bytes or 0)
 
 
 class DeviceSampled(Event, frozen=True):
@@ -500,6 +521,8 @@ class EngineLost(Event, frozen=True):
 
     exit_code: int | None
     reason: str
+    server: bool = False
+    """It was the server that this run had started, not the process that drives it."""
 
 
 class AdmissionPaused(Event, frozen=True):
@@ -541,6 +564,9 @@ AnyEvent = (
     | RequestFailed
     | RequestCancelled
     | ServerKnown
+    | ServerStarted
+    | ServerPrinted
+    | ServerReady
     | ServerLost
     | ServerFound
     | RequestSent

@@ -77,6 +77,8 @@ class Watch(Command, frozen=True):
     engine: int | None
     ports: tuple[int, ...] = ()
     """Where servers of the run listen on this machine, if they all do."""
+    server: int | None = None
+    """The process whose descendants the server of the run is, where the run started it."""
 
 
 AnyCommand = Warm | Load | RunLevel | Resize | Pause | Cancel | Stop | Watch

@@ -8,11 +8,13 @@ latencies are those of the requests that completed since. What cannot be known i
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import accumulate, chain
+from operator import attrgetter
 
 from llamatop.events.clock import SECOND
+from llamatop.events.kinds import HostSampled
 from llamatop.figures.arrivals import asked_rate, real_rate
 from llamatop.figures.requests import (
     coalesced,
@@ -151,7 +153,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         queue=_spread(queue_time(request) for request in done),
         coalesced=sum(map(coalesced, done)),
         host_peak_bytes=host_peak(session, level),
-        device_peak_bytes=level.device_peak_bytes,
+        device_peak_bytes=device_peak(session, level),
         baseline_bytes=baseline(session),
         predicted_host_bytes=predicted.host_bytes if predicted else None,
         predicted_device_bytes=predicted.device_bytes if predicted else None,
@@ -279,9 +281,21 @@ def host_peak(session: Session, level: Level) -> int | None:
     """
     if level.host_peak_bytes is not None:
         return level.host_peak_bytes
+    return _most(session, level, held(session))
+
+
+def device_peak(session: Session, level: Level) -> int | None:
+    """The most bytes of accelerators: as torch counted them; of servers, what the samples say."""
+    if level.device_peak_bytes is not None:
+        return level.device_peak_bytes
+    return _most(session, level, attrgetter("server_device_bytes"))
+
+
+def _most(session: Session, level: Level, told: Callable[[HostSampled], int | None]) -> int | None:
+    """The largest of what the samples of a level tell."""
     until = session.now if level.ended is None else level.ended
     within = (sample for sample in session.host if level.started <= sample.time <= until)
-    return max((size for size in map(held(session), within) if size is not None), default=None)
+    return max((size for size in map(told, within) if size is not None), default=None)
 
 
 def memory_ended_in(session: Session, level: Level) -> str | None:

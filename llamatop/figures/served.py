@@ -61,6 +61,8 @@ class ServedFigures:
     ttfa: Distribution | None
     """Time to the first token that is no reasoning, of those that reasoned."""
     client: Client
+    weights_kv_bytes: int | None = None
+    """What was foretold of weights and of the keys and values of the requests asked for."""
 
 
 def on_servers(session: Session) -> bool:
@@ -72,6 +74,28 @@ def server_bytes(session: Session) -> int | None:
     """What the servers' processes held last; None: they were not seen on this machine of late."""
     newest = islice(reversed(session.host), _OF_LATE)
     return next((one.server_bytes for one in newest if one.server_bytes is not None), None)
+
+
+def loading_seconds(session: Session) -> float | None:
+    """From the start of the server that the run started until it served; None: it has not."""
+    if session.serving is None or session.ready is None:
+        return None
+    return (session.ready.time - session.serving.time) / SECOND
+
+
+def loading_peak(session: Session) -> int | None:
+    """Most bytes that its processes were seen to hold until it served, or until now."""
+    if session.serving is None:
+        return None
+    end = session.ready.time if session.ready is not None else session.now
+    before = (one.server_bytes for one in session.host if one.time <= end)
+    return max((size for size in before if size is not None), default=None)
+
+
+def server_device_bytes(session: Session) -> int | None:
+    """What they held of accelerators last; None: no driver told of late."""
+    newest = islice(reversed(session.host), _OF_LATE)
+    return next((s.server_device_bytes for s in newest if s.server_device_bytes is not None), None)
 
 
 def held(session: Session) -> Callable[[HostSampled], int | None]:
@@ -93,7 +117,14 @@ def served_figures(session: Session, level: Level) -> ServedFigures | None:
         cached_prompt_tokens=_told(done, "cached"),
         ttfa=distribution(value for r in done if (value := ttfa(r)) is not None),
         client=client(session, level, requests),
+        weights_kv_bytes=_foretold(session, level),
     )
+
+
+def _foretold(session: Session, level: Level) -> int | None:
+    """Of a server that the run started: weights, and keys and values."""
+    told = session.predicted.get(level.id)
+    return sum(told.parts.values()) if told is not None and told.host_bytes is None else None
 
 
 def is_estimated(session: Session, request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""The process that listens on a port of this machine, and what its tree takes.
+"""The process that listens on a port of this machine, or that we started, and what its tree takes.
 
 Knows no server. Where the system does not say, nothing is known.
 """
@@ -55,6 +55,13 @@ class Listeners:
         self._every = every
         self._looks = 0
 
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """Those found last, each once; none while the process of a port was never seen."""
+        if len(self._seen) < len(self._found):
+            return []
+        return list({one for found in self._found.values() for one in found})
+
     def resident(self) -> int | None:
         """Their resident bytes; None while the process of a port was never seen, or all are gone.
 
@@ -63,10 +70,8 @@ class Listeners:
         if self._looks % self._every == 0:
             self._look()
         self._looks += 1
-        if len(self._seen) < len(self._found):
-            return None
-        processes = {one for found in self._found.values() for one in found}
-        size = resident(list(processes))
+        processes = self.processes
+        size = resident(processes)
         if processes and size is None:
             self._looks = 0
         return size
@@ -76,6 +81,31 @@ class Listeners:
             process = listener(port)
             self._found[port] = tree(process) if process is not None else []
             self._seen |= {port} if process is not None else set()
+
+
+class Descendants:
+    """All that one process started, asked by one thread at a time."""
+
+    def __init__(self, pid: int, every: int = 4) -> None:
+        """They are looked for again at every so many-th look."""
+        self._root = pid
+        self.processes: list[psutil.Process] = []
+        """Those found last."""
+        self._every = every
+        self._looks = 0
+
+    def resident(self) -> int | None:
+        """Their resident bytes; None where there are none."""
+        if self._looks % self._every == 0:
+            self._look()
+        self._looks += 1
+        return resident(self.processes)
+
+    def _look(self) -> None:
+        try:
+            self.processes = psutil.Process(self._root).children(recursive=True)
+        except psutil.Error:
+            self.processes = []
 
 
 class DeviceMemory:

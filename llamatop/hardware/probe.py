@@ -18,7 +18,7 @@ from llamatop.events.kinds import Event, HostSampled
 from llamatop.events.wire import Watch, claim_stdio, read_command, write_events
 from llamatop.hardware import nvidia
 from llamatop.hardware.host import memory
-from llamatop.hardware.listening import Listeners
+from llamatop.hardware.listening import Descendants, Listeners
 from llamatop.hardware.memory import resident_bytes
 
 
@@ -31,7 +31,9 @@ class Probe:
         self._interval = interval
         self._writing = threading.Lock()
         self._engine: _Busy | None = None
-        self._servers: Listeners | None = None
+        self._servers: Listeners | Descendants | None = None
+        self._server_device_bytes: int | None = None
+        """What the servers' processes held last of accelerators."""
         self._monitor = _Busy(psutil.Process(os.getppid()))
 
     def start(self) -> None:
@@ -39,11 +41,14 @@ class Probe:
         for task in (self._sample_host, self._sample_devices):
             threading.Thread(target=task, daemon=True).start()
 
-    def watch(self, engine: int | None, ports: Sequence[int] = ()) -> None:
-        """From now on this engine process, and the servers that listen on these ports."""
-        self._servers = Listeners(ports) if ports else None
+    def watch(self, what: Watch) -> None:
+        """From now on this engine process, and these servers."""
+        if what.server is not None:
+            self._servers = Descendants(what.server)
+        else:
+            self._servers = Listeners(what.ports) if what.ports else None
         try:
-            self._engine = None if engine is None else _Busy(psutil.Process(engine))
+            self._engine = None if what.engine is None else _Busy(psutil.Process(what.engine))
         except psutil.Error:
             self._engine = None
 
@@ -57,6 +62,9 @@ class Probe:
         nvml = nvidia.open_nvml()
         pause = threading.Event()
         while nvml is not None and not pause.wait(self._interval):
+            if (servers := self._servers) is not None:
+                pids = {process.pid for process in servers.processes}
+                self._server_device_bytes = nvidia.held_by(nvml, pids)
             self._send(nvidia.sample(nvml, self._clock.now()))
 
     def _host(self) -> HostSampled:
@@ -71,6 +79,7 @@ class Probe:
             engine_cpu_percent=None if engine is None else engine.percent(),
             monitor_cpu_percent=self._monitor.percent(),
             server_bytes=None if servers is None else servers.resident(),
+            server_device_bytes=None if servers is None else self._server_device_bytes,
         )
 
     def _send(self, events: Sequence[Event]) -> None:
@@ -106,5 +115,5 @@ def main(origin: int, interval: float) -> None:
     probe.start()
     while (command := read_command(commands)) is not None:
         if isinstance(command, Watch):
-            probe.watch(command.engine, command.ports)
+            probe.watch(command)
     os._exit(0)

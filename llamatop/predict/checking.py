@@ -58,8 +58,10 @@ class LevelCheck:
 
     @property
     def fits(self) -> bool | None:
-        """Whether it fits even if the prediction is too low by the whole error band."""
-        return None if self.prediction is None else self.verdict == "fits"
+        """Whether it fits even if the prediction is too low by the whole error band; None: not
+        known, also where only a part of it is foretold."""
+        unknown = self.prediction is None or self.verdict == "unknown"
+        return None if unknown else self.verdict == "fits"
 
 
 EVERYWHERE = 8_000_000_000

@@ -30,6 +30,12 @@ def named_after(path: Path, model: str) -> Path:
     return _free(path.parent, path.name[:_TIME], model)
 
 
+def numbered(path: str | Path, place: int) -> Path:
+    """The place (from 1) of one of several recordings: `NAME.1.parquet` beside `NAME.parquet`."""
+    path = Path(path)
+    return path.with_name(f"{path.name.removesuffix('.parquet')}.{place}.parquet")
+
+
 _TIME = len("2026-01-31-235959")
 
 

@@ -22,12 +22,18 @@ def comparison_json(
         "schema": 1,
         "baseline": comparisons[0].baseline,
         "confidence": CONFIDENCE,
-        "comparisons": [
-            _one(comparison, levels) for comparison, levels in zip(comparisons, wholes, strict=True)
-        ],
+        "comparisons": comparisons_json(comparisons, wholes),
         "fail_if": [asdict(verdict) for verdict in verdicts],
     }
     return json.dumps(told, indent=1)
+
+
+def comparisons_json(
+    comparisons: Sequence[Comparison], wholes: Sequence[list[Whole]]
+) -> list[dict[str, object]]:
+    """One object for each of them."""
+    pairs = zip(comparisons, wholes, strict=True)
+    return [_one(comparison, levels) for comparison, levels in pairs]
 
 
 def _one(comparison: Comparison, levels: list[Whole]) -> dict[str, object]:

@@ -126,7 +126,7 @@ COLUMNS: dict[str, dict[str, str]] = {
             for part in ("mean", "p50", "p90", "p99")
         },
         "host_peak_bytes": "peak resident size of the engine's process",
-        "device_peak_bytes": "peak memory of the accelerator, as torch counts it",
+        "device_peak_bytes": "peak memory of the accelerator, by torch; of a server, by the driver",
         "baseline_bytes": "the process after its warm-up, less the weights",
         "predicted_host_bytes": "what was predicted of host_peak_bytes",
         "predicted_device_bytes": "what was predicted of device_peak_bytes",

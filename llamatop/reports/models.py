@@ -21,7 +21,7 @@ FOLDERS = "LLAMATOP_MODELS"
 """Environment variable: folders of models, or that are one, as in PATH."""
 GGUF = "gguf"
 """The source of files that llama.cpp runs."""
-RUN_BY = "llama.cpp runs it: start llama-server -m {model}, then drive it with --url"
+RUN_BY = "llama.cpp runs it: llamatop --serve llama.cpp --model {model}"
 
 
 @dataclass(frozen=True, slots=True)

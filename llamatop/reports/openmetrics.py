@@ -107,6 +107,7 @@ def _gauges(tally: Tally) -> Iterator[Metric]:
         ("llamatop_requests_waiting", "Requests that wait to be taken", tally.waiting),
         ("llamatop_engine_resident_bytes", "The engine's process", _of(host, "engine_bytes")),
         ("llamatop_server_resident_bytes", "The servers' processes", _of(host, "server_bytes")),
+        ("llamatop_server_device_bytes", "Of accelerators", _of(host, "server_device_bytes")),
         ("llamatop_memory_used_bytes", "Memory in use on the machine", _of(host, "used_bytes")),
         ("llamatop_memory_available_bytes", "Memory that is left", _of(host, "available_bytes")),
     )

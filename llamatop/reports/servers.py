@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from llamatop.events.kinds import ServerKnown
 from llamatop.events.sanitize import one_line
-from llamatop.figures.served import Client, ServedFigures, client_bound, on_servers
+from llamatop.figures.served import (
+    Client,
+    ServedFigures,
+    client_bound,
+    loading_peak,
+    loading_seconds,
+    on_servers,
+)
 from llamatop.figures.stats import spread_json
 from llamatop.session.reducer import Session
 from llamatop.settings.servers import host_of
-from llamatop.text.formatting import count, duration
+from llamatop.text.formatting import count, duration, size
 
 if TYPE_CHECKING:
     from llamatop.figures.levels import LevelFigures
@@ -44,7 +51,28 @@ def servers_json(session: Session) -> dict[str, Any]:
     """`server` of the JSON object; nothing for a run in process."""
     if not on_servers(session):
         return {}
-    return {"server": [_server_json(one) for _, one in sorted(session.servers.items())]}
+    return {
+        "server": [_server_json(one) for _, one in sorted(session.servers.items())],
+        "serve": _serve_json(session),
+    }
+
+
+def _serve_json(session: Session) -> dict[str, Any] | None:
+    """Of the server that the run started: seconds, bytes."""
+    if session.serving is None:
+        return None
+    return {
+        "command": session.serving.command,
+        "loading_s": loading_seconds(session),
+        "loading_peak_bytes": loading_peak(session),
+    }
+
+
+def ready_text(session: Session) -> str:
+    """How the server that the run started came to serve, in a line."""
+    peak = loading_peak(session)
+    memory = f", {size(peak)} in its processes" if peak is not None else ""
+    return f"the server was ready after {duration(loading_seconds(session))}{memory}"
 
 
 def _server_json(one: ServerKnown) -> dict[str, Any]:
@@ -64,6 +92,7 @@ def served_json(served: ServedFigures | None) -> dict[str, Any]:
         "reasoning_tokens": served.reasoning_tokens,
         "cached_prompt_tokens": served.cached_prompt_tokens,
         "ttfa_s": spread_json(served.ttfa),
+        "weights_kv_bytes": served.weights_kv_bytes,
         "client": {
             "late_s_p99": late.p99 if late else None,
             "lag_s_p99": lag.p99 if lag else None,
@@ -158,7 +187,7 @@ def server_setup(session: Session) -> dict[str, str]:
     facts = {
         "server": _each(one.name for one in known),
         "server version": _each(one.version or "" for one in known),
-        "host": _each(host_of(one.url) for one in known),
+        "host": "" if session.serving else _each(host_of(one.url) for one in known),
         "endpoint": session.started.config.endpoint,
         "context": _each(count(one.context) if one.context else "" for one in known),
         "sampling sent": _each(sampling(one.sent) for one in known),

@@ -173,7 +173,7 @@ def level_lines(
 
     `failures` are the lines that say why requests failed.
     """
-    memory = [_row("peak memory", _memory(figures)), *_predicted(figures)]
+    memory = [_row("peak memory", _memory(figures)), *_predicted(figures), *_weights_kv(figures)]
     rough = ROUGH if figures.estimated else ""
     if figures.outcome == "oom" and not figures.completed:  # nothing else was measured
         return [_title(figures), *memory, _row("last words", figures.error)]
@@ -290,6 +290,14 @@ def _completed(figures: LevelFigures) -> str:
     return f"{text}; {whole(figures.prompt_tokens)} tokens in, {rough}{out} out"
 
 
+def _weights_kv(figures: LevelFigures) -> list[str]:
+    """Of a foreign engine only these are foretold."""
+    foretold = figures.served.weights_kv_bytes if figures.served is not None else None
+    if foretold is None:
+        return []
+    return [_row("of it foretold", f"{size(foretold)} of weights and KV; the rest is its own")]
+
+
 def _predicted(figures: LevelFigures) -> list[str]:
     """The prediction beside what was measured, where there is one."""
     pairs = (
@@ -316,7 +324,11 @@ def _utilised(figures: LevelFigures) -> list[str]:
 def _memory(figures: LevelFigures) -> str:
     if figures.served is not None:
         known = figures.host_peak_bytes
-        return NOT_HERE if known is None else f"{size(known)} of the server's processes"
+        if known is None:
+            return NOT_HERE
+        device = figures.device_peak_bytes
+        gpu = f"{size(device)} device, " if device is not None else ""
+        return f"{gpu}{size(known)} of the server's processes"
     host = f"{size(figures.host_peak_bytes)} engine process"
     if figures.device_peak_bytes is None:
         return host

@@ -13,9 +13,10 @@ import sys
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 import msgspec
 
@@ -33,6 +34,14 @@ _KEPT_LOG = 400
 _starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
 """The thread that starts every child: on Linux a child begins with the priority of its thread, and
 that which draws may have lowered its own."""
+
+
+S = TypeVar("S")
+
+
+def start(process: Callable[[], S]) -> S:
+    """Start a process, and the threads that belong to it, with the usual priority."""
+    return _starter.submit(process).result()
 
 
 class Child:

@@ -14,9 +14,10 @@ import time
 from types import FrameType
 
 from llamatop.events.clock import SECOND
+from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import current_rate, tpot, ttft
-from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, server_notes
+from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, ready_text, server_notes
 from llamatop.reports.slow import slow_dtype
 from llamatop.reports.summary import ended_text, headline, never_reached_text, steady_text
 from llamatop.run.live import LiveRun
@@ -29,6 +30,9 @@ STEP_SECONDS = 0.1
 
 SHOWN_SECONDS = 0.5
 """How often progress is told to a terminal; to a file, a line a level is enough."""
+
+_ROW = 79
+"""Characters of a row that is drawn again and again: a longer one would not be taken away."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -117,6 +121,10 @@ class Progress:
         for error in errors:
             if error and self._is_new(error):
                 self._line(f"recording stopped: {error}")
+        if session.serving is not None and self._is_new("serving"):
+            self._line(f"serving: {one_line(session.serving.command)}")
+        if session.ready is not None and self._is_new("ready"):
+            self._line(ready_text(session))
         if session.model is not None and self._is_new("model"):
             self._line("\n".join([headline(session), *server_notes(session)]))
             if slow := slow_dtype(session):
@@ -210,6 +218,9 @@ def state_line(session: Session) -> str:
 def _loading_line(session: Session) -> str:
     loading = session.loading
     elapsed = clock(session.now / SECOND)
+    if session.serving is not None and session.ready is None:
+        said = f": {session.printed.line}" if session.printed else ""
+        return f"{elapsed}, the server loads{said}"[:_ROW]
     if loading is None or loading.stage == "imports":
         return f"loading libraries, {elapsed}"
     of = "" if loading.total is None else f" of {size(loading.total)}"

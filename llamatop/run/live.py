@@ -29,6 +29,8 @@ from llamatop.events.kinds import (
     RequestQueued,
     RunEnded,
     RunStarted,
+    ServerReady,
+    ServerStarted,
     Tick,
     TokensEmitted,
 )
@@ -37,7 +39,9 @@ from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
 from llamatop.run.children import Child
 from llamatop.run.losses import memory_loss
+from llamatop.run.serving import PATIENCE_SECONDS, Serving
 from llamatop.run.sweep import next_concurrency
+from llamatop.serve.leash import HASTE
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import ports_here
 
@@ -93,12 +97,15 @@ class LiveRun:
     ) -> None:
         """`engine`: a process that is warm already (see `warm_engine`).
 
+        Raises InputError where the server that the run is to start cannot be started so.
+
         `prepare` foretells the run. It is called in a thread while the model loads, and the first
         level waits for it: nothing else runs while something is measured.
         """
-        self.config = config
+        self._serving = Serving(config) if config.serve is not None else None
+        self.config = self._serving.config if self._serving is not None else config
         self._warm = engine
-        self._prepare = prepare
+        self._prepare = self._serving.prepare if self._serving is not None else prepare
         self._preparing: threading.Thread | None = None
         self._foretold: Foretold | None = None
         self._failure = ""
@@ -150,7 +157,10 @@ class LiveRun:
             self._preparing = threading.Thread(target=self._foretell, daemon=True)
             self._preparing.start()
         self._probe = Child(f"llamatop.hardware.probe:main({self.clock.origin}, {SAMPLE_SECONDS})")
-        self._launch()
+        if self._serving is None:
+            self._launch()
+        else:
+            self._serve(self._serving)
 
     def drain(self) -> Sequence[Event]:
         """What has arrived, ending with a tick; decides what comes next on the way."""
@@ -164,6 +174,7 @@ class LiveRun:
         for event in events:
             if not isinstance(event, TokensEmitted):  # which are nearly all, and change nothing
                 self._follow(event)
+        self._look_after_server()
         self._look_after_engine()
         self._look_after_preparation()
         events += self._take_own()
@@ -229,20 +240,69 @@ class LiveRun:
 
     def close(self) -> None:
         """End the children now. The run's last event, where it is still owed, is not made up."""
+        if self._serving is not None:
+            self._end_server(self._serving)
         for child in (self._warm, self._engine, self._probe):
             if child is not None:
                 child.kill()
                 self.printed += child.printed()
                 offload_folder.remove(child.pid)
         self._warm = self._engine = self._probe = None
+        if self._serving is not None:
+            self._serving.wait()
+
+    @property
+    def server_printed(self) -> list[str]:
+        """The last lines of the server that this run started."""
+        return self._serving.last_lines if self._serving is not None else []
 
     # What happens next
 
     def _launch(self) -> None:
         self._engine, self._warm = self._warm or _engine(), None
-        self._engine.tell(Load(self.config, self.clock.origin))
+        serving = self._serving
+        config = serving.for_client if serving is not None else self.config
+        self._engine.tell(Load(config, self.clock.origin))
+        self._watch(self._engine.pid)
+
+    def _watch(self, engine: int | None) -> None:
+        server = self._serving.pid if self._serving is not None else None
         if self._probe is not None:
-            self._probe.tell(Watch(self._engine.pid, ports_here(self.config.urls)))
+            self._probe.tell(Watch(engine, ports_here(self.config.urls), server))
+
+    def _serve(self, serving: Serving) -> None:
+        """Start the server; the engine process, its client, follows when it is ready."""
+        serving.start(self.clock.now())
+        self._own.append(ServerStarted(self.clock.now(), serving.plan.shown))
+        self._watch(None)
+
+    def _look_after_server(self) -> None:
+        """A server of ours that is ready, or lost: another one would not go another way."""
+        serving = self._serving
+        if serving is None or self._finished:
+            return
+        news = serving.look(self.clock.now())
+        self._own += news
+        for event in news:
+            match event:
+                case ServerReady():
+                    self._launch()
+                case ModelRefused():
+                    self._follow(event)
+                case EngineLost():
+                    self._server_lost(event)
+
+    def _server_lost(self, lost: EngineLost) -> None:
+        outcome: Outcome = "oom" if "out of memory" in lost.reason else "failed"
+        if self._running is None:
+            self._outcome = outcome
+        self._end_level(outcome, lost.reason)
+        self._finish()
+
+    def _end_server(self, serving: Serving) -> None:
+        """With patience, where the run came to its end by itself."""
+        hurried = self._stopping_since is not None or not self._finished
+        serving.ask_to_end(HASTE if hurried else PATIENCE_SECONDS)
 
     def _follow(self, event: Event) -> None:
         match event:
@@ -373,6 +433,8 @@ class LiveRun:
     def _finish(self) -> None:
         self._finished = True
         self._own.append(RunEnded(self.clock.now(), self.outcome))
+        if self._serving is not None:
+            self._end_server(self._serving)
 
     def _drop_rest(self) -> None:
         """What the children tell after the run's last event belongs to no run."""

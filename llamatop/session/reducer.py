@@ -50,6 +50,9 @@ from llamatop.events.kinds import (
     ServerFound,
     ServerKnown,
     ServerLost,
+    ServerPrinted,
+    ServerReady,
+    ServerStarted,
     Stage,
     TokensBy,
     TokensCounted,
@@ -212,6 +215,12 @@ class Session:
     """What another tool says of its levels."""
     joined: int = 0
     """When the recording began (ns): what was before is known of what was in flight then only."""
+    serving: ServerStarted | None = None
+    """The server that the run started."""
+    printed: ServerPrinted | None = None
+    """What it printed last while it loaded."""
+    ready: ServerReady | None = None
+    """When it had loaded."""
     loading: ModelLoading | None = None
     model: ModelLoaded | None = None
     refused: str | None = None
@@ -409,6 +418,14 @@ class Session:
                 self._begin(event)
             case ModelLoading():
                 self.loading = event
+            case ServerStarted():
+                self.serving = event
+                self._tell(event)
+            case ServerPrinted():
+                self.printed = event
+            case ServerReady():
+                self.ready = event
+                self._tell(event)
             case ModelLoaded():
                 self.model = event
                 self.lost = None

@@ -61,7 +61,11 @@ def checked(config: RunConfig) -> RunConfig:
 
 def _check_texts(config: RunConfig) -> None:
     """A name that is no UTF-8 could neither be sent to the engine nor be recorded."""
-    texts = (("--model", config.model), ("--prompts", config.prompts or ""))
+    texts = (
+        ("--model", config.model),
+        ("--prompts", config.prompts or ""),
+        ("--serve", config.serve or ""),
+    )
     for option, text in (*texts, ("--tokenizer", config.tokenizer or "")):
         try:
             text.encode()
@@ -113,19 +117,24 @@ def _in_range(option: str, value: int, low: int, high: int) -> None:
 
 def _check_servers(config: RunConfig) -> None:
     """What cannot be with servers, or without them."""
-    if not config.urls:
+    if not config.urls and config.serve is None:
         _check_without(config)
         return
     base_urls(config.urls)
+    named = "--url" if config.serve is None else "--serve"
     if config.engine not in ("auto", "server"):
-        raise InputError(f"--engine {config.engine} and --url: a server generates by itself")
+        raise InputError(f"--engine {config.engine} and {named}: a server generates by itself")
     for option, given in _OF_OUR_OWN:
         if given(config):
             raise InputError(
-                f"{option} and --url: the model is the server's; set it where that is started"
+                f"{option} and {named}: the model is the server's; set it where that is started"
             )
     if config.until_oom:
-        raise InputError("--until-oom and --url: the end of a server's memory is not looked for")
+        raise InputError(f"--until-oom and {named}: the end of a server's memory is not looked for")
+    if not 0 < config.serve_timeout < inf:
+        raise InputError(
+            f"--serve-timeout {config.serve_timeout:g}: must be more than 0 seconds, and finite"
+        )
     if not 0 < config.timeout < inf:
         raise InputError(f"--timeout {config.timeout:g}: must be more than 0 seconds, and finite")
     if config.client_processes is not None and not 1 <= config.client_processes <= MAX_PROCESSES:
@@ -162,7 +171,12 @@ _OF_SERVERS: tuple[Option, ...] = (
 
 def _check_without(config: RunConfig) -> None:
     if config.engine == "server":
-        raise InputError("--engine server: give the server's address, as --url http://HOST:PORT")
+        raise InputError(
+            "--engine server: give the server's address, as --url http://HOST:PORT, or have one "
+            "started, as --serve llama.cpp"
+        )
     for option, given in _OF_SERVERS:
         if given(config):
-            raise InputError(f"{option}: goes with --url, the address of a server")
+            raise InputError(f"{option}: goes with --url, the address of a server, or --serve")
+    if config.serve_timeout != RunConfig().serve_timeout:
+        raise InputError("--serve-timeout: goes with --serve")

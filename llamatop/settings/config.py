@@ -98,6 +98,11 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Where the weights lie while they are not computed with; none: on the device."""
     urls: tuple[str, ...] = ()
     """OpenAI-compatible servers that share the load in turn; empty: the engine is in process."""
+    serve: str | None = None
+    """The command, or the short name, of a server that the run starts and ends; `urls` is then
+    where it listened."""
+    serve_timeout: float = 600.0
+    """Seconds within which that must be ready."""
     endpoint: Endpoint = "completions"
     tokenizer: str | None = None
     """A Hugging Face id or a folder, for prompts of exact length where a server takes no ids."""
@@ -113,6 +118,12 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of what servers tell, as `kv_usage>0.9 for 30s`."""
     cost_per_hour: float | None = None
     """What the servers cost an hour, together, in whatever currency."""
+    repeat: int = 0
+    """Which of several runs of one plan this is, from 1; 0: it is the only one."""
+    repeats: int = 0
+    """How many there were to be."""
+    bound: str = ""
+    """The name that these runs share."""
 
     @property
     def called(self) -> str:
@@ -195,9 +206,26 @@ WATCHED = RunConfig(concurrency=(4,), gen_toks=200, endless=True)
 """What a run on the screen is where nothing else is asked for."""
 
 
+def with_server(config: RunConfig, serve: str | None, model: str | None) -> RunConfig:
+    """The same run on a server that it starts. `model` is what was asked for; where nothing was,
+    it is the bundled one, unless the command says by itself what it serves."""
+    if serve is None:
+        return config
+    named = len(serve.split()) == 1 or "{model}" in serve
+    return msgspec.structs.replace(
+        config, serve=serve, model=model or ("demo" if named else ""), engine=_of_server(config)
+    )
+
+
+def _of_server(config: RunConfig) -> EngineName:
+    return "server" if config.engine == "auto" else config.engine
+
+
 def to_choose_from(config: RunConfig) -> RunConfig:
     """The settings with which the start screen begins after `config`; of a watch its servers alone,
     to be driven."""
+    if config.serve is not None:  # which has ended with its run
+        return msgspec.structs.replace(config, serve=None, urls=(), engine="auto")
     if config.engine != "attach":
         return config
     return msgspec.structs.replace(WATCHED, model="", engine="server", urls=config.urls)
@@ -239,7 +267,9 @@ def server_options(config: RunConfig) -> list[tuple[str, str | None, str | None]
     headers = [("--header", f"{name}={variable}", None) for name, variable in config.headers]
     processes = config.client_processes
     return [
-        ("--url", " ".join(config.urls), ""),
+        ("--url", "" if config.serve else " ".join(config.urls), ""),
+        ("--serve", config.serve, None),
+        ("--serve-timeout", f"{config.serve_timeout:g}", f"{plain.serve_timeout:g}"),
         ("--endpoint", config.endpoint, plain.endpoint),
         ("--tokenizer", config.tokenizer, None),
         ("--api-key-env", config.api_key_env, None),

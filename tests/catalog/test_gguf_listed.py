@@ -35,7 +35,10 @@ def test_models_lists_them_with_a_fit(folder: Path, capsys: pytest.CaptureFixtur
 
 def test_models_says_what_runs_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([])
-    assert "gguf: llama.cpp runs it: start llama-server -m FILE" in capsys.readouterr().out
+    assert (
+        "gguf: llama.cpp runs it: llamatop --serve llama.cpp --model FILE"
+        in capsys.readouterr().out
+    )
 
 
 def test_the_start_screen_lists_and_knows_them(folder: Path) -> None:
@@ -46,5 +49,5 @@ def test_the_start_screen_lists_and_knows_them(folder: Path) -> None:
 
 def test_a_run_in_process_is_refused_in_a_line(folder: Path) -> None:
     path = str(folder / "inner" / "m.gguf")
-    with pytest.raises(InputError, match=r"llama.cpp runs GGUF files: start llama-server -m"):
+    with pytest.raises(InputError, match=r"llama.cpp runs GGUF files: llamatop --serve"):
         resolve(RunConfig(model=path), lambda *_: None)

@@ -42,13 +42,14 @@ def test_the_bundled_model_on_each_engine(
     llamatop: Llamatop, foretold: Callable[..., None], engine: str
 ) -> None:
     asked = ("--record", "--model", "demo", "--engine", engine, "--concurrency", "1", "3", *TINY)
+    learnt = llamatop.folder / "cache"
     if engine == "batch":  # of a machine and a model of which nothing is known yet
-        llamatop.env["LLAMATOP_CACHE"] = str(llamatop.folder / "cache")
+        llamatop.env["LLAMATOP_CACHE"] = str(learnt)
     else:
         foretold(*asked)
     done = llamatop(*asked, "--json", "--out", "run.parquet")
-    assert ("measuring this machine" in done.err) == (engine == "batch")
     assert done.code == 0, done.err
+    assert len([*learnt.glob("roofline-*.json")]) == (2 if engine == "batch" else 0)
     assert_exact(done.json, 16, 8)
     assert done.json["engine"] == engine
     assert [level["concurrency"] for level in done.json["levels"]] == [1, 3]
@@ -357,3 +358,16 @@ def test_who_gives_a_rate_and_a_time_is_told_what_else_ends_a_level(llamatop: Ll
     assert (level["requests"], level["ended_by"]) == (4, "requests")
     other = (*SCRIPTED[:-1], "other.parquet")
     assert "--rate:" not in llamatop(*other, *timed, "--requests", "2").err
+
+
+def test_the_same_plan_several_times(llamatop: Llamatop) -> None:
+    done = llamatop(*SCRIPTED, "--concurrency", "1", "2", "--requests", "2", "--gen-toks", "2",
+                    "--runs", "2")  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["schema"] == 1
+    runs = done.json["runs"]
+    assert [run["recording"] for run in runs] == ["run.1.parquet", "run.2.parquet"]
+    orders = [[level["concurrency"] for level in run["levels"]] for run in runs]
+    assert sorted(orders) == [[1, 2], [2, 1]]
+    replayed = llamatop("replay", "run.2.parquet", "--json")
+    assert replayed.json == runs[1]

@@ -200,7 +200,7 @@ def test_stop_leaves_at_once_and_drops_what_is_in_flight(engine: TorchEngine) ->
     served = Served(engine, requests=None, concurrency=3, output=200)
     served.until(lambda s: len(s.tokens) == 3)
     served.work.stop()
-    served.end(seconds=10)
+    served.end()
     admitted = {event.request for event in served.of(RequestAdmitted)}
     assert Counter(event.request for event in served.of(Ended)) == Counter(admitted)
     assert served.of(RequestCancelled)
@@ -267,7 +267,7 @@ def test_a_static_batch_is_left_in_the_middle_of_its_prefill(
     monkeypatch.setattr(layers[1], "forward", Faulty(layers[1], 1, AssertionError("went on")))
     served.append(Served(engine, requests=2, concurrency=2))
     begun.set()
-    served[0].end(seconds=10)
+    served[0].end()
     assert not served[0].tokens
     assert len(served[0].of(RequestCancelled)) == 2
     assert not any(layer._forward_pre_hooks for layer in layers)
@@ -282,7 +282,7 @@ def test_the_concurrency_changes_while_it_runs(engine: TorchEngine) -> None:
     before = len(served.of(RequestFinished))
     served.until(lambda s: len(s.of(RequestFinished)) >= before + 8)
     served.work.stop()
-    served.end(seconds=10)
+    served.end()
     assert served.most_in_flight == 5
     assert not served.of(RequestFailed)
 
@@ -357,7 +357,7 @@ def test_a_generate_that_returns_before_all_tokens_are_out_fails_its_requests(
         return generate(*args, max_new_tokens=max_new_tokens - 2, **kwargs)
 
     monkeypatch.setattr(engine.loaded.model, "generate", short)
-    served = Served(engine, requests=4, concurrency=2).end(seconds=20)
+    served = Served(engine, requests=4, concurrency=2).end()
     assert served.error is None
     assert served.tokens == dict.fromkeys(range(4), OUTPUT - 2)
     assert len(served.of(RequestFailed)) == 4

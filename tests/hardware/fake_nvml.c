@@ -38,6 +38,22 @@ int nvmlDeviceGetTemperature(void *device, int sensor, unsigned int *celsius) {
   *celsius = 91;
   return 0;
 }
+typedef struct {
+  unsigned int pid;
+  unsigned long long used;
+  unsigned int instance, compute_instance;
+} process_t;
+int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned int *count, process_t *told) {
+  const char *pid = getenv("FAKE_PID");
+  if (told == NULL) {
+    *count = 2;
+    return 7; /* NVML_ERROR_INSUFFICIENT_SIZE */
+  }
+  told[0] = (process_t){1, 1000000000ull, 0, 0};
+  told[1] = (process_t){pid ? (unsigned int)atoi(pid) : 2, 5000000000ull, 0, 0};
+  *count = 2;
+  return 0;
+}
 
 static int reasons(unsigned long long *bits) {
   const char *told = getenv("FAKE_REASONS");

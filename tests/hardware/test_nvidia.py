@@ -14,10 +14,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from llamatop.events.kinds import DeviceSampled
+from llamatop.events.kinds import DeviceSampled, HostSampled
+from llamatop.events.wire import read_events
 from llamatop.hardware import nvidia
 
 FAKE = Path(__file__).with_name("fake_nvml.c")
+
+PROBE = """
+import os, socket, sys, threading
+from llamatop.events.clock import MonotonicClock
+from llamatop.events.wire import Watch
+from llamatop.hardware.probe import Probe
+listening = socket.create_server(("127.0.0.1", 0))
+os.environ["FAKE_PID"] = str(os.getpid())
+probe = Probe(sys.stdout.buffer, MonotonicClock(), 0.01)
+probe.watch(Watch(None, (listening.getsockname()[1],)))
+probe.start()
+sys.stdin.read()
+"""
 
 SAMPLE = """
 import msgspec
@@ -28,19 +42,29 @@ print(msgspec.json.encode(nvidia.sample(nvml, 7)).decode())
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory):
-    """Samples all devices of a fake library, built with some of its questions left out."""
+def built(tmp_path_factory: pytest.TempPathFactory):
+    """The environment of a fake library, built with some of its questions left out."""
     if (compiler := shutil.which("cc")) is None:
         pytest.skip("no C compiler")
 
-    def take(*defines: str, **env: str) -> list[DeviceSampled]:
+    def build(*defines: str) -> dict[str, str]:
         folder = tmp_path_factory.mktemp("nvml")
         library = folder / "libnvidia-ml.so.1"
         flags = [f"-D{define}" for define in defines]
         subprocess.run([compiler, "-shared", "-fPIC", *flags, "-o", library, FAKE], check=True)
+        return {**os.environ, "LD_LIBRARY_PATH": str(folder)}
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def sample(built):
+    """Samples all devices of a fake library."""
+
+    def take(*defines: str, **env: str) -> list[DeviceSampled]:
         told = subprocess.run(
             [sys.executable, "-c", SAMPLE],
-            env={**os.environ, "LD_LIBRARY_PATH": str(folder), **env},
+            env={**built(*defines), **env},
             capture_output=True,
             text=True,
             check=True,
@@ -80,6 +104,23 @@ def test_what_a_driver_does_not_tell_is_unknown(sample):
     (device,) = sample("NO_REASONS")
     assert device.throttle is None
     assert device.temperature == 91.0
+
+
+def test_what_a_servers_processes_hold_of_devices_is_told_beside_their_memory(built):
+    probe = subprocess.Popen(
+        [sys.executable, "-c", PROBE], env=built(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert probe.stdout is not None
+    held: set[int | None] = set()
+    while 5_000_000_000 not in held:
+        events = read_events(probe.stdout)
+        assert events is not None, held
+        samples = [event for event in events if isinstance(event, HostSampled)]
+        held |= {sample.server_device_bytes for sample in samples}
+        assert all(sample.server_bytes for sample in samples)
+    probe.kill()
+    probe.communicate()
+    assert held <= {None, 5_000_000_000}, "of its own alone, or not known yet"
 
 
 def test_a_binding_without_either_name_knows_nothing():

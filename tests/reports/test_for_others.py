@@ -106,13 +106,13 @@ def test_a_run_can_be_scraped(tmp_path: Path) -> None:
 
         def counted() -> bool:
             asked = Request(address, headers={"Accept": "application/openmetrics-text"})
-            with urlopen(asked, timeout=5) as page:
+            with urlopen(asked, timeout=60) as page:
                 found = samples(page.read().decode())
             return found.get(("llamatop_concurrency", "{}")) == 2
 
         until(counted)
         run.terminate()
-        run.communicate(timeout=30)
+        run.communicate(timeout=60)
     assert run.returncode == 143
 
 

@@ -77,7 +77,7 @@ def test_memory_that_ended_in_the_load_or_not_at_all() -> None:
     assert "while the model was loaded" in table(lost)
     enough = memory_end(session(level(0, 1, "ok", (1,)), ended="ok"))
     assert enough == MemoryEnd(1, None, None, 900)
-    assert memory_end_line(enough).startswith("memory did not end: 1 requests")
+    assert memory_end_line(enough).startswith("memory did not end: 1 request at once")
     assert memory_end(fold(events((1,)))) is None
 
 

@@ -49,12 +49,22 @@ def test_the_peak_of_a_server_that_runs_here_is_its_own_and_no_clients() -> None
         assert level.ended is not None
         within = [one for one in session.host if level.started <= one.time <= level.ended]
         assert within and told["peak_memory"]["host_bytes"] == within[-1].server_bytes
-    assert "5.00 GB of the server's processes" in table(session)
+        assert told["peak_memory"]["device_bytes"] is None
+    assert " 5.00 GB of the server's processes" in table(session)
+
+
+def test_what_a_server_holds_of_accelerators_is_told_beside() -> None:
+    session = session_of(weighed(served_events(), 5 * 10**9, device=71 * 10**9))
+    for told in summary(session, None)["levels"]:
+        assert told["peak_memory"]["device_bytes"] == 71 * 10**9
+    assert "71.0 GB device, 5.00 GB of the server's processes" in table(session)
 
 
 def test_a_summary_for_people_says_why_there_is_no_memory() -> None:
     text = table(session_of(served_events(served(urls=TWO), short_every=5, resend_every=3)))
-    assert text.startswith("tiny, llama.cpp b11549 at one.example:8000, llama.cpp b11549 at two")
+    first, second = text.splitlines()[:2]
+    assert first.startswith("done: 2 levels, ")
+    assert second.startswith("tiny, llama.cpp b11549 at one.example:8000, llama.cpp b11549 at two")
     assert NOT_HERE in text and "~" not in text and CLIENT not in text
     assert "ended with fewer tokens than asked" in text and "sent again" in text
 

@@ -279,7 +279,7 @@ def line_of(run: Run, label: str, style: Style, value: Value) -> Line:
 def is_open(run: Run) -> bool:
     """Whether requests arrived by themselves, so that `--concurrency` was only a limit."""
     started = run.session.started
-    return started is not None and started.config.rate is not None
+    return started is not None and started.config.open_loop
 
 
 def at(run: Run, figures: LevelFigures) -> float:

@@ -21,7 +21,10 @@ def run_command(config: RunConfig) -> list[str]:
     plain = RunConfig()
     parts = ["llamatop"]
     for option, value, usual in (
-        *((option, _words(value), usual) for option, value, usual in server_options(config)),
+        *(
+            (option, _typed(option, value), usual)
+            for option, value, usual in server_options(config)
+        ),
         ("--model", _quoted(config.model) if config.model else "", ""),
         ("--weights", config.weights, plain.weights),
         ("--layers", config.layers, None),
@@ -56,8 +59,11 @@ def compare_command(paths: Sequence[str]) -> list[str]:
     return ["llamatop compare", *(_quoted(path) for path in paths), "--tui"]
 
 
-def _words(text: str | None) -> str | None:
-    return None if text is None else " ".join(map(_quoted, text.split()))
+def _typed(option: str, value: str | None) -> str | None:
+    """As a shell takes it: addresses are several words, all else is one."""
+    if value is None:
+        return None
+    return " ".join(map(_quoted, value.split() if option == "--url" else [value]))
 
 
 def _slo(targets: dict[str, float]) -> str:

@@ -294,7 +294,8 @@ _PARSERS: dict[str, Callable[[str], dict[str, Any]]] = {
 }
 
 _OF_SERVERS = (
-    "urls", "endpoint", "tokenizer", "api_key_env", "headers", "timeout", "client_processes",
+    "urls", "serve", "serve_timeout", "endpoint", "tokenizer", "api_key_env", "headers", "timeout",
+    "client_processes",
 )  # fmt: skip
 _OF_MODELS = ("weights", "layers", "dtype", "device", "quantize", "offload", "memory", "until_oom")
 """Settings that only servers have, and that only models of our own have."""

@@ -66,7 +66,10 @@ def test_this_machine_does_not_hold_the_model():
 
 
 def test_a_server_that_runs_here_shows_its_memory_on_the_seconds_of_its_tokens():
+    content = memory(frame_of(weighed(EVENTS, 7 * 10**9, device=71 * 10**9), 20), 90, 9)
+    assert any("gpu 71.0 GB" in "".join(part for part, _ in line) for line in content.lines)
     content = memory(frame_of(weighed(EVENTS, 7 * 10**9), 20), 90, 9)
+    assert not any("gpu" in "".join(part for part, _ in line) for line in content.lines)
     text = text_of(content.lines)
     assert "memory     7.00 GB   of the server" in text and "client" in text
     assert "server  8.00 GB" in text and "machine  2" not in text, "the chart is the server's"

@@ -382,6 +382,8 @@ def test_an_endless_run_is_what_the_command_line_does_anyway():
 def test_names_are_quoted_and_made_harmless():
     assert run_command(RunConfig(model="a b;\x1b"))[1] == "--model 'a b;␛'"
     assert run_command(RunConfig(model="-rf"))[1] == "--model ./-rf"
+    served = run_command(RunConfig(serve="run {port} x", tokenizer="/a b"))
+    assert "--serve 'run {port} x'" in served and "--tokenizer '/a b'" in served
 
 
 def test_a_long_command_is_continued():

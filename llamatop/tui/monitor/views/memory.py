@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from llamatop.events.kinds import Event, MemoryPredicted
-from llamatop.figures.served import on_servers, server_bytes
+from llamatop.figures.served import on_servers, server_bytes, server_device_bytes
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest
@@ -184,6 +184,8 @@ def charted_of(session: Session) -> list[Charted]:
     found: list[Charted] = []
     if on_servers(session) and server_bytes(session) is not None:
         found += [Charted("server", session.host, "server_bytes")]
+    if server_device_bytes(session) is not None:
+        found += [Charted("server gpu", session.host, "server_device_bytes")]
     if session.host:
         found += [Charted(_whose(session), session.host, "engine_bytes", foretold=True)]
         found += [Charted("machine", session.host, "used_bytes")]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import ServerKnown
 from llamatop.events.sanitize import one_line
-from llamatop.figures.served import server_bytes
+from llamatop.figures.served import server_bytes, server_device_bytes
 from llamatop.reports.servers import server_name
 from llamatop.session.reducer import Load, Session
 from llamatop.settings.servers import host_of
@@ -87,5 +87,7 @@ def _memory(session: Session) -> Groups:
         known = next((peak for peak in peaks if peak is not None), None)
     start: Span = (" memory    ", "dim")
     if known is not None:
-        return [[start, (f"{size(known):>8}", "memory.bold")], [("of the server", "dim")]]
+        device = server_device_bytes(session)
+        gpu = [[("gpu ", "dim"), (size(device), "memory.bold")]] if device is not None else []
+        return [[start, (f"{size(known):>8}", "memory.bold")], *gpu, [("of the server", "dim")]]
     return [[start, (f"{UNKNOWN:>8}", "text")], [("the server's own", "dim")]]

@@ -38,7 +38,8 @@ def state_of(session: Session) -> State:  # noqa: PLR0911  (one question after a
     if session.lost is not None:
         return _lost(session)
     if session.model is None:
-        return State("◌", "asking the server" if on_servers(session) else "loading", "work")
+        asking = on_servers(session) and not server_loads(session)
+        return State("◌", "asking the server" if asking else "loading", "work")
     level = session.level
     if level is None:
         return State("◌", "getting ready", "work")
@@ -56,7 +57,19 @@ def _lost(session: Session) -> State:
     config = session.started.config if session.started else None
     if config is not None and config.until_oom and session.level and session.level.outcome == "oom":
         return State("◌", "memory ended, a new engine starts", "work")
-    return State("✗", "client lost" if on_servers(session) else "engine lost", "bad")
+    return State("✗", f"{who_is_lost(session)} lost", "bad")
+
+
+def who_is_lost(session: Session) -> str:
+    """The engine, the server that the run started, or what drives servers."""
+    if session.lost is not None and session.lost.server:
+        return "server"
+    return "client" if on_servers(session) else "engine"
+
+
+def server_loads(session: Session) -> bool:
+    """Whether the server that the run started does not serve yet."""
+    return session.serving is not None and session.ready is None
 
 
 def end_of_memory(session: Session) -> str:
@@ -80,7 +93,8 @@ def _ended(session: Session) -> State:
         return State("✓", "finished", "good")
     outcome = session.ended.outcome if session.ended else "ok"
     if session.lost is not None and outcome != "stopped":
-        return State("✗", "out of memory" if outcome == "oom" else "engine lost", "bad")
+        word = "out of memory" if outcome == "oom" else f"{who_is_lost(session)} lost"
+        return State("✗", word, "bad")
     return {
         "ok": State("✓", "finished", "good"),
         "stopped": State("■", "stopped", "text"),
@@ -131,6 +145,9 @@ def progress_of(session: Session) -> tuple[float | None, str]:
 def loading_of(session: Session) -> tuple[float | None, str]:
     """A load's share, and its bytes, percent and remaining time in words."""
     loading = session.loading
+    if server_loads(session):
+        said = f": {session.printed.line}" if session.printed is not None else ""
+        return None, f"the server loads, {clock(session.now / SECOND)}{said}"
     if loading is None or on_servers(session):
         return None, "asking the server" if on_servers(session) else "starting the engine"
     stage = _STAGES.get(loading.stage, loading.stage)

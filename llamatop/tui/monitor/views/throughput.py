@@ -34,7 +34,7 @@ from llamatop.tui.monitor.views.history import (
     with_marks,
 )
 from llamatop.tui.monitor.views.panel import Content
-from llamatop.tui.monitor.views.state import loading_of, loss_of
+from llamatop.tui.monitor.views.state import loading_of, loss_of, who_is_lost
 from llamatop.tui.monitor.views.values import NOTHING, rate, roughly, scale
 
 _UNIT = 52
@@ -174,7 +174,7 @@ def _why_nothing(session: Session) -> str:
     if session.refused is not None:
         return session.refused
     if session.lost is not None:
-        return f"engine lost: {loss_of(session.lost)}"
+        return f"{who_is_lost(session)} lost: {loss_of(session.lost)}"
     return "the run ended before the model was loaded" if session.ended is not None else ""
 
 

@@ -24,12 +24,14 @@ from llamatop.events.kinds import (
     ServerFound,
     ServerKnown,
     ServerLost,
+    ServerReady,
+    ServerStarted,
     ServerStood,
 )
 from llamatop.events.sanitize import one_line
 from llamatop.figures.contention import Episode
 from llamatop.figures.served import on_servers
-from llamatop.reports.servers import CLIENT, is_client_bound, server_name
+from llamatop.reports.servers import CLIENT, is_client_bound, ready_text, server_name
 from llamatop.reports.slow import slow_dtype
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, size, whole
@@ -105,10 +107,13 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             return "◆", "good", f"{_server(frame, server)} answers again"
         case ServerKnown(server=server, notes=notes):
             return "◆", "warn", f"{_server(frame, server)} is another: {notes[-1] if notes else ''}"
-        case EngineLost() if on_servers(frame.session):
-            return "✗", "bad", f"client lost: {loss_of(story.what)}"
-        case EngineLost():
-            return "✗", "bad", f"engine lost: {loss_of(story.what)}"
+        case ServerStarted(command=command):
+            return "▸", "work", f"serving: {command}"
+        case ServerReady():
+            return "◆", "good", ready_text(frame.session)
+        case EngineLost(server=server):
+            who = "client" if on_servers(frame.session) else "engine"
+            return "✗", "bad", f"{'server' if server else who} lost: {loss_of(story.what)}"
         case MemoryUntold(reason=reason):
             return "·", "warn", f"memory not foretold: {reason}"
         case ModelRefused(error=error):
