@@ -21,9 +21,10 @@ IMPORTS_BYTES = 335 * MIB
 """Resident size after the imports, where it cannot be measured. Here, with torch 2.13."""
 FIRST_BYTES = 40 * MIB
 """What a first generation adds: lazily loaded code, threads, prompts."""
-KERNELS_BYTES = 48 * MIB
-"""What oneDNN keeps of kernels made for each number of rows that an expert is given, in 16 bits, on
-processors with AVX-512. Measured with a cache of 64; the default of 1024 takes a gigabyte."""
+KERNELS_BYTES = 24 * 610_000
+"""What oneDNN keeps of kernels made for each shape of a product in 16 bits, on processors with
+AVX-512: 0.54 to 0.61 MiB each, up to a cache of 24, which a warm-up and a level nearly fill. The
+default of 1024 takes more than half a gigabyte."""
 KEPT = {"batch": 0.6, "threads": 0.85}
 """Of what small blocks held at most, the share that the C library holds on top of it, by engine,
 else all of it: blocks that a layer leaves free between the caches do not fit those of the next.
@@ -35,7 +36,7 @@ ENGINE_ENV = {
     "MALLOC_MMAP_THRESHOLD_": str(2 * MIB),
     "MALLOC_TRIM_THRESHOLD_": str(256 * MIB),
     "THP_MEM_ALLOC_ENABLE": "1",
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "24",
     "LRU_CACHE_CAPACITY": "64",
 }
 """The environment of an engine process for which the constants above were measured: blocks from
@@ -152,8 +153,9 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
         parts["allocator"] = round(KEPT.get(engine, 1.0) * peak.heap)
         parts["runtime"] = (trace.runtime_bytes or IMPORTS_BYTES) + FIRST_BYTES
         kernels = (threads - 1) * trace.panel_bytes
-        if trace.experts and trace.dtype != "float32" and cpu_has("avx512bw"):
+        if in_onednn(trace.dtype):
             kernels += KERNELS_BYTES
+            parts["logits"] += 0 if engine == "continuous" else _head_copies(trace, peak)
         if kernels:
             parts["kernels"] = kernels
         return Prediction(sum(parts.values()), None, parts)
@@ -162,6 +164,19 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
     parts["fragments"] = round(FRAGMENTS.get(engine, 0.0) * peak.total)
     parts["context"] = CONTEXT_BYTES + (threads - 1) * THREAD_BYTES
     return Prediction(None, allocated, parts)
+
+
+def in_onednn(dtype: str) -> bool:
+    """Whether oneDNN multiplies in that type here, with kernels that it makes."""
+    return dtype != "float32" and cpu_has("avx512_fp16" if dtype == "float16" else "avx512bw")
+
+
+def _head_copies(trace: Trace, peak: Peak) -> int:
+    """What the head needs beyond a layer's peak: given a slice, the last token of each prompt,
+    torch multiplies request by request, and oneDNN writes the matrix out once for each."""
+    if peak.shape.prompt < 2:
+        return 0
+    return max(peak.cache + peak.shape.batch * trace.head_bytes - peak.total, 0)
 
 
 def _times(peak: Peak, requests: int) -> Peak:

@@ -13,7 +13,7 @@ import pytest
 from llamatop.catalog import demo_folder
 from llamatop.commands import check, roofline
 from llamatop.errors import InputError
-from llamatop.predict import checking, forecast
+from llamatop.predict import checking, forecast, memory
 from llamatop.predict.checking import Place
 from llamatop.predict.machine import cached_machine
 from llamatop.predict.measured import Measured
@@ -251,6 +251,7 @@ def test_the_longest_context_does_not_depend_on_the_lengths_asked_for(
     """And a page more of tokens does not fit."""
     for module in (checking, forecast):  # whatever a child has measured before
         monkeypatch.setattr(module, "recalled_runtime", lambda: RUNTIME_BYTES)
+    monkeypatch.setattr(memory, "cpu_has", lambda *_: False)  # whatever processor this is
 
     def told(prompt: int, generated: int) -> dict[str, Any]:
         lengths = ["--prompt-toks", str(prompt), "--gen-toks", str(generated)]
