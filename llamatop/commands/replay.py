@@ -31,10 +31,11 @@ def main(arguments: list[str]) -> int:
     if args.json or args.dialect:
         return _print(args.file, args.dialect, args.json)
     if not has_terminal():
-        print("llamatop: no terminal for the screen: the summary, as of llamatop show",
-              file=sys.stderr)  # fmt: skip
-        return _print(args.file, None, False)
+        return _print(args.file, None, False, [_NO_SCREEN])
     return _show(args.file, args.speed, args.theme)
+
+
+_NO_SCREEN = "no terminal for the screen: the summary, as of llamatop show"
 
 
 def _tell(notices: Sequence[str]) -> None:
@@ -43,7 +44,7 @@ def _tell(notices: Sequence[str]) -> None:
         print(f"llamatop: {notice}", file=sys.stderr)
 
 
-def _print(file: str, dialect: str | None, as_json: bool) -> int:
+def _print(file: str, dialect: str | None, as_json: bool, notices: Sequence[str] = ()) -> int:
     import json
 
     from llamatop.commands.show import print_summary
@@ -52,7 +53,7 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
     from llamatop.reports.dialect_text import dialect_text
 
     folded = fold_recording(file)
-    _tell(folded.notices)
+    _tell([*notices, *folded.notices])
     session = folded.session
     if dialect is None:
         print_summary(as_json, session, file, folded.complete)
