@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from llamatop.commands.parser import Parser
+from llamatop.commands.salvaging import add_salvage, salvage_all
 from llamatop.commands.terminal import has_terminal
 from llamatop.errors import InputError
 
@@ -25,9 +26,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dialect", choices=DIALECTS, metavar="D",
         help=f"the figures as another tool defines them: {', '.join(DIALECTS)}")  # fmt: skip
     parser.add_argument("--theme", help="the UI's colours")
+    add_salvage(parser)
     args = parser.parse_args(arguments)
     if not 0 < args.speed <= 1000:
         raise InputError(f"--speed {args.speed:g}: must be more than 0 and at most 1000")
+    if args.salvage:
+        salvage_all([args.file])
     if args.json or args.dialect:
         return _print(args.file, args.dialect, args.json)
     if not has_terminal():
