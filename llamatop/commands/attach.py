@@ -77,7 +77,7 @@ def _config(args: object) -> tuple[RunConfig, dict[str, dict[str, str]]]:
         max_time=given["max_time"],
         alerts=tuple(given["alert"]),
         cost_per_hour=given["cost_per_hour"],
-        api_key_env=given["api_key_env"],
+        api_key_env=given["api_key_env"] if named else "",
         headers=names,
     )
     sent = sent_headers(config.api_key_env, names, os.environ)

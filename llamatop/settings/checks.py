@@ -155,7 +155,7 @@ def _check_servers(config: RunConfig) -> None:
             f"--client-processes {config.client_processes}: must be between 1 and {MAX_PROCESSES}"
         )
     check_cost(config.cost_per_hour)
-    if config.api_key_env is not None and not is_variable(config.api_key_env):
+    if config.api_key_env and not is_variable(config.api_key_env):
         raise InputError("--api-key-env: takes the name of a variable, never the key itself")
 
 
@@ -182,7 +182,7 @@ _OF_OUR_OWN: tuple[Option, ...] = (
 _OF_SERVERS: tuple[Option, ...] = (
     ("--endpoint", lambda c: c.endpoint != "completions"),
     ("--tokenizer", lambda c: c.tokenizer is not None),
-    ("--api-key-env", lambda c: c.api_key_env is not None),
+    ("--api-key-env", lambda c: bool(c.api_key_env)),
     ("--header", lambda c: bool(c.headers)),
     ("--timeout", lambda c: c.timeout != 60.0),
     ("--client-processes", lambda c: c.client_processes is not None),

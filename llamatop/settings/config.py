@@ -115,7 +115,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer: str | None = None
     """A Hugging Face id or a folder, for prompts of exact length where a server takes no ids."""
     api_key_env: str | None = None
-    """The variable that holds the servers' key; never the key itself."""
+    """The variable that holds the servers' key; never the key itself. None: the usual one; empty:
+    no key is sent, as to servers that were found and not named."""
     headers: tuple[tuple[str, str], ...] = ()
     """Headers that every request carries: name, and the variable that holds the value."""
     timeout: float = 60.0
@@ -236,7 +237,14 @@ def to_choose_from(config: RunConfig) -> RunConfig:
         return msgspec.structs.replace(config, serve=None, urls=(), engine="auto")
     if config.engine != "attach":
         return config
-    return msgspec.structs.replace(WATCHED, model="", engine="server", urls=config.urls)
+    return msgspec.structs.replace(
+        WATCHED,
+        model="",
+        engine="server",
+        urls=config.urls,
+        api_key_env=config.api_key_env,
+        headers=config.headers,
+    )
 
 
 def lengths_options(config: RunConfig) -> list[tuple[str, str, str | None]]:
@@ -280,7 +288,7 @@ def server_options(config: RunConfig) -> list[tuple[str, str | None, str | None]
         ("--serve-timeout", f"{config.serve_timeout:g}", f"{plain.serve_timeout:g}"),
         ("--endpoint", config.endpoint, plain.endpoint),
         ("--tokenizer", config.tokenizer, None),
-        ("--api-key-env", config.api_key_env, None),
+        ("--api-key-env", config.api_key_env or None, None),
         *headers,
         ("--timeout", f"{config.timeout:g}", f"{plain.timeout:g}"),
         ("--client-processes", None if processes is None else str(processes), None),

@@ -137,7 +137,7 @@ def check_secrets(
     key: str | None, headers: Iterable[tuple[str, str]], environment: Mapping[str, str]
 ) -> None:
     """Raise InputError where a variable that holds the key or a header is not usable."""
-    wanted = [("--api-key-env ", key)] if key is not None else []
+    wanted = [("--api-key-env ", key)] if key else []
     wanted += [(f"--header {name}=", variable) for name, variable in headers]
     for option, variable in wanted:
         value = environment.get(variable, "")
@@ -154,9 +154,12 @@ def check_secrets(
 def sent_headers(
     key: str | None, headers: Iterable[tuple[str, str]], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """The headers that a server which was named is sent; secrets, so never kept or shown."""
+    """The headers that a server which was named is sent; secrets, so never kept or shown.
+
+    `key`: the variable of the key; None: the usual one; empty: none is sent.
+    """
     sent = {name: environment[variable] for name, variable in headers}
-    value = environment.get(key or DEFAULT_KEY, "").strip()
+    value = environment.get(DEFAULT_KEY if key is None else key, "").strip()
     if value and not any(name.lower() == "authorization" for name in sent):
         sent["Authorization"] = f"Bearer {value}"
     return sent

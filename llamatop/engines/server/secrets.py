@@ -20,9 +20,9 @@ class Secrets:
     def __init__(
         self, key: str | None, headers: Iterable[tuple[str, str]], environment: Mapping[str, str]
     ) -> None:
-        """`key` and the second of each of `headers` are names of variables."""
+        """`key` and the second of each of `headers` are names of variables; see `sent_headers`."""
         self.headers: dict[str, str] = {}
-        value = environment.get(key or KEY_VARIABLE, "").strip()
+        value = environment.get(KEY_VARIABLE if key is None else key, "").strip()
         if value:
             self.headers["Authorization"] = f"Bearer {value}"
         for name, variable in headers:

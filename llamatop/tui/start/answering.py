@@ -39,7 +39,7 @@ class Answering(msgspec.Struct, frozen=True):
     @property
     def config(self) -> RunConfig:
         """The watch of it."""
-        return RunConfig(model="", engine="attach", urls=(self.url,))
+        return RunConfig(model="", engine="attach", urls=(self.url,), api_key_env="")
 
 
 def found() -> list[Answering]:

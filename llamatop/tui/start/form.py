@@ -199,6 +199,9 @@ class Form:
         levels, requests = changes["concurrency"], changes["requests"]
         base = self._base(model)
         one = len(levels) == 1 and not base.until_oom  # a sweep has to come to its end
+        found = self.defaults.api_key_env == "" and base.urls == self.defaults.urls
+        if found and changes.get("api_key_env") is None:
+            changes["api_key_env"] = ""  # no key but one that is named goes there
         asked = replace(base, **changes, endless=requests is None and one)
         return checked(whole_prompts(asked))
 

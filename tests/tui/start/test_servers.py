@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from msgspec.structs import replace
 
+from llamatop.settings.config import to_choose_from
+from llamatop.settings.servers import sent_headers
+from llamatop.tui.start.answering import Answering
 from llamatop.tui.start.aside import command, settings
 from llamatop.tui.start.edit import Edit
 from llamatop.tui.start.form import FIELDS, SERVER_FIELDS
@@ -120,3 +125,22 @@ async def test_typing_an_address_and_enter_drives_it():
         await pilot.pause()
     [config] = app.chosen
     assert config.urls == ("http://localhost:80",)
+
+
+def test_a_server_that_was_found_gets_no_key_until_it_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-key")
+    watched = Answering(URL, "llama.cpp").config
+
+    def sent(config) -> dict[str, str]:
+        return sent_headers(config.api_key_env, config.headers, os.environ)
+
+    assert sent(watched) == {}
+    start = start_of(to_choose_from(watched))
+    found = start.chosen()
+    assert (found.engine, found.urls, sent(found)) == ("server", (URL,), {})
+    start.typed("127.0.0.1:9000")
+    named = start.chosen()
+    assert named.urls == ("http://127.0.0.1:9000",)
+    assert sent(named) == {"Authorization": "Bearer sk-secret-key"}
