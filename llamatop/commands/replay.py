@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from llamatop.commands.parser import Parser
+from llamatop.commands.parser import Parser, theme
 from llamatop.commands.terminal import has_terminal
 from llamatop.errors import InputError
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="no UI: the summary")
     parser.add_argument("--dialect", choices=DIALECTS, metavar="D",
         help=f"the figures as another tool defines them: {', '.join(DIALECTS)}")  # fmt: skip
-    parser.add_argument("--theme", help="the UI's colours")
+    parser.add_argument("--theme", type=theme, help="the UI's colours")
     args = parser.parse_args(arguments)
     if not 0 < args.speed <= 1000:
         raise InputError(f"--speed {args.speed:g}: must be more than 0 and at most 1000")
