@@ -18,6 +18,7 @@ from llamatop.run.replay import Replay
 from llamatop.session.reducer import Session
 from llamatop.tui.monitor.frame import Playback
 from llamatop.tui.monitor.marks import TROUBLES, WHOLE, Mark, marks_of, next_of
+from llamatop.tui.monitor.views.state import end_of_memory
 from llamatop.tui.monitor.views.values import moment, span
 
 _AFTER = 2 * SECOND
@@ -49,7 +50,7 @@ class Player:
         """How many further to go, as soon as they are known."""
         self._marks: tuple[Mark, ...] = ()
         self._failure = ""
-        """Why the run failed; empty: it did not, or that is not known yet."""
+        """Why the run failed or where memory ended; empty: neither, or not known yet."""
         self.orders: Orders = {
             "toggle_pause": self.toggle,
             "more": lambda: self.faster(1),
@@ -103,11 +104,11 @@ class Player:
         self._replay.prepare()
 
     def _find_failure(self) -> str:
-        """Why the run failed; its tokens tell nothing of that."""
+        """Why the run failed, or where memory ended; its tokens tell nothing of that."""
         session = Session()
         for event in self._replay.rare:
             session.apply(event)
-        return failure(session) or ""
+        return failure(session) or end_of_memory(session)
 
     def toggle(self) -> None:
         """Play or pause; at the end, play from the beginning."""

@@ -50,7 +50,9 @@ def _what(frame: Frame, width: int) -> Line:
     failed = frame.playback.failed if frame.playback is not None else ""
     if failed:
         key: list[Span] = [("  ", "text"), ("f", "key"), (" goes there", "dim")]
-        start += [("✗ ", "bad"), (shortened(failed, room - line_width(key) - 2), "text"), *key]
+        room -= line_width(key) + 2
+        told = failed if len(failed) <= room else failed.removeprefix("the engine was ")
+        start += [("✗ ", "bad"), (shortened(told, room), "text"), *key]
         return spread(start, end, width)
     facts = _facts(frame)
     if line_width(join(facts)) > room:
