@@ -54,7 +54,7 @@ def _answer(comparison: Comparison) -> str:
 
 
 def _apart(setup: Sequence[tuple[str, list[str | None]]]) -> str:
-    """The one fact that sets the other side apart ("engine threads against batch: "), or verdict."""
+    """What sets the sides apart where it is one fact, as `engine threads against batch: `."""
     if len(setup) != 1:
         return "verdict: "
     name, values = setup[0]
