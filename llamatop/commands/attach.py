@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from llamatop.commands.parser import Parser
+from llamatop.commands.parser import Parser, theme
 from llamatop.errors import InputError
 from llamatop.settings.config import RunConfig
 
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     add("--header", action="append", default=[], metavar="NAME=ENVVAR",
         help="a header from a variable, for a named --url")  # fmt: skip
     add("--no-save", action="store_true", help="the UI records nothing until asked")
-    add("--theme", help="the UI's colours")
+    add("--theme", type=theme, help="the UI's colours")
     args = parser.parse_args(arguments)
     _check_together(args.once, args.record, args.json, args.out)
     config, headers = _config(args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from llamatop.commands.parser import Parser
+from llamatop.commands.parser import Parser, theme
 from llamatop.errors import InputError
 from llamatop.text.formatting import minus
 
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--tui", action="store_true",
         help="on the screen, with their histories (two to six recordings)")  # fmt: skip
-    add("--theme", help="the screen's colours")
+    add("--theme", type=theme, help="the screen's colours")
     args = parser.parse_args(arguments)
     if not args.others and not args.against:
         raise InputError("one recording: give another one to compare it with, or --against FILE…")

@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from llamatop.commands.parser import Parser
+from llamatop.commands.parser import Parser, theme
 from llamatop.commands.salvaging import add_salvage, salvage_all
 from llamatop.commands.terminal import has_terminal
 from llamatop.errors import InputError
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="no UI: the summary")
     parser.add_argument("--dialect", choices=DIALECTS, metavar="D",
         help=f"the figures as another tool defines them: {', '.join(DIALECTS)}")  # fmt: skip
-    parser.add_argument("--theme", help="the UI's colours")
+    parser.add_argument("--theme", type=theme, help="the UI's colours")
     add_salvage(parser)
     args = parser.parse_args(arguments)
     if not 0 < args.speed <= 1000:

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 from llamatop import __version__
-from llamatop.commands.parser import Parser
+from llamatop.commands.parser import Parser, theme
 from llamatop.errors import InputError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _run_parser() -> Parser:
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--verbose", action="store_true",
         help="tell of each request, and what the engine's libraries print, on stderr")  # fmt: skip
-    add("--theme", help="the UI's colours")
+    add("--theme", type=theme, help="the UI's colours")
     _add_servers(parser)
     return parser
 

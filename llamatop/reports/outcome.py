@@ -6,6 +6,7 @@ Reads a session and nothing else, so a run and its recording say the same.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from llamatop.events.kinds import EngineLost, RequestFailed
 from llamatop.events.sanitize import one_line
@@ -74,9 +75,10 @@ def _is_memory(event: EngineLost) -> bool:
 def _lost(session: Session, sought: bool) -> str | None:
     """The first engine that was lost: by what, where, and its last words."""
     losses = [event for event in session.notable if isinstance(event, EngineLost)]
-    event = next((one for one in losses if not (sought and _is_memory(one))), None)
-    if event is None:
+    losses = [one for one in losses if not (sought and _is_memory(one))]
+    if not losses:
         return None
+    event = losses[0]
     what, _, words = event.reason.partition(": ")
     if what.startswith("killed by "):
         told = f"the engine was {what}"
@@ -84,13 +86,31 @@ def _lost(session: Session, sought: bool) -> str | None:
         told = what
     else:
         told, words = "the engine ended by itself", event.reason
-    return f"{told} {_when(session, event.time)}" + (f": {words}" if words else "")
+    told = f"{told} {_when(session, event.time)}" + (f": {words}" if words else "")
+    return told + _lost_again(session, losses[1:])
+
+
+def _lost_again(session: Session, losses: Sequence[EngineLost]) -> str:
+    """Where the engine was lost after the first time: `; lost again in level 2`."""
+    times = [event.time for event in losses]
+    levels = [
+        str(place)
+        for place, level in enumerate(session.levels.values(), 1)
+        if any(_within(level, time) for time in times)
+    ]
+    if not levels:
+        return f"; lost again {plural(len(times), 'time')}" if times else ""
+    return f"; lost again in level{'s' if len(levels) > 1 else ''} {', '.join(levels)}"
+
+
+def _within(level: Level, time: int) -> bool:
+    return level.started <= time and (level.ended is None or time <= level.ended)
 
 
 def _when(session: Session, time: int) -> str:
     """In which level an engine was lost, or that none ran."""
     for level in session.levels.values():
-        if level.started <= time and (level.ended is None or time <= level.ended):
+        if _within(level, time):
             return _where(session, level)
     before = [level for level in session.levels.values() if level.started <= time]
     if not before or before[-1].outcome in BAD:

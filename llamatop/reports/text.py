@@ -31,9 +31,8 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """One comparison: the set-up first, then what is unfair, the figures, the verdict."""
-    parts = [f"baseline {comparison.baseline}, against it {comparison.other}"]
-    parts.append(_setup(comparison))
+    """One comparison: the verdict first, then the set-up, what is unfair, the figures."""
+    parts = [_answer(comparison), _setup(comparison)]
     if comparison.warnings:
         parts.append("\n".join(f"careful: {warning}" for warning in comparison.warnings))
     if comparison.overall:
@@ -42,9 +41,25 @@ def comparison_text(comparison: Comparison) -> str:
         parts.append(f"{title}\n{_figures(comparison.overall)}")
         if len(levels) > 1:
             parts += [_level(comparison, level) for level in sorted(levels, key=lambda c: c or 0)]
-    verdict = comparison.verdict + (f"\n{comparison.caveat}" if comparison.caveat else "")
-    parts.append(f"verdict: {minus(verdict)}")
     return "\n\n".join(parts)
+
+
+def _answer(comparison: Comparison) -> str:
+    """What was asked in one line, what the verdict cannot know, and who is who."""
+    lines = [f"{_apart(comparison.setup)}{minus(comparison.verdict)}"]
+    if comparison.caveat:
+        lines.append(minus(comparison.caveat))
+    lines.append(f"baseline {comparison.baseline}, against it {comparison.other}")
+    return "\n".join(lines)
+
+
+def _apart(setup: Sequence[tuple[str, list[str | None]]]) -> str:
+    """What sets the sides apart where it is one fact, as `engine threads against batch: `."""
+    if len(setup) != 1:
+        return "verdict: "
+    name, values = setup[0]
+    baseline, other = (short(value or UNKNOWN) for value in values)
+    return f"{name} {other} against {baseline}: "
 
 
 def whole_text(levels: Sequence[Whole]) -> str:

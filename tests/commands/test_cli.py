@@ -75,3 +75,23 @@ def test_a_watch_passes_over_no_option(
 ) -> None:
     assert main(["attach", "--url", "http://127.0.0.1:9", *options]) == 2
     assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--record", "--model", "demo"],
+        ["--model", "demo"],
+        ["replay", "run.parquet"],
+        ["compare", "one.parquet", "two.parquet"],
+        ["attach", "--once"],
+    ],
+)
+def test_a_theme_that_is_not_there_is_bad_input_without_a_screen_too(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--theme", "nonsense"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("llamatop: --theme nonsense: there are llamatop-dark, ")
+    assert told.err.count("\n") == 1

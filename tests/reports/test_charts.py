@@ -193,8 +193,10 @@ def test_of_an_open_loop_levels_stand_at_what_was_in_flight() -> None:
     (axes,) = sheet.figure.axes
     assert axes.lines[0].get_xdata()[0] == pytest.approx(40, rel=0.01)
     assert axes.get_xlabel() == "requests in flight, mean"
+    assert sheet.title == "Throughput vs requests in flight"
     closed = chart("throughput-vs-concurrency", run((2, 4)))
     assert list(closed.figure.axes[0].lines[0].get_xdata()) == [2, 4]
+    assert closed.title == "Throughput vs concurrency"
 
 
 def test_a_warm_up_takes_no_part_of_the_time_axis() -> None:

@@ -1,5 +1,6 @@
 import math
 from array import array
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -184,13 +185,24 @@ def test_what_a_neighbour_could_explain_is_no_verdict() -> None:
     assert "undecided" in text and "other processes took 0.7 cores" in text
 
 
-def test_setup_and_unfairness_come_first() -> None:
+def test_the_answer_is_the_first_line() -> None:
+    made = events((4,), requests=64)
+    found = compare(run_of(fold(made), "a"), run_of(fold(stretched(made, 1.5)), "b"))
+    first, who = comparison_text(found).splitlines()[0], "baseline a, against it b"
+    assert first.startswith("verdict: slower: output_tok_s ")
+    assert who in comparison_text(found).splitlines()[1:3]
+    engines = replace(found, setup=[("engine", ["batch", "continuous"])])
+    told = comparison_text(engines).splitlines()[0]
+    assert told.startswith("engine continuous against batch: slower: output_tok_s ")
+
+
+def test_setup_and_unfairness_come_before_the_figures() -> None:
     one = run_of(fold(with_model(events((1, 2)), "one/model")), "a")
     other = run_of(fold(with_memory(with_model(events((1, 4), seed=3), "two\x1b[31m"), (4,))), "b")
     comparison = compare(one, other)
     assert dict(comparison.setup)["model"] == ["one/model", "two␛[31m"]
     text = comparison_text(comparison)
-    assert text.index("set-up") < text.index("careful") < text.index("output_tok_s")
+    assert text.index("set-up") < text.index("careful") < text.index("\noutput_tok_s")
     assert "another model" in text
     assert "only a ran concurrency 2" in text
     assert "only b ran concurrency 4" in text

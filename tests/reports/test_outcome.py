@@ -73,6 +73,18 @@ def test_where_an_engine_was_lost_and_to_what(lost: str, line: str) -> None:
     assert told(*events, RunEnded(40, "failed")) == line
 
 
+def test_an_engine_that_was_lost_again_is_told_with_its_level() -> None:
+    first, again = "killed by SIGKILL", "killed by SIGABRT"
+    events = [loaded(), *level(0, 10, "failed", first), *level(1, 30, "failed", again)]
+    events[-1:-1] = [EngineLost(29, -6, again)]
+    place = next(i for i, event in enumerate(events) if isinstance(event, LevelEnded))
+    events[place:place] = [EngineLost(9, -9, first)]
+    assert told(*events, RunEnded(40, "failed")) == (
+        "the engine was killed by SIGKILL in level 1 of 2 (concurrency 2), 4 of 6 requests done; "
+        "lost again in level 2"
+    )
+
+
 def test_an_engine_that_was_lost_while_it_loaded() -> None:
     assert told(KILLED, RunEnded(40, "failed")) == (
         "the engine was killed by SIGKILL while the model was loaded"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from textual import events
@@ -17,6 +18,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import LevelEnded, LevelStarted, RequestFailed, RequestQueued, Tick
 from llamatop.figures.gaps import slowest_gaps
 from llamatop.recording.bookmarks import Bookmarks
+from llamatop.recording.reader import open_recording
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Session
 from llamatop.tui.app import LlamatopApp
@@ -925,6 +927,17 @@ def test_a_theme_that_is_not_there_is_bad_input() -> None:
         InputError, match="--theme nonsense: there are llamatop-dark, llamatop-light"
     ):
         live_app([], theme="nonsense")
+
+
+async def test_a_replay_says_first_where_the_memory_that_was_sought_ended() -> None:
+    sample = Path(__file__).parents[2] / "recordings/samples/opt-1.3b-until-oom-h100.parquet"
+    app = replay_app(open_recording(sample).events, 0)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: app._player.playback.answer)
+        app.draw()
+        await pilot.pause()
+        assert "▽ 171 at once work, 172 do not  f goes there" in screen_text(app)[0]
+        assert app._player.playback.failed == ""
 
 
 async def test_a_replay_says_first_what_failed_and_which_key_goes_there(run_events):

@@ -59,7 +59,7 @@ def throughput(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     return one_axes(
         runs,
         new,
-        "Throughput vs concurrency",
+        over(runs, "Throughput"),
         "output tokens per second, all requests together",
         lambda figures: figures.output_rate,
         unit=lambda values: ("output tokens per second", 1.0),
@@ -71,7 +71,7 @@ def mbu(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     return one_axes(
         runs,
         new,
-        "MBU vs concurrency",
+        over(runs, "MBU"),
         "memory bandwidth utilisation: the share of the measured bandwidth that decoding uses",
         lambda figures: level_summary(figures)["mbu"],
         unit=lambda values: ("MBU (%)", 0.01),
@@ -83,7 +83,7 @@ def goodput(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     targets = [run.session.started.config.slo for run in runs if run.session.started]
     if not any(targets):
         return NO_TARGETS
-    sheet = new("Goodput vs concurrency", f"completed requests per second with {_targets(targets)}")
+    sheet = new(over(runs, "Goodput"), f"completed requests per second with {_targets(targets)}")
     if len(runs) == 1:
         lines = [
             line_of(runs[0], "within the targets", sheet.style(0, 2), lambda f: f.goodput),
@@ -109,7 +109,7 @@ def latency(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
         return "no request completed"
     parts = _parts(runs)
     what = "medians" if len(parts) == 1 else "percentiles"
-    sheet = new("Latency vs concurrency", f"{what} over the completed requests of each level")
+    sheet = new(over(runs, "Latency"), f"{what} over the completed requests of each level")
     groups = {name: _percentile_lines(sheet, runs, name) for name in ("ttft", "tpot", "e2e")}
     if len(runs) == 1:
         for line in groups["e2e"]:
@@ -280,6 +280,12 @@ def is_open(run: Run) -> bool:
     """Whether requests arrived by themselves, so that `--concurrency` was only a limit."""
     started = run.session.started
     return started is not None and started.config.open_loop
+
+
+def over(runs: Sequence[Run], what: str) -> str:
+    """The title of a chart over the levels, in the words of its axis."""
+    axis = "requests in flight" if any(map(is_open, runs)) else "concurrency"
+    return f"{what} vs {axis}"
 
 
 def at(run: Run, figures: LevelFigures) -> float:

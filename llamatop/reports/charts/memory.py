@@ -18,6 +18,7 @@ from llamatop.reports.charts.levels import (
     known,
     line_of,
     named,
+    over,
     run_lines,
     runs_legend,
 )
@@ -28,7 +29,7 @@ from llamatop.reports.runs import Run, labels
 
 def memory(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """Peak memory of the engine's device, or of its process where it has none."""
-    sheet = new("Memory vs concurrency", f"peak memory of {_whose(runs)}")
+    sheet = new(over(runs, "Memory"), f"peak memory of {_whose(runs)}")
     lines = run_lines(sheet, runs, _measured)
     if not any(line.points for line in lines):
         return "not measured"

@@ -50,6 +50,8 @@ class Playback(msgspec.Struct, frozen=True):
     """What stands here: which of the slowest gaps."""
     failed: str = ""
     """Why the run failed, as long as that is still to come."""
+    answer: str = ""
+    """Where the memory that the run looked for ended, as long as that is still to come."""
 
 
 class Keeping(msgspec.Struct, frozen=True):

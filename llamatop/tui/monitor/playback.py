@@ -18,6 +18,7 @@ from llamatop.run.replay import Replay
 from llamatop.session.reducer import Session
 from llamatop.tui.monitor.frame import Playback
 from llamatop.tui.monitor.marks import TROUBLES, WHOLE, Mark, marks_of, next_of
+from llamatop.tui.monitor.views.state import end_of_memory
 from llamatop.tui.monitor.views.values import moment, span
 
 _AFTER = 2 * SECOND
@@ -50,6 +51,8 @@ class Player:
         self._marks: tuple[Mark, ...] = ()
         self._failure = ""
         """Why the run failed; empty: it did not, or that is not known yet."""
+        self._answer = ""
+        """Where memory ended, of a run that looked for it."""
         self.orders: Orders = {
             "toggle_pause": self.toggle,
             "more": lambda: self.faster(1),
@@ -87,7 +90,7 @@ class Player:
             replay.start,
             tuple(self._bookmarks.times),
             self._note(),
-            self._failure if self._is_ahead() else "",
+            *((self._failure, self._answer) if self._is_ahead() else ()),
         )
 
     def _is_ahead(self) -> bool:
@@ -99,15 +102,16 @@ class Player:
         threading.Thread(target=self._prepare, name="snapshots", daemon=True).start()
 
     def _prepare(self) -> None:
-        self._failure = self._find_failure()
+        self._find_outcome()
         self._replay.prepare()
 
-    def _find_failure(self) -> str:
-        """Why the run failed; its tokens tell nothing of that."""
+    def _find_outcome(self) -> None:
+        """Why the run failed, or where memory ended; its tokens tell nothing of that."""
         session = Session()
         for event in self._replay.rare:
             session.apply(event)
-        return failure(session) or ""
+        self._failure = failure(session) or ""
+        self._answer = "" if self._failure else end_of_memory(session)
 
     def toggle(self) -> None:
         """Play or pause; at the end, play from the beginning."""

@@ -15,7 +15,8 @@ from llamatop.tui.monitor.views.values import TIMES
 from llamatop.tui.start.answering import Answering, facts
 from llamatop.tui.start.command import wrapped
 from llamatop.tui.start.form import FIELDS, Field
-from llamatop.tui.start.listing import SIGNS, STATES, typed
+from llamatop.tui.start.listing import STATES, typed
+from llamatop.tui.start.memory import verdict
 from llamatop.tui.start.rows import Kept
 from llamatop.tui.start.state import Start
 
@@ -182,8 +183,7 @@ def _corner(start: Start) -> Sequence[Sequence[Span]]:
     found = start.fit(choice) if isinstance(choice, Choice) and not start.faulty else None
     if found is None:
         return []
-    sign, role = SIGNS[found.verdict]
-    told: list[list[Span]] = [[(f"{sign} ", role), (found.verdict, "text")]]
+    told = [verdict(start, found)]
     if found.needed:
         told.append([(f"{size(found.needed)} of {size(found.available)}", "dim")])
     return told

@@ -37,12 +37,18 @@ def memory(start: Start, width: int, height: int) -> Content:
         return Content([*lines, ((" a setting is not valid: nothing is known", "dim"),)])
     if found is None:
         return Content([*lines, ((" looking at this machine…", "dim"),)])
-    sign, role = SIGNS[found.verdict]
-    corner: list[list[Span]] = [[(f"{sign} ", role), (found.verdict, "text")]]
     lines += _needs(start, choice, found, width)
     if found.needed is not None:
         lines += _other_levels(start, choice, height - len(lines))
-    return Content(lines[:height], corner=corner)
+    return Content(lines[:height], corner=[verdict(start, found)])
+
+
+def verdict(start: Start, found: Fit) -> list[Span]:
+    """Whether it fits, and of lengths that are drawn that the longest are meant."""
+    sign, role = SIGNS[found.verdict]
+    drawn = start.config.prompt_lengths or start.config.gen_lengths
+    for_the = " at the longest" if drawn and found.needed is not None else ""
+    return [(f"{sign} ", role), (f"{found.verdict}{for_the}", "text")]
 
 
 def _on_server(width: int) -> list[Line]:
@@ -88,8 +94,7 @@ def _needs(start: Start, choice: Choice, found: Fit, width: int) -> list[Line]:
 def _kv_note(start: Start) -> str:
     config = start.config
     tokens = config.prompt_toks + config.gen_toks
-    longest = ", the longest" if config.prompt_lengths or config.gen_lengths else ""
-    return f"{max(config.concurrency):,} {TIMES} {tokens:,} tokens{longest}"
+    return f"{max(config.concurrency):,} {TIMES} {tokens:,} tokens"
 
 
 def _amount(name: str, of: int, note: str, width: int) -> Line:

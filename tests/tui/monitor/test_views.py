@@ -586,6 +586,21 @@ def test_a_timeline_has_its_phases():
 # Transport and footer
 
 
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"failed": f"the engine was killed by SIGKILL in level 1 of 3{' and more' * 9}"},
+         "✗ killed by SIGKILL in level 1 of 3…  f goes there"),
+        ({"failed": "the engine was killed by x"}, "✗ the engine was killed by x  f goes there"),
+        ({"answer": "171 at once work, 172 do not"},
+         "▽ 171 at once work, 172 do not  f goes there"),
+    ],
+)  # fmt: skip
+def test_a_replay_opens_with_what_came_of_the_run(known: dict[str, str], told: str) -> None:
+    frame = framed_session(fold([]), playback=Playback(True, 1.0, 0, 9 * SECOND, **known))
+    assert told in plain(header(frame, 80, 2)[0])
+
+
 def playback(position: float) -> Playback:
     marks = ((5 * SECOND, "level"), (9 * SECOND, "failure"))
     return Playback(True, 0.25, int(position * SECOND), 10 * SECOND, marks)

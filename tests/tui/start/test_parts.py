@@ -512,7 +512,12 @@ def test_what_is_drawn_is_not_exact():
     assert plain(tuple(settings(start, 60, 3).hints[0])) == "tokens of each prompt, drawn for each"
     start._follow()
     assert "232 tokens" not in plain(memory(start, 60, 20).lines[4])
-    assert "the longest" in " ".join(plain(line) for line in memory(start, 60, 20).lines)
+    for width in (38, 60):
+        told = memory(start, width, 20)
+        assert plain(tuple(told.corner[0])) == "● fits at the longest"
+        (cache,) = (plain(line) for line in told.lines if plain(line).startswith(" KV"))
+        assert cache.rstrip().endswith(" 712 tokens")
+    assert plain(tuple(settings(start, 60, 3).corner[0])) == "● fits at the longest"
 
 
 def test_keys_that_turn_a_value_are_offered_where_there_is_one_to_turn():

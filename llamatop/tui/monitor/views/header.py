@@ -48,9 +48,14 @@ def _what(frame: Frame, width: int) -> Line:
     start: list[Span] = [(" ", "text"), ("llamatop", "work.bold"), ("  ", "text")]
     room -= line_width(start)
     failed = frame.playback.failed if frame.playback is not None else ""
-    if failed:
+    answer = frame.playback.answer if frame.playback is not None else ""
+    if failed or answer:
         key: list[Span] = [("  ", "text"), ("f", "key"), (" goes there", "dim")]
-        start += [("✗ ", "bad"), (shortened(failed, room - line_width(key) - 2), "text"), *key]
+        room -= line_width(key) + 2
+        told = failed or answer
+        told = told if len(told) <= room else told.removeprefix("the engine was ")
+        sign: Span = ("✗ ", "bad") if failed else ("▽ ", "key")
+        start += [sign, (shortened(told, room), "text"), *key]
         return spread(start, end, width)
     facts = _facts(frame)
     if line_width(join(facts)) > room:

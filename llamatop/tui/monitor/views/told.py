@@ -247,7 +247,8 @@ def _level_end(frame: Frame, event: LevelEnded) -> Said:
         parts.append(size(figures.host_peak_bytes))
     if is_client_bound(figures):
         return "▲", "warn", "  ".join([*parts[:2], CLIENT, *parts[2:]])
-    return "✓", "good" if event.outcome == "ok" else "dim", "  ".join(parts)
+    sign, role = ("✓", "good") if event.outcome == "ok" else ("■", "dim")
+    return sign, role, "  ".join(parts)
 
 
 def _level_failed(frame: Frame, event: LevelEnded, concurrency: int) -> Said:
