@@ -220,7 +220,9 @@ def make_engine(
     if config.engine == "scripted":
         sys.setswitchinterval(SWITCH_SECONDS)
         step = float(os.environ.get(SCRIPTED_STEP, Script().step))
-        return ScriptedEngine(config, clock, Script(step=step))
+        scripted = ScriptedEngine(config, clock, Script(step=step))
+        gc.freeze()  # what is imported stays: a collection that looks at it lasts milliseconds
+        return scripted
     if config.engine == "server":
         from llamatop.engines.server.engine import ServerEngine  # noqa: PLC0415  (aiohttp)
 

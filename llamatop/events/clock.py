@@ -44,8 +44,8 @@ class MonotonicClock:
             time.sleep(rest / SECOND)
 
     def wait(self, changed: Condition, until: int | None) -> None:
-        """Wait a millisecond at least."""
-        rest = None if until is None else max((until - self.now()) / SECOND, 0.001)
+        """Wait a tenth of a millisecond at least."""
+        rest = None if until is None else max((until - self.now()) / SECOND, 0.0001)
         changed.wait(rest)
 
 

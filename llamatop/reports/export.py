@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import codecs
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
-from polars.io.plugins import register_io_source
 
 from llamatop.errors import InputError
 from llamatop.events.kinds import Stage
@@ -38,8 +35,8 @@ from llamatop.figures.served import ServedFigures
 from llamatop.figures.stats import spread_json
 from llamatop.figures.steady import Steady
 from llamatop.recording.files import why
-from llamatop.recording.parquet import reasons
 from llamatop.recording.schema import table_of
+from llamatop.reports.parquet import write_parquet
 from llamatop.session.blocks import EMISSION, OTHER, Block
 from llamatop.session.reducer import Level, Request, Session
 
@@ -154,9 +151,6 @@ COLUMNS: dict[str, dict[str, str]] = {
 
 FORMULA = "=+-@\t\r"
 """What a formula of a spreadsheet begins with."""
-
-_NULLABLE = {"Int64": "Int64", "Int32": "Int32", "Boolean": "boolean"}
-"""pandas' own types that may be null, by polars'."""
 
 _TEXTS = {
     "state", "error", "outcome", "ended_by", "held_back_by", "memory_ended_in", "tokens_by",
@@ -321,11 +315,7 @@ def encoded(
     if bom:
         file.write(codecs.BOM_UTF8)
     if form == "parquet":
-        rest = iter(tables)
-        first = next(rest)
-        source = register_io_source(lambda *_: chain([first], rest), schema=first.schema)
-        with reasons(file):
-            source.sink_parquet(file, metadata=with_pandas(metadata or {}, first.schema))
+        write_parquet(tables, file, metadata or {})
         return
     if form == "json":
         _array(tables, file)
@@ -350,23 +340,6 @@ def harmless(table: pl.DataFrame) -> pl.DataFrame:
         .alias(name)
         for name in texts
     )
-
-
-def with_pandas(metadata: Mapping[str, str], schema: Mapping[str, pl.DataType]) -> dict[str, str]:
-    """The same, and for pandas that integers stay integers where some are null."""
-    columns = [
-        {
-            "name": name,
-            "field_name": name,
-            "pandas_type": kind.lower(),
-            "numpy_type": kind,
-            "metadata": None,
-        }
-        for name, dtype in schema.items()
-        if (kind := _NULLABLE.get(str(dtype))) is not None
-    ]
-    told = {"index_columns": [], "column_indexes": [], "columns": columns}
-    return {**metadata, "pandas": json.dumps(told)}
 
 
 def _array(tables: Iterable[pl.DataFrame], file: BinaryIO) -> None:

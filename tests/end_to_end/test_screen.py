@@ -6,6 +6,7 @@ import signal
 import termios
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pexpect
 import psutil
@@ -296,3 +297,26 @@ def test_what_cannot_be_recorded_leads_back_to_the_choice(
     assert one.child.isalive()
     one.until(r"bundled")
     assert one.leave(lambda: one.child.send("\x03")) == 0
+
+
+COLOUR = re.compile(r"\x1b\[[\d;:]*?\b(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:[;:]\d+)*m")
+
+
+def test_a_dumb_terminal_gets_a_screen_without_colours(terminal: Callable[..., Terminal]) -> None:
+    one = terminal(*SCRIPTED, TERM="dumb", COLORTERM="truecolor")
+    one.until(r"\d+/200")
+    assert one.leave(lambda: one.child.send("q")) == 0
+    assert not COLOUR.search(one.raw)
+    assert COLOUR.search("\x1b[1;38;2;1;2;3m") and not COLOUR.search("\x1b[1m\x1b[12;40H")
+
+
+@pytest.mark.parametrize("command", [("plot", "--terminal"), ("compare",), ("recommend",)])
+def test_a_dumb_terminal_gets_no_escapes_of_a_command(
+    terminal: Callable[..., Terminal], command: tuple[str, ...]
+) -> None:
+    samples = Path(__file__).parents[2] / "recordings/samples"
+    runs = [str(samples / f"{name}-cpu.parquet") for name in ("demo-sweep", "llama-3.2-1b")]
+    name, *options = command
+    one = terminal(name, *runs, *options, TERM="dumb")
+    assert one.leave(lambda: None) == 0
+    assert "\x1b" not in one.raw and one.raw.strip()

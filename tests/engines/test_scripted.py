@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import random
+from pathlib import Path
+
 import pytest
+from msgspec.structs import replace
 
 from llamatop.engines.base import Job
 from llamatop.engines.scripted import ScriptedEngine, script
@@ -55,3 +60,19 @@ def test_a_request_that_was_taken_back_frees_its_slot_at_once() -> None:
     engine = ScriptedEngine(RunConfig(engine="scripted"), ManualClock())
     engine.serve(work)  # type: ignore[arg-type]
     assert (work.steps, work.dropped) == (3, [Job(0, 8, 40)])
+
+
+def test_a_trace_is_taken_at_its_times_whatever_else_is_running(tmp_path: Path) -> None:
+    drawn = random.Random(1)
+    times = sorted(round(drawn.uniform(0, 20_000)) for _ in range(1000))
+    lines = [{"timestamp": at, "input_length": 40, "output_length": 9} for at in times]
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text("\n".join(map(json.dumps, lines)))
+    config = RunConfig(engine="scripted", prompts=str(trace), replayed=True, requests=1000)
+    events = script(replace(config, concurrency=(256,)))
+    queued = [e for e in events if isinstance(e, RequestQueued) and not e.warmup]
+    due = [e.time for e in queued]
+    admitted = {e.request: e.time for e in events if isinstance(e, RequestAdmitted)}
+    for at, asked in zip(due, times, strict=True):
+        assert (at - due[0]) / SECOND == pytest.approx((asked - times[0]) / 1000, abs=1e-6)
+    assert max(admitted[e.request] - e.time for e in queued) == 0

@@ -182,3 +182,6 @@ def test_parquet_keeps_what_the_recording_says_of_itself() -> None:
     columns = {one["name"]: one["numpy_type"] for one in json.loads(told["pandas"])["columns"]}
     assert columns["output_tokens"] == "Int64" and columns["warmup"] == "boolean"
     assert "state" not in columns and "ttft_s" not in columns
+    assert "ARROW:schema" not in told, "for one without metadata pyarrow would pass over these"
+    back = pl.read_parquet(io.BytesIO(file.getvalue()))
+    assert back.equals(table) and back.schema == table.schema

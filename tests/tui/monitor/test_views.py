@@ -278,6 +278,28 @@ def test_with_targets_goodput_is_told(half_way):
     assert f"goodput {rate(frame.figures.goodput()):>5} req/s" in told
 
 
+@pytest.mark.parametrize("width", [38, 70, 118])
+def test_how_an_open_loop_keeps_up_is_told_at_any_width(half_way, width):
+    config = msgspec.structs.replace(half_way.started.config, rate=3.0)
+    half_way.started = msgspec.structs.replace(half_way.started, config=config)
+    frame = framed_session(half_way)
+    asked, real = frame.figures.arrivals()
+    assert asked == 3.0
+    told = plain(throughput(frame, width, 8).lines[0])
+    assert f"{rate(real)} of {rate(asked)} req/s" in told and "tok/s" in told
+
+
+@pytest.mark.parametrize("width", [84, 120])
+def test_the_header_tells_shared_beginnings_and_turns(half_way, width):
+    config = half_way.started.config
+    plain_lengths = f"{config.prompt_spelling} in {config.gen_spelling} out"
+    assert plain_lengths in plain(header(framed_session(half_way), width, 2)[0])
+    config = msgspec.structs.replace(config, prefix_toks=256, turns=4)
+    half_way.started = msgspec.structs.replace(half_way.started, config=config)
+    told = plain(header(framed_session(half_way), width, 2)[0])
+    assert f"256+{plain_lengths}  4 turns" in told
+
+
 def test_a_finished_run_is_shown_as_a_whole(run_events):
     session = fold(run_events)
     content = throughput(framed_session(session), 70, 8)
@@ -519,6 +541,14 @@ def test_a_low_timeline_still_shows_the_run_s_throughput_and_its_phases():
     page = text_of(request_page(framed_session(session), 0, 60, 14))
     assert "tok/s, all requests" in page
     assert "▒ prefill" in page and "━ decode" in page
+
+
+def test_a_request_s_page_says_which_turn_it_is():
+    turns = [RequestQueued(0, id, 0, 8, 8, False, 0, id + 1) for id in range(2)]
+    session = fold([LevelStarted(0, 0, 1, 1), *turns, Tick(4 * SECOND)])
+    assert "turn 2" in text_of(request_page(framed_session(session), 1, 100, 14))
+    session.requests[1].turn = None
+    assert "turn" not in text_of(request_page(framed_session(session), 1, 100, 14))
 
 
 def test_the_slowest_gaps_are_found():

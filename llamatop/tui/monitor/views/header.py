@@ -74,7 +74,8 @@ def _facts(frame: Frame) -> list[list[Span]]:
     if (imported := frame.session.imported) is not None:
         return [name, _words(f"imported from {imported.title} {imported.version or ''}".rstrip())]
     if on_servers(frame.session):
-        return [name, *_servers(frame.session), _words(_asked(config)), _words(config.endpoint)]
+        asked = _words(_asked(config)), _words(_turns(config)), _words(config.endpoint)
+        return [name, *_servers(frame.session), *asked]
     if model is None:
         return [name, _words(config.weights if config.weights == "random" else "")]
     weights = model.weights
@@ -94,11 +95,18 @@ def _facts(frame: Frame) -> list[list[Span]]:
         _words(clip(device, 36)),
         _words(_threads(model.threads) if model.device == "cpu" else ""),
         _words(_asked(config)),
+        _words(_turns(config)),
     ]
 
 
 def _asked(config: RunConfig) -> str:
-    return f"{one_line(config.prompt_spelling)} in {config.gen_spelling} out"
+    """Lengths of a request, a shared beginning before its own."""
+    shared = f"{config.prefix_toks}+" if config.prefix_toks else ""
+    return f"{shared}{one_line(config.prompt_spelling)} in {config.gen_spelling} out"
+
+
+def _turns(config: RunConfig) -> str:
+    return f"{config.turns} turns" if config.talks else ""
 
 
 def _servers(session: Session) -> list[list[Span]]:

@@ -83,6 +83,7 @@ def _title(frame: Frame, request: Request, width: int) -> Line:
         [(f" request {request.id}", "text.bold")],
         [(f"{sign} ", role), (state_name(request), "text")],
         [(told, "text.bold"), (f"  {whole(prompt_size(request))} in{_reused(request)}", "dim")],
+        [("turn ", "dim"), (str(request.turn), "text")] if request.turn is not None else [],
         [(f"{roughly(rate(decode_rate(request)), rough):>7}", "work.bold"), (" tok/s", "dim")],
         *(
             [

@@ -52,7 +52,7 @@ def throughput(frame: Frame, width: int, height: int) -> Content:
     smooth = pace_window(session) if session.ended is None else window.step
     values = rate_samples(session, window.step, window.count, smooth)
     marks = tuple(level_marks(frame, window))
-    lines: list[Line] = [_row(_figures(frame), width)]
+    lines: list[Line] = [_row(_figures(frame, width), width)]
     if _without_tokens(frame):
         lines.append(fit([(" the file holds no tokens", "dim")], width))
         return Content(lines)
@@ -86,8 +86,11 @@ def _row(figures: Sequence[Sequence[Span]], width: int) -> Line:
     return tuple(fitting(figures, width, "  "))
 
 
-def _figures(frame: Frame) -> list[Sequence[Span]]:
-    """The row of figures, most important first, each at its own place."""
+def _figures(frame: Frame, width: int) -> list[Sequence[Span]]:
+    """The row of figures, most important first, each at its own place.
+
+    Where there is little room, how an open loop keeps up comes before peak and level.
+    """
     figures = frame.figures
     rough = figures.rough()
     now, peak, average = (
@@ -98,12 +101,15 @@ def _figures(frame: Frame) -> list[Sequence[Span]]:
     shares = _shares(frame)
     known = 0 if _unknown(frame.session) else 2
     first = [(f" {average if ended else now:>{cells}}", "work.bold")]
+    brief = width < _UNIT
+    arrivals = _arrivals(frame)
     return [
         [*first, (" tok/s", "dim"), *([(f" {which}", "dim")] if which else [])],
+        *([arrivals[1:]] if brief and arrivals else []),
         [("peak ", "dim"), (f"{peak:>{cells}}", "text")],
         [("level ", "dim"), (f"{average:>{cells}}", "text")] if not ended else [],
         _goodput(frame),
-        _arrivals(frame),
+        arrivals if not brief else [],
         *shares[:known],
         [("tokens ", "dim"), (roughly(f"{figures.tokens():,}", rough).rjust(7), "text")],
         *shares[known:],
