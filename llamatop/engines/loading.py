@@ -6,7 +6,7 @@ are scheduled (the engines). Executes no code that comes with a model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,13 +18,14 @@ from safetensors import SafetensorError
 from transformers.initialization import no_init_weights
 from transformers.utils import logging
 
-from llamatop.engines import architecture, devices, offload, quantize, weight_files
+from llamatop.engines import architecture, devices, offload, quantize, tensor_parallel, weight_files
 from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Detokenizer, EngineMemoryError, Progress
 from llamatop.engines.detokenize import make_detokenizer
 from llamatop.engines.devices import Place
 from llamatop.engines.given import given_prompts
 from llamatop.engines.prompts import Prompts
+from llamatop.engines.ranks import Ranks, lead
 from llamatop.engines.random_weights import random_model, random_quantized, weight_bytes
 from llamatop.engines.resolve import Source
 from llamatop.engines.tokenizer import load_tokenizer
@@ -50,10 +51,19 @@ class Loaded:
     """All but the engine's name, which is not settled yet."""
     folder: offload.Folder | None = None
     """Holds weights that are offloaded to disk, as long as the model is used."""
+    ranks: Ranks | None = None
+    """Those that hold the other parts of it; None: it is whole here."""
 
 
-def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
-    """Load the model of `source` as `config` wants it.
+def load(
+    config: RunConfig,
+    source: Source,
+    progress: Progress,
+    meet: Callable[[RunConfig, torch.device], Ranks] = lead,
+) -> Loaded:
+    """Load the model of `source` as `config` wants it, this rank's part of it where it is split.
+
+    `meet`: how the ranks come together.
 
     Raises InputError for what a person can mend and EngineMemoryError when memory ends.
     """
@@ -63,6 +73,11 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
     offload.check_device(config, device)
     devices.settle(device)
     layout = architecture.read(source, config.layers)
+    ranks = None
+    if config.tp > 1:
+        tensor_parallel.check(config, source, layout, device)
+        ranks = meet(config, device)
+        device = ranks.device
     place = devices.Place(device, devices.pick_dtype(config.dtype, layout.dtype, device))
     tokenizer = load_tokenizer(source.folder)
     given = given_prompts(config, source, tokenizer)
@@ -84,8 +99,9 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
         device=device,
         prompts=prompts,
         detokenizer=make_detokenizer(tokenizer),
-        facts=_facts(config, source, layout, model, place),
+        facts=_facts(config, source, layout, model, place, ranks),
         folder=folder,
+        ranks=ranks,
     )
 
 
@@ -132,6 +148,8 @@ def _weights(
     hook = logging.set_tqdm_hook(lambda _, args, kwargs: _Told(args, kwargs, total, progress))
     try:
         more = _quantized(config, layout, place)
+        if config.tp > 1:
+            more = tensor_parallel.settings(config.tp)
         if disk is not None:
             more |= {"device_map": offload.DEVICE_MAP, "offload_folder": disk}
         return _trained(source, layout, place, more)
@@ -169,7 +187,7 @@ def _trained(source: Source, layout: Layout, place: Place, more: dict[str, Any])
         trust_remote_code=False,
         use_safetensors=True,
         output_loading_info=True,
-        **({"device_map": {"": place.device}} | more),
+        **(more if "distributed_config" in more else {"device_map": {"": place.device}} | more),
     )
     if missing := sorted(found["missing_keys"]):
         raise ValueError(f"{len(missing)} of its weights are missing, such as {missing[0]}")
@@ -206,8 +224,14 @@ def generation_config(checkpoint: Any) -> Any:
 
 
 def _facts(
-    config: RunConfig, source: Source, layout: Layout, model: Any, place: Place
+    config: RunConfig,
+    source: Source,
+    layout: Layout,
+    model: Any,
+    place: Place,
+    ranks: Ranks | None,
 ) -> ModelLoaded:
+    held = weight_bytes(model)
     return ModelLoaded(
         time=0,
         engine="",
@@ -217,7 +241,7 @@ def _facts(
         dtype=str(place.dtype).removeprefix("torch."),
         weights="random" if source.folder is None else "trained",
         parameters=_parameters(layout, model, place),
-        weights_bytes=weight_bytes(model),
+        weights_bytes=held if ranks is None else ranks.total(held),
         layers=layout.layers,
         whole_layers=layout.whole_layers,
         context=source.context,
@@ -225,6 +249,7 @@ def _facts(
         versions=_versions(config),
         quantization=config.quantize if config.quantize != "none" else _method(model),
         offload="" if config.offload == "none" else config.offload,
+        tp=config.tp,
     )
 
 

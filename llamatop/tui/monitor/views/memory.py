@@ -108,7 +108,8 @@ def _figures(frame: Frame, width: int, height: int) -> list[list[Sequence[Span]]
     if on_servers(session):
         spare = _BESIDE_SERVERS if height > _LOWEST else 1
         of_servers = server_rows(session, width, max(height - spare, 1))
-    rows = [*of_servers, _host(session, width), *devices, _cores(frame)]
+    ranks = _ranks(session, height)
+    rows = [*of_servers, _host(session, width), *ranks, *devices, _cores(frame)]
     rows = [groups for groups in rows if any(groups)]
     return rows[:-1] if session.devices and len(rows) >= height > 1 else rows
 
@@ -139,6 +140,16 @@ def _host(session: Session, width: int) -> list[Sequence[Span]]:
         [("machine ", "dim"), *(share if width >= _NARROW else share[-1:])],
     ]
     return groups
+
+
+def _ranks(session: Session, height: int) -> list[list[Sequence[Span]]]:
+    """A row for each process that shares the model, where there is room beside the machine's."""
+    ranks = [session.ranks[rank] for rank in sorted(session.ranks)]
+    return [
+        [[label(f"rank {one.rank}"), (f"{size(one.resident_bytes):>8}", "memory.bold")],
+         [(one.device, "dim")]]
+        for one in ranks[: max(height - _BESIDE, 1)]
+    ]  # fmt: skip
 
 
 def _whose(session: Session) -> str:
