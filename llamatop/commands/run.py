@@ -112,8 +112,13 @@ def _run_parser() -> Parser:
     add("--offload", choices=("none", "cpu", "disk"), default="none",
         help="for a model too large for the device: its weights stay in the host's memory or on "
         "disk, and come layer by layer")  # fmt: skip
-    add("--tp", type=int, default=1, metavar="N",
-        help="tensor parallel: each layer is shared by N processes, a GPU each (1)")
+    add(
+        "--tp",
+        type=int,
+        default=1,
+        metavar="N",
+        help="tensor parallel: each layer is shared by N processes, a GPU each (1)",
+    )
     add("--seed", type=int, default=0, help="the run can be repeated (0)")
     add("--out", metavar="FILE", help="the recording (recordings/<time>-<model>.parquet)")
     add("--no-save", action="store_true", help="the UI: record nothing")

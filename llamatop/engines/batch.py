@@ -7,7 +7,7 @@ which comes at once where nobody waits for this one any more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -45,9 +45,11 @@ class BatchEngine(TorchEngine):
     def _generate(self, jobs: list[Job], wave: _Wave) -> None:
         prompts = self.prompts(jobs)
         longest = max(job.max_tokens for job in jobs)
+        layers = self.layers()
         if self.loaded.ranks is not None:
+            layers = ()  # within a step no rank may leave: the others would wait for it
             self.loaded.ranks.send(Wave.of(prompts, longest, self.loaded.device))
-        with torch.inference_mode(), wave.looking_out(self.layers()):
+        with torch.inference_mode(), wave.looking_out(layers):
             self.loaded.model.generate(**prompts, max_new_tokens=longest, streamer=wave)
         if wave.left:
             raise Short
@@ -125,10 +127,6 @@ class _LeadingWave(_Wave):
     def __init__(self, work: WorkLike, jobs: list[Job], group: Ranks) -> None:
         super().__init__(work, jobs)
         self._group = group
-
-    def looking_out(self, _: Iterable[nn.Module]) -> AbstractContextManager[None]:
-        """Within a step nobody may leave: the others would wait for it."""
-        return nullcontext()
 
     def put(self, value: Any) -> None:
         """As above, and tells the others after each step."""

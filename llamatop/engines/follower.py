@@ -62,7 +62,7 @@ def _leash(commands: BinaryIO) -> None:
     os._exit(0)
 
 
-def _silent(_stage: str, _done: int, _total: int | None) -> None:
+def _silent(stage: str, done: int, total: int | None) -> None:
     """Rank 0 tells how far loading is."""
 
 

@@ -186,11 +186,12 @@ class Host:
     def _tell_ranks(self) -> None:
         pause = threading.Event()
         engine = self._engine
-        while engine is not None and not pause.wait(ALLOCATED_SECONDS):
+        while engine is not None:
             kind = engine.facts.device.partition(":")[0]
             for rank, pid in enumerate((None, *engine.followers)):
                 device = kind if kind == "cpu" else f"{kind}:{rank}"
                 self._outbox.put(RankSampled(self._clock.now(), rank, device, resident_bytes(pid)))
+            pause.wait(ALLOCATED_SECONDS)
 
 
 def memory_limit(config: RunConfig) -> int | None:

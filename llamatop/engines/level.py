@@ -179,7 +179,8 @@ class LevelRun:
     def _start(self, requests: int | None, at: int | None = None) -> None:
         if self._work is None:  # nothing runs that would have to wait
             give_back()
-        self._peaks_known = all([reset_peak(pid) for pid in self._pids]) and self._here
+        known = [reset_peak(pid) for pid in self._pids]
+        self._peaks_known = all(known) and self._here
         self._engine.reset_peaks()
         planned = self._planned
         self._outbox.put(

@@ -25,8 +25,8 @@ from llamatop.engines.detokenize import make_detokenizer
 from llamatop.engines.devices import Place
 from llamatop.engines.given import given_prompts
 from llamatop.engines.prompts import Prompts
-from llamatop.engines.ranks import Ranks, lead
 from llamatop.engines.random_weights import random_model, random_quantized, weight_bytes
+from llamatop.engines.ranks import Ranks, lead
 from llamatop.engines.resolve import Source
 from llamatop.engines.tokenizer import load_tokenizer
 from llamatop.errors import InputError
@@ -94,12 +94,15 @@ def load(
     torch.manual_seed(config.seed)
     prompts = Prompts.make(tokenizer, int(layout.text.vocab_size), layout.special_ids, config.seed)
     prompts.given = given
+    held = weight_bytes(model)
+    if ranks is not None:
+        held = ranks.total(held)
     return Loaded(
         model=model,
         device=device,
         prompts=prompts,
         detokenizer=make_detokenizer(tokenizer),
-        facts=_facts(config, source, layout, model, place, ranks),
+        facts=_facts(config, source, layout, model, place, held=held),
         folder=folder,
         ranks=ranks,
     )
@@ -229,9 +232,9 @@ def _facts(
     layout: Layout,
     model: Any,
     place: Place,
-    ranks: Ranks | None,
+    *,
+    held: int,
 ) -> ModelLoaded:
-    held = weight_bytes(model)
     return ModelLoaded(
         time=0,
         engine="",
@@ -241,7 +244,7 @@ def _facts(
         dtype=str(place.dtype).removeprefix("torch."),
         weights="random" if source.folder is None else "trained",
         parameters=_parameters(layout, model, place),
-        weights_bytes=held if ranks is None else ranks.total(held),
+        weights_bytes=held,
         layers=layout.layers,
         whole_layers=layout.whole_layers,
         context=source.context,

@@ -1,6 +1,6 @@
 """Whether a model can be split over tensor parallel ranks, and how transformers is told to.
 
-Each rank holds a part of the attention heads and of the feed-forward layers, and the rest whole.
+Each rank holds a part of each matrix that the model's plan names, and the rest whole.
 """
 
 from __future__ import annotations

@@ -48,7 +48,9 @@ class Probe:
         else:
             self._servers = Listeners(what.ports) if what.ports else None
         try:
-            self._engine = None if what.engine is None else _Busy(psutil.Process(what.engine), what.followers)
+            self._engine = (
+                None if what.engine is None else _Busy(psutil.Process(what.engine), what.followers)
+            )
         except psutil.Error:
             self._engine = None
 
