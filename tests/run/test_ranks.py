@@ -1,6 +1,7 @@
 """Tensor parallelism with real processes: two ranks on the CPU, over gloo, on the bundled model."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
@@ -16,7 +17,13 @@ ASKED = {"engine": "batch", "dtype": "float32", "device": "cpu", "prompt_toks": 
 """In float32 two ranks add in another order than one, which changes no token here."""
 
 SECONDS = 180
-"""Two processes import torch and load; on a busy machine that takes a while."""
+PAUSE = 0.1
+"""Two processes import torch and load, which takes a while; looking often would take cores."""
+
+
+def wait(one: Run, holds: Callable[[], object]) -> None:
+    pause = threading.Event()
+    one.until(lambda: (pause.wait(PAUSE), holds())[1], SECONDS)
 
 
 def texts(one: Run) -> list[str]:
@@ -35,9 +42,10 @@ def shared() -> Iterator[Run]:
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
         one = Run(prepare, **ASKED, tp=2, concurrency=(2,), endless=True)
         try:
-            one.until(lambda: one.session.level and len(one.session.level.requests) > 4, SECONDS)
+            wait(one, lambda: one.session.level and len(one.session.level.requests) > 4)
             one.live.resize(1)
-            one.until(lambda: one.session.level and one.session.level.id == 1, SECONDS)
+            wait(one, lambda: one.session.level and one.session.level.id == 1)
+            one.live.pause(True)  # what is compared with it needs the cores
             yield one
         finally:
             one.live.close()
@@ -46,7 +54,7 @@ def shared() -> Iterator[Run]:
 def test_two_ranks_say_what_one_process_says(shared: Run) -> None:
     alone = Run(**ASKED, concurrency=(2,), requests=4)
     try:
-        alone.until(lambda: alone.live.ended, SECONDS)
+        wait(alone, lambda: alone.live.ended)
     finally:
         alone.live.close()
     assert all(texts(alone))
@@ -76,10 +84,12 @@ def test_each_rank_has_its_memory_and_all_count_in_the_peak(shared: Run) -> None
 
 
 def test_a_lost_rank_ends_the_level_with_the_reason(shared: Run) -> None:
+    shared.live.pause(False)
+    wait(shared, lambda: any(one.tokens for one in shared.session.active.values()))
     engine = shared.engine()
     (follower,) = engine.children()
     follower.kill()
-    shared.until(lambda: shared.live.ended, SECONDS)
+    wait(shared, lambda: shared.live.ended)
     level = shared.session.levels[1]
     assert level.outcome == "failed"
     assert level.error == "tensor parallel: rank 1 was killed by SIGKILL"
@@ -92,7 +102,7 @@ def test_no_rank_outlives_the_engine() -> None:
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
         one = Run(**ASKED, tp=2, endless=True)
     try:
-        one.until(lambda: one.session.token_bins, SECONDS)
+        wait(one, lambda: one.session.token_bins)
         (follower,) = one.engine().children()
     finally:
         one.live.close()
