@@ -112,6 +112,13 @@ def _run_parser() -> Parser:
     add("--offload", choices=("none", "cpu", "disk"), default="none",
         help="for a model too large for the device: its weights stay in the host's memory or on "
         "disk, and come layer by layer")  # fmt: skip
+    add(
+        "--tp",
+        type=int,
+        default=1,
+        metavar="N",
+        help="tensor parallel: each layer is shared by N processes, a GPU each (1)",
+    )
     add("--seed", type=int, default=0, help="the run can be repeated (0)")
     add("--out", metavar="FILE", help="the recording (recordings/<time>-<model>.parquet)")
     add("--no-save", action="store_true", help="the UI: record nothing")
@@ -186,6 +193,8 @@ def main(arguments: list[str]) -> int:
         raise InputError("--check-oom: what a server's model takes is not foretold")
     if args.check_oom and config.offload != "none":
         raise InputError("--check-oom and --offload: what an offloaded model takes is not foretold")
+    if args.check_oom and config.tp > 1:
+        raise InputError("--check-oom and --tp: what several ranks take is not foretold")
     if args.check_oom and not _fits(config):
         return EXIT_DOES_NOT_FIT
     if not 1 <= args.runs <= MAX_RUNS:
@@ -409,6 +418,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
         memory=parse_size(args.memory) if args.memory else None,
         quantize=args.quantize,
         offload=args.offload,
+        tp=args.tp,
         urls=urls,
         endpoint=args.endpoint,
         tokenizer=args.tokenizer,

@@ -153,6 +153,10 @@ class Engine(Protocol):
     def given(self) -> Sequence[GivenSize]:
         """The sizes of the prompts of the file that was asked for; empty without one."""
 
+    @property
+    def followers(self) -> Sequence[int]:
+        """Processes beside this one that hold parts of the model, by their ids; mostly none."""
+
     def serve(self, work: WorkLike) -> None:
         """Serve `work` until it ends, and return when nothing is in flight any more.
 

@@ -15,7 +15,9 @@ from torch import nn
 from transformers.generation.streamers import BaseStreamer
 
 from llamatop.engines.base import Job, WorkLike
+from llamatop.engines.ranks import Ranks
 from llamatop.engines.torch_engine import Short, Stopped, TorchEngine, raise_if_memory
+from llamatop.engines.wave import Wave
 
 
 class BatchEngine(TorchEngine):
@@ -26,25 +28,29 @@ class BatchEngine(TorchEngine):
     def serve(self, work: WorkLike) -> None:
         """Serve wave after wave; an error ends its wave only, unless memory has ended."""
         while jobs := work.take_wave():
-            wave = _Wave(work, jobs)
+            group = self.loaded.ranks
+            wave = _Wave(work, jobs) if group is None else _LeadingWave(work, jobs, group)
             try:
                 self._generate(jobs, wave)
             except Stopped:
                 for job in wave.left:
                     work.drop(job)
             except Exception as error:
+                if self.loaded.ranks is not None:
+                    self.loaded.ranks.give_up(error)
                 raise_if_memory(error)
                 for job in wave.left:
                     work.fail(job, error)
 
     def _generate(self, jobs: list[Job], wave: _Wave) -> None:
         prompts = self.prompts(jobs)
-        with torch.inference_mode(), wave.looking_out(self.layers()):
-            self.loaded.model.generate(
-                **prompts,
-                max_new_tokens=max(job.max_tokens for job in jobs),
-                streamer=wave,
-            )
+        longest = max(job.max_tokens for job in jobs)
+        layers = self.layers()
+        if self.loaded.ranks is not None:
+            layers = ()  # within a step no rank may leave: the others would wait for it
+            self.loaded.ranks.send(Wave.of(prompts, longest, self.loaded.device))
+        with torch.inference_mode(), wave.looking_out(layers):
+            self.loaded.model.generate(**prompts, max_new_tokens=longest, streamer=wave)
         if wave.left:
             raise Short
 
@@ -113,3 +119,21 @@ class _Wave(BaseStreamer):  # type: ignore[misc]
 
     def _goes_on(self, job: Job) -> bool:
         return job.max_tokens > self._step
+
+
+class _LeadingWave(_Wave):
+    """The same where other ranks compute it too, and go on or leave as this one does."""
+
+    def __init__(self, work: WorkLike, jobs: list[Job], group: Ranks) -> None:
+        super().__init__(work, jobs)
+        self._group = group
+
+    def put(self, value: Any) -> None:
+        """As above, and tells the others after each step."""
+        try:
+            super().put(value)
+        except Stopped:
+            self._group.goes_on(False)
+            raise
+        if self._step:
+            self._group.goes_on()

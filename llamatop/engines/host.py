@@ -25,7 +25,7 @@ from llamatop.engines.outbox import Outbox, Sender
 from llamatop.engines.scripted import Script, ScriptedEngine
 from llamatop.errors import InputError
 from llamatop.events.clock import MonotonicClock
-from llamatop.events.kinds import DeviceAllocated, Event, ModelLoading, ModelRefused
+from llamatop.events.kinds import DeviceAllocated, Event, ModelLoading, ModelRefused, RankSampled
 from llamatop.events.wire import (
     AnyCommand,
     Cancel,
@@ -128,6 +128,8 @@ class Host:
         self._outbox.put(msgspec.structs.replace(engine.facts, time=now, memory_limit=limit))
         if engine.allocated():
             self._begin(self._tell_allocated, "allocated")
+        if engine.followers:
+            self._begin(self._tell_ranks, "ranks")
 
     def _begin(self, task: Callable[[], None], name: str) -> None:
         """Run `task` in a thread; if it breaks the process ends, so that nobody waits for it."""
@@ -180,6 +182,16 @@ class Host:
             for device, allocated, reserved in engine.allocated():
                 now = self._clock.now()
                 self._outbox.put(DeviceAllocated(now, device, allocated, reserved))
+
+    def _tell_ranks(self) -> None:
+        pause = threading.Event()
+        engine = self._engine
+        while engine is not None:
+            kind = engine.facts.device.partition(":")[0]
+            for rank, pid in enumerate((None, *engine.followers)):
+                device = kind if kind == "cpu" else f"{kind}:{rank}"
+                self._outbox.put(RankSampled(self._clock.now(), rank, device, resident_bytes(pid)))
+            pause.wait(ALLOCATED_SECONDS)
 
 
 def memory_limit(config: RunConfig) -> int | None:

@@ -18,7 +18,7 @@ from llamatop.engines.work import Plan, Work
 from llamatop.events.clock import Clock
 from llamatop.events.kinds import EndedBy, EngineWarmed, LevelEnded, LevelStarted, Outcome
 from llamatop.events.wire import RunLevel
-from llamatop.hardware.memory import give_back, peak_bytes, reset_peak, resident_bytes
+from llamatop.hardware.memory import give_back, peak_bytes, reset_peak, resident_bytes, total
 from llamatop.settings.config import RunConfig
 
 WARMUP_TOKENS = 4
@@ -48,6 +48,8 @@ class LevelRun:
         self._peaks_known = False
         self._here = config.engine != "server"
         """Whether the model is in this process; else the peaks here are not the model's."""
+        self._pids = (None, *engine.followers)
+        """Processes that hold the model; None: this one."""
         self._work: Work | None = None
         self._begun = False
         self._over = False
@@ -156,7 +158,7 @@ class LevelRun:
         )
 
     def _resident(self) -> int | None:
-        return resident_bytes() if self._here else None
+        return total(map(resident_bytes, self._pids)) if self._here else None
 
     def _left(self) -> int | None:
         """Measured requests that have not yet started."""
@@ -177,7 +179,8 @@ class LevelRun:
     def _start(self, requests: int | None, at: int | None = None) -> None:
         if self._work is None:  # nothing runs that would have to wait
             give_back()
-        self._peaks_known = reset_peak() and self._here
+        known = [reset_peak(pid) for pid in self._pids]
+        self._peaks_known = all(known) and self._here
         self._engine.reset_peaks()
         planned = self._planned
         self._outbox.put(
@@ -206,7 +209,7 @@ class LevelRun:
                 self._clock.now() if at is None else at,
                 self._level,
                 outcome,
-                host_peak_bytes=peak_bytes() if self._peaks_known else None,
+                host_peak_bytes=total(map(peak_bytes, self._pids)) if self._peaks_known else None,
                 device_peak_bytes=self._engine.device_peak(),
                 error=error,
                 ended_by=work.ended_by if work else ended_by,

@@ -6,7 +6,7 @@ are scheduled (the engines). Executes no code that comes with a model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from transformers.initialization import no_init_weights
 from transformers.utils import logging
 
-from llamatop.engines import architecture, devices, offload, quantize, weight_files
+from llamatop.engines import architecture, devices, offload, quantize, tensor_parallel, weight_files
 from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Detokenizer, EngineMemoryError, Progress
 from llamatop.engines.detokenize import make_detokenizer
@@ -26,6 +26,7 @@ from llamatop.engines.devices import Place
 from llamatop.engines.given import given_prompts
 from llamatop.engines.prompts import Prompts
 from llamatop.engines.random_weights import random_model, random_quantized, weight_bytes
+from llamatop.engines.ranks import Ranks, lead
 from llamatop.engines.resolve import Source
 from llamatop.engines.tokenizer import load_tokenizer
 from llamatop.errors import InputError
@@ -50,10 +51,19 @@ class Loaded:
     """All but the engine's name, which is not settled yet."""
     folder: offload.Folder | None = None
     """Holds weights that are offloaded to disk, as long as the model is used."""
+    ranks: Ranks | None = None
+    """Those that hold the other parts of it; None: it is whole here."""
 
 
-def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
-    """Load the model of `source` as `config` wants it.
+def load(
+    config: RunConfig,
+    source: Source,
+    progress: Progress,
+    meet: Callable[[RunConfig, torch.device], Ranks] = lead,
+) -> Loaded:
+    """Load the model of `source` as `config` wants it, this rank's part of it where it is split.
+
+    `meet`: how the ranks come together.
 
     Raises InputError for what a person can mend and EngineMemoryError when memory ends.
     """
@@ -63,6 +73,11 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
     offload.check_device(config, device)
     devices.settle(device)
     layout = architecture.read(source, config.layers)
+    ranks = None
+    if config.tp > 1:
+        tensor_parallel.check(config, source, layout, device)
+        ranks = meet(config, device)
+        device = ranks.device
     place = devices.Place(device, devices.pick_dtype(config.dtype, layout.dtype, device))
     tokenizer = load_tokenizer(source.folder)
     given = given_prompts(config, source, tokenizer)
@@ -79,13 +94,17 @@ def load(config: RunConfig, source: Source, progress: Progress) -> Loaded:
     torch.manual_seed(config.seed)
     prompts = Prompts.make(tokenizer, int(layout.text.vocab_size), layout.special_ids, config.seed)
     prompts.given = given
+    held = weight_bytes(model)
+    if ranks is not None:
+        held = ranks.total(held)
     return Loaded(
         model=model,
         device=device,
         prompts=prompts,
         detokenizer=make_detokenizer(tokenizer),
-        facts=_facts(config, source, layout, model, place),
+        facts=_facts(config, source, layout, model, place, held=held),
         folder=folder,
+        ranks=ranks,
     )
 
 
@@ -132,6 +151,8 @@ def _weights(
     hook = logging.set_tqdm_hook(lambda _, args, kwargs: _Told(args, kwargs, total, progress))
     try:
         more = _quantized(config, layout, place)
+        if config.tp > 1:
+            more = tensor_parallel.settings(config.tp)
         if disk is not None:
             more |= {"device_map": offload.DEVICE_MAP, "offload_folder": disk}
         return _trained(source, layout, place, more)
@@ -169,7 +190,7 @@ def _trained(source: Source, layout: Layout, place: Place, more: dict[str, Any])
         trust_remote_code=False,
         use_safetensors=True,
         output_loading_info=True,
-        **({"device_map": {"": place.device}} | more),
+        **(more if "distributed_config" in more else {"device_map": {"": place.device}} | more),
     )
     if missing := sorted(found["missing_keys"]):
         raise ValueError(f"{len(missing)} of its weights are missing, such as {missing[0]}")
@@ -206,7 +227,13 @@ def generation_config(checkpoint: Any) -> Any:
 
 
 def _facts(
-    config: RunConfig, source: Source, layout: Layout, model: Any, place: Place
+    config: RunConfig,
+    source: Source,
+    layout: Layout,
+    model: Any,
+    place: Place,
+    *,
+    held: int,
 ) -> ModelLoaded:
     return ModelLoaded(
         time=0,
@@ -217,7 +244,7 @@ def _facts(
         dtype=str(place.dtype).removeprefix("torch."),
         weights="random" if source.folder is None else "trained",
         parameters=_parameters(layout, model, place),
-        weights_bytes=weight_bytes(model),
+        weights_bytes=held,
         layers=layout.layers,
         whole_layers=layout.whole_layers,
         context=source.context,
@@ -225,6 +252,7 @@ def _facts(
         versions=_versions(config),
         quantization=config.quantize if config.quantize != "none" else _method(model),
         offload="" if config.offload == "none" else config.offload,
+        tp=config.tp,
     )
 
 

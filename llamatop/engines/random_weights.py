@@ -112,10 +112,18 @@ def _put(module: nn.Module, name: str, real: nn.Parameter, place: Place) -> None
 
 
 def weight_bytes(model: nn.Module) -> int:
-    """Bytes of all parameters, tied ones once, and of what quantised ones keep beside them."""
+    """Bytes of all parameters, tied ones once, and of what quantised ones keep beside them.
+
+    Of those that tensor parallel ranks share, the part that is here.
+    """
     scales = sum(quantize.scale_bytes(module) for module in model.modules())
     packed = sum(int(tensor.nbytes) for tensor in quantize.packed(model))
-    return int(sum(parameter.nbytes for parameter in model.parameters())) + scales + packed
+    return sum(int(_here(parameter).nbytes) for parameter in model.parameters()) + scales + packed
+
+
+def _here(parameter: Any) -> Any:
+    """The part of a DTensor that this process holds; anything else is here as a whole."""
+    return parameter.to_local() if hasattr(parameter, "to_local") else parameter
 
 
 def _parameters(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Parameter]]:

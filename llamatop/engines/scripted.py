@@ -106,6 +106,11 @@ class ScriptedEngine:
     def reset_peaks(self) -> None:
         """Nothing to reset."""
 
+    @property
+    def followers(self) -> Sequence[int]:
+        """None: what runs here holds no model."""
+        return ()
+
     def device_peak(self) -> int | None:
         """None: no device."""
         return None

@@ -57,8 +57,15 @@ class TorchEngine:
             torch.cuda.reset_peak_memory_stats(self._cuda)
 
     def device_peak(self) -> int | None:
-        """Most bytes allocated since `reset_peaks`; None on a CPU."""
-        return None if self._cuda is None else int(torch.cuda.max_memory_allocated(self._cuda))
+        """Most bytes allocated since `reset_peaks`; None on a CPU, and where ranks share them."""
+        if self._cuda is None or self.loaded.ranks is not None:
+            return None
+        return int(torch.cuda.max_memory_allocated(self._cuda))
+
+    @property
+    def followers(self) -> Sequence[int]:
+        """See `base.Engine`."""
+        return () if self.loaded.ranks is None else self.loaded.ranks.pids
 
     def layers(self) -> Iterable[nn.Module]:
         """The layers of the language model, in order; none where they cannot be told."""

@@ -32,6 +32,8 @@ def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
         if config.engine not in ENGINES:
             raise InputError(f"--engine {config.engine}: use one of auto, {', '.join(ENGINES)}")
         return ENGINES[config.engine](loaded, config)
+    if config.tp > 1:
+        return BatchEngine(loaded, config, "the one that several ranks share")
     if config.offload != "none":
         return BatchEngine(loaded, config, "the one that can offload")
     if config.prefix_toks and can_be_paged(loaded.model):

@@ -168,6 +168,8 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     offload: str = ""
     """Where its weights lie while they are not computed with: `cpu` or `disk`; empty: they stay on
     the device."""
+    tp: int = 1
+    """Ranks that share it; `weights_bytes` is then what all of them hold."""
     memory_limit: int | None = None
     """Bytes to which the engine process limits itself, so that it meets its end alone."""
 
@@ -520,6 +522,15 @@ class DeviceAllocated(Event, frozen=True):
     reserved_bytes: int
 
 
+class RankSampled(Event, frozen=True):
+    """One of the processes that share a model at one moment; the engine process is rank 0."""
+
+    rank: int
+    device: str
+    """Where it computes: `cpu`, `cuda:1`."""
+    resident_bytes: int | None
+
+
 class EngineLost(Event, frozen=True):
     """The engine process ended by itself; a negative `exit_code` is a signal's number."""
 
@@ -587,6 +598,7 @@ AnyEvent = (
     | HostSampled
     | DeviceSampled
     | DeviceAllocated
+    | RankSampled
     | EngineLost
     | AdmissionPaused
     | Tick

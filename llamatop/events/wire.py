@@ -79,6 +79,8 @@ class Watch(Command, frozen=True):
     engine: int | None
     ports: tuple[int, ...] = ()
     """Where servers of the run listen on this machine, if they all do."""
+    followers: bool = False
+    """Whether its children hold parts of its model, and so count with it."""
     server: int | None = None
     """The process whose descendants the server of the run is, where the run started it."""
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_CLEAR_REFS = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
 _MMAP_THRESHOLD = -3
 """`M_MMAP_THRESHOLD` of glibc's malloc.h."""
 _MAPPED_FROM = 64 * 1024
@@ -28,10 +26,16 @@ def resident_bytes(pid: int | None = None) -> int | None:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def reset_peak() -> bool:
-    """Start this process's peak anew; False where the kernel has no such thing."""
+def total(sizes: Iterable[int | None]) -> int | None:
+    """Their sum; None where one is not known."""
+    known = list(sizes)
+    return None if None in known else sum(size for size in known if size is not None)
+
+
+def reset_peak(pid: int | None = None) -> bool:
+    """Start a process's peak anew (this one's by default); False where that cannot be."""
     try:
-        _CLEAR_REFS.write_text("5")
+        Path(f"/proc/{pid or 'self'}/clear_refs").write_text("5")
     except OSError:
         return False
     return True
@@ -66,15 +70,15 @@ def _map_from(size: int) -> None:
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, size)
 
 
-def peak_bytes() -> int | None:
-    """Peak resident size of this process since `reset_peak`, in bytes."""
-    return _status_bytes("VmHWM")
+def peak_bytes(pid: int | None = None) -> int | None:
+    """Peak resident size of a process (this one by default) since `reset_peak`, in bytes."""
+    return _status_bytes("VmHWM", pid)
 
 
-def _status_bytes(name: str) -> int | None:
-    """What the kernel says of this process under that name, in bytes."""
+def _status_bytes(name: str, pid: int | None = None) -> int | None:
+    """What the kernel says of a process under that name, in bytes."""
     try:
-        lines = _STATUS.read_text().splitlines()
+        lines = Path(f"/proc/{pid or 'self'}/status").read_text().splitlines()
     except OSError:
         return None
     values = (line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))

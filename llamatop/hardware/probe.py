@@ -19,7 +19,7 @@ from llamatop.events.wire import Watch, claim_stdio, read_command, write_events
 from llamatop.hardware import nvidia
 from llamatop.hardware.host import memory
 from llamatop.hardware.listening import Descendants, Listeners
-from llamatop.hardware.memory import resident_bytes
+from llamatop.hardware.memory import resident_bytes, total
 
 
 class Probe:
@@ -48,7 +48,9 @@ class Probe:
         else:
             self._servers = Listeners(what.ports) if what.ports else None
         try:
-            self._engine = None if what.engine is None else _Busy(psutil.Process(what.engine))
+            self._engine = (
+                None if what.engine is None else _Busy(psutil.Process(what.engine), what.followers)
+            )
         except psutil.Error:
             self._engine = None
 
@@ -75,7 +77,7 @@ class Probe:
             available_bytes=now.available,
             total_bytes=now.total,
             cpu_percent=tuple(psutil.cpu_percent(percpu=True)),
-            engine_bytes=None if engine is None else resident_bytes(engine.pid),
+            engine_bytes=None if engine is None else engine.resident(),
             engine_cpu_percent=None if engine is None else engine.percent(),
             monitor_cpu_percent=self._monitor.percent(),
             server_bytes=None if servers is None else servers.resident(),
@@ -91,21 +93,34 @@ class Probe:
 
 
 class _Busy:
-    """How busy a process is, from one look to the next."""
+    """How busy a process is, from one look to the next, with its children where they count."""
 
-    def __init__(self, process: psutil.Process) -> None:
-        self.pid = process.pid
-        self._process = process
+    def __init__(self, process: psutil.Process, children: bool = False) -> None:
+        self._processes = [process]
+        self._children = children
         self._seen = False
 
     def percent(self) -> float | None:
         """Percent of one core since the last look; None at the first, and when it is gone."""
         first, self._seen = not self._seen, True
         try:
-            busy = self._process.cpu_percent()
+            self._look()
+            busy = sum(process.cpu_percent() for process in self._processes)
         except psutil.Error:
             return None
         return None if first else busy
+
+    def resident(self) -> int | None:
+        """Their resident bytes."""
+        return total(resident_bytes(process.pid) for process in self._processes)
+
+    def _look(self) -> None:
+        """Children that are new; those known go on, since each compares with its own last look."""
+        if self._children:
+            head = self._processes[0]
+            found = {child.pid: child for child in head.children()}
+            known = {one.pid: one for one in self._processes[1:]}
+            self._processes = [head, *(known.get(pid, one) for pid, one in found.items())]
 
 
 def main(origin: int, interval: float) -> None:

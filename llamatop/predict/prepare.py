@@ -22,6 +22,9 @@ DTYPES = ("float32", "bfloat16")
 """Whose arithmetic is measured."""
 
 
+RANKS_UNTOLD = "what several tensor parallel ranks take, and read at once, is not modelled"
+
+
 def measure_once(config: RunConfig, tell: Callable[[str], None]) -> None:
     """Measure this machine if nobody has yet, before anything else runs; 3 s for each dtype.
 
@@ -38,6 +41,8 @@ def measure_once(config: RunConfig, tell: Callable[[str], None]) -> None:
 
 def prepare(config: RunConfig, now: Callable[[], int]) -> Foretold:
     """Trace the model. Reads the machine's roofs where they are known, and never measures them."""
+    if config.tp > 1:
+        return Foretold([MemoryUntold(now(), RANKS_UNTOLD)], lambda _: None)
     device = place_here(config.device).device
     engine, prompt, tokens = config.engine, config.prompt_toks, config.gen_toks
     try:

@@ -130,7 +130,7 @@ def _no_question(choice: Choice, config: RunConfig) -> Verdict | None:
         return "cannot load"
     if choice.context is not None and config.prompt_toks + config.gen_toks > choice.context:
         return "too short"
-    return "unknown" if config.offload != "none" else None
+    return "unknown" if config.offload != "none" or config.tp > 1 else None
 
 
 def _gguf(machine: Machine, choice: Choice, config: RunConfig) -> Fit:

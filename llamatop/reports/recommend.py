@@ -287,6 +287,7 @@ def command_of(config: RunConfig, concurrency: int | str, run: Run) -> str:
         ("--device", config.device, plain.device),
         ("--quantize", config.quantize, plain.quantize),
         ("--offload", config.offload, plain.offload),
+        ("--tp", config.tp, plain.tp),
     ]
     words = ["llamatop", "--record"]
     for name, value, default in options:

@@ -27,7 +27,7 @@ SHORT = 40
 
 LEGEND = (
     "model", "server", "server version", "host", "endpoint", "weights", "layers", "dtype",
-    "quantization", "offload", "device", "engine", "threads", "measured by",
+    "quantization", "offload", "tensor parallel", "device", "engine", "threads", "measured by",
     "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
@@ -222,6 +222,7 @@ def _loaded(session: Session) -> dict[str, str]:
         "dtype": model.dtype,
         "quantization": model.quantization,
         "offload": model.offload,
+        "tensor parallel": str(model.tp) if model.tp > 1 else "",
         "threads": "" if model.threads is None else str(model.threads),
         **{f"{name} version": version for name, version in model.versions.items()},
     }

@@ -77,10 +77,20 @@ def summary(
         **(_watched(session) if on_servers(session) else {}),
         "joined_s": session.joined / SECOND if session.joined else None,
         "imported": _imported(session),
+        **_ranks(session),
         "levels": [level_summary(figures, price) for figures in all_figures(session)],
         "memory_end": None if end is None else asdict(end),
         "capacity": None if (found := capacity(session)) is None else asdict(found),
     }
+
+
+def _ranks(session: Session) -> dict[str, Any]:
+    """The processes that share the model, each with its newest size; nothing of one alone."""
+    if not session.ranks:
+        return {}
+    names = ("rank", "device", "resident_bytes")
+    ranks = [session.ranks[rank] for rank in sorted(session.ranks)]
+    return {"ranks": [{name: getattr(rank, name) for name in names} for rank in ranks]}
 
 
 def _watched(session: Session) -> dict[str, Any]:
@@ -388,6 +398,7 @@ def headline(session: Session) -> str:
         model.dtype,
         *([model.quantization] if model.quantization else []),
         *([f"{model.offload} offload"] if model.offload else []),
+        *([f"tensor parallel over {model.tp}"] if model.tp > 1 else []),
     ]
     if model.layers is not None and model.whole_layers not in (None, model.layers):
         parts.insert(1, f"a slice: {model.layers} of {model.whole_layers} layers")

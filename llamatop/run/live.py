@@ -329,7 +329,9 @@ class LiveRun:
     def _watch(self, engine: int | None) -> None:
         server = self._serving.pid if self._serving is not None else None
         if self._probe is not None:
-            self._probe.tell(Watch(engine, ports_here(self.config.urls), server))
+            self._probe.tell(
+                Watch(engine, ports_here(self.config.urls), self.config.tp > 1, server)
+            )
 
     def _serve(self, serving: Serving) -> None:
         """Start the server; the engine process, its client, follows when it is ready."""

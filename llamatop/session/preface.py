@@ -42,6 +42,7 @@ def preface(session: Session) -> list[Event]:
     return [
         replace(session.started, joined=session.now),
         *(fact for fact in facts if fact is not None),
+        *session.ranks.values(),
         *session.servers.values(),
         *session.away.values(),
         *(event for place, server in session.watched.items() for event in _watched(place, server)),

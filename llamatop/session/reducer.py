@@ -37,6 +37,7 @@ from llamatop.events.kinds import (
     ModelTraced,
     Outcome,
     PromptReused,
+    RankSampled,
     RequestAdmitted,
     RequestCancelled,
     RequestFailed,
@@ -253,6 +254,8 @@ class Session:
     host: list[HostSampled] = field(default_factory=list)
     devices: dict[int, list[DeviceSampled]] = field(default_factory=dict)
     allocated: dict[int, list[DeviceAllocated]] = field(default_factory=dict)
+    ranks: dict[int, RankSampled] = field(default_factory=dict)
+    """The newest sample of each process that shares the model."""
     token_bins: array[int] = field(default_factory=lambda: array("q"))
     """Output tokens in each tenth of a second (`BIN`) since the run began, warm-up included."""
     notable: list[Event] = field(default_factory=list)
@@ -294,6 +297,7 @@ class Session:
         other.loads = {id: replace(load) for id, load in self.loads.items()}
         other.devices = {id: samples.copy() for id, samples in self.devices.items()}
         other.allocated = {id: samples.copy() for id, samples in self.allocated.items()}
+        other.ranks = self.ranks.copy()
         other.token_bins = self.token_bins[:]
         return other
 
@@ -328,6 +332,8 @@ class Session:
                 self._sample(self.devices.setdefault(event.device, []), event, _USED_BYTES)
             case DeviceAllocated():
                 self._sample(self.allocated.setdefault(event.device, []), event, _RESERVED_BYTES)
+            case RankSampled():
+                self.ranks[event.rank] = event
             case LevelStarted():
                 self._start_level(event)
             case LevelEnded():

@@ -17,6 +17,12 @@ from llamatop.settings.servers import base_urls, is_variable
 OFFLOAD_ENGINES = ("auto", "batch")
 """Engines that may offload: in others weights would move under what another thread computes."""
 
+TP_ENGINES = ("auto", "batch")
+"""Engines whose steps all ranks can take alike."""
+
+MOST_RANKS = 64
+"""More ranks than this are a typing error: no machine has so many devices."""
+
 MOST_TURNS = 1000
 """More turns of a conversation than this are a typing error rather than a wish."""
 
@@ -56,6 +62,7 @@ def checked(config: RunConfig) -> RunConfig:
         _check_until_ci(config, config.until_ci)
     _check_until_slo(config)
     _check_offload(config)
+    _check_tp(config)
     _check_servers(config)
     return config
 
@@ -86,6 +93,24 @@ def _check_offload(config: RunConfig) -> None:
         raise InputError(f"{option}: the model is on the CPU already; use disk")
     if config.offload == "disk" and config.weights == "random":
         raise InputError(f"{option}: random weights are on no disk; use a local checkpoint")
+
+
+def _check_tp(config: RunConfig) -> None:
+    option = f"--tp {config.tp}"
+    _in_range("--tp", config.tp, 1, MOST_RANKS)
+    if config.tp == 1 or config.urls or config.serve is not None:
+        return  # a server's own is set where it is started
+    if config.engine not in TP_ENGINES:
+        raise InputError(f"{option}: --engine {config.engine} cannot; use --engine batch")
+    if config.quantize != "none":
+        raise InputError(f"{option} and --quantize {config.quantize}: choose one")
+    if config.offload != "none":
+        raise InputError(f"{option} and --offload {config.offload}: choose one")
+    if config.weights == "random":
+        raise InputError(f"{option}: random weights are not split; use a local checkpoint")
+    if config.memory is not None or config.until_oom:
+        other = "--until-oom" if config.until_oom else "--memory"
+        raise InputError(f"{option} and {other}: the memory of several ranks is not limited")
 
 
 def _check_until_slo(config: RunConfig) -> None:
@@ -175,6 +200,7 @@ _OF_OUR_OWN: tuple[Option, ...] = (
     ("--device", lambda c: c.device != "auto"),
     ("--quantize", lambda c: c.quantize != "none"),
     ("--offload", lambda c: c.offload != "none"),
+    ("--tp", lambda c: c.tp != 1),
     ("--memory", lambda c: c.memory is not None),
 )
 """What only an engine of ours can be asked for."""

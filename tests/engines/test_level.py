@@ -48,6 +48,8 @@ class OneAtATime:
     def reset_peaks(self) -> None:
         pass
 
+    followers = ()
+
     def device_peak(self) -> int | None:
         return None
 

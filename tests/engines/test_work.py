@@ -356,6 +356,8 @@ class Failing:
     def reset_peaks(self) -> None:
         return
 
+    followers = ()
+
     def device_peak(self) -> None:
         return None
 

@@ -112,6 +112,11 @@ class ServerEngine:
     def reset_peaks(self) -> None:
         """Nothing to reset."""
 
+    @property
+    def followers(self) -> Sequence[int]:
+        """None: what runs here holds no model."""
+        return ()
+
     def device_peak(self) -> int | None:
         """None: no device of ours."""
         return None

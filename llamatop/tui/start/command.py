@@ -33,6 +33,7 @@ def run_command(config: RunConfig) -> list[str]:
         ("--device", config.device, plain.device),
         ("--quantize", config.quantize, plain.quantize),
         ("--offload", config.offload, plain.offload),
+        ("--tp", config.tp, plain.tp),
         *shared_options(config),
         *arrival_options(config),
         ("--max-time", config.max_time, None),

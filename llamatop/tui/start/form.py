@@ -300,7 +300,9 @@ _OF_SERVERS = (
     "urls", "serve", "serve_timeout", "endpoint", "tokenizer", "api_key_env", "headers", "timeout",
     "client_processes", "alerts", "cost_per_hour",
 )  # fmt: skip
-_OF_MODELS = ("weights", "layers", "dtype", "device", "quantize", "offload", "memory", "until_oom")
+_OF_MODELS = (
+    "weights", "layers", "dtype", "device", "quantize", "offload", "tp", "memory", "until_oom",
+)  # fmt: skip
 """Settings that only servers have, and that only models of our own have."""
 
 _ANY = "http://127.0.0.1"

@@ -16,6 +16,7 @@ from llamatop.events.kinds import (
     MemoryPredicted,
     ModelLoaded,
     ModelTraced,
+    RankSampled,
     RequestAdmitted,
     RequestFailed,
     RequestFinished,
@@ -734,6 +735,18 @@ PARTS = {
     "logits": 0,
     "context": 1_310_000_000,
 }
+
+
+def test_each_rank_has_a_row_or_all_have_one():
+    told = [
+        HostSampled(SECOND, 1, 1, 16_000_000_000, (50.0,) * 2, 900_000_000, 99.0),
+        RankSampled(SECOND, 0, "cuda:0", 430_000_000),
+        RankSampled(SECOND, 1, "cuda:1", 470_000_000),
+    ]
+    text = text_of(memory(framed_session(fold(told)), 118, 12).lines)
+    assert "rank 0      430 MB   cuda:0" in text and "rank 1      470 MB   cuda:1" in text
+    text = text_of(memory(framed_session(fold(told)), 40, 3).lines)
+    assert "2 ranks     470 MB   the largest" in text and "rank 0" not in text
 
 
 @pytest.mark.parametrize("cores", [1, 2, 6])

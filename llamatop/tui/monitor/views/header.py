@@ -92,6 +92,7 @@ def _facts(frame: Frame) -> list[list[Span]]:
         _words(f"{model.engine} engine"),
         _words(" ".join(part for part in (model.quantization, dtype) if part)),
         _words(f"{model.offload} offload" if model.offload else ""),
+        _words(f"{model.tp} ranks" if model.tp > 1 else ""),
         _words(clip(device, 36)),
         _words(_threads(model.threads) if model.device == "cpu" else ""),
         _words(_asked(config)),

@@ -108,7 +108,8 @@ def _figures(frame: Frame, width: int, height: int) -> list[list[Sequence[Span]]
     if on_servers(session):
         spare = _BESIDE_SERVERS if height > _LOWEST else 1
         of_servers = server_rows(session, width, max(height - spare, 1))
-    rows = [*of_servers, _host(session, width), *devices, _cores(frame)]
+    ranks = _ranks(session, height) if session.ranks else []
+    rows = [*of_servers, _host(session, width), *ranks, *devices, _cores(frame)]
     rows = [groups for groups in rows if any(groups)]
     return rows[:-1] if session.devices and len(rows) >= height > 1 else rows
 
@@ -139,6 +140,26 @@ def _host(session: Session, width: int) -> list[Sequence[Span]]:
         [("machine ", "dim"), *(share if width >= _NARROW else share[-1:])],
     ]
     return groups
+
+
+def _ranks(session: Session, height: int) -> list[list[Sequence[Span]]]:
+    """A row for each process that shares the model; one for all where they have no room."""
+    ranks = [session.ranks[rank] for rank in sorted(session.ranks)]
+    if len(ranks) > max(height - _BESIDE, 0):
+        known = [one.resident_bytes for one in ranks if one.resident_bytes is not None]
+        largest = size(max(known, default=None))
+        of_all: list[Sequence[Span]] = [
+            [label(f"{len(ranks)} ranks"), (f"{largest:>8}", "memory.bold")],
+            [("the largest", "dim")],
+        ]
+        return [of_all]
+    return [
+        [
+            [label(f"rank {one.rank}"), (f"{size(one.resident_bytes):>8}", "memory.bold")],
+            [(one.device, "dim")],
+        ]
+        for one in ranks
+    ]
 
 
 def _whose(session: Session) -> str:
