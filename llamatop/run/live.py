@@ -163,6 +163,10 @@ class LiveRun:
         self._loaded = False
         """Whether a model has come that has no level yet."""
         self._loaded_at = 0
+        self._limited = False
+        """Whether the end of the engine's memory is looked for, and it is limited."""
+        self._used = False
+        """Whether a level has run in the engine that is there."""
         self._went_on = False
         """Whether it began without waiting for what is foretold any longer."""
         self._stopping_since: int | None = None
@@ -320,7 +324,7 @@ class LiveRun:
     # What happens next
 
     def _launch(self) -> None:
-        self._engine, self._warm = self._warm or _engine(), None
+        self._engine, self._warm, self._used = self._warm or _engine(), None, False
         serving = self._serving
         config = serving.for_client if serving is not None else self.config
         self._engine.tell(wire.Load(config, self.clock.origin))
@@ -371,6 +375,7 @@ class LiveRun:
         match event:
             case ModelLoaded():
                 self._loaded, self._loaded_at = True, self.clock.now()
+                self._limited = self.config.until_oom and event.memory_limit is not None
             case ModelRefused():
                 self._outcome = "failed"
                 self._finish()
@@ -425,7 +430,10 @@ class LiveRun:
         if concurrency is None:
             if not self._waits or self._stopping_since is not None:
                 self._finish()
+        elif self._engine is not None and self._limited and self._used:
+            self._renew(self._engine)
         elif self._engine is not None:
+            self._used = True
             self._rate = load.rate if (load := self._load()) is not None else None
             level = self._begin_level(concurrency)
             self._concurrency = concurrency
@@ -434,6 +442,14 @@ class LiveRun:
             self._engine.tell(
                 RunLevel(level, concurrency, requests, first, place, places, self._rate)
             )
+
+    def _renew(self, engine: Child) -> None:
+        """A new engine for the next level, whose memory is then its own: what an earlier one left,
+        as holes between blocks and kernels that were made, would end it sooner."""
+        engine.kill()
+        self.printed += engine.printed()
+        offload_folder.remove(engine.pid)
+        self._launch()
 
     def _begin_level(self, concurrency: int) -> int:
         """The number of a level that is about to start, whose peak is told before it does."""
