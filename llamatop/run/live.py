@@ -163,10 +163,8 @@ class LiveRun:
         self._loaded = False
         """Whether a model has come that has no level yet."""
         self._loaded_at = 0
-        self._limited = False
-        """Whether the end of the engine's memory is looked for, and it is limited."""
-        self._used = False
-        """Whether a level has run in the engine that is there."""
+        self._fresh: bool | None = None
+        """Whether no level has run in the engine; None: levels share one."""
         self._went_on = False
         """Whether it began without waiting for what is foretold any longer."""
         self._stopping_since: int | None = None
@@ -324,7 +322,7 @@ class LiveRun:
     # What happens next
 
     def _launch(self) -> None:
-        self._engine, self._warm, self._used = self._warm or _engine(), None, False
+        self._engine, self._warm = self._warm or _engine(), None
         serving = self._serving
         config = serving.for_client if serving is not None else self.config
         self._engine.tell(wire.Load(config, self.clock.origin))
@@ -375,7 +373,8 @@ class LiveRun:
         match event:
             case ModelLoaded():
                 self._loaded, self._loaded_at = True, self.clock.now()
-                self._limited = self.config.until_oom and event.memory_limit is not None
+                limited = self.config.until_oom and event.memory_limit is not None
+                self._fresh = True if limited else None
             case ModelRefused():
                 self._outcome = "failed"
                 self._finish()
@@ -430,10 +429,10 @@ class LiveRun:
         if concurrency is None:
             if not self._waits or self._stopping_since is not None:
                 self._finish()
-        elif self._engine is not None and self._limited and self._used:
+        elif self._engine is not None and self._fresh is False:
             self._renew(self._engine)
         elif self._engine is not None:
-            self._used = True
+            self._fresh = self._fresh and False
             self._rate = load.rate if (load := self._load()) is not None else None
             level = self._begin_level(concurrency)
             self._concurrency = concurrency

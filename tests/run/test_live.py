@@ -331,7 +331,9 @@ def test_an_engine_in_which_something_breaks_is_lost_and_says_why(
     assert not one.session.active
 
 
-def test_where_memory_is_to_end_each_level_has_an_engine_of_its_own(run: Callable[..., Run]) -> None:
+def test_where_memory_is_to_end_each_level_has_an_engine_of_its_own(
+    run: Callable[..., Run],
+) -> None:
     one = run(until_oom=True, concurrency=(1, 2))
     one.until(lambda: one.session.token_bins)
     first = one.engine()
