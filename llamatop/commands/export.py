@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llamatop.commands.parser import Parser
+from llamatop.commands.salvaging import add_salvage, salvage_all
 from llamatop.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,9 +36,12 @@ def main(arguments: list[str]) -> int:
         "where markdown and openmetrics go if nothing is said")  # fmt: skip
     add("--bom", action="store_true",
         help="csv: begin with a byte order mark, by which spreadsheets know UTF-8")  # fmt: skip
+    add_salvage(parser)
     args = parser.parse_args(arguments)
     if args.bom and args.format != "csv":
         raise InputError(f"--bom: goes with --format csv, not {args.format}")
+    if args.salvage:
+        salvage_all([args.file])
     if args.format in ("perfetto", "openmetrics", "markdown"):
         if args.table:
             raise InputError(f"--table: --format {args.format} has no tables; leave it out")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from llamatop.commands.parser import Parser
+from llamatop.commands.salvaging import add_salvage, salvage_all
 from llamatop.commands.terminal import has_terminal
 from llamatop.errors import InputError
 
@@ -25,16 +26,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dialect", choices=DIALECTS, metavar="D",
         help=f"the figures as another tool defines them: {', '.join(DIALECTS)}")  # fmt: skip
     parser.add_argument("--theme", help="the UI's colours")
+    add_salvage(parser)
     args = parser.parse_args(arguments)
     if not 0 < args.speed <= 1000:
         raise InputError(f"--speed {args.speed:g}: must be more than 0 and at most 1000")
+    if args.salvage:
+        salvage_all([args.file])
     if args.json or args.dialect:
         return _print(args.file, args.dialect, args.json)
     if not has_terminal():
-        print("llamatop: no terminal for the screen: the summary, as of llamatop show",
-              file=sys.stderr)  # fmt: skip
-        return _print(args.file, None, False)
+        return _print(args.file, None, False, [_NO_SCREEN])
     return _show(args.file, args.speed, args.theme)
+
+
+_NO_SCREEN = "no terminal for the screen: the summary, as of llamatop show"
 
 
 def _tell(notices: Sequence[str]) -> None:
@@ -43,7 +48,7 @@ def _tell(notices: Sequence[str]) -> None:
         print(f"llamatop: {notice}", file=sys.stderr)
 
 
-def _print(file: str, dialect: str | None, as_json: bool) -> int:
+def _print(file: str, dialect: str | None, as_json: bool, notices: Sequence[str] = ()) -> int:
     import json
 
     from llamatop.commands.show import print_summary
@@ -52,7 +57,7 @@ def _print(file: str, dialect: str | None, as_json: bool) -> int:
     from llamatop.reports.dialect_text import dialect_text
 
     folded = fold_recording(file)
-    _tell(folded.notices)
+    _tell([*notices, *folded.notices])
     session = folded.session
     if dialect is None:
         print_summary(as_json, session, file, folded.complete)

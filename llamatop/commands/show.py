@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llamatop.commands.parser import Parser
+from llamatop.commands.salvaging import add_salvage, salvage_all
 from llamatop.events.sanitize import one_line
 from llamatop.reports.outcome import outcome_line
 from llamatop.reports.serving import servers_text
@@ -33,7 +34,10 @@ def main(arguments: list[str]) -> int:
         "the summary of its run, or a line each of several.")  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    add_salvage(parser)
     args = parser.parse_args(arguments)
+    if args.salvage:
+        salvage_all(args.files)
     from llamatop.recording.reader import fold_recording
 
     found = []

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -61,13 +61,17 @@ class Journal:
         self.path = path
         self.damaged = False
         """Whether something after the readable prefix is lost."""
+        self.lost = 0
+        """Blobs known to be damaged, or missing, before one that is whole; see `salvage`."""
         self.digest = _SEED
         """Checksum of the whole chain so far."""
         self._length = 0
         self._lock = lock
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
-        self._rows: Callable[[], _Rows] = self._stored
+        self._whole: list[tuple[int, bytes]] = []
+        """Of a damaged journal: place and content of what can be read, see `salvage`."""
+        self._beyond: list[tuple[int, bytes]] = []
 
     @classmethod
     def create(cls, path: Path, head: Head) -> Journal:
@@ -129,15 +133,21 @@ class Journal:
 
     def head(self) -> Head | None:
         """The first blob; None where not even that can be read."""
-        blob = next(self._blobs(0), None)
+        blob = dict(self._whole).get(0) if self.damaged else next(self._blobs(0), None)
         return None if blob is None else msgspec.json.decode(blob, type=Head)
 
     def blobs(self) -> Iterator[bytes]:
         """The blobs after the head, verified, in order."""
         return self._blobs(1)
 
+    def salvage(self) -> None:
+        """From here on also what is whole after the first damage, with the gap left out."""
+        self._whole, self._beyond = self._whole + self._beyond, []
+
     def _blobs(self, start: int) -> Iterator[bytes]:
-        sound = islice(_verified(self._rows()), self._length)
+        if self.damaged:
+            return (blob for place, blob in self._whole if place >= start)
+        sound = islice(_verified(self._stored()), self._length)
         return (blob for _, blob in islice(sound, start, None))
 
     def _survey(self) -> None:
@@ -146,13 +156,15 @@ class Journal:
         if whole:
             return
         self.damaged = True
-        rows = list(islice(self._stored(), self._length))
+        rows = dict(_readable(self._stored()))
         self._database.close()
-        salvaged = sorted(salvage.rows(self.path.read_bytes()).items())
-        length, digest, _ = _prefix(salvaged)
-        if length > self._length:
-            self._length, self.digest, rows = length, digest, list(salvaged)
-        self._rows = lambda: rows
+        rows = salvage.rows(self.path.read_bytes()) | rows
+        self._length, self.digest, _ = _prefix(sorted(rows.items()))
+        sound = _sound(rows)
+        self._whole = [(place, blob) for place, blob in sound if place < self._length]
+        self._beyond = [(place, blob) for place, blob in sound if place >= self._length]
+        if self._beyond:
+            self.lost = self._beyond[-1][0] + 1 - len(sound)
 
     def _stored(self) -> _Rows:
         """Each row by itself, so that no query stays open when reading stops early."""
@@ -231,6 +243,29 @@ def _verified(rows: _Rows) -> Iterator[tuple[bytes, bytes]]:
         if digest != sealed[:_DIGEST]:
             raise sqlite3.DatabaseError("a blob is damaged")
         yield digest, blob
+
+
+def _readable(rows: _Rows) -> Iterator[tuple[int, bytes]]:
+    """The rows that SQLite gives before it gives up."""
+    try:
+        for place, sealed in rows:
+            if isinstance(place, int) and isinstance(sealed, bytes):
+                yield place, sealed
+    except (sqlite3.Error, UnicodeDecodeError):
+        return
+
+
+def _sound(rows: Mapping[int, bytes]) -> list[tuple[int, bytes]]:
+    """The place and the blob of each row that its checksum vouches for, in order.
+
+    Each is chained to the checksum of the row before it as that is stored, whatever is behind it.
+    """
+    found = []
+    for place, sealed in sorted(rows.items()):
+        before = _SEED if place == 0 else rows.get(place - 1, b"")[:_DIGEST]
+        if len(before) == _DIGEST and sealed[:_DIGEST] == _seal(before, sealed[_DIGEST:]):
+            found.append((place, sealed[_DIGEST:]))
+    return found
 
 
 def _prefix(rows: _Rows) -> tuple[int, bytes, bool]:

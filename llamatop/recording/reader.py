@@ -77,6 +77,14 @@ def fold_recording(path: str | Path) -> Folded:
     return Folded(opened.path, session, opened.facts, opened.notices, opened.complete)
 
 
+def salvage(path: str | Path) -> list[str]:
+    """Recover what is whole of a journal, before its damage and after it; what there is to say.
+
+    Raises InputError as `open_recording`; where there is no journal, nothing is done.
+    """
+    return _settle(_recording(Path(path)), salvage=True)
+
+
 class Opened:
     """A recording whose bytes were verified; what its rows tell is known after `blocks`.
 
@@ -89,6 +97,11 @@ class Opened:
         self._table = open_table(self.path)
         self.facts = self._table.facts
         self.complete = False
+        if lost := self.facts.get("salvaged"):
+            self.notices.append(
+                f"{shown(self.path)} was salvaged: {lost} part{'' if lost == '1' else 's'} of its "
+                "journal lost; figures that reach over that gap are not whole"
+            )
         if not self._table.sealed:
             self.notices.append(
                 f"{shown(self.path)} has no checksum of its own: damage would go unnoticed"
@@ -117,7 +130,8 @@ class Opened:
             ends = [place for place, event in block.others.items() if isinstance(event, RunEnded)]
             ended = max((events + place + 1 for place in ends), default=ended)
             events += len(block)
-        self.complete = not misfits and ended > 0 and events - ended < LAST
+        whole = not misfits and "salvaged" not in self.facts
+        self.complete = whole and ended > 0 and events - ended < LAST
         if misfits and not begun:
             raise InputError(
                 f"{shown(self.path)}: its numbers are those of no run: "
@@ -143,12 +157,12 @@ def _recording(path: Path) -> Path:
     return path.with_name(name) if name else path
 
 
-def _settle(path: Path) -> list[str]:
+def _settle(path: Path, salvage: bool = False) -> list[str]:
     """Deal with a journal beside the recording; what there is to say of it."""
     journal_path = journal_of(path)
     if os.path.lexists(journal_path):
         try:
-            return _settle_journal(journal_path, path)
+            return _settle_journal(journal_path, path, salvage)
         except (OSError, sqlite3.Error, PolarsError, PanicException, MsgspecError) as error:
             raise InputError(f"{shown(journal_path)}: cannot be recovered: {why(error)}") from None
     if os.path.lexists(path):
@@ -157,26 +171,34 @@ def _settle(path: Path) -> list[str]:
     return []
 
 
-def _settle_journal(journal_path: Path, path: Path) -> list[str]:
+def _settle_journal(journal_path: Path, path: Path, salvage: bool) -> list[str]:
     with closing(Journal.open(journal_path)) as journal:
         if os.path.lexists(path):
-            return _reconcile(journal, path)
-        return [_recover(journal, path)]
+            return _reconcile(journal, path, salvage)
+        return [_recover(journal, path, salvage)]
 
 
-def _recover(journal: Journal, path: Path) -> str:
+def _recover(journal: Journal, path: Path, salvage: bool) -> str:
     """Turn the journal to the recording."""
+    name = shown(journal.path)
+    if journal.lost and not salvage:
+        raise InputError(
+            f"{name}: a part of it is damaged, and what follows is whole; "
+            f"`llamatop show {shown(path)} --salvage` recovers all but that part"
+        )
+    if salvage:
+        journal.salvage()
     head = journal.head()
-    if head is None or (journal.damaged and next(journal.blobs(), None) is None):
-        raise InputError(f"{shown(journal.path)}: nothing in it can be recovered; remove it")
-    check_version(journal.path, str(head.schema))
+    if next(journal.blobs(), None) is None and (head is None or journal.damaged):
+        raise InputError(f"{name}: nothing in it can be recovered")
+    if head is not None:
+        check_version(journal.path, str(head.schema))
     facts = finalise(journal, path)
-    lost = ", its damaged end left out" if journal.damaged else ""
-    count = int(facts["events"])
-    return f"recovered {count:,} events from {shown(journal.path)} (the run was cut off){lost}"
+    lost = ", its damaged end left out" if journal.damaged and not journal.lost else ""
+    return f"recovered {int(facts['events']):,} events from {name} (the run was cut off){lost}"
 
 
-def _reconcile(journal: Journal, path: Path) -> list[str]:
+def _reconcile(journal: Journal, path: Path, salvage: bool) -> list[str]:
     """Both are there: keep whichever is whole, and the journal of another run."""
     try:
         facts = open_table(path).facts
@@ -187,7 +209,10 @@ def _reconcile(journal: Journal, path: Path) -> list[str]:
         if os.path.lexists(aside):
             raise
         path.rename(aside)
-        return [f"{shown(path)} is damaged; it is {shown(aside)} now", _recover(journal, path)]
+        return [
+            f"{shown(path)} is damaged; it is {shown(aside)} now",
+            _recover(journal, path, salvage),
+        ]
     if facts.get("journal") != journal.digest.hex():
         return [f"{shown(journal.path)} does not belong to {shown(path)}; it is left alone"]
     journal.remove()

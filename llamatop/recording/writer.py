@@ -196,6 +196,8 @@ def facts_of(journal: Journal) -> dict[str, str]:
         last = pl.concat([last, table]).tail(LAST)
     events, _ = events_of(pl.concat(notable))
     facts = {"events": str(count), "journal": journal.digest.hex()}
+    if journal.lost:
+        facts["salvaged"] = str(journal.lost)
     if head := journal.head():
         facts |= {
             "schema": str(head.schema),

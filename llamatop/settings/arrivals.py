@@ -22,14 +22,20 @@ def parse_ramp(text: str) -> Ramp:
     return ramp
 
 
+SLOWEST = 1e-5
+"""Requests a second: with fewer a run would end before the next one came."""
+
+
 def check_arrivals(
     rate: float | None, ramp: Ramp | None, burstiness: float, max_time: float | None
 ) -> None:
     """Raise InputError where these cannot be, or do not go together."""
-    if rate is not None and not 0 < rate < inf:
-        raise InputError(f"--rate {rate:g}: must be more than 0 requests a second, and finite")
-    if not 0 < burstiness < inf:
-        raise InputError(f"--burstiness {burstiness:g}: must be more than 0, and finite")
+    if rate is not None and not SLOWEST <= rate < inf:
+        raise InputError(
+            f"--rate {rate:g}: must be at least {SLOWEST:g} requests a second, and finite"
+        )
+    if not 1e-3 <= burstiness < inf:
+        raise InputError(f"--burstiness {burstiness:g}: must be at least 0.001, and finite")
     if ramp is not None and rate is not None:
         raise InputError("--ramp and --rate: choose one, a ramp is a rate that changes")
     if ramp is not None and max_time is None:

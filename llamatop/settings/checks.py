@@ -36,6 +36,8 @@ def checked(config: RunConfig) -> RunConfig:
     in_tokens("--gen-toks", config.gen_toks)
     if config.requests is not None:
         _in_range("--requests", config.requests, 1, 2**31)
+    if not -(2**63) <= config.seed < 2**63:
+        raise InputError(f"--seed {config.seed}: must be a number of at most 64 bits")
     if config.layers is not None:
         _in_range("--layers", config.layers, 1, 2**15)
     check_arrivals(config.rate, config.ramp, config.burstiness, config.max_time)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,10 @@ _ENCODINGS = (
     ("UTF-16", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\0")),
 )
 """Encodings that are not read, by what a file of them begins with."""
+
+
+LARGEST = 1 << 30
+"""Bytes of a file that are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,7 @@ def read_prompts(path: str) -> list[FilePrompt]:
 
 def read_file(path: str) -> PromptFile:
     """Every prompt of a file, and how many lines were none; raises InputError."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InputError(f"--prompts {path}: cannot be read: {reason}") from None
+    data = _read(path)
     _check_encoding(path, data)
     prompts, empty = [], 0
     for number, unit, value in _values(path, data.removeprefix(codecs.BOM_UTF8)):
@@ -60,6 +62,21 @@ def read_file(path: str) -> PromptFile:
         raise InputError(f"--prompts {path}: no prompts in it; give one JSON object a line")
     _check_times(path, prompts)
     return PromptFile(prompts, empty)
+
+
+def _read(path: str) -> bytes:
+    """All of a file or of a pipe; a device has no end."""
+    try:
+        with Path(path).open("rb") as file:
+            if stat.S_ISCHR(os.fstat(file.fileno()).st_mode) and path != os.devnull:
+                raise InputError(f"--prompts {path}: is a device, not a file")
+            data = file.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"--prompts {path}: cannot be read: {reason}") from None
+    if len(data) > LARGEST:
+        raise InputError(f"--prompts {path}: larger than {LARGEST >> 30} GiB; give a part of it")
+    return data
 
 
 def _check_encoding(path: str, data: bytes) -> None:

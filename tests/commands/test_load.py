@@ -27,10 +27,14 @@ def asked(*arguments: str) -> RunConfig:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--rate 0", "--rate 0: must be more than 0"),
+        ("--rate 0", "--rate 0: must be at least 1e-05"),
+        ("--rate 1e-308", "--rate 1e-308: must be at least 1e-05"),
+        ("--rate nan", "--rate nan: must be at least 1e-05"),
+        ("--seed 12345678901234567890123", "--seed 12345678901234567890123: must be a number"),
+        ("--seed -9223372036854775809", "--seed -9223372036854775809: must be a number"),
         ("--burstiness 2", "--burstiness 2: goes with --rate"),
-        ("--rate 2 --burstiness 0", "--burstiness 0: must be more than 0"),
-        ("--rate 2 --burstiness nan", "--burstiness nan: must be more than 0"),
+        ("--rate 2 --burstiness 0", "--burstiness 0: must be at least 0.001"),
+        ("--rate 2 --burstiness nan", "--burstiness nan: must be at least 0.001"),
         ("--ramp 2", "--ramp 2: give two rates"),
         ("--ramp 2:x --max-time 5", "--ramp 2:x: give two rates"),
         ("--ramp 0:0 --max-time 5", "--ramp 0:0: a rate must be at least 0"),
@@ -45,7 +49,7 @@ def asked(*arguments: str) -> RunConfig:
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(arguments: str, said: str) -> None:
-    words = arguments.replace("--ramp -1", "--ramp=-1").split()
+    words = arguments.replace(" -", "=-").replace("=--", " --").split()
     with pytest.raises(InputError) as refusal:
         asked(*words)
     assert str(refusal.value).startswith(said) and "\n" not in str(refusal.value)

@@ -10,7 +10,7 @@ import pytest
 from llamatop.cli import main
 from llamatop.errors import InputError
 from llamatop.recording.tables import read_table
-from llamatop.reports.compare import SAME, compare
+from llamatop.reports.compare import UNDECIDED, compare
 from llamatop.reports.runs import open_run
 from llamatop.reports.tables import run_of_table
 from llamatop.reports.terminal import charts
@@ -62,7 +62,7 @@ def test_a_table_beside_a_recording(tmp_path: Path, capsys: pytest.CaptureFixtur
     first = found["overall"][0]
     assert first["metric"] == "output_tok_s"
     assert first["baseline"] == pytest.approx(52.4, abs=0.1)
-    assert (first["low"], first["verdict"]) == (None, SAME)
+    assert (first["low"], first["verdict"]) == (None, UNDECIDED)
     assert first["note"] == "genai-bench's own figure"
     assert any("own figures, not made anew" in warning for warning in found["warnings"])
 

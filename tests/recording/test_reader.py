@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -13,12 +14,14 @@ from llamatop.errors import InputError
 from llamatop.events.kinds import Event, Tick
 from llamatop.recording.files import journal_of
 from llamatop.recording.journal import Head, Journal
-from llamatop.recording.reader import open_recording
+from llamatop.recording.reader import open_recording, salvage
 from llamatop.recording.schema import SCHEMA_VERSION, table_of, to_blob
 from llamatop.recording.writer import Recorder
 from tests.recording import runs
 
 EVENTS = runs.without_text(runs.run())
+
+DATA = Path(__file__).parents[1] / "data" / "recordings"
 
 
 def record(path: Path, events: list[Event] = EVENTS) -> Path:
@@ -210,7 +213,7 @@ def test_names_are_taken_as_they_are(
 
 READ_ONLY = """
 import os, sys, numpy  # while the interpreter's own files may be read
-from llamatop.recording.reader import open_recording
+from llamatop.recording.reader import open_recording, salvage
 os.setuid(65534)
 recording = open_recording(sys.argv[1])
 print(len(recording.events), recording.notices)
@@ -235,3 +238,33 @@ def test_a_recording_in_a_folder_of_somebody_else_can_be_read() -> None:
     finally:
         shutil.rmtree(folder)
     assert done.stdout == f"{len(EVENTS)} []\n", done.stderr
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_what_follows_a_damaged_part_is_recovered_where_asked_for(
+    tmp_path: Path, place: int
+) -> None:
+    """Without asking nothing is lost: the journal stays, and the line names the option."""
+    path = orphan(tmp_path / "a.parquet")
+    with closing(sqlite3.connect(journal_of(path))) as database:
+        ((blob,),) = database.execute("SELECT sealed FROM blobs WHERE sequence = ?", (place,))
+        flipped = blob[:-3] + bytes([blob[-3] ^ 1]) + blob[-2:]
+        database.execute("UPDATE blobs SET sealed = ? WHERE sequence = ?", (flipped, place))
+        database.commit()
+    assert "--salvage" in refusal(path)
+    assert names(tmp_path) == ["a.parquet.journal"]
+    assert "recovered" in salvage(path)[0]
+    lost = range(50 * (place - 1), 50 * place) if place else ()
+    recording = open_recording(path)
+    assert recording.events == [e for at, e in enumerate(EVENTS) if at not in lost]
+    assert not recording.complete
+    assert "was salvaged: 1 part" in recording.notices[0]
+
+
+def test_a_flipped_bit_in_the_first_part_of_a_real_journal(tmp_path: Path) -> None:
+    name = "jf029-bit-flip-11196.parquet.journal"
+    (tmp_path / name).write_bytes((DATA / name).read_bytes())
+    path = tmp_path / name.removesuffix(".journal")
+    assert "--salvage" in refusal(path)
+    salvage(path)
+    assert len(open_recording(path).events) > 100

@@ -15,6 +15,6 @@ def test_the_command_knows_every_dialect() -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_level_and_the_reasons(dialect: str) -> None:
     text = dialect_text(fold(script(RunConfig(engine="scripted", concurrency=(1, 2)))), dialect)
-    assert "concurrency 1: 4 completed" in text
-    assert "concurrency 2: 8 completed" in text
+    assert "concurrency 1: 8 completed" in text
+    assert "concurrency 2: 16 completed" in text
     assert "TTFT" in text and "\n- " in text

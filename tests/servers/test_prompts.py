@@ -8,6 +8,7 @@ import pytest
 
 from llamatop.catalog import demo_folder
 from llamatop.engines.base import Job
+from llamatop.engines.server.bodies import Chat
 from llamatop.engines.server.prompts import (
     TOKENS_PER_CHARACTER,
     Ahead,
@@ -19,7 +20,8 @@ from llamatop.engines.server.prompts import (
     load_tokenizer,
 )
 from llamatop.errors import InputError
-from llamatop.settings.prompt_file import FilePrompt, Message
+from llamatop.settings.messages import Message
+from llamatop.settings.prompt_lines import FilePrompt
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +76,9 @@ def test_a_conversation_is_sent_as_turns_to_chat_and_as_text_elsewhere() -> None
     given = [FilePrompt(1, "Be brief.\nWhy?", turns, 5), FilePrompt(2, "Plain")]
     one, other = (Job(number, 9, 9, given=number) for number in range(2))
     chat = Prompter(MeasuredText(0), given, "chat")
-    assert chat.of(one) == [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "Why?"},
-    ]
+    assert chat.of(one) == Chat(
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    )
     assert chat.of(other) == [{"role": "user", "content": "Plain"}]
     text = Prompter(MeasuredText(0), given, "completions")
     assert [text.of(job) for job in (one, other)] == ["Be brief.\nWhy?", "Plain"]
@@ -87,9 +88,10 @@ def test_a_conversation_is_sent_as_turns_to_chat_and_as_text_elsewhere() -> None
 
 def test_sizes_of_a_file_are_counted_or_estimated() -> None:
     given = [FilePrompt(1, "x" * 100, output_tokens=7), FilePrompt(2, "x")]
-    assert given_sizes(given, None) == [(round(100 * TOKENS_PER_CHARACTER), 7), (1, None)]
+    sizes = given_sizes(given, None, False)
+    assert [size[:2] for size in sizes] == [(round(100 * TOKENS_PER_CHARACTER), 7), (1, None)]
     tokenizer = load_tokenizer(str(demo_folder() / "tokenizer.json"))
-    (tokens, out), _ = given_sizes([FilePrompt(1, corpus()[:500]), *given], tokenizer)[:2]
+    tokens, out = given_sizes([FilePrompt(1, corpus()[:500]), *given], tokenizer, False)[0][:2]
     assert (tokens, out) == (len(tokenizer.encode(corpus()[:500]).ids), None)
 
 

@@ -1,6 +1,8 @@
 """A file of prompts: every form of a line, and what is said of a bad one."""
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamatop.errors import InputError
+from llamatop.settings import prompt_file
 from llamatop.settings.messages import Message
 from llamatop.settings.prompt_file import read_file, read_prompts
 from llamatop.settings.prompt_lines import FilePrompt
@@ -172,3 +175,20 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, text: str, said
     with pytest.raises(InputError) as refusal:
         read_prompts(path)
     assert said in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_a_device_is_refused_and_a_pipe_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--prompts /dev/zero: is a device, not a file"):
+        read_prompts("/dev/zero")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_text, args=('{"prompt": "one"}',), daemon=True).start()
+    assert [one.text for one in read_prompts(str(pipe))] == ["one"]
+
+
+def test_a_file_without_end_is_read_with_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_file, "LARGEST", 16)
+    with pytest.raises(InputError, match="larger than"):
+        read_prompts(file_of(tmp_path, '"a text that is longer than that"'))
