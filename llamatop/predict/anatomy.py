@@ -20,6 +20,9 @@ from llamatop.predict.excerpt import Excerpt
 from llamatop.predict.stacks import is_stack
 
 _CHOSEN = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_topk", "top_k")
+_LEARNED = ("layer_scalar", "std_scale", "std_bias")
+"""Buffers of Gemma 4 that training sets and that multiply what passes. Biases that balance
+routers, and tables made from the configuration, are not counted among a model's parameters."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,29 @@ class Anatomy:
 
     @cached_property
     def parameters(self) -> int:
-        """All, tied ones once."""
-        return _count(self.model.parameters())
+        """All, tied ones once; and what is learned but registered as a buffer."""
+        learned = (b for name, b in self._named_buffers if name in _LEARNED)
+        return _count(self.model.parameters()) + _count(learned)
+
+    @cached_property
+    def buffers(self) -> list[torch.Tensor]:
+        """Those that a checkpoint stores beside the parameters."""
+        return [buffer for _, buffer in self._named_buffers]
+
+    @cached_property
+    def buffer_bytes(self) -> int:
+        """Of those."""
+        return sum(int(one.nbytes) for one in self.buffers)
+
+    @cached_property
+    def _named_buffers(self) -> list[tuple[str, torch.Tensor]]:
+        """The same with the names that their modules have for them."""
+        return [
+            (name, buffer)
+            for module in self.model.modules()
+            for name, buffer in module.named_buffers(recurse=False)
+            if name not in module._non_persistent_buffers_set
+        ]
 
     @cached_property
     def active(self) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+import msgspec
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 from transformers.quantizers.quantizers_utils import should_convert_module
@@ -30,6 +31,9 @@ _PLAIN: dict[str, formats.Format] = {
     "mlx": formats.mlx,
 }
 """Formats that treat all their matrices alike, by method."""
+_HALF_SCALES = ("qwen",)
+"""Model types whose publisher stores the scales of fp8's blocks in bfloat16, others in float32:
+nothing in a `config.json` tells of it."""
 _KEPT = ("modules_to_not_convert", "llm_int8_skip_modules", "ignored_layers")
 _EXCLUDED = ("exclude_modules", "ignore")
 """ModelOpt's names for the same, with wildcards."""
@@ -51,6 +55,9 @@ def read(found: Quantization, model: nn.Module, device: str) -> Stored:
     """How that checkpoint stores the model; UnknownFormatError for a method that is none
     of those here."""
     sizes: dict[int, tuple[int, int]] = {}
+    if model.config.model_type.startswith(_HALF_SCALES):
+        settings = {**found.settings, "scale_bytes": 2}
+        found = msgspec.structs.replace(found, settings=settings)
     for matrix in _matrices(found, model):
         size = _size(found, matrix, device)
         if size is not None:

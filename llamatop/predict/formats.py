@@ -57,12 +57,13 @@ def bitsandbytes(shape: tuple[int, ...], settings: Settings) -> Size:
 
 
 def fp8(shape: tuple[int, ...], settings: Settings) -> Size:
-    """A byte a weight, and a 32-bit scale for each block, or for all of an expert."""
+    """A byte a weight, and a scale for each block, of 32 bits unless `scale_bytes` says other, or
+    a 32-bit one for all of an expert."""
     block = settings.get("weight_block_size", (128, 128))
     if not block:
         return Size(prod(shape), 4 * prod(shape[:-2]))
     tall, wide = (ceil(side / int(of)) for side, of in zip(shape[-2:], block, strict=True))
-    width = 1 if settings.get("scale_fmt") == "ue8m0" else 4
+    width = 1 if settings.get("scale_fmt") == "ue8m0" else int(settings.get("scale_bytes", 4))
     return Size(prod(shape), width * prod(shape[:-2]) * tall * wide)
 
 

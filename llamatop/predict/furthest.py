@@ -36,6 +36,8 @@ def furthest(trace: Trace, peaks: Peaks, reach: Reach, device: str) -> Trace:
         return _unknown(
             trace, "unlimited: what it caches stops growing, and its config names no limit"
         )
+    if (trace.weights_bytes or 0) > reach.available_bytes:
+        return msgspec.structs.replace(trace, furthest=0)
 
     runtime = reach.runtime_bytes or trace.runtime_bytes
 
@@ -53,10 +55,9 @@ def search(needed: Callable[[int], float], limit: float, most: int) -> int:
     """The largest number from 2 to `most` of which no more than `limit` is needed, or up to a
     `PAGE` less; 0: not even 2. `needed` must not fall."""
     low, high = 2, max(most, 2)
-    below, above = needed(low) - limit, needed(high) - limit
-    if above <= 0:
+    if (above := needed(high) - limit) <= 0:
         return high
-    if below > 0:
+    if (below := needed(low) - limit) > 0:
         return 0
     halve = False
     while (width := high - low) > PAGE:

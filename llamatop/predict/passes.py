@@ -66,14 +66,16 @@ class Tracer:
         self._dtype = model.dtype
         self._takes = frozenset(inspect.signature(model.forward).parameters)
         self._known: dict[Shape, Peak] = {}
+        self._operations: dict[int, int] = {}
+        """Of the prompts of one request that were run, by tokens."""
         self._excerpt = anatomy.excerpt()
         self._model = model.eval()
         with self._mode, torch.device(device):
             self._sampling = Sampling(model, sampling or {})
-        self._kept, self._few_operations = self._settled(anatomy.kinds)
+        self._kept = self._settled(anatomy.kinds)
 
-    def _settled(self, kinds: Sequence[int]) -> tuple[list[Any], int]:
-        """Keep as few layers as the model runs with; what they cache, and its operations."""
+    def _settled(self, kinds: Sequence[int]) -> list[Any]:
+        """Keep as few layers as the model runs with; what they cache."""
         before: Exception | None = None
         for plan in plans(kinds):
             self._excerpt.follow(plan)
@@ -102,7 +104,15 @@ class Tracer:
         return self._known[shape]
 
     def _is_quick(self, shape: Shape) -> bool:
-        return self.most_tokens is None or shape.prompt <= self.most_tokens
+        most = self.most_tokens
+        return most is None or (shape.prompt <= most and shape.prompt % self._grain == 0)
+
+    @property
+    def _grain(self) -> int:
+        """A prompt of a multiple of so many tokens is traced: what goes through whole chunks at
+        once may loop over the tokens of the last one, if that is not whole."""
+        few, whole = (self._operations.get(n, 0) for n in (FEW_TOKENS, GROWN))
+        return GROWN if 0 < whole < few else 1
 
     def _line(self, shape: Shape) -> Peak:
         most = self.most_tokens or shape.prompt
@@ -116,24 +126,28 @@ class Tracer:
         layers = caches.layers_of(self._cache(), 1)
         if layers and all(map(caches.cannot_loop, layers)):
             return None
-        slope = self._slope(FEW_TOKENS)  # token by token
+        unit = max(self._grain, FEW_TOKENS)
+        slope = self._slope(unit, unit)  # token by token
         if slope < 1:
-            slope = self._slope(LOOKED * FEW_TOKENS)  # chunk by chunk
+            slope = self._slope(unit, LOOKED * FEW_TOKENS)  # chunk by chunk
         if slope <= 0:
             return None
-        return max(int(MANY_OPERATIONS / slope) // FEW_TOKENS, 2) * FEW_TOKENS
+        return max(int(MANY_OPERATIONS / slope) // unit, 2) * unit
 
-    def _slope(self, more: int) -> float:
+    def _slope(self, few: int, more: int) -> float:
         """Operations for each of so many tokens more."""
-        _, operations = self._short(FEW_TOKENS + more)
-        return (operations - self._few_operations) / more
+        for tokens in (few, few + more):
+            if tokens not in self._operations:
+                self._short(tokens)
+        return (self._operations[few + more] - self._operations[few]) / more
 
-    def _short(self, tokens: int) -> tuple[list[Any], int]:
-        """What each layer has cached after a prompt of one request, and operations of that."""
+    def _short(self, tokens: int) -> list[Any]:
+        """What each layer has cached after a prompt of one request."""
         tally = Tally()
         with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, tally) as on:
             _, cache = self._run(self._cache(), 1, tokens, tokens)
-            return self._layers_of(cache), on.operations
+            self._operations[tokens] = on.operations
+            return self._layers_of(cache)
 
     def _peak(self, shape: Shape) -> Peak:
         phases = self.phases(shape)
@@ -186,7 +200,7 @@ class Tracer:
     def _grown(self, kept: list[Any]) -> list[list[Cached]]:
         windows = [caches.window_of(one) or 0 for one in kept]
         few = min(GROWN * (max(windows, default=0) // GROWN + 1), LONGEST)
-        (shorter, _), (longer, _) = self._short(few), self._short(few + GROWN)
+        shorter, longer = self._short(few), self._short(few + GROWN)
         if not kept:
             raise LookupError("its cache does not tell one layer's from another's")
         grown = zip(kept, shorter, longer, strict=True)

@@ -117,7 +117,7 @@ def _without(found: Trace, layers: int, reason: str) -> Trace:
 
 def _weighed(ask: Ask, source: Source, anatomy: Anatomy, dtype: torch.dtype) -> Trace:
     """What is known of the model without running it."""
-    model, unknown = anatomy.model, {}
+    model, unknown, beside = anatomy.model, {}, anatomy.buffer_bytes
     disk = kept = Stored()
     try:
         if ask.checkpoint and source.quantization is not None:
@@ -132,7 +132,7 @@ def _weighed(ask: Ask, source: Source, anatomy: Anatomy, dtype: torch.dtype) -> 
         dtype=str(dtype).removeprefix("torch."),
         parameters=anatomy.parameters,
         active_parameters=anatomy.active,
-        weights_bytes=None if unknown else kept.bytes_of(model.parameters()),
+        weights_bytes=None if unknown else kept.bytes_of(model.parameters()) + beside,
         read_bytes=kept.bytes_of(anatomy.read_always),
         expert_bytes=kept.bytes_of(anatomy.chosen_experts),
         experts=anatomy.experts,
@@ -144,20 +144,21 @@ def _weighed(ask: Ask, source: Source, anatomy: Anatomy, dtype: torch.dtype) -> 
         score_heads=_score_heads(model, anatomy.text),
         quantization=kept.method,
         quantization_note=kept.note,
-        stored_bytes=None if unknown else _stored_bytes(ask, disk, model, source),
+        stored_bytes=None if unknown else _stored_bytes(ask, disk, anatomy, source),
         scales_bytes=kept.scales_of(model.parameters()),
         unknown=unknown,
     )
 
 
-def _stored_bytes(ask: Ask, disk: Stored, model: Any, source: Source) -> int | None:
+def _stored_bytes(ask: Ask, disk: Stored, anatomy: Anatomy, source: Source) -> int | None:
     """What the checkpoint's files hold, in the dtype in which it is stored; None: there is none."""
     if not ask.checkpoint:
         return None
+    parameters = anatomy.model.parameters()
     if disk.sizes:
-        return disk.bytes_of(model.parameters())
+        return disk.bytes_of(parameters) + anatomy.buffer_bytes
     width: int = architecture.stored_dtype(source).itemsize
-    return sum(int(parameter.numel()) * width for parameter in model.parameters())
+    return sum(int(one.numel()) * width for one in (*parameters, *anatomy.buffers))
 
 
 def _context(text: Any) -> int | None:

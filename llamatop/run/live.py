@@ -163,6 +163,8 @@ class LiveRun:
         self._loaded = False
         """Whether a model has come that has no level yet."""
         self._loaded_at = 0
+        self._fresh: bool | None = None
+        """Whether no level has run in the engine; None: levels share one."""
         self._went_on = False
         """Whether it began without waiting for what is foretold any longer."""
         self._stopping_since: int | None = None
@@ -373,6 +375,8 @@ class LiveRun:
         match event:
             case ModelLoaded():
                 self._loaded, self._loaded_at = True, self.clock.now()
+                limited = self.config.until_oom and event.memory_limit is not None
+                self._fresh = True if limited else None
             case ModelRefused():
                 self._outcome = "failed"
                 self._finish()
@@ -427,7 +431,10 @@ class LiveRun:
         if concurrency is None:
             if not self._waits or self._stopping_since is not None:
                 self._finish()
+        elif self._engine is not None and self._fresh is False:
+            self._renew(self._engine)
         elif self._engine is not None:
+            self._fresh = self._fresh and False
             self._rate = load.rate if (load := self._load()) is not None else None
             level = self._begin_level(concurrency)
             self._concurrency = concurrency
@@ -436,6 +443,14 @@ class LiveRun:
             self._engine.tell(
                 RunLevel(level, concurrency, requests, first, place, places, self._rate)
             )
+
+    def _renew(self, engine: Child) -> None:
+        """A new engine for the next level, whose memory is then its own: what an earlier one left,
+        as holes between blocks and kernels that were made, would end it sooner."""
+        engine.kill()
+        self.printed += engine.printed()
+        offload_folder.remove(engine.pid)
+        self._launch()
 
     def _begin_level(self, concurrency: int) -> int:
         """The number of a level that is about to start, whose peak is told before it does."""

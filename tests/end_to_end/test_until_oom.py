@@ -36,6 +36,19 @@ def test_memory_ends_and_the_most_that_works_is_found(llamatop: Llamatop, engine
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("memory", "first"), [("500MB", "8"), ("600MB", "32")])
+def test_check_says_where_memory_ends(llamatop: Llamatop, memory: str, first: str) -> None:
+    """The most that `check` says may fit is what ran, within 5 %, or one request."""
+    load = ("--model", "demo", "--engine", "batch", "--memory", memory,
+            "--prompt-toks", "512", "--gen-toks", "4")  # fmt: skip
+    told = llamatop("check", *load, "--json").json["models"][0]["max_concurrency_at_best"]
+    done = llamatop("--record", *load, "--concurrency", first, "--until-oom", "--json",
+                    "--out", "run.parquet")  # fmt: skip
+    works = done.json["memory_end"]["works"]
+    assert abs(told - works) <= max(1, 0.05 * works), (told, works)
+
+
+@pytest.mark.slow
 def test_memory_that_ends_in_the_load_is_a_result_too(llamatop: Llamatop) -> None:
     model = ("--model", "HuggingFaceTB/SmolLM2-135M-Instruct", "--weights", "random")
     done = llamatop("--record", *model, "--until-oom", "--memory", "450MB", "--json",

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamatop.predict.excerpt import plans
-from llamatop.predict.furthest import PAGE, search
+from llamatop.predict.furthest import PAGE, furthest, search
 from llamatop.predict.telling import told
+from llamatop.predict.traced import LayerKind, Peak, Reach, Shape, Trace
 
 
 @given(
@@ -29,6 +30,27 @@ def test_what_is_found_fits_and_a_page_more_does_not(
     assert found == 0 or needed(found) <= limit
     assert found == most or needed(max(found, 2) + (PAGE if found else 0)) > limit
     assert len(asked) <= 2 * 24 + 6
+
+
+class Seen:
+    """Notes what it is asked to trace."""
+
+    def __init__(self) -> None:
+        self.shapes: list[Shape] = []
+
+    def peak(self, shape: Shape) -> Peak:
+        self.shapes.append(shape)
+        return Peak(shape, total=10 * shape.prompt, cache=10 * shape.prompt, logits=0, heap=0)
+
+
+def test_no_more_is_traced_than_the_answer_takes() -> None:
+    """Weights that do not fit: nothing; all of the context fits: that alone."""
+    model = Trace("bfloat16", 500, 500, 1000, 1000, 0, 0, 0, 8, 4096, (LayerKind(1, 10, None),), ())
+    seen = Seen()
+    assert furthest(model, seen, Reach("batch", 999, 0.05), "cuda").furthest == 0
+    assert seen.shapes == []
+    assert furthest(model, seen, Reach("batch", 10**12, 0.05), "cuda").furthest == 4096
+    assert [shape.prompt for shape in seen.shapes] == [4095]
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40))

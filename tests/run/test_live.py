@@ -329,3 +329,18 @@ def test_an_engine_in_which_something_breaks_is_lost_and_says_why(
     assert one.live.outcome == "failed"
     assert one.session.lost is not None and reason in one.session.lost.reason
     assert not one.session.active
+
+
+def test_where_memory_is_to_end_each_level_has_an_engine_of_its_own(
+    run: Callable[..., Run],
+) -> None:
+    one = run(until_oom=True, concurrency=(1, 2))
+    one.until(lambda: one.session.token_bins)
+    first = one.engine()
+    one.until(lambda: len(one.session.levels) == 2)
+    second = one.engine()
+    assert first.pid != second.pid and gone(first)
+    assert one.session.levels[0].outcome == "ok" and one.session.levels[0].ended
+    one.live.stop()
+    one.until(lambda: one.live.ended)
+    assert one.session.ended and one.session.ended.outcome == "stopped"
