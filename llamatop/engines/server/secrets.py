@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-KEY_VARIABLE = "OPENAI_API_KEY"
+from llamatop.settings.servers import DEFAULT_KEY
 
 _SHORTEST = 4
 """A value of fewer characters is no secret, and would tear holes into every text."""
@@ -22,7 +22,7 @@ class Secrets:
     ) -> None:
         """`key` and the second of each of `headers` are names of variables; see `sent_headers`."""
         self.headers: dict[str, str] = {}
-        value = environment.get(KEY_VARIABLE if key is None else key, "").strip()
+        value = environment.get(DEFAULT_KEY if key is None else key, "").strip()
         if value:
             self.headers["Authorization"] = f"Bearer {value}"
         for name, variable in headers:
