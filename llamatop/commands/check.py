@@ -100,6 +100,7 @@ def _parser() -> Parser:
     add("--device", default="auto", help="auto, cpu, cuda")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
         help="weights of linear layers in 8 or 4 bits")  # fmt: skip
+    add("--no-tuning", action="store_true", help="of a run with --no-tuning: weights stay plain")
     add("--serve", choices=("vllm", "llama.cpp", "transformers", "sglang"), metavar="NAME",
         help="on a foreign engine (vllm, llama.cpp, transformers, sglang): what is foretold of "
         "it, and what is its own")  # fmt: skip
@@ -126,6 +127,7 @@ def _config(args: argparse.Namespace, model: str) -> RunConfig:
             gen_toks=args.gen_toks,
             dtype=args.dtype,
             quantize=args.quantize,
+            tuning=not args.no_tuning,
         )
     )
 
@@ -161,6 +163,7 @@ def _object(one: Check) -> dict[str, Any]:
         "device": one.place.device,
         "device_name": one.place.name or None,
         "engine": one.engine,
+        "layout": "packed" if one.packed else None,
         "available_bytes": one.place.available_bytes,
         "levels": [_level(level) for level in one.levels],
         "max_concurrency": one.max_concurrency,

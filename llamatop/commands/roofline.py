@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llamatop.commands.parser import Parser
 
 if TYPE_CHECKING:
-    from llamatop.predict.measured import Measured
+    from llamatop.hardware.measured import Measured
 
 SCHEMA = 1
 """Version of the JSON object."""

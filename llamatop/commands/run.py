@@ -112,6 +112,9 @@ def _run_parser() -> Parser:
     add("--offload", choices=("none", "cpu", "disk"), default="none",
         help="for a model too large for the device: its weights stay in the host's memory or on "
         "disk, and come layer by layer")  # fmt: skip
+    add("--no-tuning", action="store_true",
+        help="leave all as transformers has it; else what is quickest here is measured once, and "
+        "on a CPU weights are laid out for the processor where that is quicker")  # fmt: skip
     add(
         "--tp",
         type=int,
@@ -418,6 +421,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
         memory=parse_size(args.memory) if args.memory else None,
         quantize=args.quantize,
         offload=args.offload,
+        tuning=not args.no_tuning,
         tp=args.tp,
         urls=urls,
         endpoint=args.endpoint,

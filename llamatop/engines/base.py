@@ -185,4 +185,4 @@ class Progress(Protocol):
     """Called while a model loads."""
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """`stage` is `imports`, `download` or `weights`; sizes in bytes."""
+        """`stage` is as in `ModelLoading`; sizes in bytes."""

@@ -31,6 +31,7 @@ from llamatop.events.wire import (
     Cancel,
     Load,
     Pause,
+    Quiet,
     Resize,
     RunLevel,
     Stop,
@@ -45,6 +46,9 @@ from llamatop.text.formatting import size
 
 ALLOCATED_SECONDS = 0.5
 """How often the accelerators' allocated memory is told."""
+
+QUIET_SECONDS = 5.0
+"""How long a loaded model waits for that before it is tuned all the same."""
 
 MEMORY_MARGIN = 0.05
 """Share of the available memory that is left to others when memory is to end."""
@@ -75,6 +79,8 @@ class Host:
         self._limit: int | None = None
         """Bytes that this process may take."""
         self._paused = False
+        self._quiet = threading.Event()
+        """Whether nothing else of the run computes."""
 
     def start(self) -> None:
         """Begin to send and to work."""
@@ -87,6 +93,8 @@ class Host:
         match command:
             case Warm() | Load():
                 self._long.put(command)
+            case Quiet():
+                self._quiet.set()
             case RunLevel():
                 self._plan(command)
             case Pause(paused):
@@ -115,7 +123,9 @@ class Host:
         self._clock, self._config = MonotonicClock(command.origin), command.config
         try:
             limit = memory_limit(command.config)
-            engine = make_engine(command.config, self._clock, self._progress, self._outbox.put)
+            engine = make_engine(
+                command.config, self._clock, self._progress, self._tell, self._wait_for_quiet
+            )
         except InputError as refusal:
             self._outbox.put(ModelRefused(self._clock.now(), str(refusal)))
             return
@@ -175,6 +185,14 @@ class Host:
     def _progress(self, stage: str, done: int, total: int | None) -> None:
         self._outbox.put(ModelLoading(self._clock.now(), stage, done, total))
 
+    def _tell(self, event: Event) -> None:
+        """What has no time happens now."""
+        now = event.time or self._clock.now()
+        self._outbox.put(msgspec.structs.replace(event, time=now))
+
+    def _wait_for_quiet(self) -> None:
+        self._quiet.wait(QUIET_SECONDS)
+
     def _tell_allocated(self) -> None:
         pause = threading.Event()
         engine = self._engine
@@ -223,11 +241,16 @@ def memory_limit(config: RunConfig) -> int | None:
 
 
 def make_engine(
-    config: RunConfig, clock: MonotonicClock, progress: Progress, tell: Callable[[Event], None]
+    config: RunConfig,
+    clock: MonotonicClock,
+    progress: Progress,
+    tell: Callable[[Event], None],
+    quiet: Callable[[], None],
 ) -> Engine:
     """The engine that the config asks for, loaded. Raises InputError, EngineMemoryError.
 
-    `tell` is for what an engine alone knows: of servers, and of the client that drives them.
+    `tell` is for what an engine alone knows: of servers, of the client that drives them, of what
+    is quickest here. `quiet` returns when nothing else computes.
     """
     if config.engine == "scripted":
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -244,7 +267,7 @@ def make_engine(
     progress("imports", 0, None)
     from llamatop.engines.models import load_engine  # noqa: PLC0415  (torch, only where needed)
 
-    return load_engine(config, progress)
+    return load_engine(config, progress, tell, quiet)
 
 
 def warm() -> None:

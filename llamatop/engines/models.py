@@ -12,12 +12,16 @@ import gc
 import importlib
 import importlib.util
 import os
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
+from typing import Any
 
 from llamatop.engines.base import Engine, Progress
 from llamatop.engines.resolve import resolve
 from llamatop.errors import InputError
+from llamatop.events.kinds import Event
 from llamatop.settings.config import RunConfig
 
 _QUIET = {
@@ -32,18 +36,32 @@ _QUIET = {
 """Read by the libraries when they are imported."""
 
 
-def load_engine(config: RunConfig, progress: Progress) -> Engine:
+def load_engine(
+    config: RunConfig,
+    progress: Progress,
+    tell: Callable[[Event], None] = lambda _: None,
+    quiet: Callable[[], None] = lambda: None,
+) -> Engine:
     """Find, load and get ready the model of `config`.
 
-    Raises InputError for what a person can mend, EngineMemoryError when memory ends.
+    `tell` hears what tuning found; `quiet` returns when nothing else computes. Raises InputError for what a person can mend, EngineMemoryError when memory ends.
     """
     _quiet()
     _check_library(config)
     source = resolve(config, progress)
     progress("imports", 0, None)
     loading, engines = libraries()
+
+    def load() -> Any:
+        since = time.perf_counter()
+        loaded = loading.load(config, source, progress)
+        if config.tuning:
+            tuning = importlib.import_module("llamatop.engines.tuning")
+            tuning.tune(config, loaded, progress, tell, quiet, since)
+        return loaded
+
     with ThreadPoolExecutor(1, "load") as apart:
-        loaded = apart.submit(loading.load, config, source, progress).result()
+        loaded = apart.submit(load).result()
     engine: Engine = engines.make_engine(config, loaded)
     return engine
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from transformers.initialization import no_init_weights
 
-from llamatop.engines import quantize
+from llamatop.engines import packing, quantize
 from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Progress
 from llamatop.engines.devices import Place
@@ -118,6 +118,7 @@ def weight_bytes(model: nn.Module) -> int:
     """
     scales = sum(quantize.scale_bytes(module) for module in model.modules())
     packed = sum(int(tensor.nbytes) for tensor in quantize.packed(model))
+    packed += sum(packing.packed_bytes(module) for module in model.modules())
     return sum(int(_here(parameter).nbytes) for parameter in model.parameters()) + scales + packed
 
 

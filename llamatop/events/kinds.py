@@ -131,7 +131,8 @@ class MemoryUntold(Event, frozen=True):
 
 
 class ModelLoading(Event, frozen=True):
-    """Progress of a load: bytes done of total; `stage` is `imports`, `download` or `weights`."""
+    """Progress of a load: bytes done of total; `stage` is `imports`, `download`, `weights`,
+    `tuning` or `packing`."""
 
     stage: str
     done: int
@@ -170,8 +171,28 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     the device."""
     tp: int = 1
     """Ranks that share it; `weights_bytes` is then what all of them hold."""
+    layout: str = ""
+    """`packed`: matrices lie as the processor's kernels read them; empty: as transformers has
+    them."""
     memory_limit: int | None = None
     """Bytes to which the engine process limits itself, so that it meets its end alone."""
+
+
+class EngineTuned(Event, frozen=True, kw_only=True):
+    """What was measured to be quickest for this model here, and was done."""
+
+    layout: str
+    """Of its matrices: `packed` or `plain`."""
+    packed: int
+    """Linear layers that are packed, of `layers` that can be."""
+    layers: int
+    gains: tuple[tuple[int, float], ...] = ()
+    """By requests at once: how much quicker the linear layers decode than plain ones."""
+    measuring_seconds: float
+    """What measuring took; next to nothing where all was known from before."""
+    packing_seconds: float
+    reason: str = ""
+    """Why layers stay plain."""
 
 
 class ModelRefused(Event, frozen=True):
@@ -566,6 +587,7 @@ AnyEvent = (
     | MemoryUntold
     | ModelLoading
     | ModelLoaded
+    | EngineTuned
     | ModelRefused
     | EngineWarmed
     | LevelStarted

@@ -35,6 +35,10 @@ class Load(Command, frozen=True):
     origin: int
 
 
+class Quiet(Command, frozen=True):
+    """Nothing else of the run computes now: what is to be measured may be."""
+
+
 class RunLevel(Command, frozen=True):
     """Run one level to its end; request ids start at `first_request`.
 
@@ -85,7 +89,7 @@ class Watch(Command, frozen=True):
     """The process whose descendants the server of the run is, where the run started it."""
 
 
-AnyCommand = Warm | Load | RunLevel | Resize | Pause | Cancel | Stop | Watch
+AnyCommand = Warm | Load | Quiet | RunLevel | Resize | Pause | Cancel | Stop | Watch
 
 _events = msgspec.msgpack.Decoder(list[AnyEvent])
 _commands = msgspec.msgpack.Decoder(AnyCommand)

@@ -15,12 +15,14 @@ from llamatop.errors import InputError
 from llamatop.figures import roofline
 from llamatop.figures.roofline import Roofs
 from llamatop.hardware.host import memory as host_memory
+from llamatop.hardware.roofs import roof_dtype
 from llamatop.predict import memory
 from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.devices import Published, smallest
 from llamatop.predict.fit import Verdict, largest, verdict
 from llamatop.predict.forecast import architecture_of, shapes_of, trace_model
-from llamatop.predict.machine import measure_machine, roof_dtype
+from llamatop.predict.machine import measure_machine
+from llamatop.predict.layouts import packs
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
 from llamatop.predict.runtime import recalled_runtime
@@ -91,6 +93,8 @@ class Check:
     verdict: Told
     would_fit: list[str] = field(default_factory=list)
     """What to change, where not all levels fit."""
+    packed: bool = False
+    """Whether its matrices are taken to be packed."""
     beside: dict[str, Any] = field(default_factory=dict)
     """What `check --json` tells besides, of some formats."""
 
@@ -154,8 +158,11 @@ def _told(config: RunConfig, trace: Trace, place: Place, width: float, *, hopele
     prompt, tokens = config.prompt_toks, config.gen_toks
     roofs = _roofs(place, trace.dtype)
 
+    packed = packs(trace, config, place.device)
+
     def peak(requests: int) -> Prediction:
-        return memory.predict(trace, engine, place.device, Shape(requests, prompt, tokens))
+        shape = Shape(requests, prompt, tokens)
+        return memory.predict(trace, engine, place.device, shape, packed=packed)
 
     def most(needed: Callable[[Prediction], float]) -> int:
         return 0 if hopeless else largest(lambda n: needed(peak(n)), place.available_bytes)
@@ -179,6 +186,7 @@ def _told(config: RunConfig, trace: Trace, place: Place, width: float, *, hopele
         max_context=0 if hopeless else trace.furthest,
         band=width,
         verdict=judged(peak(max(config.concurrency))),
+        packed=packed,
     )
     if found.verdict != "fits":
         found.would_fit.extend(_advice(found, peak(min(config.concurrency)).peak_bytes))

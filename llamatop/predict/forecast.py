@@ -13,6 +13,7 @@ from llamatop.errors import InputError
 from llamatop.predict import memory
 from llamatop.predict.child import ask
 from llamatop.predict.counting import with_longest_prompt
+from llamatop.predict.layouts import packs
 from llamatop.predict.memory import Prediction
 from llamatop.predict.runtime import recalled_runtime, remember_runtime
 from llamatop.predict.traced import Ask, Reach, Shape, Trace
@@ -103,7 +104,11 @@ def forecast(config: RunConfig, device: str = "cpu") -> tuple[Trace, list[Predic
     engine, prompt, tokens = config.engine, config.prompt_toks, config.gen_toks
     trace = trace_model(config, device, shapes_of(config, device))
     try:
-        peaks = [memory.predict(trace, engine, device, Shape(n, prompt, tokens)) for n in levels]
+        packed = packs(trace, config, device)
+        peaks = [
+            memory.predict(trace, engine, device, Shape(n, prompt, tokens), packed=packed)
+            for n in levels
+        ]
     except LookupError as reason:
         raise InputError(
             f"--model {config.model}: no peak can be foretold: {reason.args[0]}"

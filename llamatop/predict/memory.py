@@ -85,8 +85,9 @@ class Foretold:
     """What is known of a run before its first level."""
 
     events: list[Event]
-    peak: Callable[[int], Prediction | None]
-    """Of a level with so many requests in flight, whenever one begins; None: not known."""
+    peak: Callable[[int, bool], Prediction | None]
+    """Of a level with so many requests in flight, whenever one begins, with the engine's matrices
+    packed or not; None: not known."""
 
 
 def resolve_engine(engine: str, device: str) -> str:
@@ -111,35 +112,37 @@ def shapes(engine: str, device: str, levels: list[int], prompt: int, tokens: int
             return {Shape(level, prompt, tokens) for level in levels}
 
 
-def predict(trace: Trace, engine: str, device: str, shape: Shape) -> Prediction:
+def predict(
+    trace: Trace, engine: str, device: str, shape: Shape, *, packed: bool = False
+) -> Prediction:
     """The peak of a level with `shape.batch` requests in flight.
 
-    Raises LookupError where it rests on something not understood, or was not traced.
+    `packed`: its matrices lie as the processor's kernels read them. Raises LookupError where it rests on something not understood, or was not traced.
     """
     if trace.untold:
         raise LookupError(trace.untold)
     match resolve_engine(engine, device):
         case "threads":
-            return _threads(trace, device, shape)
+            return _threads(trace, device, shape, packed)
         case "continuous":
             peak = _paged(trace, device, *shape)
         case _:
             peak = trace.at(shape)
-    return _placed(trace, resolve_engine(engine, device), device, peak)
+    return _placed(trace, resolve_engine(engine, device), device, peak, packed)
 
 
-def _threads(trace: Trace, device: str, shape: Shape) -> Prediction:
+def _threads(trace: Trace, device: str, shape: Shape, packed: bool) -> Prediction:
     """As is expected of them where that was traced, else all at their peak at once."""
     bound = _times(trace.at(shape._replace(batch=1)), shape.batch)
-    most = _placed(trace, "threads", device, bound)
+    most = _placed(trace, "threads", device, bound, packed)
     expected = trace.crowd(shape)
     if expected is None:
         return most
-    found = _placed(trace, "threads", device, expected)
+    found = _placed(trace, "threads", device, expected, packed)
     return replace(found, most_bytes=most.peak_bytes)
 
 
-def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
+def _placed(trace: Trace, engine: str, device: str, peak: Peak, packed: bool) -> Prediction:
     threads = peak.shape.batch if engine == "threads" else 1
     parts = {
         "weights": (trace.weights_bytes or 0) - trace.scales_bytes,
@@ -152,10 +155,11 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
     if device == "cpu":
         parts["allocator"] = round(KEPT.get(engine, 1.0) * peak.heap)
         parts["runtime"] = (trace.runtime_bytes or IMPORTS_BYTES) + FIRST_BYTES
-        kernels = (threads - 1) * trace.panel_bytes
+        kernels = 0 if packed else (threads - 1) * trace.panel_bytes
         if in_onednn(trace.dtype):
             kernels += KERNELS_BYTES
-            parts["logits"] += 0 if engine == "continuous" else _head_copies(trace, peak)
+            copied = engine != "continuous" and not (packed and trace.packs_head)
+            parts["logits"] += _head_copies(trace, peak) if copied else 0
         if kernels:
             parts["kernels"] = kernels
         return Prediction(sum(parts.values()), None, parts)

@@ -10,10 +10,11 @@ from contextlib import suppress
 
 from llamatop.errors import InputError
 from llamatop.events.kinds import Event, MachineMeasured, MemoryUntold, ModelTraced
+from llamatop.hardware.roofs import cached_machine, roof_dtype
 from llamatop.predict import memory
 from llamatop.predict.checking import place_here
 from llamatop.predict.forecast import shapes_of, trace_model
-from llamatop.predict.machine import cached_machine, measure_machine, roof_dtype
+from llamatop.predict.machine import measure_machine
 from llamatop.predict.memory import Foretold, Prediction
 from llamatop.predict.traced import Shape, Trace
 from llamatop.settings.config import RunConfig
@@ -42,13 +43,13 @@ def measure_once(config: RunConfig, tell: Callable[[str], None]) -> None:
 def prepare(config: RunConfig, now: Callable[[], int]) -> Foretold:
     """Trace the model. Reads the machine's roofs where they are known, and never measures them."""
     if config.tp > 1:
-        return Foretold([MemoryUntold(now(), RANKS_UNTOLD)], lambda _: None)
+        return Foretold([MemoryUntold(now(), RANKS_UNTOLD)], lambda *_: None)
     device = place_here(config.device).device
     engine, prompt, tokens = config.engine, config.prompt_toks, config.gen_toks
     try:
         trace = trace_model(config, device, shapes_of(config, device))
     except InputError as problem:
-        return Foretold([MemoryUntold(now(), str(problem))], lambda _: None)
+        return Foretold([MemoryUntold(now(), str(problem))], lambda *_: None)
     events: list[Event] = []
     if trace.untold:
         events.append(MemoryUntold(now(), trace.untold))
@@ -62,11 +63,12 @@ def prepare(config: RunConfig, now: Callable[[], int]) -> Foretold:
             )
         )
 
-    def peak(requests: int) -> Prediction | None:
+    def peak(requests: int, packed: bool) -> Prediction | None:
         if config.offload != "none":
             return None  # how much of the weights is held at once is not modelled
         try:
-            return memory.predict(trace, engine, device, Shape(requests, prompt, tokens))
+            shape = Shape(requests, prompt, tokens)
+            return memory.predict(trace, engine, device, shape, packed=packed)
         except LookupError:
             return None
 

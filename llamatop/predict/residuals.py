@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from llamatop.predict.fit import BAND, QUANTIZED_BAND
-from llamatop.predict.kept import cache_folder
+from llamatop.hardware.kept import cache_folder
 
 KEPT = 200
 """The newest so many are looked at."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from llamatop.predict.kept import cache_folder, version_of
+from llamatop.hardware.kept import cache_folder, version_of
 
 _LIBRARIES = ("torch", "transformers", "tokenizers")
 _LIKELY = range(64 * 2**20, 8 * 2**30)

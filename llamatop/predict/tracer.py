@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections import Counter
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import torch
 from transformers.initialization import no_init_weights
 from transformers.utils import logging
 
-from llamatop.engines import architecture, devices, quantize
+from llamatop.engines import architecture, devices, packing, quantize
 from llamatop.engines.quantization import Quantization
 from llamatop.engines.resolve import Source
 from llamatop.errors import InputError
@@ -86,9 +87,17 @@ def _begin(ask: Ask) -> _Begun:
     with no_init_weights(), torch.device("meta"):
         model = layout.kind._from_config(layout.config, dtype=dtype)
     model.tie_weights()
+    packable = packing.packable(model) if ask.device == "cpu" else {}
+    head = model.get_output_embeddings()
+    shapes = Counter(tuple(part.weight.shape) for part in packable.values())
     anatomy = Anatomy(model, layout.text)
-    found = _weighed(ask, source, anatomy, dtype)
-    return _Begun(msgspec.structs.replace(found, runtime_bytes=runtime), anatomy, dtype)
+    found = msgspec.structs.replace(
+        _weighed(ask, source, anatomy, dtype),
+        runtime_bytes=runtime,
+        matrices=tuple((*shape, count) for shape, count in sorted(shapes.items())),
+        packs_head=any(part is head for part in packable.values()),
+    )
+    return _Begun(found, anatomy, dtype)
 
 
 def _tracer(ask: Ask, begun: _Begun) -> Tracer:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from llamatop.hardware.host import host_facts
-from llamatop.predict.kept import cache_folder, keep, version_of
+from llamatop.hardware.kept import cache_folder, keep, version_of
 from llamatop.predict.traced import Ask, Trace
 
 KEPT = 64

@@ -62,7 +62,7 @@ def _model(one: Check, pen: Pen) -> list[str]:
         *_joined(
             [
                 f"{place.name or place.device}, {size(place.available_bytes)} available",
-                f"engine {one.engine}",
+                f"engine {one.engine}" + (", weights packed" if one.packed else ""),
                 f"{one.config.prompt_toks} tokens in, {one.config.gen_toks} out",
             ]
         ),

@@ -68,6 +68,7 @@ def summary(
         "device": ours.device if ours else None,
         "dtype": ours.dtype if ours else None,
         "quantization": (model.quantization or None) if model else None,
+        "layout": (model.layout or None) if model else None,
         "offload": (model.offload or None) if model else None,
         "parameters": model.parameters if model else None,
         "recording": recording,
@@ -397,6 +398,7 @@ def headline(session: Session) -> str:
         model.device_name or model.device,
         model.dtype,
         *([model.quantization] if model.quantization else []),
+        *([f"weights {model.layout}"] if model.layout else []),
         *([f"{model.offload} offload"] if model.offload else []),
         *([f"tensor parallel over {model.tp}"] if model.tp > 1 else []),
     ]

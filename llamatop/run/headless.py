@@ -21,6 +21,7 @@ from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import current_rate, tpot, ttft
 from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, ready_text, server_notes
 from llamatop.reports.slow import slow_dtype
+from llamatop.reports.tuned import tuned_words
 from llamatop.reports.summary import ended_text, headline, never_reached_text, steady_text
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
@@ -132,6 +133,9 @@ class Progress:
             self._line("\n".join([headline(session), *server_notes(session)]))
             if slow := slow_dtype(session):
                 self._line(slow)
+        tuned = session.tuned if self._verbose else None
+        if tuned is not None and self._is_new("tuned"):
+            self._line(tuned_words(tuned))
         untold = session.unforetold if session.model is not None else None
         if untold is not None and self._is_new("untold"):
             self._line(f"memory not foretold: {untold.reason}")
@@ -242,5 +246,7 @@ def _loading_line(session: Session) -> str:
         return f"{elapsed}, the server loads{said}"[:_ROW]
     if loading is None or loading.stage == "imports":
         return f"loading libraries, {elapsed}"
+    if loading.stage == "tuning":
+        return f"measuring what is quickest here, {elapsed}"
     of = "" if loading.total is None else f" of {size(loading.total)}"
     return f"loading {loading.stage}: {size(loading.done)}{of}, {elapsed}"

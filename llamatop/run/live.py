@@ -37,7 +37,7 @@ from llamatop.events.kinds import (
     Tick,
     TokensEmitted,
 )
-from llamatop.events.wire import Cancel, Pause, Resize, RunLevel, Stop, Warm, Watch
+from llamatop.events.wire import Cancel, Pause, Quiet, Resize, RunLevel, Stop, Warm, Watch
 from llamatop.figures.targets import kept_share
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
@@ -163,6 +163,8 @@ class LiveRun:
         self._loaded = False
         """Whether a model has come that has no level yet."""
         self._loaded_at = 0
+        self._packed = False
+        """Whether its matrices are."""
         self._fresh: bool | None = None
         """Whether no level has run in the engine; None: levels share one."""
         self._went_on = False
@@ -326,6 +328,8 @@ class LiveRun:
         serving = self._serving
         config = serving.for_client if serving is not None else self.config
         self._engine.tell(wire.Load(config, self.clock.origin))
+        if self._preparing is None:
+            self._engine.tell(Quiet())
         self._watch(self._engine.pid)
 
     def _watch(self, engine: int | None) -> None:
@@ -375,6 +379,7 @@ class LiveRun:
         match event:
             case ModelLoaded():
                 self._loaded, self._loaded_at = True, self.clock.now()
+                self._packed = event.layout == "packed"
                 limited = self.config.until_oom and event.memory_limit is not None
                 self._fresh = True if limited else None
             case ModelRefused():
@@ -409,6 +414,8 @@ class LiveRun:
             if self._failure:
                 self._untold.append(MemoryUntold(self.clock.now(), self._failure))
             self._preparing = None
+            if self._engine is not None:
+                self._engine.tell(Quiet())
         late = self.clock.now() - self._loaded_at > PREPARATION_SECONDS * SECOND
         if self._loaded and self._preparing is not None and late and not self._went_on:
             self._went_on = True
@@ -464,7 +471,8 @@ class LiveRun:
         if self._told == (level, concurrency):
             return
         self._told = (level, concurrency)
-        peak = self._foretold.peak(concurrency) if self._foretold is not None else None
+        told = self._foretold
+        peak = told.peak(concurrency, self._packed) if told is not None else None
         if peak is not None:
             now, parts = self.clock.now(), peak.parts
             self._own.append(MemoryPredicted(now, level, peak.host_bytes, peak.device_bytes, parts))

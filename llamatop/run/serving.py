@@ -71,7 +71,7 @@ class Serving:
     def prepare(self, config: RunConfig, now: Callable[[], int]) -> Foretold:
         """What can be foretold of its memory; in a thread of its own."""
         if not self.plan.foretold:
-            return Foretold([], lambda _: None)
+            return Foretold([], lambda *_: None)
         from llamatop.serve.foretold import foretell  # noqa: PLC0415  (not for the first paint)
 
         return foretell(config, self.plan.model, now)

@@ -31,13 +31,13 @@ def foretell(config: RunConfig, model: str, now: Callable[[], int]) -> Foretold:
     try:
         trace = trace_of(config, model)
     except InputError as problem:
-        return Foretold([MemoryUntold(now(), str(problem))], lambda _: None)
+        return Foretold([MemoryUntold(now(), str(problem))], lambda *_: None)
     unknown = [trace.unknown[name] for name in sorted(trace.unknown) if name in _NEEDED]
     if trace.weights_bytes is None or unknown:
         why = unknown[0] if unknown else "how large its weights are is not known"
-        return Foretold([MemoryUntold(now(), why)], lambda _: None)
+        return Foretold([MemoryUntold(now(), why)], lambda *_: None)
     tokens = config.prompt_toks + config.gen_toks
-    return Foretold([], lambda requests: weights_and_kv(trace, requests, tokens))
+    return Foretold([], lambda requests, _: weights_and_kv(trace, requests, tokens))
 
 
 _NEEDED = ("weights_bytes", "kv_bytes_per_token")

@@ -20,7 +20,7 @@ from llamatop.catalog.gguf import is_gguf, models_in
 from llamatop.engines.resolve import folder_here
 from llamatop.errors import InputError
 from llamatop.hardware import nvidia
-from llamatop.predict.kept import cache_folder
+from llamatop.hardware.kept import cache_folder
 from llamatop.serve import llamacpp_server, shapes
 from llamatop.serve.command import Plan
 from llamatop.serve.ready import HOST

@@ -30,7 +30,10 @@ from llamatop.events.kinds import (
 from llamatop.session.reducer import Level, Request, Session
 from llamatop.session.watched import Watched
 
-_FACTS = ("machine", "traced", "serving", "printed", "ready", "loading", "model", "lost", "warmed")
+_FACTS = (
+    "machine", "traced", "serving", "printed", "ready", "loading", "tuned", "model", "lost",
+    "warmed",
+)  # fmt: skip
 """Events of which the newest counts, in an order in which none undoes another."""
 
 

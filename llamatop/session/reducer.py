@@ -22,6 +22,7 @@ from llamatop.events.kinds import (
     DeviceSampled,
     EndedBy,
     EngineLost,
+    EngineTuned,
     EngineWarmed,
     Event,
     HostSampled,
@@ -230,6 +231,7 @@ class Session:
     model: ModelLoaded | None = None
     refused: str | None = None
     machine: MachineMeasured | None = None
+    tuned: EngineTuned | None = None
     traced: ModelTraced | None = None
     predicted: dict[int, MemoryPredicted] = field(default_factory=dict)
     """By level; a prediction comes before its level starts."""
@@ -450,6 +452,9 @@ class Session:
                 self.reported[event.level] = event
             case EngineWarmed():
                 self.warmed = event
+            case EngineTuned():
+                self.tuned = event
+                self._tell(event)
             case MachineMeasured():
                 self.machine = event
             case ModelTraced():

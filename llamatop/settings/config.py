@@ -104,6 +104,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Bits of the weights of linear layers, quantised when they are loaded."""
     offload: OffloadName = "none"
     """Where the weights lie while they are not computed with; none: on the device."""
+    tuning: bool = True
+    """Measure what is quickest on this machine, and lay the weights out so."""
     tp: int = 1
     """Ranks that share each layer (tensor parallel), a process and a device each."""
     urls: tuple[str, ...] = ()

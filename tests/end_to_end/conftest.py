@@ -11,9 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from llamatop.predict import machine
-from llamatop.predict.kept import keep
-from llamatop.predict.measured import Measured
+from llamatop.hardware.measured import Measured
+from llamatop.hardware.roofs import cached_machine, keep_machine
 from llamatop.predict.prepare import DTYPES
 
 from .forks import SECONDS, Done, Forks
@@ -74,9 +73,8 @@ def llamatop(tmp_path: Path, of_all_workers: Path, forks: Forks) -> Llamatop:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLAMATOP_CACHE", str(cache))
         for dtype in DTYPES:
-            if machine.cached_machine("cpu", dtype) is None:
-                roofs = msgspec.structs.replace(ROOFS, dtype=dtype)
-                keep(machine._path("cpu", dtype), msgspec.json.encode(roofs))
+            if cached_machine("cpu", dtype) is None:
+                keep_machine("cpu", dtype, msgspec.structs.replace(ROOFS, dtype=dtype))
     return Llamatop(tmp_path, cache, forks)
 
 

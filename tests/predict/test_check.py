@@ -15,8 +15,8 @@ from llamatop.commands import check, roofline
 from llamatop.errors import InputError
 from llamatop.predict import checking, forecast, memory
 from llamatop.predict.checking import Place
-from llamatop.predict.machine import cached_machine
-from llamatop.predict.measured import Measured
+from llamatop.hardware.roofs import cached_machine
+from llamatop.hardware.measured import Measured
 from llamatop.reports.check import check_text
 from llamatop.settings.config import RunConfig
 from tests.conftest import RUNTIME_BYTES

@@ -33,14 +33,14 @@ def test_weights_are_those_stored_and_kv_is_of_the_requests_asked_for() -> None:
     """The same bytes as its files hold, and as its configuration's shapes make."""
     told = foretell(CONFIG, str(demo_folder()), lambda: 0)
     weights = (demo_folder() / "model.safetensors").stat().st_size
-    found = told.peak(8)
+    found = told.peak(8, False)
     assert found is not None and found.host_bytes is None
     assert found.parts["weights"] == pytest.approx(weights, rel=0.01)
     assert found.parts["kv cache"] == kv_bytes(demo_folder(), 8 * 128)
 
 
 def test_a_gguf_file_is_told_by_its_header(gguf: Path) -> None:
-    found = foretell(CONFIG, str(gguf), lambda: 0).peak(8)
+    found = foretell(CONFIG, str(gguf), lambda: 0).peak(8, False)
     assert found is not None
     assert found.parts["weights"] == pytest.approx(gguf.stat().st_size, rel=0.03)
     assert found.parts["kv cache"] == kv_bytes(demo_folder(), 8 * 128), "16 bits too"

@@ -18,6 +18,8 @@ _STAGES = {
     "imports": "starting the engine",
     "download": "downloading",
     "weights": "loading weights",
+    "tuning": "measuring what is quickest here",
+    "packing": "laying weights out for the processor",
 }
 
 

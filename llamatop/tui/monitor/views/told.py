@@ -8,6 +8,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
     AlertChanged,
     EngineLost,
+    EngineTuned,
     HostFacts,
     LevelEnded,
     LevelStarted,
@@ -33,6 +34,7 @@ from llamatop.figures.contention import Episode
 from llamatop.figures.served import on_servers
 from llamatop.reports.servers import CLIENT, is_client_bound, ready_text, server_name
 from llamatop.reports.slow import slow_dtype
+from llamatop.reports.tuned import tuned_words
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, size, whole
 from llamatop.tui.monitor.frame import Frame
@@ -91,6 +93,8 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             why = f" ({reason})" if reason else ""
             slow = f"  {SLOW_HERE} " if slow_dtype(frame.session) else ""
             return "◆", "work", f"loaded by the {engine} engine{slow}{why}".rstrip()
+        case EngineTuned():
+            return "◆", "work", tuned_words(story.what)
         case ServerStood() | AlertChanged() | ReplicaSampled():
             return _watched(frame, story.what)
         case LevelStarted(concurrency=concurrency, requests=requests):
