@@ -42,9 +42,10 @@ def load_engine(
     tell: Callable[[Event], None] = lambda _: None,
     quiet: Callable[[], None] = lambda: None,
 ) -> Engine:
-    """Find, load and get ready the model of `config`.
+    """Find, load and get ready the model of `config`, as is quickest here.
 
-    `tell` hears what tuning found; `quiet` returns when nothing else computes. Raises InputError for what a person can mend, EngineMemoryError when memory ends.
+    `tell` hears what was found to be; `quiet` returns when nothing else computes. Raises InputError
+    for what a person can mend, EngineMemoryError when memory ends.
     """
     _quiet()
     _check_library(config)
@@ -57,7 +58,7 @@ def load_engine(
         loaded = loading.load(config, source, progress)
         if config.tuning:
             tuning = importlib.import_module("llamatop.engines.tuning")
-            tuning.tune(config, loaded, progress, tell, quiet, since)
+            tuning.tune(config, loaded, tuning.Outside(progress, tell, quiet, since))
         return loaded
 
     with ThreadPoolExecutor(1, "load") as apart:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import torch
@@ -26,8 +26,8 @@ from llamatop.hardware.measured import Measure
 from llamatop.hardware.roofs import cached_machine, keep_machine
 from llamatop.settings.config import RunConfig
 
-LEAST_SECONDS = 0.4
-"""That measuring may take of any load."""
+LEAST_SECONDS, MOST_SECONDS = 0.4, 5.0
+"""That measuring may take of any load, and of none more."""
 SHARE = 0.03
 """Of a long one."""
 ROOF_SECONDS = 0.05
@@ -38,22 +38,23 @@ SAMPLE_BYTES = 32 * 2**20
 """Of the matrices of a shape that are timed: layers in turn, or a part of one."""
 
 
-def tune(
-    config: RunConfig,
-    loaded: Loaded,
-    progress: Progress,
-    tell: Callable[[Event], None],
-    quiet: Callable[[], None],
-    since: float,
-) -> None:
-    """Lay the matrices of `loaded` out as is quickest, and tell it.
+class Outside(NamedTuple):
+    """What tuning needs of those around it."""
 
-    `quiet` returns when nothing else computes; `since`: when loading began (`perf_counter`).
-    """
+    progress: Progress
+    tell: Callable[[Event], None]
+    quiet: Callable[[], None]
+    """Returns when nothing else computes."""
+    since: float
+    """When loading began (`perf_counter`)."""
+
+
+def tune(config: RunConfig, loaded: Loaded, outside: Outside) -> None:
+    """Lay the matrices of `loaded` out as is quickest, and tell it."""
     if not _applies(config, loaded):
         return
     begun = time.perf_counter()
-    budget = max(LEAST_SECONDS, SHARE * (begun - since))
+    budget = min(max(LEAST_SECONDS, SHARE * (begun - outside.since)), MOST_SECONDS)
     linears = packing.packable(loaded.model)
     dtype = loaded.facts.dtype
     timings = layout.read(dtype)
@@ -63,15 +64,16 @@ def tune(
         if layout.key(*one) not in timings.took
     ]
     if missing or cached_machine("cpu", dtype) is None:
-        progress("tuning", 0, None)
-        quiet()
+        outside.progress("tuning", 0, None)
+        outside.quiet()
         begun, worked = time.perf_counter(), time.process_time()
-        _roofs(dtype, tell)
+        _roofs(dtype, outside.tell)
         _measure(linears.values(), missing, timings, budget)
         if _had_all(begun, worked):
             layout.write(dtype, timings)
     measured = time.perf_counter() - begun
-    _lay_out(config, loaded, linears, timings, measured, progress, tell)
+    del linears  # each is freed as it is packed
+    _lay_out(config, loaded, timings, measured, outside)
 
 
 def _had_all(begun: float, worked: float) -> bool:
@@ -92,16 +94,12 @@ def _applies(config: RunConfig, loaded: Loaded) -> bool:
 def _lay_out(
     config: RunConfig,
     loaded: Loaded,
-    linears: dict[str, torch.nn.Linear],
     timings: Timings,
     measured: float,
-    progress: Progress,
-    tell: Callable[[Event], None],
+    outside: Outside,
 ) -> None:
     """Pack what is to be, and say so."""
-    shapes = {name: _shape(part) for name, part in linears.items()}
-    every = len(linears)
-    del linears  # each is freed as it is packed
+    shapes = {name: _shape(part) for name, part in packing.packable(loaded.model).items()}
     item = 4 if loaded.facts.dtype == "float32" else 2
     chosen = layout.choose(Counter(shapes.values()), timings, config, item)
     chosen = chosen or Choice(frozenset(), (), "there was no time to measure")
@@ -109,7 +107,7 @@ def _lay_out(
     total = sum(shapes[name].rows * shapes[name].columns for name in names) * item
     begun = time.perf_counter()
     plain = packing.pack_layers(
-        loaded.model, names, lambda done: progress("packing", done, total)
+        loaded.model, names, lambda done: outside.progress("packing", done, total)
     )  # fmt: skip
     packed = len(names) - len(plain)
     loaded.facts = msgspec.structs.replace(
@@ -118,12 +116,12 @@ def _lay_out(
     reason = chosen.reason
     if plain:
         reason = f"{len(plain)} layers stay plain, such as {plain[0]}"
-    tell(
+    outside.tell(
         EngineTuned(
             time=0,
             layout="packed" if packed else "plain",
             packed=packed,
-            layers=every,
+            layers=len(shapes),
             gains=chosen.gains if packed else (),
             measuring_seconds=measured,
             packing_seconds=time.perf_counter() - begun if names else 0.0,

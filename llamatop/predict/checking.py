@@ -21,8 +21,8 @@ from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.devices import Published, smallest
 from llamatop.predict.fit import Verdict, largest, verdict
 from llamatop.predict.forecast import architecture_of, shapes_of, trace_model
-from llamatop.predict.machine import measure_machine
 from llamatop.predict.layouts import packs
+from llamatop.predict.machine import measure_machine
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
 from llamatop.predict.runtime import recalled_runtime

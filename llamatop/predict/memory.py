@@ -117,7 +117,8 @@ def predict(
 ) -> Prediction:
     """The peak of a level with `shape.batch` requests in flight.
 
-    `packed`: its matrices lie as the processor's kernels read them. Raises LookupError where it rests on something not understood, or was not traced.
+    `packed`: its matrices lie as the processor's kernels read them. Raises LookupError where it
+    rests on something not understood, or was not traced.
     """
     if trace.untold:
         raise LookupError(trace.untold)

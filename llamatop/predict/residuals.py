@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from llamatop.predict.fit import BAND, QUANTIZED_BAND
 from llamatop.hardware.kept import cache_folder
+from llamatop.predict.fit import BAND, QUANTIZED_BAND
 
 KEPT = 200
 """The newest so many are looked at."""

@@ -108,6 +108,9 @@ def warm_engine() -> Child:
 class LiveRun:
     """Runs a config; a `pump.Source`. All of it belongs to the thread that drains it."""
 
+    _packed = False
+    """Whether the matrices of the model that was loaded are."""
+
     def __init__(
         self,
         config: RunConfig,
@@ -163,8 +166,6 @@ class LiveRun:
         self._loaded = False
         """Whether a model has come that has no level yet."""
         self._loaded_at = 0
-        self._packed = False
-        """Whether its matrices are."""
         self._fresh: bool | None = None
         """Whether no level has run in the engine; None: levels share one."""
         self._went_on = False

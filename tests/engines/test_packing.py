@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,8 @@ def tuned(config: RunConfig, loaded: Loaded) -> tuple[list[Event], int]:
     """What is told, and how often it was waited until nothing else computes."""
     events: list[Event] = []
     waits: list[None] = []
-    tuning.tune(config, loaded, silent, events.append, lambda: waits.append(None), 0.0)
+    outside = tuning.Outside(silent, events.append, lambda: waits.append(None), time.perf_counter())
+    tuning.tune(config, loaded, outside)
     return events, len(waits)
 
 

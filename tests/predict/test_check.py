@@ -13,10 +13,10 @@ import pytest
 from llamatop.catalog import demo_folder
 from llamatop.commands import check, roofline
 from llamatop.errors import InputError
+from llamatop.hardware.measured import Measured
+from llamatop.hardware.roofs import cached_machine
 from llamatop.predict import checking, forecast, memory
 from llamatop.predict.checking import Place
-from llamatop.hardware.roofs import cached_machine
-from llamatop.hardware.measured import Measured
 from llamatop.reports.check import check_text
 from llamatop.settings.config import RunConfig
 from tests.conftest import RUNTIME_BYTES

@@ -19,10 +19,10 @@ from llamatop.figures.roofline import (
     step_floor,
     step_weight_bytes,
 )
+from llamatop.hardware.measured import Measured
 from llamatop.hardware.roofs import cached_machine
 from llamatop.predict import machine
 from llamatop.predict.machine import measure_machine
-from llamatop.hardware.measured import Measured
 from llamatop.predict.traced import LayerKind, Trace
 
 LLAMA_8B = Trace(
