@@ -57,8 +57,11 @@ def kept_demo(folder: Path) -> Path:
         raise InputError(f"{folder}: the bundled model cannot be written there: {error}") from None
 
 
-def write_gguf(folder: Path, path: Path, name: str) -> Path:
-    """Write a folder's Llama, as the module says; InputError where `gguf` is not installed."""
+def write_gguf(folder: Path, path: Path, name: str, *, brief: bool = False) -> Path:
+    """Write a folder's Llama, as the module says; InputError where `gguf` is not installed.
+
+    `brief`: its matrices in bfloat16, as they are in the folder.
+    """
     try:
         import gguf  # noqa: PLC0415
     except ImportError:
@@ -69,9 +72,14 @@ def write_gguf(folder: Path, path: Path, name: str) -> Path:
     writer = gguf.GGUFWriter(part, "llama")
     config = json.loads((folder / "config.json").read_bytes())
     _add_shape(writer, config, name)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_BF16 if brief else gguf.LlamaFileType.ALL_F32)
     _add_tokenizer(writer, config, folder)
     for tensor, values in _tensors(folder, config):
-        writer.add_tensor(tensor, values)
+        if brief and values.ndim == 2:
+            bits = gguf.GGMLQuantizationType.BF16
+            writer.add_tensor(tensor, gguf.quants.quantize(values, bits), raw_dtype=bits)
+        else:
+            writer.add_tensor(tensor, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -81,7 +89,6 @@ def write_gguf(folder: Path, path: Path, name: str) -> Path:
 
 def _add_shape(writer: Any, config: dict[str, Any], name: str) -> None:
     writer.add_name(name)
-    writer.add_file_type(0)  # all float32
     writer.add_vocab_size(config["vocab_size"])
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
