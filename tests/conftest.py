@@ -15,6 +15,8 @@ import msgspec
 import pytest
 from hypothesis import settings
 
+from tests.known import keep_timings
+
 if TYPE_CHECKING:
     from tests.end_to_end.forks import Forks
 
@@ -47,6 +49,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Roofs and residuals of this run of the tests alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLAMATOP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        keep_timings()
         yield
 
 

@@ -14,6 +14,7 @@ import pytest
 from llamatop.hardware.measured import Measured
 from llamatop.hardware.roofs import cached_machine, keep_machine
 from llamatop.predict.prepare import DTYPES
+from tests.known import keep_timings
 
 from .forks import SECONDS, Done, Forks
 
@@ -72,6 +73,7 @@ def llamatop(tmp_path: Path, of_all_workers: Path, forks: Forks) -> Llamatop:
     cache = of_all_workers / "learnt"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLAMATOP_CACHE", str(cache))
+        keep_timings()
         for dtype in DTYPES:
             if cached_machine("cpu", dtype) is None:
                 keep_machine("cpu", dtype, msgspec.structs.replace(ROOFS, dtype=dtype))
