@@ -80,7 +80,7 @@ def _had_all(begun: float, worked: float) -> bool:
     """Whether this process had its cores to itself since then: else what was measured holds for
     this run, but no longer."""
     could = (time.perf_counter() - begun) * torch.get_num_threads()
-    return time.process_time() - worked > UNDISTURBED * could
+    return bool(time.process_time() - worked > UNDISTURBED * could)
 
 
 def _applies(config: RunConfig, loaded: Loaded) -> bool:

@@ -14,6 +14,7 @@ from llamatop.events.kinds import (
     AdmissionPaused,
     DeviceAllocated,
     DeviceSampled,
+    EngineTuned,
     Event,
     HostFacts,
     HostSampled,
@@ -75,6 +76,15 @@ def run(requests: int = 8, tokens: int = 16) -> list[Event]:
         MachineMeasured(1, "cpu", "float32", 4.5e10, 1.8e11),
         ModelLoading(2, "weights", 5, None),
         loaded(),
+        EngineTuned(
+            time=2,
+            layout="packed",
+            packed=3,
+            layers=4,
+            gains=((2, 1.5),),
+            measuring_seconds=0.1,
+            packing_seconds=0.2,
+        ),
         ModelTraced(
             time=3,
             parameters=9,
