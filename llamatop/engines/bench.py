@@ -30,14 +30,17 @@ KERNEL_SECONDS = 0.12
 """After so long a kernel has had its best of several, where nothing else is asked for."""
 
 
-def measure(question: Measure, seconds: float = KERNEL_SECONDS) -> Measured:
+def measure(
+    question: Measure, seconds: float = KERNEL_SECONDS, working_set: int = WORKING_SET
+) -> Measured:
     """The best rates of that device in that dtype; InputError if the device is not here.
 
-    `seconds`: after so long a kernel has had its best of several.
+    `seconds`: after so long a kernel has had its best of several. `working_set`: bytes that it goes
+    through on a CPU.
     """
     device = devices.pick_device(question.device)
     dtype = devices.pick_dtype(question.dtype, torch.bfloat16, device)
-    bench = _Bench(device, dtype, seconds)
+    bench = _Bench(device, dtype, seconds, working_set)
     with torch.inference_mode():
         read, copy, triad = bench.memory()
         return Measured(
@@ -54,14 +57,16 @@ def measure(question: Measure, seconds: float = KERNEL_SECONDS) -> Measured:
 
 
 class _Bench:
-    def __init__(self, device: torch.device, dtype: torch.dtype, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(
+        self, device: torch.device, dtype: torch.dtype, seconds: float, working_set: int
+    ) -> None:
+        self._seconds, self._working_set = seconds, working_set
         self._device = device
         self._dtype = dtype
 
     def memory(self) -> tuple[float, float, float]:
         """Read, copy and triad (a = b + s c) in bytes/s, in float32."""
-        total = WORKING_SET if self._device.type == "cpu" else GPU_WORKING_SET
+        total = self._working_set if self._device.type == "cpu" else GPU_WORKING_SET
         whole = torch.ones(total // 4, dtype=torch.float32, device=self._device)
         left, right = whole.chunk(2)
         a, b, c = whole[: len(whole) // 3 * 3].chunk(3)

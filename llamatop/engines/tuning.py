@@ -30,8 +30,8 @@ LEAST_SECONDS, MOST_SECONDS = 0.4, 5.0
 """That measuring may take of any load, and of none more."""
 SHARE = 0.03
 """Of a long one."""
-ROOF_SECONDS = 0.05
-"""For each kernel of the roofs."""
+ROOF_SECONDS, ROOF_BYTES = 0.05, 256 * 2**20
+"""For each kernel of the roofs, and what it goes through: for a moment it is beside the model."""
 UNDISTURBED = 0.8
 """Of its cores' time that a measurement must have had to be kept."""
 SAMPLE_BYTES = 32 * 2**20
@@ -63,11 +63,13 @@ def tune(config: RunConfig, loaded: Loaded, outside: Outside) -> None:
         for one in layout.wanted({_shape(part) for part in linears.values()}, config)
         if layout.key(*one) not in timings.took
     ]
-    if missing or cached_machine("cpu", dtype) is None:
+    limited = config.memory is not None or config.until_oom
+    if missing or (cached_machine("cpu", dtype) is None and not limited):
         outside.progress("tuning", 0, None)
         outside.quiet()
         begun, worked = time.perf_counter(), time.process_time()
-        _roofs(dtype, outside.tell)
+        if not limited:  # what it takes for a moment would count
+            _roofs(dtype, outside.tell)
         _measure(linears.values(), missing, timings, budget)
         if _had_all(begun, worked):
             layout.write(dtype, timings)
@@ -138,7 +140,9 @@ def _roofs(dtype: str, tell: Callable[[Event], None]) -> None:
     """Measure the machine's roofs where nobody has."""
     if cached_machine("cpu", dtype) is not None:
         return
-    found = keep_machine("cpu", dtype, bench.measure(Measure("cpu", dtype), ROOF_SECONDS))
+    found = keep_machine(
+        "cpu", dtype, bench.measure(Measure("cpu", dtype), ROOF_SECONDS, ROOF_BYTES)
+    )
     tell(MachineMeasured(0, found.device, found.dtype, found.bandwidth, found.arithmetic))
 
 

@@ -157,8 +157,9 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak, packed: bool) ->
         parts["allocator"] = round(KEPT.get(engine, 1.0) * peak.heap)
         parts["runtime"] = (trace.runtime_bytes or IMPORTS_BYTES) + FIRST_BYTES
         kernels = 0 if packed else (threads - 1) * trace.panel_bytes
-        if in_onednn(trace.dtype):
+        if in_onednn(trace.dtype) or (packed and cpu_has("avx512bw")):
             kernels += KERNELS_BYTES
+        if in_onednn(trace.dtype):
             copied = engine != "continuous" and not (packed and trace.packs_head)
             parts["logits"] += _head_copies(trace, peak) if copied else 0
         if kernels:
