@@ -294,7 +294,7 @@ def command_of(config: RunConfig, concurrency: int | str, run: Run) -> str:
         if value != default:
             several = name in ("--url", "--concurrency")
             words += [name, *(str(value).split() if several else [str(value)])]
-    return shlex.join(words)
+    return shlex.join(words if config.tuning else [*words, "--no-tuning"])
 
 
 def _engine(config: RunConfig, run: Run) -> str:

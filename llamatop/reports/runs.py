@@ -27,7 +27,8 @@ SHORT = 40
 
 LEGEND = (
     "model", "server", "server version", "host", "endpoint", "weights", "layers", "dtype",
-    "quantization", "offload", "tensor parallel", "device", "engine", "threads", "measured by",
+    "quantization", "layout of weights", "offload", "tensor parallel", "device", "engine",
+    "threads", "measured by",
     "prompt tokens", "tokens to generate", "arrivals", "processor", "accelerator", "cores", "seed",
 )  # fmt: skip
 """What a legend may name, the most telling first."""
@@ -221,6 +222,7 @@ def _loaded(session: Session) -> dict[str, str]:
         "accelerator": "" if model.device == "cpu" else model.device_name,
         "dtype": model.dtype,
         "quantization": model.quantization,
+        "layout of weights": model.layout,
         "offload": model.offload,
         "tensor parallel": str(model.tp) if model.tp > 1 else "",
         "threads": "" if model.threads is None else str(model.threads),

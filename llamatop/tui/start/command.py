@@ -44,7 +44,8 @@ def run_command(config: RunConfig) -> list[str]:
     ):
         if value != usual:
             parts.append(f"{option} {value}")
-    return [*parts, "--until-oom"] if config.until_oom else parts
+    flags = {"--no-tuning": not config.tuning, "--until-oom": config.until_oom}
+    return [*parts, *(flag for flag, given in flags.items() if given)]
 
 
 def replay_command(path: str) -> list[str]:
