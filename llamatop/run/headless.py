@@ -249,4 +249,5 @@ def _loading_line(session: Session) -> str:
     if loading.stage == "tuning":
         return f"measuring what is quickest here, {elapsed}"
     of = "" if loading.total is None else f" of {size(loading.total)}"
-    return f"loading {loading.stage}: {size(loading.done)}{of}, {elapsed}"
+    doing = "laying weights out" if loading.stage == "packing" else f"loading {loading.stage}"
+    return f"{doing}: {size(loading.done)}{of}, {elapsed}"
