@@ -18,3 +18,14 @@ def tuned_words(tuned: EngineTuned) -> str:
         tuned.reason,
     ]
     return "; ".join(filter(None, parts))
+
+
+def tuned_parts(tuned: EngineTuned) -> list[str]:
+    """The same in short parts, the most important first."""
+    if tuned.layout != "packed":
+        return ["plain weights", tuned.reason]
+    return [
+        "weights laid out",
+        *(f"{number(gain)} x at {requests}" for requests, gain in tuned.gains),
+        f"{tuned.packed} of {tuned.layers} layers",
+    ]

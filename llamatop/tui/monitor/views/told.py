@@ -34,7 +34,7 @@ from llamatop.figures.contention import Episode
 from llamatop.figures.served import on_servers
 from llamatop.reports.servers import CLIENT, is_client_bound, ready_text, server_name
 from llamatop.reports.slow import slow_dtype
-from llamatop.reports.tuned import tuned_words
+from llamatop.reports.tuned import tuned_parts
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, size, whole
 from llamatop.tui.monitor.frame import Frame
@@ -94,7 +94,7 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             slow = f"  {SLOW_HERE} " if slow_dtype(frame.session) else ""
             return "◆", "work", f"loaded by the {engine} engine{slow}{why}".rstrip()
         case EngineTuned():
-            return "◆", "work", tuned_words(story.what)
+            return "◆", "work", "  ".join(tuned_parts(story.what))
         case ServerStood() | AlertChanged() | ReplicaSampled():
             return _watched(frame, story.what)
         case LevelStarted(concurrency=concurrency, requests=requests):
