@@ -17,7 +17,9 @@ from llamatop.predict.memory import Prediction
 from llamatop.predict.runtime import recalled_runtime, remember_runtime
 from llamatop.predict.traced import Ask, Reach, Shape, Trace
 from llamatop.predict.traces import remember, remembered
+from llamatop.predict.untraced import recalled
 from llamatop.settings.config import RunConfig
+from llamatop.settings.installed import missing
 
 MANY = 256
 """A batch that is traced beside those asked for, so that all others lie on a line."""
@@ -54,6 +56,8 @@ def trace_model(
         beside=source.beside,
         reach=reach,
     )
+    if absent := missing():
+        return recalled(question, absent)
     trace = remembered(question)
     if trace is None:
         trace = ask("llamatop.predict.tracer", question, Trace)

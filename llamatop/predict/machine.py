@@ -15,6 +15,7 @@ from llamatop.hardware.host import host_facts
 from llamatop.predict.child import ask
 from llamatop.predict.kept import cache_folder, keep, version_of
 from llamatop.predict.measured import Measure, Measured
+from llamatop.settings.installed import need
 
 
 def cached_machine(device: str = "cpu", dtype: str = "bfloat16") -> Measured | None:
@@ -34,6 +35,7 @@ def measure_machine(device: str = "cpu", dtype: str = "bfloat16", fresh: bool = 
     known = cached_machine(device, dtype)
     if known is not None and not fresh:
         return known
+    need("measuring this machine")
     best = _best(ask("llamatop.predict.bench", Measure(device, dtype), Measured), known)
     keep(_path(device, dtype), msgspec.json.encode(best))
     return best

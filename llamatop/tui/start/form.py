@@ -24,6 +24,7 @@ from llamatop.settings.config import (
     RunConfig,
     whole_prompts,
 )
+from llamatop.settings.installed import missing
 from llamatop.settings.lengths import parse_lengths
 from llamatop.settings.servers import base_urls
 from llamatop.tui.start.edit import Edit
@@ -230,6 +231,8 @@ class Form:
         """What is wrong with fields that are right each by itself."""
         if self.serving:
             return {}
+        if self.picked["engine"] != "scripted" and (told := missing()):
+            return {"engine": told}
         quantize = self.picked["quantize"]
         if quantize != "none" and find_spec("bitsandbytes") is None:
             return {"quantize": "needs bitsandbytes: pip install 'llamatop[quantize]'"}
