@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from llamatop.figures.between_runs import one_run_each
+from llamatop.figures.between_runs import one_run_each, spread_of
 from llamatop.figures.deciding import NONE, Error, added, of_groups
 from llamatop.figures.levels import LevelFigures
 from llamatop.reports.resample import Floats, Spread, sample_spreads, spreads
@@ -66,6 +66,9 @@ class Apart:
     """Completed requests at a level, of the side that has fewer."""
     together: int = 1
     """Requests that make a unit."""
+    spread: float = 0.0
+    """What the logarithm of one run of a side is allowed to vary by from run to run, the larger of
+    both; 0: nothing is allowed for."""
 
     @property
     def error(self) -> Error | None:
@@ -87,13 +90,15 @@ def set_apart(baseline: Run, other: Run, pair: Pair, seed: int) -> dict[str, Apa
             requests=requests, together=pair[0].concurrency,
         )  # fmt: skip
         left, right = ours.get(name), theirs.get(name)
+        allowed = [spread_of(name, run.on_processor) for run in (baseline, other)]
         if left is None or right is None:
             found[name] = replace(apart, note=told or _few(name, ours, theirs))
             continue
         found[name] = replace(
             apart,
             within=_of_both(left, right),
-            between=one_run_each(name),
+            between=one_run_each(*allowed),
+            spread=max(allowed),
             draws=right.draws - left.draws,
         )
     return found
@@ -206,6 +211,7 @@ def _mean(parts: list[Apart]) -> Apart:
         apart,
         within=Error(total.variance / count**2, total.freedom),
         between=known[0].between,  # a run's mood is that of all its levels
+        spread=known[0].spread,
         draws=np.asarray(sum(draws) / count),
     )
 

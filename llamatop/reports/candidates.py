@@ -66,7 +66,7 @@ class Candidate:
         spread = self._spreads.get(metric)
         if spread is None:
             return None
-        between = Error(spread_of(metric) ** 2, FREEDOM)
+        between = Error(spread_of(metric, self.run.on_processor) ** 2, FREEDOM)
         return added([Error(spread.variance, spread.freedom), between])
 
     @cached_property
@@ -134,7 +134,4 @@ def told_apart(one: Candidate, best: Candidate, metric: str, among: int = 2) -> 
     errors = [error for error in (one.error(metric), best.error(metric)) if error is not None]
     if len(errors) < 2:
         return True  # nothing says how far they could be off; that is told with the figure
-    if one.run is best.run and len(one.runs) == 1:  # one run: they share its mood
-        shared = spread_of(metric) ** 2
-        errors = [Error(max(e.variance - shared, 0.0), e.freedom) for e in errors]
     return decide(log, added(errors), TAIL / max(among - 1, 1)).way in ("up", "down")

@@ -14,7 +14,6 @@ from statistics import NormalDist
 
 import numpy as np
 
-from llamatop.figures.between_runs import spread_of
 from llamatop.figures.deciding import (
     CONFIDENCE,
     SAME_WITHIN,
@@ -199,7 +198,7 @@ def _wanting(name: str, apart: Apart, tail: float, needs: tuple[int, float] | No
         return f"about {needs[0]:,} more requests a level would show {_shown(needs[1])}"
     if apart.draws is None:
         return apart.note or "more runs of both sides would tell"
-    runs = runs_needed(_of_a_run(name, apart), tail, _target(apart))
+    runs = runs_needed(_of_a_run(apart), tail, _target(apart))
     return f"--runs {runs} on both sides would show {_shown(_target(apart))}" if runs else ""
 
 
@@ -207,7 +206,7 @@ def _shown(target: float) -> str:
     return f"±{math.expm1(target):.0%}"
 
 
-def _of_a_run(name: str, apart: Apart) -> float:
+def _of_a_run(apart: Apart) -> float:
     """The standard deviation of a run's logarithm, what varies within it and between runs."""
     within = 0.0 if apart.within is None else apart.within.variance / 2
-    return math.sqrt(within + spread_of(name) ** 2)
+    return math.sqrt(within + apart.spread**2)
