@@ -67,8 +67,8 @@ class Apart:
     together: int = 1
     """Requests that make a unit."""
     spread: float = 0.0
-    """What the logarithm of one run of a side is allowed to vary by from run to run, the larger of
-    both; 0: nothing is allowed for."""
+    """The standard deviation of a figure's logarithm from run to run: of one run each what is
+    allowed for, of several what they show; 0: not known."""
 
     @property
     def error(self) -> Error | None:
@@ -126,9 +126,11 @@ def of_runs(levels: Sequence[_Groups]) -> dict[str, Apart]:
             continue
         logs = [[value for value in side if value is not None] for side in sides]
         middles = [math.fsum(side) / len(side) for side in logs]
+        between = of_groups(*logs)
+        sizes = math.fsum(1 / len(side) for side in logs)
         found[name] = Apart(
             math.exp(middles[0]), math.exp(middles[1]), middles[1] - middles[0],
-            within=NONE, between=of_groups(*logs),
+            within=NONE, between=between, spread=math.sqrt(between.variance / sizes),
         )  # fmt: skip
     return found
 

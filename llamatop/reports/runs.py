@@ -78,7 +78,7 @@ class Run:
         if on_servers(self.session):
             here = any(sample.server_bytes is not None for sample in self.session.host[-1:])
             return here and not self.session.devices
-        return model.device in ("cpu", "none")
+        return model.device == "cpu"
 
     @property
     def model(self) -> str:

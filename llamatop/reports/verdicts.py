@@ -196,7 +196,7 @@ def _wanting(name: str, apart: Apart, tail: float, needs: tuple[int, float] | No
     """What would decide, in words."""
     if needs is not None:
         return f"about {needs[0]:,} more requests a level would show {_shown(needs[1])}"
-    if apart.draws is None:
+    if apart.draws is None and (apart.note or not apart.spread):
         return apart.note or "more runs of both sides would tell"
     runs = runs_needed(_of_a_run(apart), tail, _target(apart))
     return f"--runs {runs} on both sides would show {_shown(_target(apart))}" if runs else ""
