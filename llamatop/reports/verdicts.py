@@ -16,6 +16,7 @@ import numpy as np
 
 from llamatop.figures.deciding import (
     CONFIDENCE,
+    MOST_RUNS,
     SAME_WITHIN,
     decide,
     reach,
@@ -198,8 +199,11 @@ def _wanting(name: str, apart: Apart, tail: float, needs: tuple[int, float] | No
         return f"about {needs[0]:,} more requests a level would show {_shown(needs[1])}"
     if apart.draws is None and (apart.note or not apart.spread):
         return apart.note or "more runs of both sides would tell"
-    runs = runs_needed(_of_a_run(apart), tail, _target(apart))
-    return f"--runs {runs} on both sides would show {_shown(_target(apart))}" if runs else ""
+    for target in (_target(apart), USUAL):
+        runs = runs_needed(_of_a_run(apart), tail, target)
+        if runs is not None:
+            return f"--runs {runs} on both sides would show {_shown(target)}"
+    return f"more than {MOST_RUNS} runs of both sides would show {_shown(USUAL)}"
 
 
 def _shown(target: float) -> str:

@@ -84,34 +84,34 @@ class Turns:
         for side in self.sides.values():
             side.live.start()
 
-    def step(self) -> int:
-        """Move what has arrived, and begin the next turn where one is over; how many events.
+    def step(self) -> None:
+        """Move what has arrived, and begin the next turn where one is over.
 
         Raises InputError where one of them cannot run.
         """
-        moved = sum(side.pump.step() for side in self.sides.values())
+        self._move()
         for side in self.sides.values():
             if side.pump.session.refused is not None:
                 raise InputError(side.pump.session.refused)
         if not self.ending:
             self._go_on()
-        return moved
+
+    def _move(self) -> None:
+        for side in self.sides.values():
+            side.pump.step()
 
     def _go_on(self) -> None:
         if any(side.failed for side in self.sides.values()):
             self.end(stopped=False)
-        elif self._idle() and not self._moved_on():
+        elif self._idle():
             self._turn_over()
 
     def _idle(self) -> bool:
         waiting = [self.sides[self.whose]] if self.turn else list(self.sides.values())
         return all(side.live.idle for side in waiting)
 
-    def _moved_on(self) -> bool:
-        """Move what came with the last event of a turn; whether that was anything."""
-        return sum(side.pump.step() for side in self.sides.values()) > 0
-
     def _turn_over(self) -> None:
+        self._move()  # what came with the last event of the turn
         if self.turn and self.turn % TURNS_A_ROUND == 0:
             self.done += 1
             if self._is_enough():

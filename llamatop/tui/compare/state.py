@@ -76,8 +76,16 @@ class Comparing:
         return "computing…" if self.trial is None else "nothing is said before the second round"
 
     def stretches(self) -> list[Stretch | None]:
-        """What is shown of each run; None where it did not run that level."""
-        return [tape.stretch(self.level) for tape in self.tapes]
+        """What is shown of each run; None where it did not run that level.
+
+        Of two that run by turns the same time of both: their clocks began together.
+        """
+        found = [tape.stretch(self.level) for tape in self.tapes]
+        if self.trial is None:
+            return found
+        levels = [level for tape in self.tapes for level in tape.levels.values()]
+        begun = min((level.started for level in levels), default=0)
+        return [Stretch(min(begun, one.end), one.end) for one in found if one is not None]
 
     def rows(self, other: int) -> tuple[Row, ...]:
         """The differences of another run at what is looked at; none while not worked out."""

@@ -50,13 +50,14 @@ class TurnsScreen(CompareScreen, inherit_bindings=False):
         """Move on, and draw what is new."""
         turns = self._trial.turns
         try:
-            moved = 0 if turns.over else turns.step()
+            if not turns.over:
+                turns.step()
         except InputError as refusal:
             self.refusal = refusal
             self.dismiss(True)
             return
         told = len(self._trial.rounds)
-        if told > self._told or (moved and time.monotonic() - self._drawn > PACE):
+        if told > self._told or (not turns.over and time.monotonic() - self._drawn > PACE):
             self._renew(told)
             self._body.show(frame)
         else:
