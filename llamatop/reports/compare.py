@@ -167,16 +167,22 @@ def plain(overall: list[Difference], within: float = SAME_WITHIN) -> str:
         return "nothing to compare: no concurrency in common"
     headline = [one for one in overall if one.metric in HEADLINE]
     others = [one for one in overall if one.metric not in HEADLINE and one.verdict in DECIDED]
-    return "; ".join(_told(one, within) for one in headline + others[:3])
+    told = headline + others[:3]
+    notes = [one.note for one in told]
+    return "; ".join(
+        _told(one, within, last=one.note not in notes[place + 1 :])
+        for place, one in enumerate(told)
+    )
 
 
-def _told(one: Difference, within: float) -> str:
+def _told(one: Difference, within: float, last: bool) -> str:
+    """A figure in words; its note where it is the `last` that has it."""
     text = f"{one.verdict}: {one.metric} {_signed(one.change)}".rstrip()
     if one.low is not None and one.high is not None:
         text += f" ({_signed(one.low)} to {_signed(one.high)})"
     if one.verdict == SAME:
         text += f", within ±{within:.0%}"
-    return text + (f", {one.note}" if one.verdict == UNDECIDED and one.note else "")
+    return text + (f", {one.note}" if one.verdict == UNDECIDED and one.note and last else "")
 
 
 def _signed(change: float | None) -> str:

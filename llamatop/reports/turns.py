@@ -9,32 +9,43 @@ from __future__ import annotations
 import math
 
 from llamatop.figures.deciding import NONE
-from llamatop.figures.sequential import MOST_ROUNDS, of_pairs, rounds_needed
+from llamatop.figures.sequential import FIRST_LOOK, MOST_ROUNDS, of_pairs, rounds_needed
 from llamatop.reports.apart import Apart, Pair, values_of
 from llamatop.reports.compare import Comparison, paired, plain
 from llamatop.reports.fairness import explained, warnings
 from llamatop.reports.runs import Run, differences
 from llamatop.reports.verdicts import Row, judge
 
+CAUTION = 10
+"""Beside other processes an interval leaves so many times less outside: both sides have them, but
+not evenly."""
 
-def compare_turns(a: Run, b: Run, tail: float, within: float) -> Comparison:
-    """Set `b` against `a`; the headline's intervals leave `tail` outside."""
+TOO_EARLY = f"undecided: nothing is said before {FIRST_LOOK} rounds"
+
+
+def compare_turns(a: Run, b: Run, tail: float, within: float, *, live: bool = False) -> Comparison:
+    """Set `b` against `a`; the headline's intervals leave `tail` outside.
+
+    Nothing is said before the first look; what is `live` goes on.
+    """
     pairs = paired(a, b)
+    beside = [why for pair in pairs if (why := explained([pair[0]], [pair[1]], []))]
+    tail = tail / CAUTION if beside else tail
     row = (
         {name: _of_pairs(name, pairs, tail, within) for name in values_of(pairs[0][0])}
         if pairs
         else {}
     )
     concurrency = pairs[0][0].concurrency if pairs else None
-    levels = judge([Row(concurrency, row)], tail, within) if len(pairs) > 1 else []
-    overall = judge([Row(None, row)], tail, within) if len(pairs) > 1 else []
+    told = len(pairs) >= 2 * FIRST_LOOK
+    levels = judge([Row(concurrency, row)], tail, within) if told else []
+    overall = judge([Row(None, row)], tail, within) if told else []
     setup = differences([a, b])
-    beside = [why for pair in pairs if (why := explained([pair[0]], [pair[1]], []))]
-    told = [f"by turns, so that both had it: {why}" for why in dict.fromkeys(beside)]
-    unfair = list(dict.fromkeys(warnings(a, b, pairs)))
+    shared = [f"by turns, so that both had it: {why}" for why in dict.fromkeys(beside)]
+    unfair = list(dict.fromkeys(warnings(a, b, pairs, live=live)))
     return Comparison(
-        a.name, b.name, setup, [*unfair, *told[:1]], overall, levels,
-        plain(overall, within) if pairs else plain([], within),
+        a.name, b.name, setup, [*unfair, *shared[:1]], overall, levels,
+        plain(overall, within) if told else TOO_EARLY,
     )  # fmt: skip
 
 

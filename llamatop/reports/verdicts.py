@@ -131,7 +131,7 @@ def _difference(name: str, row: Row, apart: Apart, tail: float, within: float) -
         return Difference(*sides, None, None, _memory_verdict(change), _note(name, apart))
     if apart.error is None:
         return Difference(
-            *sides, None, None, UNDECIDED, row.explained or apart.note,
+            *sides, None, None, UNDECIDED, apart.note or row.explained,
             None if row.explained else _more_to_begin(name, apart),
         )  # fmt: skip
     found = decide(apart.log, apart.error, tail, within)

@@ -44,14 +44,14 @@ class Trial:
         sides = self.turns.sides.values()
         return [Run(name, side.pump.session) for name, side in zip(self._names, sides, strict=True)]
 
-    def found(self) -> Comparison:
+    def found(self, *, live: bool = False) -> Comparison:
         """What is known now."""
         a, b = self.runs()
         tail = tail_of_a_look(self.turns.limits.rounds)
-        return compare_turns(a, b, tail, self.within or SAME_WITHIN)
+        return compare_turns(a, b, tail, self.within or SAME_WITHIN, live=live)
 
     def _enough(self, done: int) -> bool:
-        found = self.found()
+        found = self.found(live=True)
         self.rounds.append(found)
         if self._tell is not None:
             self._tell(done, found)

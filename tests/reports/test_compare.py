@@ -181,6 +181,7 @@ def test_what_a_neighbour_could_explain_is_no_verdict() -> None:
         in beside.overall[0].note
     )
     assert any("at concurrency 4: other processes took" in one for one in beside.warnings)
+    assert beside.verdict.count("other processes took") == 1
     text = comparison_text(beside)
     assert "undecided" in text and "other processes took 0.7 cores" in text
 
