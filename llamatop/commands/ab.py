@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llamatop.reports.compare import Comparison
     from llamatop.reports.gate import Gate
     from llamatop.run.trial import Trial
-    from llamatop.run.turns import Limits
+    from llamatop.run.turns import Limits, Side
     from llamatop.settings.config import RunConfig
 
 ROUNDS = 6
@@ -102,7 +102,6 @@ def _run(
     gates: list[Gate],
     as_json: bool,
 ) -> int:
-    from llamatop.commands.ending import exit_code
     from llamatop.commands.terminal import has_terminal
     from llamatop.predict.prepare import measure_once
     from llamatop.recording.default_path import default_path
@@ -143,7 +142,21 @@ def _run(
             print(f"recording stopped: {recorder.error}", file=sys.stderr)
     when = f"after {trial.turns.done} of {limits.rounds} rounds"
     held = _tell(trial.found(), gates, as_json, when, paths)
-    return code or max(held, *(exit_code(side.pump.session) for side in (a, b)))
+    failed = [_failed(name, side) for name, side in trial.turns.sides.items()]
+    return code or int(held or any(failed))
+
+
+def _failed(name: str, side: Side) -> bool:
+    """Say why a side failed, and what its server printed last; False where it did not."""
+    from llamatop.commands.ending import lost_server
+    from llamatop.commands.show import print_log
+    from llamatop.reports.outcome import failure
+
+    why = failure(side.pump.session)
+    if why is not None:
+        print(f"llamatop: {name}: {why}", file=sys.stderr)
+        print_log(side.live.server_printed if lost_server(side.pump.session) else [], "server")
+    return why is not None
 
 
 def _headless(trial: Trial) -> int:
