@@ -39,7 +39,8 @@ class TurnsScreen(CompareScreen, inherit_bindings=False):
         self.refusal: InputError | None = None
         """Why one of them cannot run."""
         self._trial = trial
-        self._told = 0
+        self._state = 0, False
+        """Rounds told, and whether it is over, as drawn last."""
         self._drawn = 0.0
 
     def _begin(self) -> None:
@@ -56,19 +57,19 @@ class TurnsScreen(CompareScreen, inherit_bindings=False):
             self.refusal = refusal
             self.dismiss(True)
             return
-        told = len(self._trial.rounds)
-        if told > self._told or (not turns.over and time.monotonic() - self._drawn > PACE):
-            self._renew(told)
+        state = len(self._trial.rounds), turns.over
+        if state != self._state or (not turns.over and time.monotonic() - self._drawn > PACE):
+            self._renew(state)
             self._body.show(frame)
         else:
             self._body.show_cost(frame)
 
-    def _renew(self, told: int) -> None:
+    def _renew(self, state: tuple[int, bool]) -> None:
         self._drawn = time.monotonic()
         self.comparing.renew(self._trial.runs())
-        if told > self._told:
-            self._told = told
+        if state[0] > self._state[0]:
             self.comparing.found(0, judged_of(self._trial.rounds[-1]))
+        self._state = state
 
     def action_end(self) -> None:
         """No further turn; what was found stays on the screen."""
