@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from llamatop.figures.between_runs import FREEDOM, spread_of
+from llamatop.figures.between_runs import FREEDOM, one_run, spread_of
 from llamatop.figures.deciding import CONFIDENCE, WIDEST, Error, added, decide, reach
 from llamatop.figures.levels import LevelFigures, never_reached
 from llamatop.figures.targets import kept_of
@@ -134,4 +134,8 @@ def told_apart(one: Candidate, best: Candidate, metric: str, among: int = 2) -> 
     errors = [error for error in (one.error(metric), best.error(metric)) if error is not None]
     if len(errors) < 2:
         return True  # nothing says how far they could be off; that is told with the figure
+    if one.run is best.run and len(one.runs) == 1:
+        own = spread_of(metric, one.run.on_processor) ** 2  # which two runs would not share
+        errors = [Error(max(e.variance - own, 0.0), e.freedom) for e in errors]
+        errors.append(one_run(one.run.on_processor))
     return decide(log, added(errors), TAIL / max(among - 1, 1)).way in ("up", "down")
