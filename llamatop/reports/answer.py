@@ -25,6 +25,9 @@ _HELPS = {
 }
 """What would help against what holds a level back."""
 
+_NO_MORE = "more requests at once did not help; another engine, or a compiled step, might"
+"""Against overhead, where levels above were tried."""
+
 
 def answer(session: Session, levels: Sequence[LevelFigures]) -> list[str]:
     """The sentences; none where nothing was completed, or another tool ran it."""
@@ -84,4 +87,7 @@ def _held_back(done: Sequence[LevelFigures]) -> str:
     if best.held_back_by is None:
         return ""
     near = f" at MBU {percent(best.mbu)}" if best.mbu is not None else ""
-    return f"It is held back by {best.held_back_by}{near}: {_HELPS[best.held_back_by]}."
+    above = any(one.concurrency > best.concurrency for one in done)
+    more = best.held_back_by == "overhead" and above
+    helps = _NO_MORE if more else _HELPS[best.held_back_by]
+    return f"It is held back by {best.held_back_by}{near}: {helps}."
