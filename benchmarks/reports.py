@@ -38,7 +38,11 @@ def record(path: Path, events: int) -> None:
     """A scripted run of about so many events, recorded; never held whole."""
     from llamatop.engines.scripted import script_parts  # noqa: PLC0415
     from llamatop.recording.writer import Recorder  # noqa: PLC0415
-    from llamatop.settings.config import RunConfig  # noqa: PLC0415  (the measuring process stays small)
+
+    try:
+        from llamatop.settings.config import RunConfig  # noqa: PLC0415
+    except ImportError:  # where an earlier commit had it
+        from llamatop.config import RunConfig  # type: ignore[import-not-found,no-redef]  # noqa: PLC0415
 
     config = RunConfig(
         engine="scripted", concurrency=LEVELS, gen_toks=TOKENS, text=False,

@@ -150,11 +150,14 @@ def _log(baseline: float | None, other: float | None) -> float | None:
     return math.log(other / baseline)
 
 
-def level_spreads(run: Run, level: int, seed: int) -> dict[str, Spread]:
-    """How far each figure of a level could be off; of a table, from what it was made of."""
+def level_spreads(run: Run, level: int, seed: int, *, brief: bool = False) -> dict[str, Spread]:
+    """How far each figure of a level could be off; of a table, from what it was made of.
+
+    `brief`: see `spreads`.
+    """
     made = run.session.levels[level]
     if run.samples is None:
-        return spreads(made, seed)
+        return spreads(made, seed, brief=brief)
     return sample_spreads(run.samples[level], made.concurrency, seed)
 
 

@@ -71,7 +71,7 @@ class Candidate:
 
     @cached_property
     def _spreads(self) -> dict[str, Spread]:
-        return dict(level_spreads(self.run, self.figures.level, 0))
+        return dict(level_spreads(self.run, self.figures.level, 0, brief=True))
 
     def interval(self, metric: str) -> tuple[float, float] | None:
         """Where the figure lies; None: too little was measured to tell."""
@@ -83,6 +83,16 @@ class Candidate:
 
     def kept(self, slo: dict[str, float]) -> tuple[int, int]:
         """How many of its measured requests kept every target, of how many."""
+        targets = tuple(slo.items())
+        if targets not in self._kept:
+            self._kept[targets] = self._kept_anew(slo)
+        return self._kept[targets]
+
+    @cached_property
+    def _kept(self) -> dict[tuple[tuple[str, float], ...], tuple[int, int]]:
+        return {}
+
+    def _kept_anew(self, slo: dict[str, float]) -> tuple[int, int]:
         every = [
             request
             for run, level in zip(self.runs, self.levels, strict=True)
