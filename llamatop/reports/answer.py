@@ -56,10 +56,10 @@ def _how_many(session: Session, done: Sequence[LevelFigures]) -> str:
         return f"{told[0].upper()}{told[1:]}."
     targets = ", ".join(f"{name} {duration(value)}" for name, value in slo.items())
     if slo:
-        keeping = [one for one in done if _keeps(session, one, slo)]
-        if not keeping:
+        falling = sorted(done, key=lambda one: one.concurrency, reverse=True)
+        most = next((one for one in falling if _keeps(session, one, slo)), None)
+        if most is None:
             return f"No level kept {targets} for {SHARE:.0%} of its requests."
-        most = max(keeping, key=lambda one: one.concurrency)
         return f"It carries {most.concurrency} at once within {targets}: {_rate(most)}."
     bend = knee(done)
     if bend is not None:
