@@ -46,6 +46,7 @@ from llamatop.tui.terminal.pace import Pace
 if TYPE_CHECKING:
     from llamatop.reports.runs import Run
     from llamatop.run.replay import Replay
+    from llamatop.run.trial import Trial
     from llamatop.tui.monitor.panels import Panel, Transport
     from llamatop.tui.monitor.playback import Player
     from llamatop.tui.monitor.showing import Showing
@@ -105,13 +106,14 @@ class LlamatopApp(App[None]):
         launcher: Launcher | None = None,
         start_defaults: RunConfig | None = None,
         comparing: Sequence[Run] = (),
+        trial: Trial | None = None,
         theme: str | None = None,
         refresh_hz: float = 10,
         meter: Meter | None = None,
     ) -> None:
         super().__init__()
         self._launcher = launcher
-        self._comparing = comparing
+        self._comparing, self._trial = comparing, trial
         self.problems: list[str] = []
         """A line for each theme that could not be used."""
         self._nets = [Harmless(), *for_poor_terminals(self.console.color_system)]
@@ -211,6 +213,8 @@ class LlamatopApp(App[None]):
         on_signals(self.leave, self.hang_up)
         if self._comparing:
             self.changing.compare(self._comparing)
+        elif self._trial is not None:
+            self.changing.turn(self._trial)
         elif self.showing is None:
             self.changing.choose()
         else:

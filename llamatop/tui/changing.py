@@ -21,6 +21,7 @@ from llamatop.tui.terminal.leaving import wind_down
 
 if TYPE_CHECKING:
     from llamatop.reports.runs import Run
+    from llamatop.run.trial import Trial
     from llamatop.tui.start.state import Chosen, Start
 
 
@@ -107,6 +108,19 @@ class Changing:
         palette = Palette(self._app.current_theme)
         screen = CompareScreen(palette, runs, launcher=self._launcher)
         self._app.push_screen(screen, self._compared)
+
+    def turn(self, trial: Trial) -> None:
+        """Two settings by turns; nothing else is shown, and leaving it leaves llamatop."""
+        from llamatop.tui.compare.turning import TurnsScreen  # noqa: PLC0415  (where it is needed)
+
+        self._comparing = True
+        palette = Palette(self._app.current_theme)
+        screen = TurnsScreen(palette, trial, launcher=self._launcher)
+        self._app.push_screen(screen, lambda _: self._turned(screen.refusal))
+
+    async def _turned(self, refusal: InputError | None) -> None:
+        self.refusal = refusal
+        await self._app.run_action("leave")
 
     async def _compared(self, leave: bool | None) -> None:
         self._comparing = False

@@ -245,6 +245,15 @@ def test_levels_are_read_with_blanks_and_commas():
     assert (config.concurrency, config.requests, config.endless) == ((1, 2, 4, 8), 3, False)
 
 
+def test_targets_in_place_of_levels_look_for_what_keeps_them():
+    config = edited(concurrency="until ttft=0.5, tpot=0.1").config("m")
+    assert (config.until_slo, config.endless) == (True, False)
+    assert config.slo == {"ttft": 0.5, "tpot": 0.1}
+    assert {"--slo ttft=0.5,tpot=0.1", "--until-slo"} <= set(run_command(config))
+    assert Form(config).config("m") == config
+    assert "'ttfx' is none of" in edited(concurrency="until ttfx=1").problems()["concurrency"]
+
+
 def test_one_level_without_requests_runs_until_stopped_a_sweep_ends():
     assert edited().config("m").endless
     assert not edited(concurrency="1 2").config("m").endless
