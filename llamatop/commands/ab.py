@@ -157,7 +157,8 @@ def _run(
     held = _tell(found, gates, as_json, f"after {done} of {limits.rounds} rounds", paths)
     if signals.caught is not None:
         return 128 + signals.caught
-    return max(held, *(exit_code(side.pump.session) for side in sides))
+    stopped = any(recorder.error is not None for recorder in recorders)
+    return max(held, int(stopped), *(exit_code(side.pump.session) for side in sides))
 
 
 def _of_side(path: Path, name: str) -> Path:
