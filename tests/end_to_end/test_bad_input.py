@@ -2,10 +2,13 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from llamatop.catalog import demo_folder
 
 from .conftest import LLAMATOP, Llamatop
 
@@ -179,6 +182,15 @@ def test_a_folder_that_is_no_decoder(llamatop: Llamatop, tmp_path: Path) -> None
     (folder / "config.json").write_text(json.dumps(config))
     done = llamatop("--record", "--model", "bert", "--weights", "random")
     assert done.code == 2 and done.err.count("\n") == 1, done.err
+
+
+def test_a_tokenizer_that_is_damaged_is_named(llamatop: Llamatop, tmp_path: Path) -> None:
+    folder = shutil.copytree(demo_folder(), tmp_path / "model")
+    (folder / "tokenizer.json").write_text("{")
+    done = llamatop("--record", "--model", str(folder), "--requests", "1", "--gen-toks", "1")
+    assert done.code == 2
+    assert f"{folder / 'tokenizer.json'} cannot be read" in done.err
+    assert "Traceback" not in done.err and "memory not foretold" not in done.err
 
 
 def test_what_cannot_fit_is_told_before_it_is_tried(llamatop: Llamatop) -> None:
