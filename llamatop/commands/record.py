@@ -93,7 +93,7 @@ def record_one(
     except InputError:
         recorder.discard()
         raise
-    pump = Pump(live, Session(), [recorder, *sinks])
+    pump = Pump(live, Session(texts=False), [recorder, *sinks])
     with headless.Signals() as signals:
         headless.run(live, pump, signals, verbose)
         if verbose:

@@ -199,3 +199,23 @@ def test_what_cannot_fit_is_told_before_it_is_tried(llamatop: Llamatop) -> None:
     assert done.code == 3
     assert "does not fit" in done.err and "what would fit" in done.err
     assert not list(llamatop.folder.glob("run.parquet*"))
+
+
+@pytest.mark.parametrize("megabytes", [150, 300, 400, 600, 1200])
+def test_too_little_address_space_is_told_before_anything_begins(
+    llamatop: Llamatop, megabytes: int
+) -> None:
+    command = shlex.join([*LLAMATOP, "--record", "--engine", "scripted", "--out", "run.parquet"])
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -v {megabytes * 1000}; exec {command}"],
+        cwd=llamatop.folder,
+        env=llamatop.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"the address space is limited to {megabytes} MB" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not [*llamatop.folder.glob("run*")]
