@@ -121,8 +121,8 @@ def _refuse_little_room() -> None:
     room, _ = resource.getrlimit(resource.RLIMIT_AS)
     if room != resource.RLIM_INFINITY and room < ROOM_BYTES:
         raise InputError(
-            f"the address space is limited to {room // 10**6} MB (ulimit -v), and llamatop needs "
-            f"{ROOM_BYTES // 10**6} MB; raise it, or limit memory by a cgroup instead"
+            f"the address space is limited to {room / 1e6:.0f} MB (ulimit -v), and llamatop "
+            f"needs {ROOM_BYTES / 1e6:.0f} MB; raise it, or limit memory by a cgroup instead"
         )
 
 

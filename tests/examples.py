@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 
-def share(part: int) -> settings:
-    """One in `part` of the usual number, of every profile."""
-    return settings(max_examples=max(settings.default.max_examples // part, 1))
+def share(part: int, *unchecked: HealthCheck) -> settings:
+    """One in `part` of the usual number, of every profile, however long each takes."""
+    count = max(settings.default.max_examples // part, 1)
+    return settings(max_examples=count, deadline=None, suppress_health_check=unchecked)

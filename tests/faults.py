@@ -149,7 +149,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         "tui/drawing/test_plain.py::test_the_whole_screen_is_legible_in_ascii",
     ),
     "28": (
-        "hardware/test_nvidia.py::test_a_gpu_that_is_lost_costs_its_figures_alone",
+        "hardware/test_nvidia.py::test_a_gpu_that_is_lost_keeps_its_row_with_nothing_known",
+        "hardware/test_nvidia.py::test_a_gpu_that_fails_costs_its_figures_alone",
         "hardware/test_nvidia.py::test_what_a_driver_does_not_tell_is_unknown",
         "hardware/test_nvidia.py::test_a_binding_without_either_name_knows_nothing",
     ),

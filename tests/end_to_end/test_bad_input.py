@@ -184,6 +184,7 @@ def test_a_folder_that_is_no_decoder(llamatop: Llamatop, tmp_path: Path) -> None
     assert done.code == 2 and done.err.count("\n") == 1, done.err
 
 
+@pytest.mark.slow
 def test_a_tokenizer_that_is_damaged_is_named(llamatop: Llamatop, tmp_path: Path) -> None:
     folder = shutil.copytree(demo_folder(), tmp_path / "model")
     (folder / "tokenizer.json").write_text("{")
@@ -201,13 +202,15 @@ def test_what_cannot_fit_is_told_before_it_is_tried(llamatop: Llamatop) -> None:
     assert not list(llamatop.folder.glob("run.parquet*"))
 
 
-@pytest.mark.parametrize("megabytes", [150, 300, 400, 600, 1200])
+@pytest.mark.parametrize(
+    "megabytes", [150, *(pytest.param(n, marks=pytest.mark.slow) for n in (300, 400, 600, 1200))]
+)
 def test_too_little_address_space_is_told_before_anything_begins(
     llamatop: Llamatop, megabytes: int
 ) -> None:
     command = shlex.join([*LLAMATOP, "--record", "--engine", "scripted", "--out", "run.parquet"])
     done = subprocess.run(
-        ["sh", "-c", f"ulimit -v {megabytes * 1000}; exec {command}"],
+        ["sh", "-c", f"ulimit -v {megabytes * 10**6 // 1024}; exec {command}"],
         cwd=llamatop.folder,
         env=llamatop.env,
         capture_output=True,

@@ -134,8 +134,15 @@ def answered(*kinds: str) -> Callable[[random.Random], tuple[str, bytes]]:
 
 
 ABSURD = (-1, 0, 1, -(2**63), 2**63 - 1, 10**18, 2**31 - 1, -(2**31), 4_000_000_000)
+SMALL = range(-(2**31), 2**31)
+"""What a column of 32 bits holds."""
 FIELDS = (-1, 0, 2**63 - 1, -(2**63), 10**30, 1e308, -1e308, None, True, "x", "\ud800", "\x1b[2J",
           [], {}, [1] * 50, math.pi)  # fmt: skip
+
+
+@cache
+def columns() -> pl.Schema:
+    return table_of(runs.run(), keep_text=True).schema
 
 
 @cache
@@ -145,7 +152,7 @@ def rows() -> list[dict[str, Any]]:
 
 def sealed(dice: random.Random) -> pl.DataFrame:
     """The table of a real run with some of its numbers made absurd, its checksum right."""
-    told_rows = [dict(row) for row in rows()]
+    told_rows, schema = [dict(row) for row in rows()], columns()
     for _ in range(dice.randint(1, 8)):
         row = dice.choice(told_rows)
         what = dice.choice([*row, "order", "payload", "payload"])
@@ -156,9 +163,8 @@ def sealed(dice: random.Random) -> pl.DataFrame:
         elif what == "payload" and row.get("payload"):
             row["payload"] = odd_payload(row["payload"], dice)
         elif isinstance(row.get(what), int):
-            row[what] = dice.choice(ABSURD)
-    schema = table_of(runs.run(), keep_text=True).schema
-    return pl.DataFrame(told_rows, schema=schema, strict=False)
+            row[what] = dice.choice([n for n in ABSURD if schema[what] == pl.Int64 or n in SMALL])
+    return pl.DataFrame(told_rows, schema=schema)
 
 
 def odd_payload(payload: Any, dice: random.Random) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fuzz.readers import READERS, attempt
 
-INPUTS = 12
+INPUTS = 4
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from msgspec import MsgspecError
 
@@ -104,8 +104,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@share(10)
+@share(10, HealthCheck.function_scoped_fixture)
 @given(ACTIONS)
 def test_whatever_befalls_it_an_exact_prefix_is_left(tmp_path: Path, actions: list[Any]) -> None:
     """Appended to, left by a process that crashed, then cut and flipped, the WAL too."""

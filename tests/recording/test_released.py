@@ -26,7 +26,7 @@ def test_what_was_released_opens_for_ever(tmp_path: Path, version: int, name: st
     recovered = not (folder / name).exists()
     recording = open_recording(folder / name)
     assert recording.complete
-    assert len(recording.events) == 176
+    assert len(recording.events) == 183
     assert recording.facts["schema"] == str(version)
     assert any("recovered" in notice for notice in recording.notices) == recovered
     told = summary(fold_recording(folder / name).session, name)

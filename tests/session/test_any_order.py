@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from llamatop.events.kinds import Event
@@ -78,8 +78,7 @@ def test_what_runs_tell_with_gaps_and_twice(places: list[int]) -> None:
     check(folded([TOLD[place] for place in sorted(places)]))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@share(10)
+@share(10, HealthCheck.too_slow, HealthCheck.filter_too_much)
 @given(st.lists(runs.any_event.filter(fits), max_size=12))
 def test_any_events_whose_numbers_can_be(events: list[Event]) -> None:
     check(folded([*TOLD[:8], *events]))
