@@ -211,6 +211,11 @@ def attempt(reader: Reader, dice: random.Random, folder: Path) -> str:
     name, data = reader.changed(dice)
     path = folder / name
     path.write_bytes(data)
+    return tried(reader, path)
+
+
+def tried(reader: Reader, path: Path) -> str:
+    """The same of a file that is there."""
     try:
         reader.read(path)
     except Clean as refusal:
