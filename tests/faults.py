@@ -214,6 +214,11 @@ ROWS: dict[str, tuple[str, ...]] = {
 _outcomes: dict[str, set[str]] = defaultdict(set)
 
 
+def rows_of(page: Path) -> list[tuple[str, str]]:
+    """The number of each row of the list, and its fault."""
+    return _ROW.findall(page.read_text(encoding="utf-8"))
+
+
 def _name(nodeid: str) -> str:
     return nodeid.partition("[")[0].removeprefix("tests/")
 
@@ -251,7 +256,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("faults")
-    for row, fault in _ROW.findall(PAGE.read_text(encoding="utf-8")):
+    for row, fault in rows_of(PAGE):
         told = outcome_of(row) if row in ROWS else "no test"
         terminalreporter.line(f"{row:>4}  {told:<8} {fault.strip()}")
         for test in ROWS.get(row, ()):

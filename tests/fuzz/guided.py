@@ -1,4 +1,4 @@
-"""One reader, led by coverage to inputs of its own: needs `pip install atheris`, where that installs.
+"""One reader, led by coverage to inputs of its own: `pip install atheris`, where that installs.
 
     python -m tests.fuzz.guided stream -max_total_time=60 corpus/
 
