@@ -21,6 +21,7 @@ from llamatop.engines.server.answers import Answer, EventError
 from llamatop.engines.server.sse import EventStream, TooLongError
 from llamatop.errors import InputError
 from llamatop.events.kinds import KINDS
+from llamatop.events.sanitize import one_line
 from llamatop.imports.events import events_of
 from llamatop.imports.recognise import read as read_result
 from llamatop.imports.told import Run
@@ -220,7 +221,7 @@ def tried(reader: Reader, path: Path) -> str:
         reader.read(path)
     except Clean as refusal:
         said = str(refusal)
-        assert "\n" not in said and said.isprintable(), said[:300]
+        assert said == one_line(said), said[:300]
         assert len(said) < 2000, said[:300]
         return "refusal"
     return "answer"
