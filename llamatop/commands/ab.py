@@ -143,7 +143,8 @@ def _run(
     when = f"after {trial.turns.done} of {limits.rounds} rounds"
     held = _tell(trial.found(), gates, as_json, when, paths)
     failed = [_failed(name, side) for name, side in trial.turns.sides.items()]
-    return code or int(held or any(failed))
+    stopped = any(recorder.error is not None for recorder in recorders)
+    return code or int(held or stopped or any(failed))
 
 
 def _failed(name: str, side: Side) -> bool:

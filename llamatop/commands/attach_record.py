@@ -46,8 +46,8 @@ def record(
     _progress(None)
     if recorder.error is not None:
         print(f"recording stopped: {recorder.error}", file=sys.stderr)
-    whole = recorder.error is None or not recorder.saved
-    print_summary(as_json, pump.session, path if recorder.saved else None, whole)
+    kept = path if recorder.kept else None
+    print_summary(as_json, pump.session, kept, recorder.error is None)
     if signals.caught is not None:
         return 128 + signals.caught
     told = any(server.was_up is not None for server in pump.session.watched.values())

@@ -93,7 +93,7 @@ def record_one(
     except InputError:
         recorder.discard()
         raise
-    pump = Pump(live, Session(), [recorder, *sinks])
+    pump = Pump(live, Session(texts=False), [recorder, *sinks])
     with headless.Signals() as signals:
         headless.run(live, pump, signals, verbose)
         if verbose:
@@ -109,9 +109,8 @@ def record_one(
     error = failure(pump.session) or stopped
     for told in dict.fromkeys(filter(None, (stopped, error))):
         print(f"llamatop: {told}", file=sys.stderr)
-    whole = recorder.error is None or not recorder.saved
-    saved = str(path.with_name(recorder.path.name)) if recorder.saved else None
-    return Recorded(Shown(pump.session, saved, whole, error), signals.caught)
+    kept = str(path.with_name(recorder.path.name)) if recorder.kept else None
+    return Recorded(Shown(pump.session, kept, recorder.error is None, error), signals.caught)
 
 
 def _tell(what: str) -> None:

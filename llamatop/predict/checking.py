@@ -7,10 +7,12 @@ options nor how the answer is shown.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from llamatop.catalog import KnownModel, find
+from llamatop.engines.lacking import lacking
+from llamatop.engines.resolve import folder_here
 from llamatop.errors import InputError
 from llamatop.figures import roofline
 from llamatop.figures.roofline import Roofs
@@ -91,6 +93,8 @@ class Check:
     verdict: Told
     would_fit: list[str] = field(default_factory=list)
     """What to change, where not all levels fit."""
+    lacking: list[str] = field(default_factory=list)
+    """What of a folder that is here is missing or damaged: it fits, and does not run so."""
     beside: dict[str, Any] = field(default_factory=dict)
     """What `check --json` tells besides, of some formats."""
 
@@ -145,8 +149,11 @@ def check(config: RunConfig, place: Place) -> Check:
     trace = trace_model(config, place.device, shapes, place.capability, known)
     width = band(place.device, engine, bool(trace.quantization))
     if trace.untold:
-        return _untold(config, trace, place, width)
-    return _told(config, trace, place, width, hopeless=hopeless)
+        found = _untold(config, trace, place, width)
+    else:
+        found = _told(config, trace, place, width, hopeless=hopeless)
+    folder = None if config.weights == "random" else folder_here(config.model)
+    return found if folder is None else replace(found, lacking=lacking(folder))
 
 
 def _told(config: RunConfig, trace: Trace, place: Place, width: float, *, hopeless: bool) -> Check:

@@ -32,6 +32,9 @@ _APPLICATION_ID = 0x6C6C_746F
 _DIGEST = 16
 _SEED = hashlib.blake2b(b"llamatop journal", digest_size=_DIGEST).digest()
 
+_MOST_BLOBS = 1 << 40
+"""No journal has as many: the last key that SQLite has could not be followed by another."""
+
 _NO_DAMAGE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -172,8 +175,10 @@ class Journal:
         read = self._database.execute
         sequence = 0
         while row := read(query, (sequence,)).fetchone():
+            if not sequence <= row[0] < _MOST_BLOBS:  # a damaged index may give any row
+                raise sqlite3.DatabaseError("a blob is out of its place")
             yield row
-            sequence += 1
+            sequence = row[0] + 1
         if read("SELECT count(*) FROM blobs").fetchone() != (sequence,):
             raise sqlite3.DatabaseError("a blob is missing")
 

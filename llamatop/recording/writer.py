@@ -18,6 +18,7 @@ from polars.exceptions import PanicException
 
 from llamatop import __version__
 from llamatop.errors import InputError
+from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event, ModelLoaded, RunEnded, RunStarted, ServerKnown
 from llamatop.recording.files import (
     SUFFIX,
@@ -37,6 +38,7 @@ from llamatop.recording.schema import (
     table_of,
     to_blob,
 )
+from llamatop.text.formatting import duration
 
 FLUSH_SECONDS = 0.5
 """How often what has gathered is written: the most that a kill can take."""
@@ -67,9 +69,13 @@ class Recorder:
         self._named = named
         self._model = ""
         self.error: str | None = None
-        """Why recording stopped; what came before is kept."""
+        """Why recording stopped, and how far it goes; what came before is kept."""
+        self._until: int | None = None
+        """Time of the last event that was written."""
         self.saved = False
         """Whether the recording is whole at `path`."""
+        self.kept = False
+        """Whether `path` can be opened: it is saved, or its journal is there to be recovered."""
         self._queue: deque[Event] = deque()
         self._keep_text = keep_text
         self._journal: Journal | None = _new_journal(self.path, keep_text)
@@ -91,15 +97,16 @@ class Recorder:
         """Write the rest and turn the journal to the recording; told in `error` if that fails."""
         if journal := self._stop():
             self._flush(journal)
-            if self._named is not None and self._model:
-                self.path = self._named(self.path, self._model)
+            named = self._named if self._model else None
+            path = named(self.path, self._model) if named is not None else self.path
             try:
-                finalise(journal, self.path)
-                self.saved = True
+                finalise(journal, path)
+                self.path, self.saved = path, True
             except (Exception, PanicException) as error:
                 self._fail(error)
                 journal.close()
-            if not self.saved and os.path.lexists(journal.path):
+            self.kept = self.saved or os.path.lexists(journal.path)
+            if self.kept and not self.saved:
                 self.error = f"{self.error}; `llamatop replay` recovers what came before"
 
     def discard(self) -> None:
@@ -131,6 +138,7 @@ class Recorder:
                 self._model = next(told, "")
             try:
                 journal.append(to_blob(table_of(events, self._keep_text)))
+                self._until = events[-1].time
             except (Exception, PanicException) as error:
                 self._fail(error)
                 self._queue.clear()
@@ -138,7 +146,12 @@ class Recorder:
     def _fail(self, error: BaseException) -> None:
         """Keep the first reason, in one line."""
         if self.error is None:
-            self.error = f"{shown(self.path)}: {why(error)}"
+            self.error = f"{shown(self.path)}: {why(error)}; {self._reach()}"
+
+    def _reach(self) -> str:
+        if self._until is None or not os.path.lexists(journal_of(self.path)):
+            return "nothing is left of it"
+        return f"it goes as far as {duration(self._until / SECOND)}"
 
 
 def _new_journal(path: Path, keep_text: bool) -> Journal:

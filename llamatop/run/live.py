@@ -8,7 +8,6 @@ are shown or kept.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -52,6 +51,7 @@ from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import ports_here, sent_headers
 
 if TYPE_CHECKING:
+    from llamatop.predict.child import Asker
     from llamatop.predict.memory import Foretold
     from llamatop.watch.lookout import Lookout
 
@@ -131,7 +131,7 @@ class LiveRun:
         self.ready = False
         """Whether the model is there, and what was to be foretold of it."""
         self._prepare = self._serving.prepare if self._serving is not None else prepare
-        self._preparing: threading.Thread | None = None
+        self._preparing: Asker | None = None
         self._foretold: Foretold | None = None
         self._failure = ""
         """Why it could not be asked for."""
@@ -188,7 +188,9 @@ class LiveRun:
             )
         )
         if self._prepare is not None:
-            self._preparing = threading.Thread(target=self._foretell, daemon=True)
+            from llamatop.predict.child import Asker  # noqa: PLC0415  (not for the first paint)
+
+            self._preparing = Asker(self._foretell)
             self._preparing.start()
         self._probe = Child(f"llamatop.hardware.probe:main({self.clock.origin}, {SAMPLE_SECONDS})")
         if self._serving is not None:
@@ -301,6 +303,8 @@ class LiveRun:
 
     def close(self) -> None:
         """End the children now. The run's last event, where it is still owed, is not made up."""
+        if self._preparing is not None:
+            self._preparing.take_back()
         if self._serving is not None:
             self._end_server(self._serving)
         for child in (self._warm, self._engine, self._probe):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, isnan
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from llamatop.events.sanitize import one_line
 from llamatop.figures.vocabulary import (
     COUNTER_NAMES,
     GAUGE_NAMES,
@@ -33,6 +34,10 @@ MOST_REPLICAS = 256
 
 Place = tuple[str, str, str | None]
 """A replica, a name as it is told, and the bound of a bucket."""
+
+
+_MOST_WORDS = 80
+"""Characters of a line, or of what is wrong with it, that are told."""
 
 
 class PageError(Exception):
@@ -129,14 +134,16 @@ class Pages:
             try:
                 number = float(value) if place is not None else None
             except ValueError:
-                raise PageError(f"a line that cannot be read: {line[:80]}") from None
+                raise PageError(_unread(line)) from None
             if place is None or number is None:
                 strange.append(line)
             elif isfinite(number):
                 told.setdefault(place, number)
         for sample, line in zip(_samples(strange), strange, strict=False):
             place = _place(sample)
-            if place[1].partition("{")[0] in _MEANT and isfinite(sample.value):
+            if place[2] is not None and not _is_number(place[2]):
+                raise PageError(_unread(line))
+            if place[1].partition("{")[0] in _MEANT and _is_finite(sample.value):
                 told.setdefault(place, sample.value)
                 if sample.timestamp is None:
                     self._places[line.rpartition(" ")[0]] = place
@@ -195,6 +202,20 @@ class Pages:
                 del self._told[replica, key]
 
 
+def _is_number(text: str) -> bool:
+    try:
+        return not isnan(float(text))
+    except ValueError:
+        return False
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer that is too large for it
+        return False
+
+
 def _by_bound(item: tuple[str, float]) -> float:
     return float(item[0])
 
@@ -205,7 +226,11 @@ def _samples(lines: list[str]) -> Iterator[Sample]:
         for family in text_string_to_metric_families("\n".join(lines) + "\n"):
             yield from family.samples
     except (ValueError, KeyError, IndexError) as error:
-        raise PageError(f"a line that cannot be read: {error}") from None
+        raise PageError(_unread(str(error))) from None
+
+
+def _unread(why: str) -> str:
+    return f"a line that cannot be read: {one_line(why)[:_MOST_WORDS]}"
 
 
 def _place(sample: Sample) -> Place:

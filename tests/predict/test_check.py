@@ -242,6 +242,11 @@ def test_several_models_are_answered_for_those_that_can_be(
     (model,) = json.loads(told.out)["models"]
     assert (model["model"], model["verdict"], model["unknown"]) == (str(tmp_path), "fits", {})
     assert "there is no such folder" in told.err and told.err.count("\n") == 1
+    weights, tokenizer = model["lacking"]
+    assert "has no model.safetensors" in weights and "has no tokenizer.json" in tokenizer
+    check.main(["--model", str(tmp_path), "demo", "--device", "cpu", "--memory", "24GB"])
+    own, demo = capsys.readouterr().out.split("\ndemo: ")
+    assert own.count("but its files are not whole: ") == 2 and "not whole" not in demo
 
 
 @pytest.mark.usefixtures("traced_here")
