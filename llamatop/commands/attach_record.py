@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from llamatop.commands.show import print_summary
+from llamatop.commands.show import Shown, print_summary
 from llamatop.events.clock import SECOND
 from llamatop.figures.serving import answers, combined, state_of
 from llamatop.recording.default_path import default_path
@@ -47,7 +47,8 @@ def record(
     if recorder.error is not None:
         print(f"recording stopped: {recorder.error}", file=sys.stderr)
     whole = recorder.error is None or not recorder.saved
-    print_summary(as_json, pump.session, path if recorder.saved else None, whole)
+    shown = Shown(pump.session, path if recorder.saved else None, whole)
+    print_summary(as_json, shown)
     if signals.caught is not None:
         return 128 + signals.caught
     told = any(server.was_up is not None for server in pump.session.watched.values())

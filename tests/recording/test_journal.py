@@ -12,7 +12,7 @@ import pytest
 
 from llamatop.errors import InputError
 from llamatop.recording.journal import Head, Journal
-from llamatop.recording.salvage import PAGE
+from llamatop.recording.pages import PAGE
 
 HEAD = Head(1, "0.1.0", True)
 
