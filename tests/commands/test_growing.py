@@ -69,6 +69,4 @@ def test_what_is_there_is_taken_and_that_is_said_in_a_line(
 
 
 def _line(path: str) -> str:
-    return (
-        f"llamatop: {path} is still being recorded: this is of its first {len(HALF):,} events"
-    )
+    return f"llamatop: {path} is still being recorded: this is of its first {len(HALF):,} events"

@@ -1,4 +1,4 @@
-"""A recording is followed while it is made, by whoever joins whenever; its fold is the recording's."""
+"""A recording is followed while it is made, by whoever joins whenever, to the same fold."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_what_is_read_of_it_meanwhile_says_so(tmp_path: Path) -> None:
         for at in range(0, 120, 40):
             recorder.write(EVENTS[at : at + 40])
             written += EVENTS[at : at + 40]
-            until(lambda: len(open_recording(path).events) == len(written))
+            until(lambda at=at: len(open_recording(path).events) == at + 40)
             folded = fold_recording(path)
             assert folded.session == fold(written)
             assert (folded.complete, folded.growing) == (False, True)

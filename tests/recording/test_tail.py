@@ -32,10 +32,10 @@ def test_whoever_joins_gets_all_that_was_appended_and_then_what_is(journal: Jour
         joined.append((Tail(journal.path), list[bytes]()))
         journal.append(blob(number))
         for tail, taken in joined[-3:]:
-            taken += tail.take()
+            taken.extend(tail.take())
             assert len(taken) == number + 1
     for tail, taken in joined:
-        taken += tail.take()
+        taken.extend(tail.take())
         assert taken == [blob(number) for number in range(48)]
         assert (tail.head, tail.digest) == (HEAD, journal.digest)
         tail.close()

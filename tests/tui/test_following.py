@@ -69,7 +69,7 @@ async def test_it_is_followed_left_and_come_back_to_and_ends_as_the_replay_ends(
         await settle(pilot, lambda: app.pump.session.now == begun[-1].time)
         assert "● following" in header(app) and "● running" in screen_text(app)[1]
         assert " now " not in footer(app)
-        await pilot.press("left", "left")
+        await pilot.press("space", "left", "left")
         await settle(pilot, lambda: "behind now" in screen_text(app)[-2])
         assert "○ following" in header(app) and "> now" in footer(app)
         await pilot.press("b", "greater_than_sign")
@@ -103,7 +103,7 @@ async def test_a_writer_that_is_gone_is_told_and_all_is_kept(
     journal.close()  # as a kill would leave it
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot, lambda: "✗ cut off" in header(app))
-        assert "the llamatop that recorded it is gone" in footer(app)
+        await settle(pilot, lambda: "the llamatop that recorded it is gone" in footer(app))
         await settle(pilot, lambda: following_of(app).ended)
         assert "cut off, its writer is gone" in screen_text(app)[-2]
         assert app.pump.session.now == begun[-1].time
