@@ -58,6 +58,7 @@ class Watchers:
         self._running: list[tuple[subprocess.Popen[bytes], int]] = []
 
     def start(self) -> None:
+        """Start all."""
         for _ in range(self._count):
             ours, theirs = pty.openpty()
             process = subprocess.Popen(
@@ -70,6 +71,7 @@ class Watchers:
             self._running.append((process, ours))
 
     def end(self) -> None:
+        """End them as a person would."""
         for process, ours in self._running:
             process.send_signal(signal.SIGTERM)
             process.wait()
@@ -100,6 +102,7 @@ class Probe:
             thread.start()
 
     def end(self) -> None:
+        """Look no more."""
         self._over.set()
         for thread in self._threads:
             thread.join()

@@ -49,8 +49,6 @@ class Follower:
         self.state: State = "growing"
         self.facts: dict[str, str] = {}
         """Of the recording, once it is whole."""
-        self.misfits = 0
-        """Rows that fit no event."""
         self._tail = tail
         self._latest = 0
         self._heard = time.monotonic()
@@ -100,17 +98,15 @@ class Follower:
         return self._tail.held or (self.host != "" and self.silent < 2 * GROWS)
 
     def _read(self) -> Iterator[Block]:
-        """What is new; what a checksum vouches for and cannot be decoded is passed over."""
+        """What is new; what fits no event, or cannot be decoded, is left out as from any file."""
         for blob in self._tail.take():
             try:
-                block, unfit = block_of(from_blob(blob))
+                block, _ = block_of(from_blob(blob))
             except (PolarsError, PanicException, ValueError):
-                self.misfits += 1
                 continue
-            block, absurd = sound(block, self._latest)
+            block, _ = sound(block, self._latest)
             times = np.frombuffer(block.times, np.int64)
             self._latest = max(self._latest, int(times.max(initial=0)))
-            self.misfits += unfit + absurd
             yield block
 
     def _find(self) -> None:

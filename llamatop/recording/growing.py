@@ -34,7 +34,7 @@ def being_recorded(path: Path) -> Tail | None:
         return None
     try:
         tail = Tail(journal_of(path))
-    except OSError:
+    except (OSError, ValueError):  # no file can have such a name
         return None
     if tail.held or _grows_elsewhere(tail.path):
         return tail

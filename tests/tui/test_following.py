@@ -19,7 +19,7 @@ from llamatop.tui.terminal.meter import NoCost
 from tests.tui.conftest import screen_text, settle, started, until
 from tests.waiting import until as wait_until
 
-SIZE = (120, 36)
+SIZE = (100, 24)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def app_on(path: Path) -> LlamatopApp:
     stage, notices = opened(path)
     assert notices == []
     return LlamatopApp(
-        stage.pump, replay=stage.replay, bookmarks=stage.bookmarks, meter=NoCost(), refresh_hz=50
+        stage.pump, replay=stage.replay, bookmarks=stage.bookmarks, meter=NoCost(), refresh_hz=10
     )
 
 
@@ -79,8 +79,6 @@ async def test_it_is_followed_left_and_come_back_to_and_ends_as_the_replay_ends(
         await settle(pilot, lambda: "replay" in header(app))
         await pilot.press("greater_than_sign")
         await settle(pilot, lambda: following_of(app).ended)
-        app.clear_notifications()
-        await settle(pilot, lambda: "set at" not in footer(app))
         last = screen_text(app)
     assert app.stage.bookmarks.times
     again = app_on(recorder.path)
@@ -101,9 +99,10 @@ async def test_a_writer_that_is_gone_is_told_and_all_is_kept(
     journal = recorder._stop()
     assert journal is not None
     journal.close()  # as a kill would leave it
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
         await settle(pilot, lambda: "✗ cut off" in header(app))
-        await settle(pilot, lambda: "the llamatop that recorded it is gone" in footer(app))
+        told = "the llamatop that recorded it is gone"
+        await settle(pilot, lambda: told in footer(app))
         await settle(pilot, lambda: following_of(app).ended)
         assert "cut off, its writer is gone" in screen_text(app)[-2]
         assert app.pump.session.now == begun[-1].time

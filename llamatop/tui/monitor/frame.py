@@ -53,7 +53,7 @@ class Playback(msgspec.Struct, frozen=True):
     answer: str = ""
     """Where the memory that the run looked for ended, as long as that is still to come."""
     following: str = ""
-    """Of a recording that is being made: `now`, `behind` it, or `cut off`; empty: it is whole."""
+    """Of one that is being made: `now`, `behind` it, `cut off` or `gone`; empty: it is whole."""
 
 
 class Keeping(msgspec.Struct, frozen=True):

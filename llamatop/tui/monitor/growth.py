@@ -84,8 +84,8 @@ class Growth:
         match self._replay.state:
             case "growing":
                 return "now" if self._replay.at_now else "behind"
-            case "cut off":
-                return "cut off"
+            case "cut off" | "gone" as state:
+                return state
         return ""
 
     @property

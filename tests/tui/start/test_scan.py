@@ -26,7 +26,6 @@ from llamatop.tui.start.results import readable, result_of
 from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of, typed
 from llamatop.tui.start.state import Start
 
-
 HELD_NOW = holding.held_now
 """The real one."""
 

@@ -145,6 +145,7 @@ _FOLLOWING: dict[str, list[Span]] = {
     "now": [("● ", "good"), ("following", "key")],
     "behind": [("○ ", "dim"), ("following", "key")],
     "cut off": [("✗ ", "bad"), ("cut off", "key")],
+    "gone": [("✗ ", "bad"), ("gone", "key")],
 }
 
 
