@@ -66,7 +66,7 @@ def record(
             break
     shown = [one.shown for one in done]
     if runs == 1:
-        print_summary(as_json, *shown[0])
+        print_summary(as_json, shown[0])
     else:
         print_summaries(as_json, shown)
         if not as_json:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 from polars.exceptions import PanicException
@@ -163,7 +165,7 @@ def _new_journal(path: Path, keep_text: bool) -> Journal:
         if os.path.lexists(path):
             raise InputError(f"{shown(path)} exists already; choose another name, or remove it")
         path.parent.mkdir(parents=True, exist_ok=True)
-        head = Head(SCHEMA_VERSION, __version__, keep_text)
+        head = Head(SCHEMA_VERSION, __version__, keep_text, socket.gethostname())
         return Journal.create(journal_of(path), head)
     except (OSError, ValueError, sqlite3.Error) as error:
         raise InputError(
@@ -200,7 +202,25 @@ _TELLING = ["RunStarted", "ModelLoaded", "ServerKnown"]
 """Kinds of which the file's metadata tells."""
 
 
-def facts_of(journal: Journal) -> dict[str, str]:
+class Chain(Protocol):
+    """A journal, as far as its facts need it."""
+
+    @property
+    def digest(self) -> bytes:
+        """Checksum of the whole."""
+
+    @property
+    def lost(self) -> int:
+        """Blobs that are missing in it."""
+
+    def head(self) -> Head | None:
+        """The first blob; None where it cannot be read."""
+
+    def blobs(self) -> Iterator[bytes]:
+        """Those after it."""
+
+
+def facts_of(journal: Chain) -> dict[str, str]:
     """What the file's metadata tells: these facts and no others, as texts."""
     count, notable, last = 0, [], empty()
     for table in grouped(map(from_blob, journal.blobs())):

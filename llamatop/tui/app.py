@@ -120,6 +120,8 @@ class LlamatopApp(App[None]):
         self._meter = meter or OwnCost()
         self._pace = Pace(refresh_hz, self.tick)
         self._leaving = False
+        self._untold = False
+        """Whether what is shown may yet turn out to be of watched servers."""
         self._load_themes(theme)
         stage = Stage(pump, live, replay, recorder, bookmarks or Bookmarks())
         defaults = start_defaults or WATCHED
@@ -159,6 +161,7 @@ class LlamatopApp(App[None]):
         """Watched servers have a screen of their own, before the monitor."""
         if self.screen_stack[-1].id == ATTACH:
             self.pop_screen()
+        self._untold = not self.stage.told
         if self.stage.watches:
             from llamatop.tui.attach.screen import AttachScreen  # noqa: PLC0415  (where it is needed)
 
@@ -245,6 +248,8 @@ class LlamatopApp(App[None]):
         if (player := self._player) is not None:
             player.settle()
         self.pump.step()
+        if self._untold and self.stage.told and len(self.screen_stack) == 1:
+            self._watch()
         self._meter.frame(self.draw)
         self._meter.lag(self.pump.behind, self.pump.late)
         self._pace.suit(self.pump.session if self.live is not None else None)

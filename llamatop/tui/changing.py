@@ -171,6 +171,8 @@ class Changing:
         await wind_down(old.pump, old.live)
         if old.live is not None:
             launcher.ended(old.pump.session)
+        if old.replay is not None:
+            old.replay.close()
         self.stage = stage
         await self._show(stage)
         self._begin()

@@ -17,7 +17,7 @@ from msgspec import MsgspecError
 
 from llamatop.errors import InputError
 from llamatop.recording.journal import Head, Journal
-from llamatop.recording.salvage import PAGE
+from llamatop.recording.pages import PAGE
 from tests.examples import share
 
 HEAD = Head(1, "0.1.0", True)

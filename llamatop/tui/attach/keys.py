@@ -51,6 +51,7 @@ def footer_keys(frame: Frame, detail: bool) -> list[Key]:
     """The keys that work now, most useful first."""
     playback = frame.playback
     playing = [
+        *([Key(">", "now", "screen.app('to_end(1)')")] if playback.following == "behind" else []),
         Key("space", "pause" if playback.playing else "play", "screen.app('toggle_pause')"),
         Key("←→", "seek", "screen.app('seek(5)')"),
         Key("+-", "speed", "screen.app('more')"),

@@ -52,6 +52,8 @@ class Playback(msgspec.Struct, frozen=True):
     """Why the run failed, as long as that is still to come."""
     answer: str = ""
     """Where the memory that the run looked for ended, as long as that is still to come."""
+    following: str = ""
+    """Of one that is being made: `now`, `behind` it, `cut off` or `gone`; empty: it is whole."""
 
 
 class Keeping(msgspec.Struct, frozen=True):

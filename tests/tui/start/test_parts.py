@@ -530,8 +530,8 @@ def test_what_is_drawn_is_not_exact():
 
 
 def test_keys_that_turn_a_value_are_offered_where_there_is_one_to_turn():
-    assert "value" in {key.word for key in footer_keys(True, False, False, picks=True)}
-    assert "value" not in {key.word for key in footer_keys(True, False, False)}
+    assert "value" in {key.word for key in footer_keys(True, False, "", picks=True)}
+    assert "value" not in {key.word for key in footer_keys(True, False, "")}
 
 
 def test_a_sign_of_the_list_is_explained_beside_it():

@@ -121,11 +121,13 @@ def _playing(playback: Playback) -> tuple[list[Key], list[Key]]:
     """Those of a replay: the first ones, and the others."""
     bookmarks = [Key("[]", "bookmarks", "to_bookmark(1)")] if playback.bookmarks else []
     kinds = {kind for _, kind in playback.marks}
+    now = [Key(">", "now", "to_end(1)")] if playback.following == "behind" else []
     return [
+        *now,
         Key("space", "pause" if playback.playing else "play", "toggle_pause"),
         Key("←→", "seek", "seek(5)"),
         Key(",.", "step", "step(1)"),
-        Key("+-", "speed", "more"),
+        *([] if playback.following == "now" else [Key("+-", "speed", "more")]),
     ], [
         *([Key("n", "level", "to_level(1)")] if "level" in kinds else []),
         *([Key("f", "failure", "to_failure(1)")] if kinds.intersection(TROUBLES) else []),

@@ -141,10 +141,18 @@ def _words(text: str) -> list[Span]:
     return [(text, "dim")] if text else []
 
 
+_FOLLOWING: dict[str, list[Span]] = {
+    "now": [("● ", "good"), ("following", "key")],
+    "behind": [("○ ", "dim"), ("following", "key")],
+    "cut off": [("✗ ", "bad"), ("cut off", "key")],
+    "gone": [("✗ ", "bad"), ("gone", "key")],
+}
+
+
 def _light(frame: Frame, width: int) -> list[Span]:
     """Whether this is recorded."""
     if frame.playback is not None:
-        return [("replay", "key")]
+        return _FOLLOWING.get(frame.playback.following, [("replay", "key")])
     if frame.keeping is None:
         return [("not recording", "dim")] if width >= 72 else []
     if frame.keeping.error is not None:
