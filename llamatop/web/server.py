@@ -1,0 +1,131 @@
+"""textual-serve's server with our own page, our own gate, and an end for whatever it started."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp_jinja2
+from aiohttp import web
+from textual_serve.server import Server, to_int
+
+from llamatop.errors import InputError
+from llamatop.web.gate import SOCKET, Gate, secure
+from llamatop.web.program import Program
+
+PAGE = Path(__file__).parent / "page"
+"""The page with its style and its script."""
+
+HEARTBEAT = 15.0
+"""Seconds after which a tab that says nothing is asked whether it is there."""
+
+_NONSENSE = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What a message raises that no page of ours sends."""
+
+
+class WebServer(Server):
+    """Serves a page at `host`, with a program of such arguments behind each tab."""
+
+    def __init__(self, arguments: Sequence[str], host: str, port: int, title: str) -> None:
+        try:
+            self.gate = Gate(host)
+            self._listening = _listen(host, port)
+        except OSError as error:
+            where = f"--host {host} --port {port}"
+            raise InputError(f"{where}: cannot be served at: {error.strerror}") from None
+        port = self._listening.getsockname()[1]
+        super().__init__("", host, port, title, templates_path=PAGE)
+        self._arguments = arguments
+        self._programs: set[Program] = set()
+
+    @property
+    def link(self) -> str:
+        """What to open, with the token where one is needed."""
+        host = socket.gethostname() if self.host in ("", "0.0.0.0", "::") else self.host
+        token = f"?token={self.gate.token}" if self.gate.token is not None else ""
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/{token}"
+
+    async def serve_until_ended(self, begun: Callable[[], None]) -> int:
+        """Serve until a signal ends it, all programs with it; 128 and the signal.
+
+        `begun` is called when pages are answered. A second signal does not wait.
+        """
+        runner = web.AppRunner(await self._make_app(), access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        await web.SockSite(runner, self._listening).start()
+        begun()
+        try:
+            return 128 + await _signalled()
+        finally:
+            await runner.cleanup()
+
+    async def _make_app(self) -> web.Application:
+        app = await super()._make_app()
+        app.middlewares.append(self.gate.answer)
+        app.on_response_prepare.append(secure)
+        app.router.add_static("/page", PAGE)
+        return app
+
+    async def on_startup(self, app: web.Application) -> None:
+        """Says nothing: whoever made it knows."""
+
+    async def on_shutdown(self, app: web.Application) -> None:
+        """End every program."""
+        await asyncio.gather(*(program.stop() for program in self._programs))
+
+    @aiohttp_jinja2.template("index.html")
+    async def handle_index(self, request: web.Request) -> dict[str, object]:
+        """The page, all of whose addresses are on the host that the gate has let pass."""
+        return {
+            "title": self.title,
+            "font_size": min(max(to_int(request.query.get("fontsize", ""), 15), 6), 40),
+            "socket": f"ws://{request.host}{SOCKET}",
+        }
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """A tab: its program runs as long as its socket is open."""
+        tab = web.WebSocketResponse(heartbeat=HEARTBEAT)
+        await tab.prepare(request)
+        program = Program(self._arguments, tab, self.download_manager)
+        self._programs.add(program)
+        try:
+            width, height = (to_int(request.query.get(of, ""), 80) for of in ("width", "height"))
+            await program.start(width, height)
+            with suppress(*_NONSENSE):
+                await self._process_messages(tab, program)
+        finally:
+            await program.stop()
+            self._programs.discard(program)
+        return tab
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there, for which no name is asked twice. OSError where it cannot be."""
+    family, kind, *_, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE)[0]  # fmt: skip
+    listening = socket.socket(family, kind)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+async def _signalled() -> int:
+    """The number of the signal that ends it; from then on signals do what they usually do."""
+    loop = asyncio.get_running_loop()
+    caught: asyncio.Queue[int] = asyncio.Queue()
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, caught.put_nowait, number)
+    try:
+        return await caught.get()
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
