@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         raise InputError(f"--port {args.port}: must be between 0 and 65535")
     from llamatop.web.server import WebServer
 
-    server = WebServer(program(args.file), args.host, args.port, _title(args.file))
+    server = WebServer(program(args.file), args.host, args.port, _title(args.file), _say)
     return asyncio.run(server.serve_until_ended(lambda: _tell(server, args.open)))
 
 
@@ -69,3 +69,9 @@ def _tell(server: WebServer, opens: bool) -> None:
     print("Ctrl-C ends it, and what runs in its tabs", file=sys.stderr)
     if opens:
         threading.Thread(target=webbrowser.open, args=[server.link], daemon=True).start()
+
+
+def _say(words: str) -> None:
+    """Of a program whose tab was closed, as where its recording is."""
+    if words:
+        print(words, file=sys.stderr)

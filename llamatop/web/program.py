@@ -7,8 +7,10 @@ here; what it started ends with it, by its own doing.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from aiohttp import web
@@ -43,10 +45,17 @@ _BARE = (
 
 
 class Program(AppService):
-    """One tab's; `arguments` is the program and its arguments, started without a shell."""
+    """One tab's; `arguments` is the program and its arguments, started without a shell.
+
+    What it says when its tab is gone goes to `tell`.
+    """
 
     def __init__(
-        self, arguments: Sequence[str], tab: web.WebSocketResponse, downloads: DownloadManager
+        self,
+        arguments: Sequence[str],
+        tab: web.WebSocketResponse,
+        downloads: DownloadManager,
+        tell: Callable[[str], None],
     ) -> None:
         super().__init__(
             "",
@@ -57,6 +66,7 @@ class Program(AppService):
         )
         self._tab = tab
         self._arguments = arguments
+        self._tell = tell
         self._words = b""
         """What it said before its screen came, on stdout."""
 
@@ -106,8 +116,15 @@ class Program(AppService):
                 await self._pass_on(process.stdout)
         self._words += await _last(process.stdout)
         code = await process.wait()
-        with suppress(ConnectionError):  # the tab may be gone
-            await self.on_data(_BARE + _shown(self._words + await said, code))
+        await self._say(_lines(self._words + await said, code))
+
+    async def _say(self, lines: Sequence[str]) -> None:
+        """The last words, where somebody reads them."""
+        if self._tab.closed:
+            self._tell("\n".join(lines))
+            return
+        with suppress(ConnectionError):
+            await self.on_data(_BARE + "\r\n".join([*lines, ""]).encode())
             await self.remote_close()
 
     async def _begins(self, stdout: asyncio.StreamReader) -> bool:
@@ -141,8 +158,10 @@ class Program(AppService):
         self.stdin.close()
         done, _ = await asyncio.wait([task], timeout=PATIENCE)
         if not done and self._process is not None:
-            self._process.kill()
-            await task
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await asyncio.wait([task], timeout=1)
+            task.cancel()  # where a process of another session holds its pipes
 
 
 _PACKETS = {b"D": Program.on_data, b"M": Program.on_meta, b"P": Program.on_packed}
@@ -157,12 +176,12 @@ async def _last(stream: asyncio.StreamReader, most: int = 65_536) -> bytes:
     return kept
 
 
-def _shown(words: bytes, code: int) -> bytes:
-    """What it said, as a terminal shows it; without a word how it ended."""
+def _lines(words: bytes, code: int) -> list[str]:
+    """What it said, the end of it; without a word how it ended, unless as it should."""
     lines = clean(words.decode("utf-8", "replace")).splitlines()[-_WORDS:]
     if not lines and code != 0:
-        lines = [f"llamatop ended: {f'signal {-code}' if code < 0 else f'exit code {code}'}"]
-    return "\r\n".join([*lines, ""]).encode()
+        return [f"llamatop ended: {f'signal {-code}' if code < 0 else f'exit code {code}'}"]
+    return lines
 
 
 def _bounded(width: int, height: int) -> tuple[int, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp_jinja2
@@ -28,9 +28,19 @@ _NONSENSE = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class WebServer(Server):
-    """Serves a page at `host`, with a program of such arguments behind each tab."""
+    """Serves a page at `host`, with a program of such arguments behind each tab.
 
-    def __init__(self, arguments: Sequence[str], host: str, port: int, title: str) -> None:
+    `tell` gets what a program says after its tab was closed. InputError where it cannot listen.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        host: str,
+        port: int,
+        title: str,
+        tell: Callable[[str], None],
+    ) -> None:
         try:
             self.gate = Gate(host)
             self._listening = _listen(host, port)
@@ -40,7 +50,9 @@ class WebServer(Server):
         port = self._listening.getsockname()[1]
         super().__init__("", host, port, title, templates_path=PAGE)
         self._arguments = arguments
-        self._programs: set[Program] = set()
+        self._tell = tell
+        self.programs: set[Program] = set()
+        """Of the tabs that are open."""
 
     @property
     def link(self) -> str:
@@ -49,19 +61,25 @@ class WebServer(Server):
         token = f"?token={self.gate.token}" if self.gate.token is not None else ""
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/{token}"
 
-    async def serve_until_ended(self, begun: Callable[[], None]) -> int:
-        """Serve until a signal ends it, all programs with it; 128 and the signal.
-
-        `begun` is called when pages are answered. A second signal does not wait.
-        """
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Answer meanwhile; then end, all programs with it."""
         runner = web.AppRunner(await self._make_app(), access_log=None, shutdown_timeout=1)
         await runner.setup()
-        await web.SockSite(runner, self._listening).start()
-        begun()
         try:
-            return 128 + await _signalled()
+            await web.SockSite(runner, self._listening).start()
+            yield
         finally:
             await runner.cleanup()
+
+    async def serve_until_ended(self, begun: Callable[[], None]) -> int:
+        """Answer until a signal comes, `begun` called first; 128 and the signal.
+
+        A second signal does not wait for the programs.
+        """
+        async with self.serving():
+            begun()
+            return 128 + await _signalled()
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
@@ -75,7 +93,7 @@ class WebServer(Server):
 
     async def on_shutdown(self, app: web.Application) -> None:
         """End every program."""
-        await asyncio.gather(*(program.stop() for program in self._programs))
+        await asyncio.gather(*(program.stop() for program in self.programs))
 
     @aiohttp_jinja2.template("index.html")
     async def handle_index(self, request: web.Request) -> dict[str, object]:
@@ -90,8 +108,8 @@ class WebServer(Server):
         """A tab: its program runs as long as its socket is open."""
         tab = web.WebSocketResponse(heartbeat=HEARTBEAT)
         await tab.prepare(request)
-        program = Program(self._arguments, tab, self.download_manager)
-        self._programs.add(program)
+        program = Program(self._arguments, tab, self.download_manager, self._tell)
+        self.programs.add(program)
         try:
             width, height = (to_int(request.query.get(of, ""), 80) for of in ("width", "height"))
             await program.start(width, height)
@@ -99,7 +117,7 @@ class WebServer(Server):
                 await self._process_messages(tab, program)
         finally:
             await program.stop()
-            self._programs.discard(program)
+            self.programs.discard(program)
         return tab
 
 

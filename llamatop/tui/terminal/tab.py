@@ -47,7 +47,7 @@ class TabDriver(WebDriver):
         self._leaves = cast("Leaves", app)
 
     def start_application_mode(self) -> None:
-        """Begin to draw; what the cells leave of the tab has the theme's colour."""
+        """Begin to draw, in a tab of the theme's colours."""
         self._loop = asyncio.get_running_loop()
         super().start_application_mode()
         self._paint_ground(self._app.current_theme)
@@ -56,7 +56,8 @@ class TabDriver(WebDriver):
         )
 
     def _paint_ground(self, theme: Theme) -> None:
-        self.write(f"\x1b]11;{theme.background or '#000000'}\x1b\\")
+        ink, ground = theme.foreground or "#ffffff", theme.background or "#000000"
+        self.write(f"\x1b]10;{ink}\x1b\\\x1b]11;{ground}\x1b\\")
 
     def _write_all(self, data: bytes) -> None:
         """All of it, or nothing once the other end is gone."""
