@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> int:
         raise InputError(f"--port {args.port}: must be between 0 and 65535")
     from llamatop.web.server import WebServer
 
-    server = WebServer(program(args.file), args.host, args.port, _title(args.file), _say)
+    title = _title(args.file)
+    server = WebServer(program(args.file), args.host, args.port, title=title, tell=_say)
     return asyncio.run(server.serve_until_ended(lambda: _tell(server, args.open)))
 
 

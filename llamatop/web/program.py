@@ -13,11 +13,13 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+import psutil
 from aiohttp import web
 from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
 from llamatop.events.sanitize import clean
+from llamatop.recording.files import SUFFIX
 
 DRIVER = "llamatop.tui.terminal.tab:TabDriver"
 """What the program draws with."""
@@ -77,6 +79,15 @@ class Program(AppService):
     def pid(self) -> int | None:
         """Of its process; None before there is one."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def recording(self) -> str | None:
+        """The recording that it is making, as far as the kernel tells; None where there is none."""
+        with suppress(psutil.Error, OSError):
+            open_files = psutil.Process(self.pid).open_files() if self.pid is not None else []
+            journals = (file.path for file in open_files if file.path.endswith(SUFFIX))
+            return next((journal.removesuffix(SUFFIX) for journal in journals), None)
+        return None
 
     def _build_environment(self, width: int = 80, height: int = 24) -> dict[str, str]:
         """A terminal that knows all colours and characters, whatever this one knows."""

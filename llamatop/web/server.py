@@ -20,6 +20,9 @@ from llamatop.web.program import Program
 PAGE = Path(__file__).parent / "page"
 """The page with its style and its script."""
 
+OWN = "/own"
+"""The page, and below `SOCKET` the socket, of a tab that follows no other."""
+
 HEARTBEAT = 15.0
 """Seconds after which a tab that says nothing is asked whether it is there."""
 
@@ -30,7 +33,9 @@ _NONSENSE = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
 class WebServer(Server):
     """Serves a page at `host`, with a program of such arguments behind each tab.
 
-    `tell` gets what a program says after its tab was closed. InputError where it cannot listen.
+    `follow` makes the arguments of a program that shows a recording which another tab's makes;
+    without it every tab's is its own. `tell` gets what a program says after its tab was closed.
+    InputError where it cannot listen.
     """
 
     def __init__(
@@ -38,8 +43,10 @@ class WebServer(Server):
         arguments: Sequence[str],
         host: str,
         port: int,
+        *,
         title: str,
         tell: Callable[[str], None],
+        follow: Callable[[str], Sequence[str]] | None = None,
     ) -> None:
         try:
             self.gate = Gate(host)
@@ -51,6 +58,7 @@ class WebServer(Server):
         super().__init__("", host, port, title, templates_path=PAGE)
         self._arguments = arguments
         self._tell = tell
+        self._follow = follow
         self.programs: set[Program] = set()
         """Of the tabs that are open."""
 
@@ -85,6 +93,8 @@ class WebServer(Server):
         app = await super()._make_app()
         app.middlewares.append(self.gate.answer)
         app.on_response_prepare.append(secure)
+        app.router.add_get(OWN, self.handle_index)
+        app.router.add_get(SOCKET + OWN, self.handle_websocket)
         app.router.add_static("/page", PAGE)
         return app
 
@@ -101,14 +111,15 @@ class WebServer(Server):
         return {
             "title": self.title,
             "font_size": min(max(to_int(request.query.get("fontsize", ""), 15), 6), 40),
-            "socket": f"ws://{request.host}{SOCKET}",
+            "socket": f"ws://{request.host}{SOCKET}{OWN if request.path == OWN else ''}",
         }
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """A tab: its program runs as long as its socket is open."""
         tab = web.WebSocketResponse(heartbeat=HEARTBEAT)
         await tab.prepare(request)
-        program = Program(self._arguments, tab, self.download_manager, self._tell)
+        arguments = self._arguments if request.path.endswith(OWN) else self._shared()
+        program = Program(arguments, tab, self.download_manager, self._tell)
         self.programs.add(program)
         try:
             width, height = (to_int(request.query.get(of, ""), 80) for of in ("width", "height"))
@@ -120,6 +131,11 @@ class WebServer(Server):
             self.programs.discard(program)
         return tab
 
+    def _shared(self) -> Sequence[str]:
+        """Who follows the run of another tab, where one runs."""
+        running = next(filter(None, (program.recording for program in self.programs)), None)
+        return self._arguments if self._follow is None or running is None else self._follow(running)
+
 
 def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens there, for which no name is asked twice. OSError where it cannot be."""
@@ -129,6 +145,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(128)
     except OSError:
         listening.close()
         raise

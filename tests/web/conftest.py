@@ -32,9 +32,9 @@ class Served:
         async with self.client.get(f"http://{self.at}{path}", headers=headers) as answer:
             return answer.status
 
-    async def open(self, **headers: str) -> "Tab":
+    async def open(self, below: str = "", **headers: str) -> "Tab":
         headers = {"Origin": f"http://{self.at}", **headers}
-        path = f"http://{self.at}/ws?width=120&height=36"
+        path = f"http://{self.at}/ws{below}?width=120&height=36"
         return Tab(await self.client.ws_connect(path, headers=headers))
 
 
@@ -74,10 +74,12 @@ def serving() -> Serving:
 
     @asynccontextmanager
     async def serve(
-        arguments: Sequence[str] = SAYS, host: str = "127.0.0.1"
+        arguments: Sequence[str] = SAYS,
+        host: str = "127.0.0.1",
+        follow: Callable[[str], Sequence[str]] | None = None,
     ) -> AsyncIterator[Served]:
         told: list[str] = []
-        server = WebServer(arguments, host, 0, "a title", told.append)
+        server = WebServer(arguments, host, 0, title="a title", tell=told.append, follow=follow)
         jar = aiohttp.CookieJar(unsafe=True)  # of addresses too, as browsers
         async with server.serving(), aiohttp.ClientSession(cookie_jar=jar) as client:
             yield Served(server, client, told)

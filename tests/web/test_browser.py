@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 
 SAMPLE = Path(__file__).parents[2] / "recordings" / "samples" / "demo-sweep-cpu.parquet"
 
+HELP = "another model, run or recording"
+
 TURNS = 50
 
 
@@ -28,7 +31,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 def colours(picture: bytes) -> int:
     """How many a picture has."""
-    return len(set(Image.open(io.BytesIO(picture)).convert("RGB").getdata()))
+    return len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(1 << 24) or ())
 
 
 def test_a_recording_replays_by_key_and_mouse(tmp_path: Path, env: dict[str, str]) -> None:
@@ -36,10 +39,10 @@ def test_a_recording_replays_by_key_and_mouse(tmp_path: Path, env: dict[str, str
         shown.shows("replay")
         (program,) = server.children()
         assert colours(shown.page.screenshot()) > 10
-        shown.page.keyboard.press("G")
         shown.page.keyboard.press("?")
-        shown.shows("seek")
+        shown.shows(HELP)
         shown.page.keyboard.press("Escape")
+        shown.until(lambda: not shown.where(HELP))
         shown.click("Throughput", 2)
         shown.until(lambda: shown.where("Throughput") and not shown.where("Requests"))
         shown.page.keyboard.press("q")
@@ -80,9 +83,23 @@ def test_the_end_of_the_server_is_the_end_of_its_programs(
             shown.shows("decode")
             running = server.children(recursive=True)
             server.send_signal(number)
-            until(lambda: all(map(gone, running)))
+            until(lambda running=running: all(map(gone, running)))
             shown.until(lambda: shown.page.locator("#over").is_visible())
         assert not list(tmp_path.glob("llamatop/recordings/*.journal"))
+
+
+@pytest.mark.slow
+def test_the_link_with_its_token_opens_the_page(tmp_path: Path, env: dict[str, str]) -> None:
+    with web(tmp_path, "--host", "0.0.0.0", str(SAMPLE), **env) as (link, server):
+        here = link.replace(socket.gethostname(), "127.0.0.1")
+        with tab(here) as shown:
+            shown.shows("replay")
+            plain, _, token = here.partition("?token=")
+            assert shown.page.url == plain
+            assert token not in shown.page.content()
+            assert token not in shown.page.evaluate("document.cookie")
+            assert shown.errors == []
+        until(lambda: not server.children())
 
 
 @pytest.mark.slow
@@ -103,4 +120,4 @@ def test_a_browser_that_is_killed_takes_nobody_along(tmp_path: Path, env: dict[s
             until(lambda its=its: gone(its))
             assert server.is_running() and psutil.pid_exists(kept.pid)
         steady.page.keyboard.press("?")
-        steady.shows("seek")
+        steady.shows(HELP)

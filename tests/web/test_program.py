@@ -14,7 +14,7 @@ from llamatop.web import program as programs
 from llamatop.web.server import WebServer
 from tests.waiting import gone
 
-from .conftest import Serving
+from .conftest import Serving, Tab
 
 SCREEN = "printf '__GANGLION__\\n'; printf 'D\\0\\0\\0\\005hello'; "
 """A fake of a program with a screen, which says hello as Textual's web driver does."""
@@ -51,6 +51,11 @@ async def test_what_it_prints_in_place_of_a_screen_is_shown_without_its_controls
 async def test_its_pictures_come_and_then_its_words(serving: Serving) -> None:
     async with serving(fake("echo $COLUMNS by $ROWS >&2")) as served:
         text = await (await served.open()).end()
+        vast = await served.client.ws_connect(
+            f"http://{served.at}/ws?width=9999999&height=-1",
+            headers={"Origin": f"http://{served.at}"},
+        )
+        assert (await Tab(vast).end()).endswith("1000 by 1\r\n")
     assert text.startswith("hello") and text.endswith("120 by 36\r\n")
 
 
@@ -104,16 +109,35 @@ async def test_a_run_ends_with_its_tab_and_is_kept(
         process = psutil.Process(one.pid)
         children = process.children(recursive=True)
         assert children
-        await tab.send("resize", {"width": 10**9, "height": 20})
         await tab.send("resize", {"width": 60, "height": 20})
         tab.seen = b""
         await tab.send("stdin", "?")
-        await tab.until(lambda seen: b"help" in seen)
+        await tab.until(lambda seen: b"another model, run" in seen)
         await tab.socket.close()
         await until(lambda: not served.server.programs)
         await until(lambda: all(map(gone, (process, *children))))
     assert [path.name for path in tmp_path.glob("run*")] == ["run.parquet"]
-    assert "recording: run.parquet" in served.told[0]
+    assert "llamatop replay run.parquet" in served.told[0]
+
+
+async def test_a_second_tab_follows_the_run_of_the_first_unless_asked_otherwise(
+    serving: Serving, tmp_path: Path
+) -> None:
+    run = fake(f"exec 3>'{tmp_path}/run.parquet.journal'; printf 'D\\0\\0\\0\\001+'; cat >&2")
+    follow = lambda file: ["/bin/sh", "-c", f"echo follows {file} >&2"]  # noqa: E731
+    async with serving(run, follow=follow) as served:
+        first = await served.open()
+        await first.until(lambda seen: seen == b"hello+")
+        assert f"follows {tmp_path}/run.parquet" in await (await served.open()).end()
+        own = await served.open("/own")
+        await own.until(lambda seen: seen == b"hello+")
+        await first.socket.close()
+        await own.socket.close()
+        await until(lambda: not served.server.programs)
+        again = await served.open()
+        await again.until(lambda seen: seen == b"hello+")
+        async with served.client.get(f"http://{served.at}/own") as page:
+            assert f'"ws://{served.at}/ws/own"' in await page.text()
 
 
 def test_a_file_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
@@ -126,7 +150,7 @@ def test_a_file_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_had_is_told_in_one_line() -> None:
-    taken = WebServer(["true"], "127.0.0.1", 0, "", print)
+    taken = WebServer(["true"], "127.0.0.1", 0, title="", tell=print)
     for host, port in (("127.0.0.1", taken.port), ("no.such.host.invalid", 0)):
         with pytest.raises(InputError, match=f"--host {host} --port"):
-            WebServer(["true"], host, port, "", print)
+            WebServer(["true"], host, port, title="", tell=print)
