@@ -15,7 +15,7 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-ARGUMENTS = ("--no-sandbox", "--disable-gpu")
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions")
 MISSING = "Chromium or playwright is not here"
 
 _QUERY = re.compile("\x1b\\[\\?2026\\$p|\x1b\\]1[01];[^\x1b]*\x1b\\\\")

@@ -114,9 +114,11 @@ def test_a_browser_that_is_killed_takes_nobody_along(tmp_path: Path, env: dict[s
             with subprocess.Popen(
                 command, start_new_session=True, stderr=subprocess.DEVNULL
             ) as browser:
-                until(lambda: len(server.children()) == 2)
-                (its,) = set(server.children()) - {kept}
-                os.killpg(browser.pid, signal.SIGKILL)
+                try:
+                    until(lambda: len(server.children()) == 2)
+                    (its,) = set(server.children()) - {kept}
+                finally:
+                    os.killpg(browser.pid, signal.SIGKILL)
             until(lambda its=its: gone(its))
             assert server.is_running() and psutil.pid_exists(kept.pid)
         steady.page.keyboard.press("?")

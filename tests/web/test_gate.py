@@ -1,5 +1,6 @@
 """Who is answered, and what a page may load."""
 
+import asyncio
 import re
 
 import aiohttp
@@ -19,7 +20,9 @@ async def refused(served: Served, **headers: str) -> bool:
         tab = await served.open(**headers)
     except aiohttp.WSServerHandshakeError as error:
         return error.status == 403 and not served.server.programs
-    await tab.socket.close()
+    await tab.end()  # its program says its words, and the server closes it
+    while served.server.programs:
+        await asyncio.sleep(0.01)
     return False
 
 
