@@ -37,8 +37,14 @@ def main(arguments: list[str]) -> int:
         raise InputError(f"--port {args.port}: must be between 0 and 65535")
     from llamatop.web.server import WebServer
 
-    title = _title(args.file)
-    server = WebServer(program(args.file), args.host, args.port, title=title, tell=_say)
+    server = WebServer(
+        program(args.file),
+        args.host,
+        args.port,
+        title=_title(args.file),
+        tell=_say,
+        follow=program if args.file is None else None,
+    )
     return asyncio.run(server.serve_until_ended(lambda: _tell(server, args.open)))
 
 

@@ -140,6 +140,24 @@ async def test_a_second_tab_follows_the_run_of_the_first_unless_asked_otherwise(
             assert f'"ws://{served.at}/ws/own"' in await page.text()
 
 
+@pytest.mark.slow
+async def test_who_follows_sees_the_run_and_starts_no_engine(
+    serving: Serving, tmp_path: Path
+) -> None:
+    run = [*program(None), "--engine", "scripted", "--out", str(tmp_path / "run.parquet")]
+    async with serving(run, follow=program) as served:
+        first = await served.open()
+        await first.until(lambda seen: b"decode" in seen)
+        (runs,) = served.server.programs
+        second = await served.open()
+        await second.until(lambda seen: b"decode" in seen)
+        (follows,) = served.server.programs - {runs}
+        assert psutil.Process(runs.pid).children()
+        assert not psutil.Process(follows.pid).children()
+        await second.socket.close()
+        await until(lambda: served.server.programs == {runs})
+
+
 def test_a_file_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: no such file"):
         program("nowhere")
