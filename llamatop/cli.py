@@ -32,6 +32,7 @@ COMMANDS = (
     "doctor",
     "import",
     "attach",
+    "web",
 )
 """Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
 
