@@ -141,7 +141,7 @@ def vllm(folder: Path, environment: Path, log: Path) -> Server:
 
 
 def ray_llm(folder: Path, environment: Path, log: Path, metrics_port: int) -> Server:
-    """Ray Serve LLM, from an environment that `install_ray.sh` made; ready when it lists a model."""
+    """Ray Serve LLM, from an environment that `install_ray.sh` made."""
     script = [str(environment / "bin" / "python"), str(HERE / "ray_server.py")]
     command = [*script, str(folder), "{port}", str(metrics_port)]
     env = {"HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0"}
