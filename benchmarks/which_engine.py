@@ -107,7 +107,7 @@ def row(name: str, concurrency: int, levels: list[Told], turns: list[Told]) -> s
     """Medians over the turns."""
     rates = [level["output_tok_s"] for level in levels if level["output_tok_s"] is not None]
     host = median_of(levels, lambda level: level["peak_memory"]["host_bytes"])
-    short = sum(level["short"] or 0 for level in levels)
+    short = sum(level.get("short") or 0 for level in levels)
     cells = [
         name,
         str(concurrency),
@@ -134,7 +134,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", help="a folder with a Llama in bfloat16")
     parser.add_argument("--vllm", metavar="FOLDER", help="an environment that has vLLM")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8])
-    parser.add_argument("--requests", type=int, help="of each level (4 x concurrency)")
+    parser.add_argument("--requests", type=int, help="of each level (8 x concurrency)")
     parser.add_argument("--prompt-toks", type=int, default=128)
     parser.add_argument("--gen-toks", type=int, default=64)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")

@@ -78,7 +78,7 @@ def _is_linear(module: nn.Module, name: str, parameter: nn.Parameter) -> bool:
 
 
 def _is_matrix(module: nn.Module, name: str, parameter: nn.Parameter) -> bool:
-    return parameter.dim() >= 2
+    return bool(parameter.dim() >= 2)
 
 
 @contextmanager
