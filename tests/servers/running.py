@@ -145,4 +145,6 @@ def ray_llm(folder: Path, environment: Path, log: Path, metrics_port: int) -> Se
     script = [str(environment / "bin" / "python"), str(HERE / "ray_server.py")]
     command = [*script, str(folder), "{port}", str(metrics_port)]
     env = {"HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-    return Server(command, log, ready="/v1/models", seconds=400, env=env)
+    server = Server(command, log, ready="/v1/models", seconds=400, env=env)
+    until(lambda: "is ready at" in log.read_text(errors="replace"), 400)  # the replica, too
+    return server
