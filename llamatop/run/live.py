@@ -209,6 +209,8 @@ class LiveRun:
         for child in (self._engine, self._probe):
             while child is not None and child.inbox:
                 events += child.inbox.popleft()
+        if self._serving is not None and not self.ready:
+            events = self._serving.explain(events)
         if self._judged is not None:
             for event in events:
                 self._judged.apply(event)

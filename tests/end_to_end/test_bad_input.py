@@ -61,7 +61,6 @@ GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
         (["--tp", "2", "--engine", "threads"], "--engine threads cannot; use --engine batch"),
         (["--tp", "2", "--quantize", "int8"], "choose one"),
         (["--tp", "2", "--offload", "disk"], "choose one"),
-        (["--tp", "2", "--weights", "random"], "use a local checkpoint"),
         (["--tp", "2", "--until-oom"], "not limited"),
         (["--tp", "2", "--check-oom"], "not foretold"),
         (["--tp", "2", "--url", "http://127.0.0.1:9"], "--tp and --url: the model is the server's"),

@@ -97,6 +97,25 @@ def test_what_it_is_is_asked_once_and_again_when_it_was_away() -> None:
     assert server.look() == [], "told once"
 
 
+def test_a_node_that_told_nothing_of_an_engine_is_known_once_it_does() -> None:
+    """Ray's metrics port, before its replica has answered a request and after."""
+    session, clock, own = Session(), ManualClock(), b'ray_actors{State="ALIVE"} 4.0\n'
+    with serving() as pages:
+        server = WatchedServer(0, pages.url, clock)
+        for told, name, state in (
+            (own, "unknown", "no metrics"),
+            (own + b'ray_vllm_num_requests_running{engine="0"} 1.0\n', "ray", "up"),
+        ):
+            pages.by_path["/metrics"] = 200, {"Content-Type": "text/plain; version=0.0.4"}, told
+            looked(session, server, clock)
+            watched = session.watched[0]
+            assert watched.seen is not None and watched.seen.name == name
+            assert state_of(watched, session.now) == state
+        looked(session, server, clock)
+    asked = [path for path, _ in pages.asked]
+    assert asked.count("/v1/models") == 2, "once more, when there was something new to know"
+
+
 def test_a_page_with_a_bad_line_is_stale_and_said() -> None:
     session, clock = Session(), ManualClock()
     with serving() as pages:
