@@ -5,6 +5,7 @@ Words alone, for whoever draws or prints them. Computes no figure.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from llamatop.events.clock import SECOND
@@ -66,24 +67,24 @@ def server_origins(session: Session, place: int, replica: str | None = None) -> 
     server = session.watched.get(place, Watched())
     telling = [name for name, one in server.replicas.items() if one.samples]
     names = telling if replica is None else [replica]
-    lines = [*_what(session, server, place), PARTED]
+    urls = session.started.config.urls if session.started is not None else ()
+    lines = [Origin("address", urls[place] if place < len(urls) else UNKNOWN, "")]
     if not names:
         said = server.stood.said if server.stood is not None else "not asked yet"
-        return [*lines, Origin("values", UNKNOWN, said or "it tells none")]
+        lines.append(Origin("values", UNKNOWN, said or "it tells none"))
     for name in names:
         lines += _values(session, server, name)
-    return lines
+    return [*lines, PARTED, *_what(server)]
 
 
-def _what(session: Session, server: Watched, place: int) -> list[Origin]:
+def _what(server: Watched) -> list[Origin]:
+    """What it is, and what its processes hold."""
     seen, weighed = server.seen, server.weighed
-    urls = session.started.config.urls if session.started is not None else ()
     name = " ".join(part for part in (seen.name, seen.version) if part) if seen else UNKNOWN
     sources = " and ".join(seen.sources) if seen else ""
     every = f"read every {server.every} s" if server.every > 1 else "read every second"
     why = "" if server.every == 1 else ", so that its recording stays under 1 MB an hour"
     lines = [
-        Origin("address", urls[place] if place < len(urls) else UNKNOWN, ""),
         Origin("server", name, f"{sources}, {every}{why}" if sources else ""),
         Origin("model", seen.model or UNKNOWN if seen else UNKNOWN, "/v1/models"),
         Origin("context", whole(seen.context) if seen else UNKNOWN, "tokens"),
@@ -104,16 +105,21 @@ def _values(session: Session, server: Watched, name: str) -> list[Origin]:
     age = duration(max(session.now - replica.now.time, 0) / SECOND)
     stale = "" if answers(server) else ", old: it answers no more"
     lines = [Origin("replica", name, f"told {age} ago{stale}")]
-    lines += [
-        one
-        for key in (*GAUGES, *COUNTERS)
-        if key in _WORDS and (one := _scalar(server, replica, now, key)) is not None
-    ]
-    lines += _rates(server, replica, now)
-    lines.append(_hits(server, replica, now))
+    lines += _scalars(server, replica, now, GAUGES)
+    lines += [*_rates(server, replica, now), _hits(server, replica, now)]
+    lines += _scalars(server, replica, now, COUNTERS)
     for key in HISTOGRAMS:
         lines += _latency(server, replica, now, minute, key)
     return lines
+
+
+def _scalars(
+    server: Watched, replica: Replica, load: Load, table: Iterable[str]
+) -> Iterator[Origin]:
+    """Those of a table of the vocabulary that have a word here."""
+    for key in table:
+        if key in _WORDS and (one := _scalar(server, replica, load, key)) is not None:
+            yield one
 
 
 def _scalar(server: Watched, replica: Replica, load: Load, key: str) -> Origin | None:

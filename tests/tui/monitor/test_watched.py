@@ -200,7 +200,7 @@ def test_a_value_that_is_missing_says_why(looks):
     old = {o.name: o.source for o in server_origins(frame_of(later, 20.5).session, 0)}
     assert old["replica"].endswith("old: it answers no more")
     never = both([ServerStood(SECOND, 0, "down", "nothing listens there")])
-    assert server_origins(frame_of(never, 2).session, 0)[-1] == (
+    assert server_origins(frame_of(never, 2).session, 0)[1] == (
         "values", UNKNOWN, "nothing listens there")  # fmt: skip
 
 
