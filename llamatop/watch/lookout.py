@@ -28,7 +28,7 @@ EVERY = SECOND
 WEIGHED_EVERY = 2
 """Seconds between two looks at the memory of servers here."""
 
-LAST_LOOK = 2 * SECOND
+LAST_LOOK = 5 * SECOND
 """How long (ns) an end waits for the last look: a server may be in a long prefill."""
 
 HURRIED = SECOND // 3

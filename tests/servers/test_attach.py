@@ -101,8 +101,11 @@ class Watching:
         self.recorder.close()
 
 
-def test_tokens_agree_with_the_clients(llamacpp: Server, tmp_path: Path) -> None:
+def test_tokens_agree_with_the_clients(
+    llamacpp: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those that a client counted, however short the watch: the last look closes it."""
+    monkeypatch.setattr("llamatop.watch.source.HURRIED", 60 * SECOND)
     watching = Watching(tmp_path / "w.parquet", llamacpp)
     watching.until(lambda: watching.state(0) == "up")
     client = Client(llamacpp, 300)

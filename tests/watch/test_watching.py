@@ -209,7 +209,10 @@ def test_the_end_has_a_last_look_and_waits_for_none_that_does_not_come() -> None
         watch.close()
 
 
-def test_what_a_server_did_since_the_last_full_second_is_told_at_the_end() -> None:
+def test_what_a_server_did_since_the_last_full_second_is_told_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("llamatop.watch.source.HURRIED", 60 * SECOND)
     with serving() as pages:
         vllm(pages, DP2)
         watch = Watch(RunConfig(engine="attach", urls=(pages.url,)))
