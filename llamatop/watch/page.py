@@ -110,11 +110,14 @@ class Pages:
                     raise PageError(f"more than {MOST_REPLICAS} replicas")
                 self.replicas.append(replica)
             self._take(changes.setdefault(replica, Changes()), replica, key, bound, value)
-        unbounded = self._unbound(changes, gone)
+        ended = self._unbound(changes, gone)
         self._spread(changes)
+        unseen = [place for place in ended if place[0] not in self._fell]
+        self._fell.update(replica for replica, _, _ in unseen)
         for replica in self._fell:
             self._tell_all(replica, changes.setdefault(replica, Changes()))
-        self._end_buckets(changes, unbounded)
+        for replica, key, bound in unseen:  # so that whoever reads the changes sees that it fell
+            changes[replica].buckets.setdefault(key, {})[bound or ""] = 0.0
         self._vanish(changes, gone)
         self._lines = lines
         return {replica: changes.get(replica, Changes()) for replica in self.replicas}
@@ -204,12 +207,6 @@ class Pages:
                     ended.append((replica, key, bound))
                 changes.setdefault(replica, Changes()).buckets.setdefault(key, {})
         return ended
-
-    def _end_buckets(self, changes: dict[str, Changes], ended: list[Place]) -> None:
-        """A count that is gone has fallen to none; of one that began again that is known."""
-        for replica, key, bound in ended:
-            if replica not in self._fell and bound is not None:
-                changes[replica].buckets.setdefault(key, {})[bound] = 0.0
 
     def _vanish(self, changes: dict[str, Changes], gone: list[Place]) -> None:
         """Gauges that are told no more are not known."""
