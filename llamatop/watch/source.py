@@ -41,7 +41,7 @@ class Watch:
         over = self._lookout.over
         events = [*self._take_own(), *self._lookout.drain()]
         now, most = self.clock.now(), self.config.max_time
-        if most is not None and now >= most * SECOND:
+        if not self._finished and most is not None and now >= most * SECOND:
             self._finish("ok", LAST_LOOK)
         elif self._owed is not None and over:
             self._own.append(RunEnded(now, self._owed))

@@ -209,6 +209,17 @@ def test_the_end_has_a_last_look_and_waits_for_none_that_does_not_come() -> None
         watch.close()
 
 
+def test_a_watch_of_some_seconds_ends_by_itself() -> None:
+    with serving() as pages:
+        vllm(pages, DP2)
+        watch = Watch(RunConfig(engine="attach", urls=(pages.url,), max_time=0.1))
+        pump = Pump(watch, Session())
+        watch.start()
+        until(lambda: (pump.step(), watch.ended)[1])
+        watch.close()
+    assert pump.session.ended is not None and pump.session.ended.outcome == "ok"
+
+
 def test_what_a_server_did_since_the_last_full_second_is_told_at_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
