@@ -199,7 +199,7 @@ class Pages:
 
     def _unbound(self, changes: dict[str, Changes], gone: list[Place]) -> list[Place]:
         """Bounds of histograms that have others now: their counts are of these no more."""
-        ended = []
+        ended: list[Place] = []
         for replica, key, bound in gone:
             counts = self._cumulative.get((replica, key), {})
             if bound is not None and counts.pop(bound, None) is not None:

@@ -11,7 +11,6 @@ from llamatop.tui.monitor.body import Monitor
 from llamatop.tui.monitor.frame import ORDERS, Choices
 from llamatop.tui.monitor.panels import Panel
 
-
 _LEAST_VALUES = 10
 """Rows of a panel from which values are listed in it, and need it not alone."""
 
