@@ -108,6 +108,9 @@ def warm_engine() -> Child:
 class LiveRun:
     """Runs a config; a `pump.Source`. All of it belongs to the thread that drains it."""
 
+    _owed: Outcome | None = None
+    """How it ended, as long as the last look at its servers is waited for."""
+
     def __init__(
         self,
         config: RunConfig,
@@ -204,7 +207,7 @@ class LiveRun:
         """What has arrived, ending with a tick; decides what comes next on the way."""
         if self._finished:
             self._drop_rest()
-            return self._take_own()
+            return [*self._take_own(), *self._last_look()]
         events = self._take_own()
         for child in (self._engine, self._probe):
             while child is not None and child.inbox:
@@ -236,7 +239,7 @@ class LiveRun:
     @property
     def ended(self) -> bool:
         """Whether the run is over and its last event has been drained."""
-        return self._finished and not self._own
+        return self._finished and self._owed is None and not self._own
 
     @property
     def outcome(self) -> Outcome:
@@ -539,10 +542,28 @@ class LiveRun:
             self._running = None
 
     def _finish(self) -> None:
-        self._finished = True
-        self._own.append(RunEnded(self.clock.now(), self.outcome))
+        """The last event, and the end of our server, follow the last look at it."""
+        self._finished, self._owed = True, self.outcome
+        since = self._stopping_since
+        if self._lookout is not None and since is None:
+            self._lookout.finish()
+        elif self._lookout is not None and since is not None:
+            self._lookout.finish(since + PATIENCE - self.clock.now())
+        self._own += self._last_look()
+
+    def _last_look(self) -> list[Event]:
+        """What the servers tell at the end, then the run's last event."""
+        if self._owed is None:
+            return []
+        over = self._lookout is None or self._lookout.over
+        told = list(self._lookout.drain()) if self._lookout is not None else []
+        if not over:
+            return told
+        told.append(RunEnded(self.clock.now(), self._owed))
+        self._owed = None
         if self._serving is not None:
             self._end_server(self._serving)
+        return told
 
     def _drop_rest(self) -> None:
         """What the children tell after the run's last event belongs to no run."""

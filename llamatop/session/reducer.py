@@ -205,6 +205,9 @@ class Level:
     """Its measured requests, in the order of arrival."""
     forgotten: int = 0
     """Measured requests that are not in `requests`: see `Session.keep` and `Session.joined`."""
+    failed: int = 0
+    cancelled: int = 0
+    """Measured requests that ended so, those that are forgotten too; since `joined`."""
     joined: int | None = None
     """When the recording joined it; None: it knows the whole level."""
     place: int = 0
@@ -603,6 +606,7 @@ class Session:
             request.ended = max(time, request.since)
             request.error = error
             self._shrink(request)
+            self._count(request)
             self._unload(request)
             if self.keep is not None and len(self.requests) > self.keep:
                 self._forget_oldest()
@@ -619,6 +623,13 @@ class Session:
         request.counts = counts
         if not self.texts:
             request.text = ""
+
+    def _count(self, request: Request) -> None:
+        """What did not complete is counted by its level."""
+        level = self.levels.get(request.level)
+        if level is not None and not request.warmup:
+            level.failed += request.state == "failed"
+            level.cancelled += request.state == "cancelled"
 
     def _unload(self, request: Request) -> None:
         """A server has one request less."""

@@ -106,6 +106,7 @@ class Pages:
         if any(len(line) > LONGEST_LINE for line in fresh):
             raise PageError(f"a line of more than {LONGEST_LINE} characters")
         told = self._told_by(fresh)
+        gone = self._gone(fresh, [line for line in self._lines if line not in lines])
         changes: dict[str, Changes] = {}
         self._fell = set()
         for (replica, key, bound), value in told.items():
@@ -114,10 +115,15 @@ class Pages:
                     raise PageError(f"more than {MOST_REPLICAS} replicas")
                 self.replicas.append(replica)
             self._take(changes.setdefault(replica, Changes()), replica, key, bound, value)
+        ended = self._unbound(changes, gone)
         self._spread(changes)
+        unseen = [place for place in ended if place[0] not in self._fell]
+        self._fell.update(replica for replica, _, _ in unseen)
         for replica in self._fell:
-            self._tell_all(replica, changes[replica])
-        self._vanish(changes, fresh, [line for line in self._lines if line not in lines])
+            self._tell_all(replica, changes.setdefault(replica, Changes()))
+        for replica, key, bound in unseen:  # so that whoever reads the changes sees that it fell
+            changes[replica].buckets.setdefault(key, {})[bound or ""] = 0.0
+        self._vanish(changes, gone)
         self._lines = lines
         return {replica: changes.get(replica, Changes()) for replica in self.replicas}
 
@@ -192,11 +198,26 @@ class Pages:
             if name == replica:
                 changes.buckets[key] = dict(alone)
 
-    def _vanish(self, changes: dict[str, Changes], fresh: list[str], gone: list[str]) -> None:
-        """Gauges whose series is no more on the page, in any value."""
+    def _gone(self, fresh: list[str], left: list[str]) -> list[Place]:
+        """Whose series is no more on the page, in any value."""
         there = {line.rpartition(" ")[0] for line in fresh}
-        left = (series for line in gone if (series := line.rpartition(" ")[0]) not in there)
-        for replica, key, _ in (self._places[one] for one in left if one in self._places):
+        series = (one for line in left if (one := line.rpartition(" ")[0]) not in there)
+        return [self._places[one] for one in series if one in self._places]
+
+    def _unbound(self, changes: dict[str, Changes], gone: list[Place]) -> list[Place]:
+        """Bounds of histograms that have others now: their counts are of these no more."""
+        ended: list[Place] = []
+        for replica, key, bound in gone:
+            counts = self._cumulative.get((replica, key), {})
+            if bound is not None and counts.pop(bound, None) is not None:
+                if self._alone.get((replica, key), {}).pop(bound, 0.0):
+                    ended.append((replica, key, bound))
+                changes.setdefault(replica, Changes()).buckets.setdefault(key, {})
+        return ended
+
+    def _vanish(self, changes: dict[str, Changes], gone: list[Place]) -> None:
+        """Gauges that are told no more are not known."""
+        for replica, key, _ in gone:
             if key.partition("{")[0] in GAUGE_NAMES and (replica, key) in self._told:
                 changes.setdefault(replica, Changes()).gauges[key] = None
                 del self._told[replica, key]

@@ -14,7 +14,7 @@ import pytest
 from llamatop.catalog import demo_folder
 from llamatop.events.kinds import TokensCounted
 from llamatop.hardware.listening import resident
-from llamatop.recording.reader import open_recording
+from llamatop.recording.reader import fold_recording, open_recording
 from llamatop.tui.monitor.marks import marks_of
 from tests.end_to_end.conftest import Llamatop
 from tests.servers.running import Server
@@ -51,6 +51,11 @@ def test_totals_are_those_of_llama_cpp_itself(llamatop: Llamatop, llamacpp: Serv
         asked = one - tokens(llamatop.folder / "one.parquet", place)
         assert asked < 200, "what the questions before the first level took"
         assert both == tokens(llamatop.folder / "run.parquet", place) + asked
+    watched = fold_recording(str(llamatop.folder / "run.parquet")).session.watched[0]
+    for which, value in watched.replicas["0"].told.items():
+        if which in ("llamacpp:tokens_predicted", "llamacpp:prompt_tokens", "llamacpp:n_decode"):
+            total = which.removeprefix("llamacpp:") + "_total"
+            assert value == seen[-1][total], "the last look closes its counters"
     [server] = told["server"]
     assert [server[of] for of in ("name", "model", "tokens_by")] == ["llama.cpp", "demo", "timings"]
     for level in told["levels"]:

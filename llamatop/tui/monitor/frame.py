@@ -30,6 +30,8 @@ class Choices(msgspec.Struct):
     """Place among `latency.rows_of` of the figure whose values are drawn; None: what suits."""
     charted: int | None = None
     """Place in `memory.charted_of` of the memory whose history is drawn; None: what suits."""
+    origins: int | None = None
+    """The first row shown of where the servers' values come from; None: their view."""
     told_until: int | None = None
     """Place in the log of the last story shown; None: the newest, whichever it is."""
 
