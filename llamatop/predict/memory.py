@@ -75,9 +75,16 @@ class Prediction:
         """What must be free where the model is to run."""
         return sum(self.parts.values())
 
+    @property
+    def own_bytes(self) -> int:
+        """What the model and its requests take of it, without what any process of the engine
+        does: libraries, and an accelerator's context."""
+        return self.peak_bytes - sum(self.parts.get(name, 0) for name in ("runtime", "context"))
+
     def sure_bytes(self, band: float) -> float:
-        """What is enough even if that is too low by `band`, or all threads meet at their peak."""
-        return max(self.peak_bytes * (1 + band), self.most_bytes)
+        """What is enough even if `own_bytes` are too low by the share `band`, or all threads meet
+        at their peak."""
+        return max(self.peak_bytes + band * self.own_bytes, self.most_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,16 @@ def _step(device: str, requests: int, prompt: int) -> int:
     return min(step, requests * (prompt + 1))
 
 
+def _under_way(step: int, requests: int, prompt: int, tokens: int) -> float:
+    """Requests whose caches one step reads beside its new tokens, at most.
+
+    Tokens to decode go first, and prompts get the rest of each step: where outputs are short the
+    first requests have ended when the last ones begin. One more is in the middle of its prompt.
+    """
+    longer = tokens - 1
+    return min(requests, longer * step / (prompt + longer) + 1)
+
+
 def mask_places(trace: Trace, step: int, tokens: int) -> int:
     """Places of the masks for a pool of so many tokens, one mask for each kind of attention.
 
@@ -212,7 +229,7 @@ def mask_places(trace: Trace, step: int, tokens: int) -> int:
 
 
 def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -> Peak:
-    """A pool of pages for all, and a step that reads every page and the new tokens.
+    """A pool of pages for all, and a step that reads those of the requests under way.
 
     Without flash attention keys and values are gathered and repeated for each query head; where
     scores are written out, they are there once as they are and twice in 32 bits. The scores of the
@@ -225,7 +242,7 @@ def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -
     traced = trace.step_of(step)
     item = 4 if trace.dtype == "float32" else 2
     layers = max(trace.layers, 1)
-    read = requests * (prompt + tokens)
+    read = round(_under_way(step, requests, prompt, tokens) * (prompt + tokens))
     heads = 2 * trace.attention_width * item / layers + trace.kv_bytes_per_token / layers / 2
     scores = step * read * trace.score_heads * (item + (8 if item < 4 else 4))
     attention = round(heads * (read + step)) + scores
