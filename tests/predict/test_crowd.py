@@ -92,9 +92,10 @@ def test_it_fits_only_if_it_does_with_all_threads_at_their_peak() -> None:
     expected = memory.predict(told, "threads", "cpu", crowd.shape)
     assert expected.parts["activations"] == 60
     assert expected.most_bytes == bound.peak_bytes + 3 * 7 == expected.peak_bytes + 100
-    assert expected.sure_bytes(0.01) == expected.most_bytes
-    far = expected.peak_bytes + 100 * expected.own_bytes
-    assert expected.sure_bytes(100) == far > expected.most_bytes
+    assert expected.sure_bytes(1e-6) == expected.most_bytes
+    assert expected.own_bytes == expected.peak_bytes - expected.parts["runtime"]
+    wide = expected.peak_bytes + expected.own_bytes
+    assert expected.sure_bytes(1) == wide > expected.most_bytes
 
 
 @pytest.mark.parametrize(
