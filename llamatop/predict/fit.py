@@ -28,9 +28,7 @@ _BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
 
 
-def verdict(
-    peak_bytes: float, available_bytes: float, sure_bytes: float
-) -> Verdict:
+def verdict(peak_bytes: float, available_bytes: float, sure_bytes: float) -> Verdict:
     """`fits` where `sure_bytes` do, which is the peak if it is foretold too low."""
     if peak_bytes > available_bytes:
         return "does not fit"

@@ -238,7 +238,7 @@ def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -
 
     Without flash attention keys and values are gathered and repeated for each query head; where
     scores are written out, they are there once as they are and twice in 32 bits. The scores of the
-    vocabulary come when all that is gone, for every request at once.
+    vocabulary come when all that is gone, for every one of them at once.
     """
     page = CPU_PAGE if device == "cpu" else GPU_PAGE
     step = _step(device, requests, prompt)
@@ -247,7 +247,8 @@ def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -
     traced = trace.step_of(step)
     item = 4 if trace.dtype == "float32" else 2
     layers = max(trace.layers, 1)
-    read = round(_under_way(step, requests, prompt, tokens) * (prompt + tokens))
+    under_way = _under_way(step, requests, prompt, tokens)
+    read = round(under_way * (prompt + tokens))
     heads = 2 * trace.attention_width * item / layers + trace.kv_bytes_per_token / layers / 2
     scores = step * read * trace.score_heads * (item + (8 if item < 4 else 4))
     gathered = round(heads * (read + step))
@@ -256,6 +257,6 @@ def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -
     small = min(gathered, round(SMALL_BELOW * heads / repeated)) if repeated else gathered
     masks = mask_places(trace, step, pages * page) * item
     working = max(traced.total - traced.cache, attention)
-    chosen = max(requests * trace.score_bytes - working, 0)
+    chosen = max(round(under_way * trace.score_bytes) - working, 0)
     total = pool + working + masks + chosen
     return Peak(Shape(requests, prompt, tokens), total, pool, 0, traced.heap + small, chosen)

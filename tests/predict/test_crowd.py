@@ -6,7 +6,6 @@ import torch
 
 from llamatop.predict import memory
 from llamatop.predict.crowd import panels, together
-from llamatop.predict.fit import verdict
 from llamatop.predict.forward import Step
 from llamatop.predict.traced import Ask, Peak, Shape
 from llamatop.predict.tracer import trace, trace_with
