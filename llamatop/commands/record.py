@@ -130,10 +130,12 @@ def _learn(session: Session) -> None:
     for figures in all_figures(session) if model is not None else ():
         if figures.outcome != "ok" or model is None:
             continue
-        for said, found in (
-            (figures.predicted_host_bytes, figures.host_peak_bytes),
-            (figures.predicted_device_bytes, figures.device_peak_bytes),
+        told = session.predicted.get(figures.level)
+        libraries = told.parts.get("runtime", 0) if told else 0
+        for said, found, beside in (
+            (figures.predicted_host_bytes, figures.host_peak_bytes, libraries),
+            (figures.predicted_device_bytes, figures.device_peak_bytes, 0),
         ):
             if said and found:
                 quantized = bool(model.quantization)
-                remember(Residual(model.device, model.engine, said, found, quantized))
+                remember(Residual(model.device, model.engine, said, found, beside, quantized))

@@ -21,7 +21,7 @@ from llamatop.predict import memory
 from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.devices import Published, smallest
 from llamatop.predict.fit import Verdict, largest, verdict
-from llamatop.predict.forecast import architecture_of, shapes_of, trace_model
+from llamatop.predict.forecast import architecture_of, between_levels, shapes_of, trace_model
 from llamatop.predict.machine import measure_machine, roof_dtype
 from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import band
@@ -164,12 +164,21 @@ def _told(config: RunConfig, trace: Trace, place: Place, width: float, *, hopele
     def peak(requests: int) -> Prediction:
         return memory.predict(trace, engine, place.device, Shape(requests, prompt, tokens))
 
+    steady = between_levels(trace)
+
     def most(needed: Callable[[Prediction], float]) -> int:
-        return 0 if hopeless else largest(lambda n: needed(peak(n)), place.available_bytes)
+        if hopeless:
+            return 0
+
+        def at(requests: int) -> float:
+            shape = Shape(requests, prompt, tokens)
+            return needed(memory.predict(steady, engine, place.device, shape))
+
+        return largest(at, place.available_bytes)
 
     def judged(prediction: Prediction) -> Verdict:
-        told = prediction.peak_bytes, place.available_bytes, width, prediction.most_bytes
-        return verdict(*told)
+        sure = prediction.sure_bytes(width)
+        return verdict(prediction.peak_bytes, place.available_bytes, sure)
 
     def level(requests: int) -> LevelCheck:
         prediction, shape = peak(requests), Shape(requests, prompt, tokens)
@@ -278,8 +287,8 @@ def _advice(found: Check, least: int) -> list[str]:
         half = (found.trace.weights_bytes or 0) / 2
         if least - half <= found.place.available_bytes:
             advice.append(f"--dtype bfloat16, which halves the weights to {size(half)}")
-    peaks = [level.prediction.peak_bytes for level in found.levels if level.prediction]
-    needed = max(peaks) * (1 + found.band)
+    told = [level.prediction for level in found.levels if level.prediction]
+    needed = max(prediction.sure_bytes(found.band) for prediction in told)
     advice.append(f"{size(needed)} of memory")
     any_has = found.place.device == "cpu" and needed < EVERYWHERE
     if not any_has and (which := smallest(needed)) is not None:

@@ -79,6 +79,19 @@ def shapes_of(config: RunConfig, device: str, *, few: bool = False) -> set[Shape
     return memory.shapes(engine, device, levels, config.prompt_toks, config.gen_toks)
 
 
+def between_levels(trace: Trace) -> Trace:
+    """The same without the levels that were asked for, so that what is searched in all levels
+    depends on none of these.
+
+    Peaks of single levels do not rise steadily with the requests: blocks of a layer that outgrow
+    what the C library keeps are given back, from there on less stays free between caches. A search
+    goes along the lines through fixed levels, which rise.
+    """
+    ends = [peak for peak in trace.peaks if peak.shape.batch in (1, MANY)]
+    crowds = [peak for peak in trace.crowds if peak.shape.batch in BETWEEN]
+    return msgspec.structs.replace(trace, peaks=tuple(ends), crowds=tuple(crowds))
+
+
 def architecture_of(config: RunConfig) -> Source:
     """Where the model's `config.json` is found; nothing heavy is imported for it."""
     return resolve(msgspec.structs.replace(config, weights="random"), lambda *_: None)

@@ -160,7 +160,8 @@ def _most(one: Check) -> list[str]:
     told = f"at most {plural(sure, 'request')} of {lengths} at once{known}{context}"
     if not sure:
         told = f"no request of {lengths} for sure{known}{context}"
-    why = f"the estimate is the predicted peak, which may be {percent(one.band)} too low"
+    low = f"which may be {percent(one.band)} too low"
+    why = f"the estimate is the predicted peak, {low} without libraries"
     lines = [told, why] if known else [told]
     return [f"  {part}" for line in lines for part in wrap(line, WIDTH - 2)]
 

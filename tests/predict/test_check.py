@@ -260,7 +260,7 @@ def test_the_longest_context_does_not_depend_on_the_lengths_asked_for(
 
     def told(prompt: int, generated: int) -> dict[str, Any]:
         lengths = ["--prompt-toks", str(prompt), "--gen-toks", str(generated)]
-        place = ["--device", "cpu", "--dtype", "bfloat16", "--memory", "485MB"]
+        place = ["--device", "cpu", "--dtype", "bfloat16", "--memory", "465MB"]
         check.main(["--model", "demo", "--json", *place, *lengths])
         found: dict[str, Any] = json.loads(capsys.readouterr().out)["models"][0]
         return found
