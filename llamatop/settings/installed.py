@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from functools import cache
 
 from llamatop.errors import InputError
 
@@ -11,7 +10,6 @@ ENGINES = ("torch", "transformers", "accelerate")
 """What every engine of this process imports."""
 
 
-@cache
 def missing() -> str:
     """What to do so that a model can run here; empty: it is all installed."""
     absent = [name for name in ENGINES if importlib.util.find_spec(name) is None]

@@ -26,10 +26,6 @@ def light(monkeypatch):
     """This process with none of the engines' libraries."""
     for name in installed.ENGINES:
         monkeypatch.setitem(sys.modules, name, None)
-    installed.missing.cache_clear()
-    yield
-    monkeypatch.undo()
-    installed.missing.cache_clear()
 
 
 def test_the_light_list_is_what_the_project_needs_without_the_engines():
