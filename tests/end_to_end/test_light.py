@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from llamatop.cli import main
+from llamatop.engines import plausible
 from llamatop.engines.models import load_engine
 from llamatop.errors import InputError
 from llamatop.settings import installed
@@ -26,6 +27,12 @@ def light(monkeypatch):
     """This process with none of the engines' libraries."""
     for name in installed.ENGINES:
         monkeypatch.setitem(sys.modules, name, None)
+    known = plausible._text, plausible._listed
+    for one in known:
+        one.cache_clear()
+    yield
+    for one in known:
+        one.cache_clear()
 
 
 def test_the_light_list_is_what_the_project_needs_without_the_engines():
