@@ -111,6 +111,7 @@ def test_a_writer_that_is_killed_leaves_the_watcher_whole(tmp_path: Path) -> Non
     kill_a_writer(tmp_path / "a.parquet", 0.1)
 
 
+@pytest.mark.slow
 def test_a_watcher_that_is_killed_leaves_the_writer_whole(tmp_path: Path) -> None:
     kill_a_watcher(tmp_path / "a.parquet", 0.02)
 

@@ -87,6 +87,7 @@ def test_the_pair_that_ships_is_decided() -> None:
     assert max(bounds) < 120, "an interval that tells nothing is none"
 
 
+@pytest.mark.slow
 def test_resampled_in_two_shows_no_difference() -> None:
     """A real sweep's waves, drawn again twice: a hundred times, five false alarms at most."""
     base = fold(told(RECORDINGS / "samples" / "demo-sweep-cpu.parquet"))

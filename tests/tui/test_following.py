@@ -88,6 +88,7 @@ async def test_it_is_followed_left_and_come_back_to_and_ends_as_the_replay_ends(
         await settle(pilot, lambda: screen_text(again) == last)
 
 
+@pytest.mark.slow
 async def test_a_writer_that_is_gone_is_told_and_all_is_kept(
     tmp_path: Path, run_events: Sequence[Event]
 ) -> None:
