@@ -60,7 +60,8 @@ def test_the_bundled_model_on_each_engine(
     assert (replayed.code, replayed.out) == (0, done.out)
 
 
-@pytest.mark.parametrize("how", ["int8", pytest.param("int4", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["int8", "int4"])
 def test_quantised_weights(
     llamatop: Llamatop,
     how: str,

@@ -22,6 +22,12 @@ LEFT_BEHIND = ("\x1b[?1049l", "\x1b[?1000l", "\x1b[?25h")
 """What a program owes its terminal: the normal screen, no mouse, the cursor."""
 
 
+def _as_a_terminal() -> None:
+    """A shell without job control lets what it starts in the background ignore these."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Terminal:
     """A pseudo-terminal with llamatop in it, and what it shows."""
 
@@ -37,6 +43,7 @@ class Terminal:
             dimensions=(ROWS, COLUMNS),
             encoding="utf-8",
             timeout=1,
+            preexec_fn=_as_a_terminal,
         )
 
     def read(self) -> None:

@@ -161,6 +161,7 @@ def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     assert model["levels"][0]["decode_floor_tok_s"] == pytest.approx(221, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced_here")
 def test_a_packed_checkpoint_on_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     """13.8 GB is what the checkpoint's files take."""

@@ -65,6 +65,7 @@ def test_a_slow_down_of_ten_percent_is_found(concurrency: tuple[int, ...]) -> No
     assert back.overall[0].verdict == "faster"
 
 
+@pytest.mark.slow
 def test_one_recording_resampled_in_two_shows_no_difference() -> None:
     base = run((1, 4), requests=32).session
     alarms = [
