@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOGETHER := --numprocesses 3 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help install run record test test-all coverage check clean
+.PHONY: help install run record test test-all faults soak coverage check clean
 
 help:            ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,13 @@ test: install    ## the tests of the main job
 
 test-all: install    ## also those that take minutes
 	$(BIN)/python -m pytest $(TOGETHER) -m ''
+
+faults: install    ## cause every fault of docs/reliability.md, and tell what came of it
+	$(BIN)/python -m pytest -p tests.faults -m fault --hypothesis-profile=faults $(TOGETHER)
+
+SOAK ?=
+soak: install    ## what takes hours; SOAK="--minutes 5 --kills 50 --times 5 --inputs 2000" is shorter
+	$(BIN)/python -m tests.soak $(SOAK)
 
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: export PYTHONPATH := $(CURDIR)/scripts/coverage

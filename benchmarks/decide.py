@@ -6,13 +6,17 @@
     python benchmarks/decide.py beside --out DIR   20 pairs, a process on one core in half of them
     python benchmarks/decide.py turns --out DIR    ab against itself, and batch against threads
 
-`simulate` needs no quiet machine; all others do. Steps and runs of the scripted engine vary by
-`--step` and `--run` (standard deviations of a logarithm), as `measure` prints them.
+`simulate` and `pairs` need no quiet machine; all others do. Steps and runs of the scripted engine
+vary by `--step` and `--run` (standard deviations of a logarithm), as `measure` prints them, turns
+of ab by `--turn` and `--last` (the correlation from one to the next); a second time by what is
+assumed of an accelerator. `beside` and `turns` go on where they were ended: what is in DIR is not
+run again.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import math
@@ -20,10 +24,15 @@ import random
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from llamatop.engines.scripted import Script, script
+from llamatop.events.kinds import Event, ModelLoaded
+from llamatop.figures.between_runs import ELSEWHERE
 from llamatop.figures.deciding import SAME_WITHIN, decide
 from llamatop.figures.sequential import FIRST_LOOK, of_pairs, tail_of_a_look
 from llamatop.reports.apart import values_of
@@ -35,9 +44,11 @@ from llamatop.settings.config import RunConfig
 
 STEP = 0.025
 LEVELS = (1, 4)
+QUIET_STEP, QUIET_TURN = 0.08, 0.015
+ROUNDS = 6
 
 
-def simulated(seed: int, step: float, run: float, slower: float = 1.0) -> Run:
+def simulated(seed: int, step: float, run: float, slower: float = 1.0, device: str = "cpu") -> Run:
     """A scripted run of default length; its steps and its mood drawn anew."""
     mood = math.exp(random.Random(f"mood {seed}").gauss(0, run)) * slower
     config = RunConfig(engine="scripted", concurrency=LEVELS, seed=seed, text=False)
@@ -46,7 +57,13 @@ def simulated(seed: int, step: float, run: float, slower: float = 1.0) -> Run:
         step=STEP * mood, prefill_per_token=0.0005 * mood, jitter=min(step * math.sqrt(3), 0.9)
     )
     events = [e for e in script(config, behaviour) if type(e).__name__ != "HostSampled"]
-    return run_of(fold(events), f"run{seed}")
+    return run_of(fold([_on(device, e) for e in events]), f"run{seed}")
+
+
+def _on(device: str, event: Event) -> Event:
+    """The same event of a run that was on this device."""
+    loaded = isinstance(event, ModelLoaded)
+    return msgspec.structs.replace(event, device=device) if loaded else event
 
 
 def called(comparison: Comparison) -> list[str]:
@@ -59,62 +76,79 @@ def called(comparison: Comparison) -> list[str]:
     ]
 
 
-def found(comparison: Comparison) -> bool:
-    """Whether throughput over all levels is called slower."""
-    return comparison.overall[0].verdict == "slower"
-
-
 def share(name: str, count: int, of: int, bound: str) -> None:
     """A count as a line, and what it should be."""
     print(f"{name}: {count} of {of} ({count / of:.1%}); wanted {bound}", flush=True)
 
 
 def simulate(args: argparse.Namespace) -> None:
-    """Scripted pairs: false verdicts, power, false stops."""
-    step, run, pairs = args.step, args.run, args.pairs
+    """Scripted pairs by what was measured, and by what is assumed of an accelerator."""
+    print(f"\nas a processor was measured: a step {args.step:g}, a run {args.run:g}")
+    simulate_on("cpu", args.step, args.run, args.pairs)
+    turns(args.turn, args.last, args.turns)
+    run = ELSEWHERE[""]
+    print(f"\nas is assumed of an accelerator: a step {QUIET_STEP:g}, a run {run:g}")
+    simulate_on("cuda:0", QUIET_STEP, run, args.pairs)
+    turns(QUIET_TURN, args.last, args.turns)
+
+
+def simulate_on(device: str, step: float, run: float, pairs: int) -> None:
+    """False verdicts of so many pairs, and the power of half or a quarter as many."""
     seeds = itertools.count()
 
     def one(slower: float = 1.0) -> Run:
-        return simulated(next(seeds), step, run, slower)
+        return simulated(next(seeds), step, run, slower, device)
 
     same = [called(compare(one(), one())) for _ in range(pairs)]
     share(
         "A/A, pairs with a headline figure faster or slower", sum(map(bool, same)), pairs, "≤ 5 %"
     )
-    figures = sum(map(len, same))
-    share("A/A, headline figures", figures, pairs * len(HEADLINE) * (len(LEVELS) + 1), "≤ 5 %")
-    half = max(pairs // 2, 1)
-    tenth = [compare(one(), one(1.1)) for _ in range(half)]
-    share("x 1.10, one run each, found", sum(map(found, tenth)), half, "≥ 90 %, or `undecided`")
-    wrong = sum(c.overall[0].verdict in ("faster", "same") for c in tenth)
-    share("x 1.10, one run each, said faster or the same", wrong, half, "0")
-    groups = [
-        compare_groups([one() for _ in range(5)], [one(1.05) for _ in range(5)])
-        for _ in range(max(pairs // 4, 1))
-    ]
-    share("x 1.05, five runs each, found", sum(map(found, groups)), len(groups), "≥ 90 %")
-    turns(step=args.turn, pairs=args.turns)
+    figures = pairs * len(HEADLINE) * (len(LEVELS) + 1)
+    share("A/A, headline figures", sum(map(len, same)), figures, "≤ 5 %")
+    for slower in (1.1, 1.5, 2.0):
+        half = [compare(one(), one(slower)) for _ in range(max(pairs // 2, 1))]
+        power(f"x {slower:g}, one run each", half, slower)
+    for slower in (1.05, 1.1, 1.5):
+        quarter = [
+            compare_groups([one() for _ in range(5)], [one(slower) for _ in range(5)])
+            for _ in range(max(pairs // 4, 1))
+        ]
+        power(f"x {slower:g}, five runs each", quarter, slower)
 
 
-def turns(step: float, pairs: int) -> None:
-    """Simulated ab of six rounds with moods that last: false stops, and x 1.05."""
-    for slower, bound in ((1.0, "≤ 5 %"), (1.05, "≥ 90 %")):
-        stops = sum(_stops(seed, step, slower, 0.02) for seed in range(pairs))
+def power(name: str, told: Sequence[Comparison], slower: float) -> None:
+    """How often throughput over all levels was called slower, and what was said else."""
+    verdicts = Counter(comparison.overall[0].verdict for comparison in told)
+    wanted = "≥ 90 %, or `undecided`"
+    share(f"{name}: slower", verdicts.pop("slower", 0), len(told), wanted)
+    if verdicts:
+        print(f"  else {', '.join(f'{word} {count}' for word, count in verdicts.items())}")
+    notes = Counter(c.overall[0].note for c in told if c.overall[0].verdict == "undecided")
+    for note, count in notes.most_common(1):
+        print(f"  of those {count}: {note}")
+
+
+def turns(noise: float, last: float, pairs: int) -> None:
+    """Simulated ab of six rounds with moods that last: false stops, and what is found."""
+    for slower, bound in ((1.0, "≤ 5 %"), (1.05, "≥ 90 %"), (1.1, "≥ 90 %"), (1.5, "≥ 90 %")):
+        stops = sum(_stops(seed, noise, last, slower) for seed in range(pairs))
         share(f"ab x {slower:g}, stopped as faster or slower", stops, pairs, bound)
 
 
-def _stops(seed: int, noise: float, slower: float, within: float) -> bool:
-    rounds, mood, logs = 6, 0.0, []
-    drawn = random.Random(f"ab {seed}")
-    for one in range(1, rounds + 1):
+def _stops(seed: int, noise: float, last: float, slower: float, within: float = 0.02) -> bool:
+    """Whether ab ends with a difference; a turn's mood has the standard deviation `noise`, and
+    the correlation `last` with that of the turn before."""
+    drawn, logs = random.Random(f"ab {seed}"), []
+    mood = drawn.gauss(0, noise)
+    for one in range(1, ROUNDS + 1):
         times = []
         for side in "abba":
-            mood = 0.7 * mood + drawn.gauss(0, noise)
-            times.append(mood + drawn.gauss(0, noise) + (math.log(slower) if side == "b" else 0.0))
+            mood = last * mood + drawn.gauss(0, noise * math.sqrt(1 - last**2))
+            times.append(mood + (math.log(slower) if side == "b" else 0.0))
         logs += [times[0] - times[1], times[3] - times[2]]
         if one >= FIRST_LOOK:
             mean = math.fsum(logs) / len(logs)
-            way = decide(mean, of_pairs(logs), tail_of_a_look(rounds), within).way
+            way = decide(mean, of_pairs(logs), tail_of_a_look(ROUNDS), within).way
             if way != "undecided":
                 return way in ("up", "down")
     return False
@@ -171,21 +205,37 @@ def pairs(args: argparse.Namespace) -> None:
           len(chosen), "≤ 5 %")  # fmt: skip
 
 
+@contextlib.contextmanager
+def busy_core() -> Iterator[None]:
+    """A process that takes a core."""
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
+
+
+def recorded(path: Path) -> Run:
+    """A run of demo by default options, made where it is not there yet."""
+    if not path.exists():
+        done = llamatop("--record", "--concurrency", "4", "--out", str(path))
+        if done.returncode:
+            raise SystemExit(done.stderr)
+    return open_run(str(path))
+
+
 def beside(args: argparse.Namespace) -> None:
     """Pairs of one setting, the second of each beside a process that takes a core."""
     wrong = named = 0
     for number in range(args.pairs):
-        files = [str(Path(args.out) / f"beside.{number}.{side}.parquet") for side in "ab"]
-        llamatop("--record", "--concurrency", "4", "--out", files[0])
-        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-        try:
-            llamatop("--record", "--concurrency", "4", "--out", files[1])
-        finally:
-            busy.kill()
-            busy.wait()
-        told = compare(*map(open_run, files))
+        one, other = (Path(args.out) / f"beside.{number}.{side}.parquet" for side in "ab")
+        quiet = recorded(one)
+        with busy_core():
+            told = compare(quiet, recorded(other))
         wrong += bool(called(told))
         named += any("other processes took" in warning for warning in told.warnings)
+        print(f"pair {number + 1}: {told.verdict}", flush=True)
     share("beside a busy process, called faster or slower", wrong, args.pairs, "0")
     share("beside a busy process, the neighbour named", named, args.pairs, "all")
 
@@ -193,27 +243,34 @@ def beside(args: argparse.Namespace) -> None:
 def by_turns(args: argparse.Namespace) -> None:
     """ab against itself beside a busy process; batch against threads."""
     wrong = 0
-    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        for number in range(args.pairs):
-            done = _ab("--a", "--engine batch", "--b", "--engine batch", args.out, f"same{number}")
-            wrong += any(word in ("faster", "slower") for word in done)
-    finally:
-        busy.kill()
-        busy.wait()
+    for number in range(args.pairs):
+        path = Path(args.out) / f"same{number}.json"
+        verdicts = _ab(path, "--engine batch", "--engine batch", ROUNDS, busy_core)
+        wrong += any(word in ("faster", "slower") for word in verdicts)
+        print(f"try {number + 1}: {', '.join(verdicts)}", flush=True)
     share("ab of one setting, called faster or slower", wrong, args.pairs, "0")
-    told = _ab("--a", "--engine batch", "--b", "--engine threads", args.out, "engines", "3")
-    print(f"batch against threads within three rounds: {told[:1]}")
+    path = Path(args.out) / "engines.json"
+    verdicts = _ab(path, "--engine batch", "--engine threads", 3, contextlib.nullcontext)
+    print(f"batch against threads within three rounds: {verdicts[0]}; wanted faster or slower")
 
 
-def _ab(*words: str) -> list[str]:
-    """The verdicts of one run of ab."""
-    *sides, folder, name = words[:6]
-    rounds = words[6] if len(words) > 6 else "6"
-    out = str(Path(folder) / f"{name}.parquet")
-    done = llamatop("ab", *sides, "--model", "demo", "--concurrency", "8", "--rounds", rounds,
-                    "--until-decided", "0.02", "--json", "--out", out)  # fmt: skip
-    told = json.loads(done.stdout)["comparisons"][0]["overall"]
+def _ab(
+    path: Path,
+    a: str,
+    b: str,
+    rounds: int,
+    beside: Callable[[], contextlib.AbstractContextManager[None]],
+) -> list[str]:
+    """The headline verdicts of a run of ab, which is made where its JSON is not there yet."""
+    if not path.exists():
+        with beside():
+            done = llamatop("ab", "--a", a, "--b", b, "--model", "demo", "--concurrency", "8",
+                            "--requests", "16", "--rounds", str(rounds), "--until-decided", "0.02",
+                            "--json", "--out", str(path.with_suffix(".parquet")))  # fmt: skip
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        path.write_text(done.stdout)
+    told = json.loads(path.read_text())["comparisons"][0]["overall"]
     return [one["verdict"] for one in told if one["metric"] in HEADLINE]
 
 
@@ -224,9 +281,10 @@ def main() -> None:
     )
     kinds = parser.add_subparsers(required=True)
     add = kinds.add_parser("simulate")
-    add.add_argument("--step", type=float, default=0.08)
-    add.add_argument("--run", type=float, default=0.02)
-    add.add_argument("--turn", type=float, default=0.015)
+    add.add_argument("--step", type=float, default=0.19)
+    add.add_argument("--run", type=float, default=0.14)
+    add.add_argument("--turn", type=float, default=0.14)
+    add.add_argument("--last", type=float, default=0.35)
     add.add_argument("--pairs", type=int, default=200)
     add.add_argument("--turns", type=int, default=1000)
     add.set_defaults(do=simulate)

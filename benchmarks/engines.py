@@ -192,7 +192,7 @@ class Bench:
         if name == "llama.cpp":
             path = self._folder / f"{dtype}.gguf"
             if not path.is_file():
-                write_gguf(Path(model), path, "made", brief=dtype == "bfloat16")
+                write_gguf(Path(model), path, "made", dtype=dtype)
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 asked |= {"gguf": str(path), "port": free.getsockname()[1]}

@@ -6,12 +6,17 @@ went through the recorder. Each command runs in a process of its own, whose user
 (of all its threads) and largest resident size the kernel counts.
 
     python benchmarks/reports.py --events 1000000 10000000 --keep long-recordings
+
+Beside an earlier commit of this clone, by turns, on a recording that the earlier one made:
+
+    python benchmarks/reports.py --events 10000000 --keep long-recordings --beside 0b8cf7f
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,7 +38,11 @@ def record(path: Path, events: int) -> None:
     """A scripted run of about so many events, recorded; never held whole."""
     from llamatop.engines.scripted import script_parts  # noqa: PLC0415
     from llamatop.recording.writer import Recorder  # noqa: PLC0415
-    from llamatop.settings.config import RunConfig  # noqa: PLC0415  (the measuring process stays small)
+
+    try:
+        from llamatop.settings.config import RunConfig  # noqa: PLC0415
+    except ImportError:  # where an earlier commit had it
+        from llamatop.config import RunConfig  # type: ignore[import-not-found,no-redef]  # noqa: PLC0415
 
     config = RunConfig(
         engine="scripted", concurrency=LEVELS, gen_toks=TOKENS, text=False,
@@ -60,11 +69,14 @@ class Taken(NamedTuple):
     status: int
 
 
-def measured(arguments: list[str], log: Path) -> Taken:
-    """Run Python to its end; its output goes to a file."""
+def measured(arguments: list[str], log: Path, package: Path = ROOT) -> Taken:
+    """Run Python to its end, with the llamatop of a folder; its output goes to a file."""
     began = time.perf_counter()
+    env = {**os.environ, "PYTHONPATH": str(package)}
     with log.open("wb") as file:
-        child = subprocess.Popen([sys.executable, *arguments], stdout=file, stderr=file)
+        child = subprocess.Popen(
+            [sys.executable, *arguments], stdout=file, stderr=file, env=env, cwd=log.parent
+        )
         _, status, used = os.wait4(child.pid, 0)
     wall = time.perf_counter() - began
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -111,6 +123,59 @@ def show(file: Path, only: str | None) -> None:
                 )
 
 
+DECIDING = ("replay --json", "compare", "recommend")
+"""What is held against an earlier commit."""
+
+
+def earlier(commit: str, folder: Path) -> Path:
+    """A commit's package in a folder."""
+    archive = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", commit, "llamatop"], capture_output=True, check=True
+    )
+    folder.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
+    return folder
+
+
+def beside(commit: str, events: int, turns: int, keep: str | None) -> None:
+    """Medians of both builds by turns, and their quotients."""
+    with tempfile.TemporaryDirectory() as folder:
+        builds = {"this": ROOT, commit: earlier(commit, Path(folder) / "earlier")}
+        file = Path(keep or folder).absolute() / f"scripted-{events}-{commit}.parquet"
+        if not file.exists():
+            making = [__file__, "--events", str(events), "--record", str(file)]
+            made = measured(making, Path(folder) / "log", builds[commit])
+            if made.status:
+                raise SystemExit((Path(folder) / "log").read_text())
+        print(f"\n{file.name}, {file.stat().st_size / 1e6:.1f} MB, {turns} turns")
+        for name, arguments in commands(str(file), folder):
+            if name in DECIDING:
+                by_turns(name, arguments, builds, turns, Path(folder) / "log")
+
+
+def by_turns(
+    name: str, arguments: list[str], builds: dict[str, Path], turns: int, log: Path
+) -> None:
+    """A line for each build, and one for the first over the second."""
+    taken: dict[str, list[Taken]] = {build: [] for build in builds}
+    for _ in range(turns):
+        for build, package in builds.items():
+            taken[build].append(measured(arguments, log, package))
+            if taken[build][-1].status:
+                raise SystemExit(f"{name}, {build}: {log.read_text()[-500:]}")
+    middles = {
+        build: [statistics.median(one[place] for one in found) for place in range(3)]
+        for build, found in taken.items()
+    }
+    for build, (wall, cpu, size) in middles.items():
+        print(f"  {name:<16} {build:<8} {wall:7.2f} s {cpu:7.2f} s CPU {size / 1e6:7.0f} MB")
+    this, before = middles.values()
+    shares = (one / other for one, other in zip(this, before, strict=True))
+    print(
+        f"  {name:<16} {'ratio':<8} " + " ".join(f"{share:7.2f}  " for share in shares), flush=True
+    )
+
+
 def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -119,7 +184,13 @@ def main() -> None:
     parser.add_argument("--only", metavar="TEXT", help="the commands that hold it")
     parser.add_argument("--no-samples", action="store_true")
     parser.add_argument("--record", metavar="FILE", help="only make a recording of --events")
+    parser.add_argument("--beside", metavar="COMMIT", help="by turns with this commit")
+    parser.add_argument("--turns", type=int, default=5, help="of each build")
     args = parser.parse_args()
+    if args.beside:
+        for events in args.events:
+            beside(args.beside, events, args.turns, args.keep)
+        return
     if args.record:
         record(Path(args.record), args.events[0])
         return

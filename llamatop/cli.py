@@ -32,6 +32,7 @@ COMMANDS = (
     "doctor",
     "import",
     "attach",
+    "web",
 )
 """Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
 
@@ -39,11 +40,17 @@ RESERVED = ("import",)
 """Words of Python: the module of such a command has an underscore behind its name."""
 
 
+ROOM_BYTES = 1_500_000_000
+"""Of address space, most of it never touched: what polars and the threads of this process reserve
+before they do anything. An engine process needs several times that."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run llamatop; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _settle_streams()
     try:
+        _refuse_little_room()
         code = _dispatch(arguments)
         sys.stdout.flush()
     except InputError as error:
@@ -51,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except MemoryError:
+        _complain("out of memory in llamatop's own process; what was recorded is kept")
+        return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
@@ -103,6 +113,18 @@ def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if named else "run"
     command = import_module(f"llamatop.commands.{name}{'_' if name in RESERVED else ''}")
     return int(command.main(arguments[1:] if named else arguments))
+
+
+def _refuse_little_room() -> None:
+    """Libraries that find no room abort without a word, so it is looked at before they come."""
+    import resource  # noqa: PLC0415  (not on every system)
+
+    room, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if room != resource.RLIM_INFINITY and room < ROOM_BYTES:
+        raise InputError(
+            f"the address space is limited to {room / 1e6:.0f} MB (ulimit -v), and llamatop "
+            f"needs {ROOM_BYTES / 1e6:.0f} MB; raise it, or limit memory by a cgroup instead"
+        )
 
 
 def _refuse_empty(arguments: list[str]) -> None:

@@ -39,8 +39,7 @@ MAY: dict[str, set[str]] = {
 LIGHT = {
     *(f"llamatop.engines.{name}" for name in ("base", "host", "hub_cache", "level", "models")),
     *(f"llamatop.engines.{name}" for name in ("outbox", "resolve", "scripted", "sizes", "work")),
-    "llamatop.engines.layout",
-    "llamatop.engines.weight_files",
+    *(f"llamatop.engines.{name}" for name in ("lacking", "layout", "weight_files")),
     *(f"llamatop.predict.{name}" for name in ("child", "counting", "layouts", "machine")),
     "llamatop.predict.devices",
     *(f"llamatop.reports.{name}" for name in ("summary", "models", "doctor")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from llamatop.errors import InputError
 if TYPE_CHECKING:
     from llamatop.reports.compare import Comparison
     from llamatop.reports.gate import Gate
-    from llamatop.reports.runs import Run
-    from llamatop.run.turns import Limits
+    from llamatop.run.trial import Trial
+    from llamatop.run.turns import Limits, Side
     from llamatop.settings.config import RunConfig
 
 ROUNDS = 6
@@ -101,18 +102,14 @@ def _run(
     gates: list[Gate],
     as_json: bool,
 ) -> int:
-    from llamatop.commands.ending import exit_code
-    from llamatop.figures.deciding import SAME_WITHIN
-    from llamatop.figures.sequential import tail_of_a_look
+    from llamatop.commands.terminal import has_terminal
     from llamatop.predict.prepare import measure_once
     from llamatop.recording.default_path import default_path
     from llamatop.recording.writer import Recorder
-    from llamatop.reports.runs import Run
-    from llamatop.reports.turns import compare_turns
-    from llamatop.run.headless import Signals
     from llamatop.run.live import LiveRun
     from llamatop.run.pump import Pump
-    from llamatop.run.turns import Side, by_turns
+    from llamatop.run.trial import Trial
+    from llamatop.run.turns import Side
     from llamatop.session.reducer import Session
 
     for config in configs:
@@ -121,54 +118,81 @@ def _run(
     path = Path(out or default_path(configs[0].called))
     paths = [_of_side(path, name) for name in "ab"]
     recorders = [Recorder(one) for one in paths]
-    sides = []
-    for config, recorder in zip(configs, recorders, strict=True):
-        live = LiveRun(config, waits=True)
-        sides.append(Side(live, Pump(live, Session(), [recorder])))
-    runs = [
-        Run(one.name.removesuffix(".parquet"), side.pump.session)
-        for one, side in zip(paths, sides, strict=True)
-    ]
-    tail, narrow = tail_of_a_look(limits.rounds), within or SAME_WITHIN
-
-    def compared() -> Comparison:
-        return compare_turns(_anew(runs[0]), _anew(runs[1]), tail, narrow)
-
-    def enough(done: int) -> bool:
-        found = compared()
-        first = next((one for one in found.overall), None)
-        told = first.verdict if first is not None else "undecided"
-        print(f"round {done} of {limits.rounds}: {found.verdict}", file=sys.stderr)
-        return within is not None and told != "undecided"
-
-    with Signals() as signals:
-        try:
-            done = by_turns(sides[0], sides[1], limits, enough, signals)
-        except InputError:
-            for recorder in recorders:
-                recorder.discard()
-            raise
+    a, b = (
+        Side(live, Pump(live, Session(), [recorder]))
+        for recorder, live in zip(
+            recorders, (LiveRun(config, waits=True) for config in configs), strict=True
+        )
+    )
+    first, second = (one.name.removesuffix(".parquet") for one in paths)
+    screen = has_terminal() and not as_json
+    trial = Trial(
+        (a, b), (first, second), limits, within=within,
+        tell=None if screen else partial(_tell_round, limits.rounds),
+    )  # fmt: skip
+    try:
+        code = _on_screen(trial) if screen else _headless(trial)
+    except InputError:
         for recorder in recorders:
-            recorder.close()
+            recorder.discard()
+        raise
     for recorder in recorders:
+        recorder.close()
         if recorder.error is not None:
             print(f"recording stopped: {recorder.error}", file=sys.stderr)
-    found = compared()
-    held = _tell(found, gates, as_json, f"after {done} of {limits.rounds} rounds", paths)
-    if signals.caught is not None:
-        return 128 + signals.caught
-    return max(held, *(exit_code(side.pump.session) for side in sides))
+    when = f"after {trial.turns.done} of {limits.rounds} rounds"
+    held = _tell(trial.found(), gates, as_json, when, paths)
+    failed = [_failed(name, side) for name, side in trial.turns.sides.items()]
+    stopped = any(recorder.error is not None for recorder in recorders)
+    return code or int(held or stopped or any(failed))
+
+
+def _failed(name: str, side: Side) -> bool:
+    """Say why a side failed, and what its server printed last; False where it did not."""
+    from llamatop.commands.ending import lost_server
+    from llamatop.commands.show import print_log
+    from llamatop.reports.outcome import failure
+
+    why = failure(side.pump.session)
+    if why is not None:
+        print(f"llamatop: {name}: {why}", file=sys.stderr)
+        print_log(side.live.server_printed if lost_server(side.pump.session) else [], "server")
+    return why is not None
+
+
+def _headless(trial: Trial) -> int:
+    """Run it to its end; the exit code of a signal, else 0."""
+    from llamatop.run.headless import Signals
+    from llamatop.run.turns import by_turns
+
+    with Signals() as signals:
+        by_turns(trial.turns, signals)
+    return 0 if signals.caught is None else 128 + signals.caught
+
+
+def _on_screen(trial: Trial) -> int:
+    """Run it on the compare screen until that is left; the exit code."""
+    from llamatop.commands.desk import Desk
+    from llamatop.commands.screen import show
+    from llamatop.run.controls import Idle
+    from llamatop.run.pump import Pump
+    from llamatop.session.reducer import Session
+    from llamatop.tui.app import LlamatopApp
+
+    desk = Desk()
+    app = LlamatopApp(Pump(Idle(), Session()), launcher=desk, trial=trial)
+    try:
+        return show(app, desk)
+    finally:
+        trial.turns.close(stopped=True)
+
+
+def _tell_round(rounds: int, done: int, found: Comparison) -> None:
+    print(f"round {done} of {rounds}: {found.verdict}", file=sys.stderr)
 
 
 def _of_side(path: Path, name: str) -> Path:
     return path.with_name(f"{path.name.removesuffix('.parquet')}.{name}.parquet")
-
-
-def _anew(run: Run) -> Run:
-    """The same run, whose figures are found again: it has gone on."""
-    from llamatop.reports.runs import Run
-
-    return Run(run.name, run.session)
 
 
 def _tell(found: Comparison, gates: list[Gate], as_json: bool, when: str, paths: list[Path]) -> int:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from llamatop.commands.show import print_summary
+from llamatop.commands.show import Shown, print_summary
 from llamatop.events.clock import SECOND
 from llamatop.figures.serving import answers, combined, state_of
 from llamatop.recording.default_path import default_path
@@ -46,8 +46,8 @@ def record(
     _progress(None)
     if recorder.error is not None:
         print(f"recording stopped: {recorder.error}", file=sys.stderr)
-    whole = recorder.error is None or not recorder.saved
-    print_summary(as_json, pump.session, path if recorder.saved else None, whole)
+    kept = path if recorder.kept else None
+    print_summary(as_json, Shown(pump.session, kept, recorder.error is None))
     if signals.caught is not None:
         return 128 + signals.caught
     told = any(server.was_up is not None for server in pump.session.watched.values())

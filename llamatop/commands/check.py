@@ -172,6 +172,7 @@ def _object(one: Check) -> dict[str, Any]:
         "error_band": one.band,
         "verdict": one.verdict,
         "would_fit": one.would_fit,
+        "lacking": one.lacking,
         "unknown": one.unknown,
         "notes": list(one.trace.notes),
         **one.beside,

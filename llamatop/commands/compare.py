@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -70,9 +71,9 @@ def tell(
 def _show(files: list[str], theme: str | None) -> int:
     """The compare screen; the exit code."""
     from llamatop.commands.desk import Desk
+    from llamatop.commands.recordings import open_all
     from llamatop.commands.screen import show
     from llamatop.commands.terminal import need_terminal
-    from llamatop.reports.runs import open_run
     from llamatop.run.controls import Idle
     from llamatop.run.pump import Pump
     from llamatop.session.reducer import Session
@@ -82,9 +83,10 @@ def _show(files: list[str], theme: str | None) -> int:
     if len(files) > MOST:
         raise InputError(f"--tui: {len(files)} recordings; at most {MOST} find room side by side")
     need_terminal("llamatop compare without --tui prints the differences")
-    runs = [open_run(file) for file in files]
-    for notice in (notice for run in runs for notice in run.notices):
-        print(f"llamatop: {notice}", file=sys.stderr)
+    runs = open_all(files)
+    gc.enable()  # which lasts, unlike the reading
+    if len(runs) > MOST:
+        raise InputError(f"--tui: {len(runs)} runs in them; at most {MOST} find room side by side")
     desk = Desk()
     app = LlamatopApp(Pump(Idle(), Session()), launcher=desk, comparing=runs, theme=theme)
     return show(app, desk)

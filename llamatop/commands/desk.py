@@ -69,15 +69,10 @@ class Desk:
         return Stage(Pump(live, Session(keep=KEPT_REQUESTS), self._sinks), live=live)
 
     def replay(self, path: Path) -> Stage:
-        """A recording, read and, where its run was cut off, recovered."""
-        from llamatop.recording.bookmarks import bookmarks_of
-        from llamatop.recording.reader import open_recording
-        from llamatop.run.replay import Replay
+        """A recording, read, where its run was cut off recovered; where it goes on followed."""
+        from llamatop.commands.opening import opened
 
-        recording = open_recording(path)
-        replay = Replay(recording.events)
-        marks = bookmarks_of(recording.path, recording.facts)
-        return Stage(Pump(replay, Session()), replay=replay, bookmarks=marks)
+        return opened(path)[0]
 
     def runs(self, paths: Sequence[Path]) -> list[Run]:
         """Recordings, folded."""

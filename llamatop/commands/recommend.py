@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     add("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args(arguments)
     from llamatop.commands.recordings import open_all
-    from llamatop.reports.recommend import recommend
+    from llamatop.reports.recommend import recommend_all
     from llamatop.settings.config import parse_slo
 
     slo = parse_slo(args.slo) if args.slo is not None else None
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         raise InputError("--goal slo: say the targets, as in --slo ttft=0.5,tpot=0.05")
     goals = [args.goal] if args.goal else ["throughput", "latency", *(["slo"] if slo else [])]
     runs = open_all(args.files)
-    found = [recommend(runs, goal, slo, args.share) for goal in goals]
+    found = recommend_all(runs, goals, slo, args.share)
     _print(runs, found, args.json)
     return 0
 

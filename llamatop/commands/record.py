@@ -66,7 +66,7 @@ def record(
             break
     shown = [one.shown for one in done]
     if runs == 1:
-        print_summary(as_json, *shown[0])
+        print_summary(as_json, shown[0])
     else:
         print_summaries(as_json, shown)
         if not as_json:
@@ -93,7 +93,7 @@ def record_one(
     except InputError:
         recorder.discard()
         raise
-    pump = Pump(live, Session(), [recorder, *sinks])
+    pump = Pump(live, Session(texts=False), [recorder, *sinks])
     with headless.Signals() as signals:
         headless.run(live, pump, signals, verbose)
         if verbose:
@@ -109,9 +109,8 @@ def record_one(
     error = failure(pump.session) or stopped
     for told in dict.fromkeys(filter(None, (stopped, error))):
         print(f"llamatop: {told}", file=sys.stderr)
-    whole = recorder.error is None or not recorder.saved
-    saved = str(path.with_name(recorder.path.name)) if recorder.saved else None
-    return Recorded(Shown(pump.session, saved, whole, error), signals.caught)
+    kept = str(path.with_name(recorder.path.name)) if recorder.kept else None
+    return Recorded(Shown(pump.session, kept, recorder.error is None, error), signals.caught)
 
 
 def _tell(what: str) -> None:
@@ -131,10 +130,12 @@ def _learn(session: Session) -> None:
     for figures in all_figures(session) if model is not None else ():
         if figures.outcome != "ok" or model is None:
             continue
-        for said, found in (
-            (figures.predicted_host_bytes, figures.host_peak_bytes),
-            (figures.predicted_device_bytes, figures.device_peak_bytes),
+        told = session.predicted.get(figures.level)
+        libraries = told.parts.get("runtime", 0) if told else 0
+        for said, found, beside in (
+            (figures.predicted_host_bytes, figures.host_peak_bytes, libraries),
+            (figures.predicted_device_bytes, figures.device_peak_bytes, 0),
         ):
             if said and found:
                 quantized = bool(model.quantization)
-                remember(Residual(model.device, model.engine, said, found, quantized))
+                remember(Residual(model.device, model.engine, said, found, beside, quantized))

@@ -51,7 +51,7 @@ def _tell(notices: Sequence[str]) -> None:
 def _print(file: str, dialect: str | None, as_json: bool, notices: Sequence[str] = ()) -> int:
     import json
 
-    from llamatop.commands.show import print_summary
+    from llamatop.commands.show import Shown, print_summary
     from llamatop.figures.dialects import as_json as dialect_json
     from llamatop.recording.reader import fold_recording
     from llamatop.reports.dialect_text import dialect_text
@@ -60,7 +60,7 @@ def _print(file: str, dialect: str | None, as_json: bool, notices: Sequence[str]
     _tell([*notices, *folded.notices])
     session = folded.session
     if dialect is None:
-        print_summary(as_json, session, file, folded.complete)
+        print_summary(as_json, Shown(session, file, folded.complete, growing=folded.growing))
     elif as_json:
         print(json.dumps(dialect_json(session, dialect), indent=1))
     else:
@@ -71,22 +71,17 @@ def _print(file: str, dialect: str | None, as_json: bool, notices: Sequence[str]
 def _show(file: str, speed: float, theme: str | None) -> int:
     gc.disable()  # until the first paint, as for a run
     from llamatop.commands.desk import Desk
+    from llamatop.commands.opening import opened
     from llamatop.commands.screen import show
-    from llamatop.recording.bookmarks import bookmarks_of
-    from llamatop.recording.reader import open_recording
-    from llamatop.run.pump import Pump
-    from llamatop.run.replay import Replay
-    from llamatop.session.reducer import Session
     from llamatop.tui.app import LlamatopApp
 
-    recording = open_recording(file)
-    _tell(recording.notices)
-    replay = Replay(recording.events, speed=speed)
+    stage, notices = opened(file, speed)
+    _tell(notices)
     desk = Desk()
     app = LlamatopApp(
-        Pump(replay, Session()),
-        replay=replay,
-        bookmarks=bookmarks_of(recording.path, recording.facts),
+        stage.pump,
+        replay=stage.replay,
+        bookmarks=stage.bookmarks,
         launcher=desk,
         theme=theme,
     )

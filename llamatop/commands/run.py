@@ -47,6 +47,7 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop recommend FILE   the settings to use, and why
   llamatop export FILE      its tables as csv, json, jsonl, parquet; perfetto, openmetrics, markdown
   llamatop import FILE      other tools' results as recordings  --out FOLDER
+  llamatop web              the UI, or a recording, in a browser
   llamatop roofline         this machine's measured bandwidth and arithmetic
   llamatop doctor           what works here and what does not
 """

@@ -22,6 +22,8 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
         code = run_app(app)
     finally:
         desk.close()
+        if app.stage.replay is not None:
+            app.stage.replay.close()
         if (recorder := app.stage.release()) is not None:
             desk.finish(recorder, app.stage.worth_keeping)
     measured = left_of(app.pump.session) if app.live is not None else []

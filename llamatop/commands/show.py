@@ -26,6 +26,8 @@ class Shown(NamedTuple):
     whole: bool = True
     error: str | None = None
     """Why the command failed where the session itself does not."""
+    growing: bool = False
+    """Whether there will be more."""
 
 
 def main(arguments: list[str]) -> int:
@@ -45,13 +47,13 @@ def main(arguments: list[str]) -> int:
         folded = fold_recording(file)
         for notice in folded.notices:
             print(f"llamatop: {notice}", file=sys.stderr)
-        found.append(Shown(folded.session, file, folded.complete))
+        found.append(Shown(folded.session, file, folded.complete, growing=folded.growing))
     if len(found) == 1:
-        print_summary(args.json, *found[0])
+        print_summary(args.json, found[0])
     elif args.json:
         print_summaries(True, found)
     else:
-        print("\n".join(line(one.session, str(one.path)) for one in found))
+        print("\n".join(line(one.session, str(one.path), one.growing) for one in found))
     return 0
 
 
@@ -61,22 +63,15 @@ def print_log(lines: Sequence[str], who: str = "engine") -> None:
         print(f"{who}: {text}", file=sys.stderr)
 
 
-def print_summary(
-    as_json: bool,
-    session: Session,
-    path: str | None,
-    whole: bool = True,
-    error: str | None = None,
-) -> None:
-    """The summary of a session on stdout; see `Shown`."""
-    one = Shown(session, path, whole, error)
-    print(json.dumps(told(*one), indent=1) if as_json else _text(one))
+def print_summary(as_json: bool, one: Shown) -> None:
+    """The summary of a session on stdout."""
+    print(json.dumps(_told(one), indent=1) if as_json else _text(one))
 
 
 def print_summaries(as_json: bool, runs: Sequence[Shown], more: Mapping[str, Any] = {}) -> None:
     """Several summaries on stdout: one JSON object, `more` beside its runs, or text after text."""
     if as_json:
-        objects = [told(*run) for run in runs]
+        objects = [_told(run) for run in runs]
         print(json.dumps({"schema": SCHEMA, "runs": objects, **more}, indent=1))
     else:
         print("\n\n\n".join(_text(run) for run in runs))
@@ -91,21 +86,28 @@ def told(
     return summary(session, path, whole, error)
 
 
-def line(session: Session, path: str) -> str:
+def _told(one: Shown) -> dict[str, object]:
+    return told(one.session, one.path, one.whole, one.error)
+
+
+def line(session: Session, path: str, growing: bool = False) -> str:
     """A recording in one line: its file, what ran, how it ended."""
-    ended = outcome_line(session)
+    ended = outcome_line(session, growing)
     ran = [
         session.model_name or "unknown model",
         *([session.model.engine] if session.model else []),
     ]
     if _is_watch(session):
-        ran, ended = ["a watch of servers"], "" if session.ended else "cut off"
+        ran = ["a watch of servers"]
+        ended = "" if session.ended else "still running" if growing else "cut off"
     return one_line(": ".join(filter(None, [Path(path).name, ", ".join(ran), ended])))
 
 
 def _text(one: Shown) -> str:
     cut = "" if one.whole or one.path is None else ", cut off"
-    text = servers_text(one.session, None) if _is_watch(one.session) else table(one.session)
+    cut = ", still being made" if one.growing else cut
+    watch = _is_watch(one.session)
+    text = servers_text(one.session, None) if watch else table(one.session, one.growing)
     return f"{text}\n\nrecording: {one_line(one.path or 'none')}{cut}"
 
 

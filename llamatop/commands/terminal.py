@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from llamatop.errors import InputError
@@ -14,5 +15,5 @@ def need_terminal(instead: str) -> None:
 
 
 def has_terminal() -> bool:
-    """Whether stdin and stdout are a terminal."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    """Whether stdin and stdout are a terminal, or Textual is told what is there instead."""
+    return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stdout.isatty())

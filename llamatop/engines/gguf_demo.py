@@ -1,6 +1,7 @@
 """The bundled model as a GGUF file, for llama.cpp: weights, tokenizer and chat template.
 
-Weights are written as float32, so that llama.cpp's greedy text is transformers'. Writes Llamas
+Weights are written as float32, so that llama.cpp's greedy text is transformers', or as they are
+stored. Writes Llamas
 like the bundled one alone: one safetensors file in bfloat16, and GPT-2's way to cut text before
 BPE. Knows no server. Needs the package `gguf` (`pip install 'llamatop[servers]'`).
 """
@@ -11,7 +12,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -57,10 +58,12 @@ def kept_demo(folder: Path) -> Path:
         raise InputError(f"{folder}: the bundled model cannot be written there: {error}") from None
 
 
-def write_gguf(folder: Path, path: Path, name: str, *, brief: bool = False) -> Path:
+def write_gguf(
+    folder: Path, path: Path, name: str, dtype: Literal["float32", "bfloat16"] = "float32"
+) -> Path:
     """Write a folder's Llama, as the module says; InputError where `gguf` is not installed.
 
-    `brief`: its matrices in bfloat16, as they are in the folder.
+    In bfloat16 its norms are float32 nevertheless, as llama.cpp wants them.
     """
     try:
         import gguf  # noqa: PLC0415
@@ -72,12 +75,13 @@ def write_gguf(folder: Path, path: Path, name: str, *, brief: bool = False) -> P
     writer = gguf.GGUFWriter(part, "llama")
     config = json.loads((folder / "config.json").read_bytes())
     _add_shape(writer, config, name)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_BF16 if brief else gguf.LlamaFileType.ALL_F32)
+    kinds = gguf.LlamaFileType
+    writer.add_file_type(kinds.ALL_F32 if dtype == "float32" else kinds.MOSTLY_BF16)
     _add_tokenizer(writer, config, folder)
     for tensor, values in _tensors(folder, config):
-        if brief and values.ndim == 2:
-            bits = gguf.GGMLQuantizationType.BF16
-            writer.add_tensor(tensor, gguf.quants.quantize(values, bits), raw_dtype=bits)
+        if dtype == "bfloat16" and values.ndim > 1:
+            kind = gguf.GGMLQuantizationType.BF16
+            writer.add_tensor(tensor, gguf.quants.quantize(values, kind), raw_dtype=kind)
         else:
             writer.add_tensor(tensor, values)
     writer.write_header_to_file()

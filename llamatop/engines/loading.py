@@ -25,7 +25,12 @@ from llamatop.engines.detokenize import make_detokenizer
 from llamatop.engines.devices import Place
 from llamatop.engines.given import given_prompts
 from llamatop.engines.prompts import Prompts
-from llamatop.engines.random_weights import random_model, random_quantized, weight_bytes
+from llamatop.engines.random_weights import (
+    random_model,
+    random_quantized,
+    random_shared,
+    weight_bytes,
+)
 from llamatop.engines.ranks import Ranks, lead
 from llamatop.engines.resolve import Source
 from llamatop.engines.tokenizer import load_tokenizer
@@ -142,6 +147,8 @@ def _weights(
 ) -> Any:
     """`disk`: leave them on disk, with this folder for those that must be written anew."""
     how, seed = config.quantize, config.seed
+    if source.folder is None and config.tp > 1:
+        return random_shared(layout, place, config.tp, seed, progress)
     if source.folder is None and how == "none":
         return random_model(layout, place, seed, progress)
     if source.folder is None:

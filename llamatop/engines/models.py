@@ -23,6 +23,7 @@ from llamatop.engines.resolve import resolve
 from llamatop.errors import InputError
 from llamatop.events.kinds import Event
 from llamatop.settings.config import RunConfig
+from llamatop.settings.installed import need
 
 _QUIET = {
     "DISABLE_SAFETENSORS_CONVERSION": "1",
@@ -89,7 +90,8 @@ def _quiet() -> None:
 
 
 def _check_library(config: RunConfig) -> None:
-    """Raise InputError if what quantises is wanted and not installed."""
+    """Raise InputError if what the engine imports, or what quantises, is not installed."""
+    need(f"--engine {config.engine}")
     if config.quantize != "none" and importlib.util.find_spec("bitsandbytes") is None:
         raise InputError(
             f"--quantize {config.quantize}: needs bitsandbytes; "

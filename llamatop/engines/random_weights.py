@@ -6,15 +6,16 @@ configuration comes from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers.initialization import no_init_weights
 
-from llamatop.engines import packing, quantize
+from llamatop.engines import packing, quantize, tensor_parallel
 from llamatop.engines.architecture import Layout
 from llamatop.engines.base import Progress
 from llamatop.engines.devices import Place
@@ -34,8 +35,22 @@ def random_model(layout: Layout, place: Place, seed: int, progress: Progress) ->
     with no_init_weights(), torch.device(place.device):
         model = layout.kind._from_config(layout.config, dtype=place.dtype)
     model.tie_weights()
-    fill(model, seed, float(getattr(layout.text, "initializer_range", None) or 0.02), progress)
+    fill(model, seed, _std(layout), progress)
     return model.eval()
+
+
+def random_shared(layout: Layout, place: Place, size: int, seed: int, progress: Progress) -> Any:
+    """The same, of which this rank of `size` keeps its part; called by all of them.
+
+    A matrix is made whole, cut, and gone before the next: so much more than its part a rank takes.
+    """
+    with no_init_weights(), torch.device("cpu"), _on_meta(_is_matrix):
+        made = layout.kind._from_config(layout.config, dtype=place.dtype)
+    made = tensor_parallel.share(made, size)
+    made.tie_weights()
+    fill(made, seed, _std(layout), progress, place)
+    made.tie_weights()  # it shares parameters, and they are others now
+    return made.eval().to(place.device)
 
 
 def random_quantized(
@@ -45,23 +60,34 @@ def random_quantized(
 
     Made on the CPU, where only what was written takes memory, then moved.
     """
-    with no_init_weights(), torch.device("cpu"), _linear_on_meta():
+    with no_init_weights(), torch.device("cpu"), _on_meta(_is_linear):
         made = layout.kind._from_config(layout.config, dtype=place.dtype)
     made.tie_weights()
     chosen = quantize.matrices(made, how)
     quantize.replace(made, how, place.dtype, quantize.skipped(made, chosen))
-    std = float(getattr(layout.text, "initializer_range", None) or 0.02)
-    fill(made, seed, std, progress, place)
+    fill(made, seed, _std(layout), progress, place)
     return made.eval().to(place.device)
 
 
+def _std(layout: Layout) -> float:
+    return float(getattr(layout.text, "initializer_range", None) or 0.02)
+
+
+def _is_linear(module: nn.Module, name: str, parameter: nn.Parameter) -> bool:
+    return name == "weight" and isinstance(module, nn.Linear)
+
+
+def _is_matrix(module: nn.Module, name: str, parameter: nn.Parameter) -> bool:
+    return bool(parameter.dim() >= 2)
+
+
 @contextmanager
-def _linear_on_meta() -> Iterator[None]:
-    """Weights of linear modules get a shape but no memory."""
+def _on_meta(chosen: Callable[[nn.Module, str, nn.Parameter], bool]) -> Iterator[None]:
+    """Parameters that are `chosen` get a shape but no memory."""
     before = nn.Module.register_parameter
 
     def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is not None and name == "weight" and isinstance(module, nn.Linear):
+        if parameter is not None and chosen(module, name, parameter):
             parameter = nn.Parameter(parameter.to("meta"), requires_grad=False)
         before(module, name, parameter)
 
@@ -77,7 +103,8 @@ def fill(
 ) -> None:
     """Give every parameter a value: matrices noise of deviation `std`, the rest a neutral one.
 
-    Those on meta are made as `place` says, and quantised where the module is for that.
+    Those on meta are made as `place` says, and quantised where the module is for that, or cut to
+    this rank's part.
     """
     parameters = list(_parameters(model))
     total = sum(parameter.numel() for _, _, parameter in parameters)
@@ -85,23 +112,35 @@ def fill(
     done = told = 0
     tiles: dict[torch.dtype, torch.Tensor] = {}
     for module, name, parameter in parameters:
-        real = parameter if place is None else _made(parameter, place)
+        real = parameter if place is None else _made(module, parameter, place)
         if real.dtype not in tiles:
             tiles[real.dtype] = _tile(real, seed, std)
         _set(module, name, real, tiles[real.dtype])
         if place is not None and real is not parameter:
-            _put(module, name, real, place)
+            _put(module, name, _part(real, parameter), place)
         done += parameter.numel()
         if done - told >= REPORT_BYTES // 2 or done == total:
             progress("weights", round(done * size), round(total * size))
             told = done
 
 
-def _made(parameter: nn.Parameter, place: Place) -> nn.Parameter:
-    """The parameter, or one with memory where it has none."""
+def _made(module: nn.Module, parameter: nn.Parameter, place: Place) -> nn.Parameter:
+    """The parameter, or a whole one with memory where it has none."""
     if parameter.device.type != "meta":
         return parameter
-    return nn.Parameter(torch.empty(parameter.shape, dtype=place.dtype), requires_grad=False)
+    dtype = place.dtype if quantize.is_quantized(module) else parameter.dtype
+    device = place.device if isinstance(parameter, DTensor) else None
+    values = torch.empty(parameter.shape, dtype=dtype, device=device)
+    return nn.Parameter(values, requires_grad=False)
+
+
+def _part(real: nn.Parameter, parameter: nn.Parameter) -> nn.Parameter:
+    """What this rank keeps of it, as `parameter` says; all of it where that is not shared."""
+    if not isinstance(parameter, DTensor):
+        return real
+    mesh, placements = parameter.device_mesh, parameter.placements
+    part = distribute_tensor(real.data, mesh, placements, src_data_rank=None)
+    return nn.Parameter(part, requires_grad=False)
 
 
 def _put(module: nn.Module, name: str, real: nn.Parameter, place: Place) -> None:

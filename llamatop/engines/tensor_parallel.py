@@ -21,8 +21,6 @@ def check(config: RunConfig, source: Source, layout: Layout, device: torch.devic
     """Raise InputError where the model, or this machine's devices, cannot be shared so."""
     option = f"--tp {config.tp}"
     ranks.check_devices(config, device)
-    if source.folder is None:
-        raise InputError(f"{option}: random weights are not split; use a local checkpoint")
     if source.quantization is not None:
         raise InputError(f"{option}: quantised weights are not split; use a plain checkpoint")
     text = layout.text
@@ -43,4 +41,14 @@ def check(config: RunConfig, source: Source, layout: Layout, device: torch.devic
 
 def settings(size: int) -> dict[str, Any]:
     """What `from_pretrained` is told, in each rank."""
-    return {"distributed_config": DistributedConfig(tp_plan="auto", tp_size=size)}
+    return {"distributed_config": _wanted(size)}
+
+
+def share(model: Any, size: int) -> Any:
+    """The model with the parameters that are to be shared as this rank's parts, on meta as well."""
+    wanted, _, mesh = model.prepare_distribute_model(_wanted(size))
+    return model.maybe_distribute_model(model, wanted, mesh)
+
+
+def _wanted(size: int) -> DistributedConfig:
+    return DistributedConfig(tp_plan="auto", tp_size=size)

@@ -8,13 +8,25 @@ from typing import Any
 import transformers
 from tokenizers import Tokenizer
 
+from llamatop.errors import InputError
+from llamatop.events.sanitize import one_line
+
 
 def load_tokenizer(folder: Path | None) -> Tokenizer | None:
-    """The tokenizer in a model's folder, an older format converted; None if it has none."""
+    """The tokenizer in a model's folder, an older format converted; None if it has none.
+
+    Raises InputError where it is damaged.
+    """
     if folder is None:
         return None
-    if (folder / "tokenizer.json").is_file():
-        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        try:
+            return Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises no narrower kind
+            raise InputError(
+                f"{path} cannot be read: {one_line(str(error))}; get it anew"
+            ) from None
     return getattr(_of_transformers(folder), "backend_tokenizer", None)
 
 
@@ -31,3 +43,7 @@ def _of_transformers(folder: Path) -> Any:
         )
     except (OSError, ValueError, ImportError):
         return None
+    except Exception as error:  # of tables that make no tokenizer it raises whatever it met
+        raise InputError(
+            f"the tokenizer in {folder} cannot be read: {one_line(str(error))}"
+        ) from None

@@ -50,7 +50,7 @@ def _within(low: float | None, high: float, share: float) -> Quantile:
 
 def difference(after: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
     """What was observed between two moments, bucket by bucket."""
-    return {bound: count - before.get(bound, 0.0) for bound, count in after.items()}
+    return {bound: max(count - before.get(bound, 0.0), 0.0) for bound, count in after.items()}
 
 
 def summed(histograms: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -26,6 +26,9 @@ SAME_WITHIN = 0.05
 WIDEST = math.log(11.0)
 """An interval that reaches further than this from its middle (eleven times) tells nothing."""
 
+MOST_RUNS = 100
+"""More runs of each side than this are nobody's."""
+
 Way = Literal["up", "down", "same", "undecided"]
 
 
@@ -88,9 +91,9 @@ def times_as_many(within: Error, between: Error, tail: float, target: float) -> 
 def runs_needed(spread: float, tail: float, target: float) -> int | None:
     """How many runs of each side make an interval reach only to `target`.
 
-    `spread` is the standard deviation of a run's logarithm; None: more than a hundred.
+    `spread` is the standard deviation of a run's logarithm; None: more than `MOST_RUNS`.
     """
-    for runs in range(2, 101):
+    for runs in range(2, MOST_RUNS + 1):
         if t_quantile(tail, 2 * runs - 2) * spread * math.sqrt(2 / runs) <= target:
             return runs
     return None

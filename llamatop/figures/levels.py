@@ -337,7 +337,8 @@ def baseline(session: Session) -> int | None:
         return session.warmed.resident_bytes
     if session.model.weights_bytes is None:
         return None
-    return session.warmed.resident_bytes - session.model.weights_bytes
+    rest = session.warmed.resident_bytes - session.model.weights_bytes
+    return rest if rest >= 0 else None  # weights that are on disk still are in no RAM
 
 
 def _per_second(count: int | None, seconds: float | None) -> float | None:

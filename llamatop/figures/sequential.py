@@ -12,12 +12,17 @@ import math
 from collections.abc import Sequence
 
 from llamatop.figures.deciding import Error
+from llamatop.figures.student import t_quantile
 
 CONFIDENCE = 0.98
 """That none of the intervals of all looks misses."""
 
 FIRST_LOOK = 2
 """Rounds before anything is said: four pairs."""
+
+
+MOST_ROUNDS = 200
+"""More than this are a typing error rather than a wish."""
 
 
 def looks(rounds: int) -> int:
@@ -36,3 +41,16 @@ def of_pairs(logs: Sequence[float]) -> Error:
     mean = math.fsum(logs) / count
     squares = math.fsum((log - mean) ** 2 for log in logs)
     return Error(squares / (count - 1) / count, count - 1)
+
+
+def rounds_needed(error: Error, pairs: int, tail: float, target: float) -> int | None:
+    """How many rounds in all make the interval of so many pairs reach only to `target`.
+
+    None: more than `MOST_ROUNDS`.
+    """
+    spread = math.sqrt(error.variance * pairs)
+    for rounds in range(FIRST_LOOK, MOST_ROUNDS + 1):
+        count = 2 * rounds
+        if t_quantile(tail, count - 1) * spread / math.sqrt(count) <= target:
+            return rounds
+    return None

@@ -7,10 +7,12 @@ options nor how the answer is shown.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from llamatop.catalog import KnownModel, find
+from llamatop.engines.lacking import lacking
+from llamatop.engines.resolve import folder_here
 from llamatop.errors import InputError
 from llamatop.figures import roofline
 from llamatop.figures.roofline import Roofs
@@ -20,7 +22,7 @@ from llamatop.predict import memory
 from llamatop.predict.counting import with_longest_prompt
 from llamatop.predict.devices import Published, smallest
 from llamatop.predict.fit import Verdict, largest, verdict
-from llamatop.predict.forecast import architecture_of, shapes_of, trace_model
+from llamatop.predict.forecast import architecture_of, between_levels, shapes_of, trace_model
 from llamatop.predict.layouts import packs
 from llamatop.predict.machine import measure_machine
 from llamatop.predict.memory import Prediction
@@ -95,6 +97,8 @@ class Check:
     """What to change, where not all levels fit."""
     packed: bool = False
     """Whether its matrices are taken to be packed."""
+    lacking: list[str] = field(default_factory=list)
+    """What of a folder that is here is missing or damaged: it fits, and does not run so."""
     beside: dict[str, Any] = field(default_factory=dict)
     """What `check --json` tells besides, of some formats."""
 
@@ -149,8 +153,11 @@ def check(config: RunConfig, place: Place) -> Check:
     trace = trace_model(config, place.device, shapes, place.capability, known)
     width = band(place.device, engine, bool(trace.quantization))
     if trace.untold:
-        return _untold(config, trace, place, width)
-    return _told(config, trace, place, width, hopeless=hopeless)
+        found = _untold(config, trace, place, width)
+    else:
+        found = _told(config, trace, place, width, hopeless=hopeless)
+    folder = None if config.weights == "random" else folder_here(config.model)
+    return found if folder is None else replace(found, lacking=lacking(folder))
 
 
 def _told(config: RunConfig, trace: Trace, place: Place, width: float, *, hopeless: bool) -> Check:
@@ -164,12 +171,21 @@ def _told(config: RunConfig, trace: Trace, place: Place, width: float, *, hopele
         shape = Shape(requests, prompt, tokens)
         return memory.predict(trace, engine, place.device, shape, packed=packed)
 
+    steady = between_levels(trace)
+
     def most(needed: Callable[[Prediction], float]) -> int:
-        return 0 if hopeless else largest(lambda n: needed(peak(n)), place.available_bytes)
+        if hopeless:
+            return 0
+
+        def at(requests: int) -> float:
+            shape = Shape(requests, prompt, tokens)
+            return needed(memory.predict(steady, engine, place.device, shape))
+
+        return largest(at, place.available_bytes)
 
     def judged(prediction: Prediction) -> Verdict:
-        told = prediction.peak_bytes, place.available_bytes, width, prediction.most_bytes
-        return verdict(*told)
+        sure = prediction.sure_bytes(width)
+        return verdict(prediction.peak_bytes, place.available_bytes, sure)
 
     def level(requests: int) -> LevelCheck:
         prediction, shape = peak(requests), Shape(requests, prompt, tokens)
@@ -279,8 +295,8 @@ def _advice(found: Check, least: int) -> list[str]:
         half = (found.trace.weights_bytes or 0) / 2
         if least - half <= found.place.available_bytes:
             advice.append(f"--dtype bfloat16, which halves the weights to {size(half)}")
-    peaks = [level.prediction.peak_bytes for level in found.levels if level.prediction]
-    needed = max(peaks) * (1 + found.band)
+    told = [level.prediction for level in found.levels if level.prediction]
+    needed = max(prediction.sure_bytes(found.band) for prediction in told)
     advice.append(f"{size(needed)} of memory")
     any_has = found.place.device == "cpu" and needed < EVERYWHERE
     if not any_has and (which := smallest(needed)) is not None:

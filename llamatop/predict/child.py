@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -42,6 +44,30 @@ QUIET = {
 Answer = TypeVar("Answer")
 
 
+class Asker(threading.Thread):
+    """A thread whose questions can be taken back, by another one."""
+
+    def __init__(self, target: Callable[[], object]) -> None:
+        super().__init__(target=target, name="asker", daemon=True)
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._over = False
+
+    def take_back(self) -> None:
+        """End the child that is asked now, and each that would be later; returns at once."""
+        with self._lock:
+            self._over = True
+            if self._child is not None:
+                self._child.kill()
+
+    def asks(self, child: subprocess.Popen[bytes] | None) -> None:
+        """That is the child whose answer it waits for; None: it has ended."""
+        with self._lock:
+            self._child = child
+            if self._over and child is not None:
+                child.kill()
+
+
 def ask(module: str, question: Any, answer: type[Answer], seconds: float = SECONDS) -> Answer:
     """What `main()` of that module writes on stdout when it reads `question` on stdin.
 
@@ -50,26 +76,39 @@ def ask(module: str, question: Any, answer: type[Answer], seconds: float = SECON
     Raises InputError when it refuses, fails or takes longer than `seconds`.
     """
     code = _CODE.format(root=str(_ROOT), parent=os.getpid(), module=module)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", code],
-            input=msgspec.json.encode(question),
-            capture_output=True,
-            env={**os.environ, **QUIET},
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise InputError(
-            f"{module} gives no answer within {seconds:g} s, as on a busy machine, or of a model "
-            "that loops long; try shorter prompts, or run it to measure it"
-        ) from None
-    if done.returncode != 0:
-        raise InputError(f"{module} failed: {_last_line(done.stderr) or done.returncode}")
-    result = msgspec.json.decode(done.stdout, type=answer | Refusal)
+    command = [sys.executable, "-P", "-c", code]
+    said, problem, status = _exchange(command, msgspec.json.encode(question), module, seconds)
+    if status != 0:
+        raise InputError(f"{module} failed: {_last_line(problem) or status}")
+    result = msgspec.json.decode(said, type=answer | Refusal)
     if isinstance(result, Refusal):
         raise InputError(result.error)
     return cast("Answer", result)
+
+
+def _exchange(
+    command: list[str], question: bytes, module: str, seconds: float
+) -> tuple[bytes, bytes, int]:
+    """What the child writes on stdout and stderr, and its exit code; it ends in any case."""
+    thread = threading.current_thread()
+    asker = thread if isinstance(thread, Asker) else None
+    pipe = subprocess.PIPE
+    environment = {**os.environ, **QUIET}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as child:
+        if asker is not None:
+            asker.asks(child)
+        try:
+            said, problem = child.communicate(question, seconds)
+        except subprocess.TimeoutExpired:
+            raise InputError(
+                f"{module} gives no answer within {seconds:g} s, as on a busy machine, or of a "
+                "model that loops long; try shorter prompts, or run it to measure it"
+            ) from None
+        finally:
+            child.kill()
+            if asker is not None:
+                asker.asks(None)
+    return said, problem, child.returncode
 
 
 def _last_line(text: bytes) -> str:

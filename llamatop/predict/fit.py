@@ -15,24 +15,24 @@ from llamatop.settings.config import MAX_CONCURRENCY
 
 Verdict = Literal["fits", "tight", "does not fit"]
 
-BAND = 0.05
-"""The share by which a prediction may be too low; see `residuals` for what was learnt."""
-QUANTIZED_BAND = 0.07
-"""The same where matrices are quantised: in int8 the peaks of two models were up to 5 % above, and
-those of one model differ by as much from run to run."""
+BAND = 0.03
+"""The share by which a prediction, without what libraries take, may be too low: of the slices in
+docs/prediction.md by 2.7 %, of models of a few MB by chance more; see `residuals` for what was
+learnt."""
+QUANTIZED_BAND = 0.13
+"""The same where matrices are quantised: in int8 the peaks of two models were up to 8 % above, and
+those of one model up to 13 %, as they differ from run to run."""
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 _BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
 
 
-def verdict(
-    peak_bytes: float, available_bytes: float, band: float = BAND, most_bytes: float = 0
-) -> Verdict:
-    """`fits` with the whole band to spare and `most_bytes` too; `tight` where only these decide."""
+def verdict(peak_bytes: float, available_bytes: float, sure_bytes: float) -> Verdict:
+    """`fits` where `sure_bytes` do, which is the peak if it is foretold too low."""
     if peak_bytes > available_bytes:
         return "does not fit"
-    return "fits" if max(peak_bytes * (1 + band), most_bytes) <= available_bytes else "tight"
+    return "fits" if sure_bytes <= available_bytes else "tight"
 
 
 def largest(peak: Callable[[int], float], limit: float, most: int = MAX_CONCURRENCY) -> int:

@@ -18,7 +18,9 @@ from llamatop.predict.memory import Prediction
 from llamatop.predict.runtime import recalled_runtime, remember_runtime
 from llamatop.predict.traced import Ask, Reach, Shape, Trace
 from llamatop.predict.traces import remember, remembered
+from llamatop.predict.untraced import recalled
 from llamatop.settings.config import RunConfig
+from llamatop.settings.installed import missing
 
 MANY = 256
 """A batch that is traced beside those asked for, so that all others lie on a line."""
@@ -55,6 +57,8 @@ def trace_model(
         beside=source.beside,
         reach=reach,
     )
+    if absent := missing():
+        return recalled(question, absent)
     trace = remembered(question)
     if trace is None:
         trace = ask("llamatop.predict.tracer", question, Trace)
@@ -74,6 +78,19 @@ def shapes_of(config: RunConfig, device: str, *, few: bool = False) -> set[Shape
     more = () if few else BETWEEN if engine == "threads" else (1, MANY)
     levels = [*config.concurrency, *more]
     return memory.shapes(engine, device, levels, config.prompt_toks, config.gen_toks)
+
+
+def between_levels(trace: Trace) -> Trace:
+    """The same without the levels that were asked for, so that what is searched in all levels
+    depends on none of these.
+
+    Peaks of single levels do not rise steadily with the requests: blocks of a layer that outgrow
+    what the C library keeps are given back, from there on less stays free between caches. A search
+    goes along the lines through fixed levels, which rise.
+    """
+    ends = [peak for peak in trace.peaks if peak.shape.batch in (1, MANY)]
+    crowds = [peak for peak in trace.crowds if peak.shape.batch in BETWEEN]
+    return msgspec.structs.replace(trace, peaks=tuple(ends), crowds=tuple(crowds))
 
 
 def architecture_of(config: RunConfig) -> Source:

@@ -190,7 +190,7 @@ def _level(
         prefill = roofline.prefill_floor(trace, slots, prompt, place.roofs)
     if told is None:
         return LevelCheck(slots, None, "unknown", None, None)
-    found = verdict(told.peak_bytes, place.available_bytes, BAND)
+    found = verdict(told.peak_bytes, place.available_bytes, told.sure_bytes(BAND))
     return LevelCheck(slots, told, found, decode, prefill)
 
 
@@ -216,7 +216,7 @@ def _advice(level: LevelCheck, most: int | None, cache_type: str) -> list[str]:
         advice.append(f"at most {plural(most, 'request')} at once")
     if cache_type == "f16":
         advice.append("--cache-type q8_0, which takes about half the cache")
-    needed = level.prediction.peak_bytes * (1 + BAND)
+    needed = level.prediction.sure_bytes(BAND)
     advice.append(f"{size(needed)} of memory")
     if (which := smallest(needed)) is not None:
         count, device = which

@@ -5,6 +5,7 @@ from __future__ import annotations
 from llamatop.hardware.measured import Measure, Measured
 from llamatop.hardware.roofs import cached_machine, keep_machine
 from llamatop.predict.child import ask
+from llamatop.settings.installed import need
 
 
 def measure_machine(device: str = "cpu", dtype: str = "bfloat16", fresh: bool = False) -> Measured:
@@ -15,5 +16,7 @@ def measure_machine(device: str = "cpu", dtype: str = "bfloat16", fresh: bool = 
     known = cached_machine(device, dtype)
     if known is not None and not fresh:
         return known
-    measured = ask("llamatop.predict.bench", Measure(device, dtype), Measured)
-    return keep_machine(device, dtype, measured)
+    need("measuring this machine")
+    return keep_machine(
+        device, dtype, ask("llamatop.predict.bench", Measure(device, dtype), Measured)
+    )

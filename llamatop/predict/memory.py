@@ -31,9 +31,11 @@ else all of it: blocks that a layer leaves free between the caches do not fit th
 Measured with glibc and `ENGINE_ENV`, 1 to 8 requests of 512 tokens, six architectures: 0.1 to
 0.8 in a batch, 0.5 on average, by the end of prefill, as what was freed before happens to lie.
 0.81 of what 8 threads are expected to hold together, of SmolLM2-135M in float32."""
+SMALL_BELOW = 2 * MIB
+"""Blocks from so many bytes on the C library maps, and gives back at once."""
 ENGINE_ENV = {
     "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2 * MIB),
+    "MALLOC_MMAP_THRESHOLD_": str(SMALL_BELOW),
     "MALLOC_TRIM_THRESHOLD_": str(256 * MIB),
     "THP_MEM_ALLOC_ENABLE": "1",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "24",
@@ -75,9 +77,16 @@ class Prediction:
         """What must be free where the model is to run."""
         return sum(self.parts.values())
 
+    @property
+    def own_bytes(self) -> int:
+        """What the model and its requests take of it, without what any process of the engine
+        does: libraries, and an accelerator's context."""
+        return self.peak_bytes - sum(self.parts.get(name, 0) for name in ("runtime", "context"))
+
     def sure_bytes(self, band: float) -> float:
-        """What is enough even if that is too low by `band`, or all threads meet at their peak."""
-        return max(self.peak_bytes * (1 + band), self.most_bytes)
+        """What is enough even if `own_bytes` are too low by the share `band`, or all threads meet
+        at their peak."""
+        return max(self.peak_bytes + band * self.own_bytes, self.most_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +212,16 @@ def _step(device: str, requests: int, prompt: int) -> int:
     return min(step, requests * (prompt + 1))
 
 
+def _under_way(step: int, requests: int, prompt: int, tokens: int) -> float:
+    """Requests whose caches one step reads beside its new tokens, at most.
+
+    Tokens to decode go first, and prompts get the rest of each step: where outputs are short the
+    first requests have ended when the last ones begin. One more is in the middle of its prompt.
+    """
+    longer = tokens - 1
+    return min(requests, longer * step / (prompt + longer) + 1)
+
+
 def mask_places(trace: Trace, step: int, tokens: int) -> int:
     """Places of the masks for a pool of so many tokens, one mask for each kind of attention.
 
@@ -218,11 +237,14 @@ def mask_places(trace: Trace, step: int, tokens: int) -> int:
 
 
 def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -> Peak:
-    """A pool of pages for all, and a step that reads every page and the new tokens.
+    """A pool of pages for all, and a step that reads those of the requests under way.
+
+    What attention gathers grows from step to step as requests join, and leaves holes in the heap
+    until its blocks are too large for it.
 
     Without flash attention keys and values are gathered and repeated for each query head; where
     scores are written out, they are there once as they are and twice in 32 bits. The scores of the
-    vocabulary come when all that is gone, for every request at once.
+    vocabulary come when all that is gone, for every one of them at once.
     """
     page = CPU_PAGE if device == "cpu" else GPU_PAGE
     step = _step(device, requests, prompt)
@@ -231,12 +253,16 @@ def _paged(trace: Trace, device: str, requests: int, prompt: int, tokens: int) -
     traced = trace.step_of(step)
     item = 4 if trace.dtype == "float32" else 2
     layers = max(trace.layers, 1)
-    read = requests * (prompt + tokens)
+    under_way = _under_way(step, requests, prompt, tokens)
+    read = round(under_way * (prompt + tokens))
     heads = 2 * trace.attention_width * item / layers + trace.kv_bytes_per_token / layers / 2
     scores = step * read * trace.score_heads * (item + (8 if item < 4 else 4))
-    attention = round(heads * (read + step)) + scores
+    gathered = round(heads * (read + step))
+    attention = gathered + scores
+    repeated = trace.attention_width * item / layers
+    small = min(gathered, round(SMALL_BELOW * heads / repeated)) if repeated else gathered
     masks = mask_places(trace, step, pages * page) * item
     working = max(traced.total - traced.cache, attention)
-    chosen = max(requests * trace.score_bytes - working, 0)
+    chosen = max(round(under_way * trace.score_bytes) - working, 0)
     total = pool + working + masks + chosen
-    return Peak(Shape(requests, prompt, tokens), total, pool, 0, traced.heap, chosen)
+    return Peak(Shape(requests, prompt, tokens), total, pool, 0, traced.heap + small, chosen)

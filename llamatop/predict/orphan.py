@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -14,13 +16,21 @@ from llamatop.errors import InputError
 from llamatop.predict.traced import Refusal
 
 LOOK_SECONDS = 0.25
-"""How often it looks whether its parent is still there."""
+"""How often it looks whether its parent is still there, where the system does not tell."""
+
+_PDEATHSIG = 1
+"""Of prctl, in linux/prctl.h."""
 
 Question = TypeVar("Question")
 
 
 def end_with(parent: int) -> None:
-    """End this process soon after process `parent`, which started it, whatever it computes."""
+    """End this process with process `parent`, which started it, whatever it computes.
+
+    On Linux the kernel does, even to one that is stopped; elsewhere a thread does, soon after.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PDEATHSIG, int(signal.SIGKILL))
     threading.Thread(target=_watch, args=(parent,), name="orphan", daemon=True).start()
 
 

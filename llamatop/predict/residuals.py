@@ -22,19 +22,22 @@ LEAST = 0.02
 
 
 class Residual(msgspec.Struct, frozen=True):
-    """One level: where it ran, and bytes predicted and measured."""
+    """One level: where it ran, and bytes predicted and measured; what libraries take, which no
+    model changes, is in both."""
 
     device: str
     engine: str
     predicted: int
     measured: int
+    libraries: int
     quantized: bool = False
     """Its matrices were not stored in the model's dtype."""
 
     @property
     def error(self) -> float:
-        """By how much the truth was above the prediction, as a share of it; negative: below."""
-        return self.measured / self.predicted - 1
+        """By how much the truth was above the prediction, as a share of what the model and its
+        requests take of that; negative: below."""
+        return (self.measured - self.predicted) / (self.predicted - self.libraries)
 
 
 def remember(residual: Residual) -> None:
@@ -64,7 +67,7 @@ def recalled() -> list[Residual]:
     for line in lines:
         with suppress(ValueError):
             found.append(msgspec.json.decode(line, type=Residual))
-    return [residual for residual in found if residual.predicted > 0]
+    return [residual for residual in found if residual.predicted > residual.libraries]
 
 
 def _path() -> Path:

@@ -52,12 +52,13 @@ class Coefficients(msgspec.Struct, frozen=True):
     def traced(self, shape: Shape) -> Trace:
         """The trace with the peak of that shape, for any engine."""
         shapes = {shape, shape._replace(batch=1)}
-        peaks = tuple(self._peak(one) for one in sorted(shapes))
+        peaks = tuple(self.peak(one) for one in sorted(shapes))
         runtime = recalled_runtime() if self.device == "cpu" else None
         every = self.trace.peaks + peaks
         return msgspec.structs.replace(self.trace, peaks=every, runtime_bytes=runtime)
 
-    def _peak(self, shape: Shape) -> Peak:
+    def peak(self, shape: Shape) -> Peak:
+        """The peak of generating that shape, between those that were traced."""
         batch, prompt, generated = shape
         phases = [self._phase(self.prefill, batch, prompt, prompt)]
         if generated > 1:

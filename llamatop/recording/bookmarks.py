@@ -52,6 +52,14 @@ class Bookmarks:
         self._save()
         return not found
 
+    def outlive(self, path: Path, facts: dict[str, str]) -> None:
+        """Keep those of a recording that is whole from now on; OSError where that cannot be."""
+        kept = bookmarks_of(path, facts)
+        self._path, self._recording = kept._path, kept._recording
+        self.times[:] = sorted({*kept.times, *self.times})
+        if self.times != kept.times:
+            self._save()
+
     def _save(self) -> None:
         if self._path is None:
             return

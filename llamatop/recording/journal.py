@@ -7,7 +7,6 @@ nothing of what a blob means.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import sqlite3
@@ -27,10 +26,17 @@ from llamatop.recording.files import (
     shown,
     sync_folder,
 )
+from llamatop.recording.holding import is_held, take
+from llamatop.recording.pages import PAGE
 
 _APPLICATION_ID = 0x6C6C_746F
-_DIGEST = 16
-_SEED = hashlib.blake2b(b"llamatop journal", digest_size=_DIGEST).digest()
+DIGEST = 16
+"""Bytes of a checksum, which stands before each blob."""
+SEED = hashlib.blake2b(b"llamatop journal", digest_size=DIGEST).digest()
+"""What the first one is chained to."""
+
+_MOST_BLOBS = 1 << 40
+"""No journal has as many: the last key that SQLite has could not be followed by another."""
 
 _NO_DAMAGE = {
     sqlite3.SQLITE_BUSY,
@@ -52,6 +58,8 @@ class Head(msgspec.Struct, frozen=True):
     version: str
     """Of llamatop."""
     keep_text: bool
+    host: str = ""
+    """The name of the machine that records; empty: not told, as by older versions."""
 
 
 class Journal:
@@ -63,7 +71,7 @@ class Journal:
         """Whether something after the readable prefix is lost."""
         self.lost = 0
         """Blobs known to be damaged, or missing, before one that is whole; see `salvage`."""
-        self.digest = _SEED
+        self.digest = SEED
         """Checksum of the whole chain so far."""
         self._length = 0
         self._lock = lock
@@ -84,7 +92,7 @@ class Journal:
         except FileExistsError:
             raise InputError(_in_the_way(path)) from None
         try:
-            _take(path, lock)
+            take(path, lock)
             remove_companions(path)
             journal = cls(path, lock)
             journal._lay_out()
@@ -105,7 +113,7 @@ class Journal:
         """
         lock = path.open("r+b")
         try:
-            _take(path, lock)
+            take(path, lock)
             journal = cls(path, lock)
             journal._survey()
         except BaseException:
@@ -114,8 +122,12 @@ class Journal:
         return journal
 
     def _lay_out(self) -> None:
-        """Every blob reaches the file itself at once: it is whole even without its WAL."""
-        self._database.execute(f"PRAGMA page_size={salvage.PAGE}")
+        """Every blob reaches the file itself at once: it is whole even without its WAL.
+
+        So whoever follows the run (`tail`) needs neither the WAL nor a lock.
+        """
+        self._database.execute(f"PRAGMA page_size={PAGE}")
+        self._database.execute("PRAGMA auto_vacuum=NONE")
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute("PRAGMA wal_autocheckpoint=1")
@@ -126,7 +138,7 @@ class Journal:
         """Add a blob, durably; OSError or sqlite3.Error where that fails, with nothing added."""
         if not self._in_place():
             raise FileNotFoundError("the journal was removed while it was written")
-        digest = _seal(self.digest, blob)
+        digest = seal(self.digest, blob)
         self._database.execute("INSERT INTO blobs VALUES (?, ?)", (self._length, digest + blob))
         self.digest = digest
         self._length += 1
@@ -172,8 +184,10 @@ class Journal:
         read = self._database.execute
         sequence = 0
         while row := read(query, (sequence,)).fetchone():
+            if not sequence <= row[0] < _MOST_BLOBS:  # a damaged index may give any row
+                raise sqlite3.DatabaseError("a blob is out of its place")
             yield row
-            sequence += 1
+            sequence = row[0] + 1
         if read("SELECT count(*) FROM blobs").fetchone() != (sequence,):
             raise sqlite3.DatabaseError("a blob is missing")
 
@@ -198,25 +212,6 @@ class Journal:
         self._lock.close()
 
 
-def _take(path: Path, lock: BinaryIO) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(
-            f"{shown(path)}: another llamatop is still recording it; wait until that run ends"
-        ) from None
-
-
-def is_held(path: Path) -> bool:
-    """Whether somebody records or recovers a journal now; OSError where it cannot be opened."""
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 def _in_the_way(path: Path) -> str:
     """Why no journal can be made where one is."""
     recording = shown(path.with_name(path.name.removesuffix(SUFFIX)))
@@ -228,19 +223,19 @@ def _in_the_way(path: Path) -> str:
     )
 
 
-def _seal(before: bytes, blob: bytes) -> bytes:
+def seal(before: bytes, blob: bytes) -> bytes:
     """A blob's checksum, chained to the one before."""
-    return hashlib.blake2b(blob, digest_size=_DIGEST, key=before).digest()
+    return hashlib.blake2b(blob, digest_size=DIGEST, key=before).digest()
 
 
 def _verified(rows: _Rows) -> Iterator[tuple[bytes, bytes]]:
     """(checksum, blob) of each row; sqlite3.DatabaseError where the chain breaks."""
-    digest = _SEED
+    digest = SEED
     for expected, (sequence, sealed) in enumerate(rows):
         if sequence != expected or not isinstance(sealed, bytes):
             raise sqlite3.DatabaseError("a blob is missing")
-        digest, blob = _seal(digest, sealed[_DIGEST:]), sealed[_DIGEST:]
-        if digest != sealed[:_DIGEST]:
+        digest, blob = seal(digest, sealed[DIGEST:]), sealed[DIGEST:]
+        if digest != sealed[:DIGEST]:
             raise sqlite3.DatabaseError("a blob is damaged")
         yield digest, blob
 
@@ -262,15 +257,15 @@ def _sound(rows: Mapping[int, bytes]) -> list[tuple[int, bytes]]:
     """
     found = []
     for place, sealed in sorted(rows.items()):
-        before = _SEED if place == 0 else rows.get(place - 1, b"")[:_DIGEST]
-        if len(before) == _DIGEST and sealed[:_DIGEST] == _seal(before, sealed[_DIGEST:]):
-            found.append((place, sealed[_DIGEST:]))
+        before = SEED if place == 0 else rows.get(place - 1, b"")[:DIGEST]
+        if len(before) == DIGEST and sealed[:DIGEST] == seal(before, sealed[DIGEST:]):
+            found.append((place, sealed[DIGEST:]))
     return found
 
 
 def _prefix(rows: _Rows) -> tuple[int, bytes, bool]:
     """The sound prefix: its length, its last checksum, and whether nothing comes after it."""
-    length, digest = 0, _SEED
+    length, digest = 0, SEED
     try:
         for digest, _ in _verified(rows):  # noqa: B007  (the last one counts)
             length += 1

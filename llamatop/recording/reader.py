@@ -1,6 +1,7 @@
-"""Opens a recording: a Parquet file, or the journal of a run that was cut off.
+"""Opens a recording: a Parquet file, or the journal of a run that was cut off or still goes on.
 
-An orphaned journal is turned to its Parquet file first. Knows no screen and no session.
+An orphaned journal is turned to its Parquet file first; of one that grows, what is there is read.
+Knows no screen.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from llamatop.events.kinds import RunEnded, RunStarted
 from llamatop.recording.bounds import sound, too_many
 from llamatop.recording.checks import check_version
 from llamatop.recording.files import SUFFIX, journal_of, remove_companions, shown, why
+from llamatop.recording.growing import Growing, being_recorded
+from llamatop.recording.holding import is_held
 from llamatop.recording.journal import Journal
-from llamatop.recording.parquet import open_table
+from llamatop.recording.parquet import Table, open_table
 from llamatop.recording.schema import block_of
 from llamatop.recording.writer import LAST, finalise
 from llamatop.session.blocks import Block, Blocks
@@ -57,13 +60,14 @@ class Folded:
     facts: dict[str, str]
     notices: list[str]
     complete: bool
+    growing: bool = False
+    """Whether it is still being made: there will be more."""
 
 
 def open_recording(path: str | Path) -> Recording:
     """Read a recording, by its name or its journal's.
 
-    Raises InputError, one line, where it is missing, damaged, still being recorded, of a newer
-    version, or none at all.
+    Raises InputError, one line, where it is missing, damaged, of a newer version, or none at all.
     """
     opened = Opened(path)
     events = Blocks(opened.blocks())
@@ -74,7 +78,8 @@ def fold_recording(path: str | Path) -> Folded:
     """The session that a recording adds up to, read part by part; raises as `open_recording`."""
     opened = Opened(path)
     session = opened.fold()
-    return Folded(opened.path, session, opened.facts, opened.notices, opened.complete)
+    told = opened.facts, opened.notices, opened.complete, opened.growing
+    return Folded(opened.path, session, *told)
 
 
 def salvage(path: str | Path) -> list[str]:
@@ -82,7 +87,7 @@ def salvage(path: str | Path) -> list[str]:
 
     Raises InputError as `open_recording`; where there is no journal, nothing is done.
     """
-    return _settle(_recording(Path(path)), salvage=True)
+    return _settle(recording_of(path), salvage=True)
 
 
 class Opened:
@@ -92,11 +97,16 @@ class Opened:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = _recording(Path(path))
-        self.notices = _settle(self.path)
-        self._table = open_table(self.path)
+        self.path = recording_of(path)
+        tail = being_recorded(self.path)
+        self.growing = tail is not None
+        """Whether it is still being made, and this is what was there."""
+        self.notices = _settle(self.path) if tail is None else []
+        self._table = open_table(self.path) if tail is None else Growing(tail)
         self.facts = self._table.facts
         self.complete = False
+        if self.growing:
+            self.notices.append(_so_far(self.path, self._table))
         if lost := self.facts.get("salvaged"):
             self.notices.append(
                 f"{shown(self.path)} was salvaged: {lost} part{'' if lost == '1' else 's'} of its "
@@ -152,7 +162,14 @@ class Opened:
             self.notices.append(notice)
 
 
-def _recording(path: Path) -> Path:
+def _so_far(path: Path, table: Table | Growing) -> str:
+    """That there will be more."""
+    return f"{shown(path)} is still being recorded: this is of its first {table.height:,} events"
+
+
+def recording_of(path: str | Path) -> Path:
+    """The name of a recording, by it or its journal's."""
+    path = Path(path)
     name = path.name.removesuffix(SUFFIX)
     return path.with_name(name) if name else path
 
@@ -162,8 +179,12 @@ def _settle(path: Path, salvage: bool = False) -> list[str]:
     journal_path = journal_of(path)
     if os.path.lexists(journal_path):
         try:
+            if os.path.lexists(path) and is_held(journal_path):
+                return []  # whole since a moment ago: its writer removes the journal next
             return _settle_journal(journal_path, path, salvage)
         except (OSError, sqlite3.Error, PolarsError, PanicException, MsgspecError) as error:
+            if os.path.lexists(path) and not os.path.lexists(journal_path):
+                return []  # removed while it was looked at
             raise InputError(f"{shown(journal_path)}: cannot be recovered: {why(error)}") from None
     if os.path.lexists(path):
         with suppress(OSError):  # a leftover where nothing may be removed is in nobody's way

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 from polars.exceptions import PanicException
 
 from llamatop import __version__
 from llamatop.errors import InputError
+from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event, ModelLoaded, RunEnded, RunStarted, ServerKnown
 from llamatop.recording.files import (
     SUFFIX,
@@ -37,6 +40,7 @@ from llamatop.recording.schema import (
     table_of,
     to_blob,
 )
+from llamatop.text.formatting import duration
 
 FLUSH_SECONDS = 0.5
 """How often what has gathered is written: the most that a kill can take."""
@@ -67,9 +71,13 @@ class Recorder:
         self._named = named
         self._model = ""
         self.error: str | None = None
-        """Why recording stopped; what came before is kept."""
+        """Why recording stopped, and how far it goes; what came before is kept."""
+        self._until: int | None = None
+        """Time of the last event that was written."""
         self.saved = False
         """Whether the recording is whole at `path`."""
+        self.kept = False
+        """Whether `path` can be opened: it is saved, or its journal is there to be recovered."""
         self._queue: deque[Event] = deque()
         self._keep_text = keep_text
         self._journal: Journal | None = _new_journal(self.path, keep_text)
@@ -91,15 +99,16 @@ class Recorder:
         """Write the rest and turn the journal to the recording; told in `error` if that fails."""
         if journal := self._stop():
             self._flush(journal)
-            if self._named is not None and self._model:
-                self.path = self._named(self.path, self._model)
+            named = self._named if self._model else None
+            path = named(self.path, self._model) if named is not None else self.path
             try:
-                finalise(journal, self.path)
-                self.saved = True
+                finalise(journal, path)
+                self.path, self.saved = path, True
             except (Exception, PanicException) as error:
                 self._fail(error)
                 journal.close()
-            if not self.saved and os.path.lexists(journal.path):
+            self.kept = self.saved or os.path.lexists(journal.path)
+            if self.kept and not self.saved:
                 self.error = f"{self.error}; `llamatop replay` recovers what came before"
 
     def discard(self) -> None:
@@ -131,6 +140,7 @@ class Recorder:
                 self._model = next(told, "")
             try:
                 journal.append(to_blob(table_of(events, self._keep_text)))
+                self._until = events[-1].time
             except (Exception, PanicException) as error:
                 self._fail(error)
                 self._queue.clear()
@@ -138,7 +148,12 @@ class Recorder:
     def _fail(self, error: BaseException) -> None:
         """Keep the first reason, in one line."""
         if self.error is None:
-            self.error = f"{shown(self.path)}: {why(error)}"
+            self.error = f"{shown(self.path)}: {why(error)}; {self._reach()}"
+
+    def _reach(self) -> str:
+        if self._until is None or not os.path.lexists(journal_of(self.path)):
+            return "nothing is left of it"
+        return f"it goes as far as {duration(self._until / SECOND)}"
 
 
 def _new_journal(path: Path, keep_text: bool) -> Journal:
@@ -150,7 +165,7 @@ def _new_journal(path: Path, keep_text: bool) -> Journal:
         if os.path.lexists(path):
             raise InputError(f"{shown(path)} exists already; choose another name, or remove it")
         path.parent.mkdir(parents=True, exist_ok=True)
-        head = Head(SCHEMA_VERSION, __version__, keep_text)
+        head = Head(SCHEMA_VERSION, __version__, keep_text, socket.gethostname())
         return Journal.create(journal_of(path), head)
     except (OSError, ValueError, sqlite3.Error) as error:
         raise InputError(
@@ -187,7 +202,25 @@ _TELLING = ["RunStarted", "ModelLoaded", "ServerKnown"]
 """Kinds of which the file's metadata tells."""
 
 
-def facts_of(journal: Journal) -> dict[str, str]:
+class Chain(Protocol):
+    """A journal, as far as its facts need it."""
+
+    @property
+    def digest(self) -> bytes:
+        """Checksum of the whole."""
+
+    @property
+    def lost(self) -> int:
+        """Blobs that are missing in it."""
+
+    def head(self) -> Head | None:
+        """The first blob; None where it cannot be read."""
+
+    def blobs(self) -> Iterator[bytes]:
+        """Those after it."""
+
+
+def facts_of(journal: Chain) -> dict[str, str]:
     """What the file's metadata tells: these facts and no others, as texts."""
     count, notable, last = 0, [], empty()
     for table in grouped(map(from_blob, journal.blobs())):

@@ -25,6 +25,9 @@ _HELPS = {
 }
 """What would help against what holds a level back."""
 
+_NO_MORE = "more requests at once did not help; another engine, or a compiled step, might"
+"""Against overhead, where levels above were tried."""
+
 
 def answer(session: Session, levels: Sequence[LevelFigures]) -> list[str]:
     """The sentences; none where nothing was completed, or another tool ran it."""
@@ -53,10 +56,10 @@ def _how_many(session: Session, done: Sequence[LevelFigures]) -> str:
         return f"{told[0].upper()}{told[1:]}."
     targets = ", ".join(f"{name} {duration(value)}" for name, value in slo.items())
     if slo:
-        keeping = [one for one in done if _keeps(session, one, slo)]
-        if not keeping:
+        falling = sorted(done, key=lambda one: one.concurrency, reverse=True)
+        most = next((one for one in falling if _keeps(session, one, slo)), None)
+        if most is None:
             return f"No level kept {targets} for {SHARE:.0%} of its requests."
-        most = max(keeping, key=lambda one: one.concurrency)
         return f"It carries {most.concurrency} at once within {targets}: {_rate(most)}."
     bend = knee(done)
     if bend is not None:
@@ -84,4 +87,7 @@ def _held_back(done: Sequence[LevelFigures]) -> str:
     if best.held_back_by is None:
         return ""
     near = f" at MBU {percent(best.mbu)}" if best.mbu is not None else ""
-    return f"It is held back by {best.held_back_by}{near}: {_HELPS[best.held_back_by]}."
+    above = any(one.concurrency > best.concurrency for one in done)
+    more = best.held_back_by == "overhead" and above
+    helps = _NO_MORE if more else _HELPS[best.held_back_by]
+    return f"It is held back by {best.held_back_by}{near}: {helps}."

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from llamatop.figures.between_runs import one_run_each
+from llamatop.figures.between_runs import one_run_each, spread_of
 from llamatop.figures.deciding import NONE, Error, added, of_groups
 from llamatop.figures.levels import LevelFigures
 from llamatop.reports.resample import Floats, Spread, sample_spreads, spreads
@@ -66,6 +66,9 @@ class Apart:
     """Completed requests at a level, of the side that has fewer."""
     together: int = 1
     """Requests that make a unit."""
+    spread: float = 0.0
+    """The standard deviation of a figure's logarithm from run to run: of one run each what is
+    allowed for, of several what they show; 0: not known."""
 
     @property
     def error(self) -> Error | None:
@@ -87,13 +90,15 @@ def set_apart(baseline: Run, other: Run, pair: Pair, seed: int) -> dict[str, Apa
             requests=requests, together=pair[0].concurrency,
         )  # fmt: skip
         left, right = ours.get(name), theirs.get(name)
+        allowed = [spread_of(name, run.on_processor) for run in (baseline, other)]
         if left is None or right is None:
             found[name] = replace(apart, note=told or _few(name, ours, theirs))
             continue
         found[name] = replace(
             apart,
             within=_of_both(left, right),
-            between=one_run_each(name),
+            between=one_run_each(*allowed),
+            spread=max(allowed),
             draws=right.draws - left.draws,
         )
     return found
@@ -121,9 +126,11 @@ def of_runs(levels: Sequence[_Groups]) -> dict[str, Apart]:
             continue
         logs = [[value for value in side if value is not None] for side in sides]
         middles = [math.fsum(side) / len(side) for side in logs]
+        between = of_groups(*logs)
+        sizes = math.fsum(1 / len(side) for side in logs)
         found[name] = Apart(
             math.exp(middles[0]), math.exp(middles[1]), middles[1] - middles[0],
-            within=NONE, between=of_groups(*logs),
+            within=NONE, between=between, spread=math.sqrt(between.variance / sizes),
         )  # fmt: skip
     return found
 
@@ -143,11 +150,14 @@ def _log(baseline: float | None, other: float | None) -> float | None:
     return math.log(other / baseline)
 
 
-def level_spreads(run: Run, level: int, seed: int) -> dict[str, Spread]:
-    """How far each figure of a level could be off; of a table, from what it was made of."""
+def level_spreads(run: Run, level: int, seed: int, *, brief: bool = False) -> dict[str, Spread]:
+    """How far each figure of a level could be off; of a table, from what it was made of.
+
+    `brief`: see `spreads`.
+    """
     made = run.session.levels[level]
     if run.samples is None:
-        return spreads(made, seed)
+        return spreads(made, seed, brief=brief)
     return sample_spreads(run.samples[level], made.concurrency, seed)
 
 
@@ -206,6 +216,7 @@ def _mean(parts: list[Apart]) -> Apart:
         apart,
         within=Error(total.variance / count**2, total.freedom),
         between=known[0].between,  # a run's mood is that of all its levels
+        spread=known[0].spread,
         draws=np.asarray(sum(draws) / count),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from llamatop.figures.between_runs import FREEDOM, spread_of
+from llamatop.figures.between_runs import FREEDOM, one_run, spread_of
 from llamatop.figures.deciding import CONFIDENCE, WIDEST, Error, added, decide, reach
 from llamatop.figures.levels import LevelFigures, never_reached
 from llamatop.figures.targets import kept_of
@@ -66,12 +66,12 @@ class Candidate:
         spread = self._spreads.get(metric)
         if spread is None:
             return None
-        between = Error(spread_of(metric) ** 2, FREEDOM)
+        between = Error(spread_of(metric, self.run.on_processor) ** 2, FREEDOM)
         return added([Error(spread.variance, spread.freedom), between])
 
     @cached_property
     def _spreads(self) -> dict[str, Spread]:
-        return dict(level_spreads(self.run, self.figures.level, 0))
+        return dict(level_spreads(self.run, self.figures.level, 0, brief=True))
 
     def interval(self, metric: str) -> tuple[float, float] | None:
         """Where the figure lies; None: too little was measured to tell."""
@@ -83,6 +83,16 @@ class Candidate:
 
     def kept(self, slo: dict[str, float]) -> tuple[int, int]:
         """How many of its measured requests kept every target, of how many."""
+        targets = tuple(slo.items())
+        if targets not in self._kept:
+            self._kept[targets] = self._kept_anew(slo)
+        return self._kept[targets]
+
+    @cached_property
+    def _kept(self) -> dict[tuple[tuple[str, float], ...], tuple[int, int]]:
+        return {}
+
+    def _kept_anew(self, slo: dict[str, float]) -> tuple[int, int]:
         every = [
             request
             for run, level in zip(self.runs, self.levels, strict=True)
@@ -134,7 +144,8 @@ def told_apart(one: Candidate, best: Candidate, metric: str, among: int = 2) -> 
     errors = [error for error in (one.error(metric), best.error(metric)) if error is not None]
     if len(errors) < 2:
         return True  # nothing says how far they could be off; that is told with the figure
-    if one.run is best.run and len(one.runs) == 1:  # one run: they share its mood
-        shared = spread_of(metric) ** 2
-        errors = [Error(max(e.variance - shared, 0.0), e.freedom) for e in errors]
+    if one.run is best.run and len(one.runs) == 1:
+        own = spread_of(metric, one.run.on_processor) ** 2  # which two runs would not share
+        errors = [Error(max(e.variance - own, 0.0), e.freedom) for e in errors]
+        errors.append(one_run(one.run.on_processor))
     return decide(log, added(errors), TAIL / max(among - 1, 1)).way in ("up", "down")

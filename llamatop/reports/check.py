@@ -57,6 +57,7 @@ def _model(one: Check, pen: Pen) -> list[str]:
     name = one_line(one.config.model)
     return [
         f"{pen.paint(name, 1)}: {pen.paint(_headline(one), COLOURS[one.verdict])}",
+        *_lacking(one),
         *_most(one),
         *_joined([parameters, weights, cache]),
         *_joined(
@@ -68,6 +69,11 @@ def _model(one: Check, pen: Pen) -> list[str]:
         ),
         *(f"  {note}" for note in (trace.quantization_note, *trace.notes) if note),
     ]
+
+
+def _lacking(one: Check) -> list[str]:
+    lines = [f"but its files are not whole: {one_line(what)}" for what in one.lacking]
+    return [f"  {part}" for line in lines for part in wrap(line, WIDTH - 2)]
 
 
 def _headline(one: Check) -> str:
@@ -154,7 +160,8 @@ def _most(one: Check) -> list[str]:
     told = f"at most {plural(sure, 'request')} of {lengths} at once{known}{context}"
     if not sure:
         told = f"no request of {lengths} for sure{known}{context}"
-    why = f"the estimate is the predicted peak, which may be {percent(one.band)} too low"
+    low = f"which may be {percent(one.band)} too low"
+    why = f"the estimate is the predicted peak, {low} without libraries"
     lines = [told, why] if known else [told]
     return [f"  {part}" for line in lines for part in wrap(line, WIDTH - 2)]
 

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from llamatop.figures.between_runs import one_run_each
 from llamatop.figures.deciding import CONFIDENCE, SAME_WITHIN, reach
 from llamatop.figures.levels import LevelFigures
 from llamatop.reports.apart import Apart, Pair, of_runs, over_levels, set_apart, set_groups_apart
@@ -20,7 +19,6 @@ from llamatop.reports.fairness import explained, warnings
 from llamatop.reports.runs import Run, differences
 from llamatop.reports.verdicts import (
     DECIDED,
-    FIRST,
     HEADLINE,
     SAME,
     UNDECIDED,
@@ -134,7 +132,7 @@ def _compared(
     single = len(sides[0]) == len(sides[1]) == 1
     return Comparison(
         names[0], names[1], differences([sides[0][0], sides[1][0]]), told, every, levels,
-        plain(every), _caveat(every) if single and every else "",
+        plain(every), _caveat(every, overall) if single and every else "",
     )  # fmt: skip
 
 
@@ -151,21 +149,16 @@ def _at(pairs: list[Pair], overall: list[Difference]) -> list[Difference]:
     return [replace(one, concurrency=pair[0].concurrency) for pair in pairs for one in overall]
 
 
-def _caveat(overall: Sequence[Difference]) -> str:
+def _caveat(overall: Sequence[Difference], apart: dict[str, Apart]) -> str:
     """What one run of each side cannot know."""
-    if not any(one.low is not None for one in overall):
+    first = next((one.metric for one in overall if one.low is not None), None)
+    if first is None:
         return ""
-    first = next((one.metric for one in overall if one.low is not None), FIRST)
-    usual = reach_between(first)
+    usual = math.expm1(reach(apart[first].between, 1 - CONFIDENCE))
     return (
         f"one run each: what varies from run to run is not known, ±{usual:.0%} is allowed for it; "
         "--runs 5 on both sides and compare --against would know"
     )
-
-
-def reach_between(metric: str) -> float:
-    """The share by which one run each may differ where nothing was changed."""
-    return math.expm1(reach(one_run_each(metric), 1 - CONFIDENCE))
 
 
 def plain(overall: list[Difference], within: float = SAME_WITHIN) -> str:
@@ -174,16 +167,22 @@ def plain(overall: list[Difference], within: float = SAME_WITHIN) -> str:
         return "nothing to compare: no concurrency in common"
     headline = [one for one in overall if one.metric in HEADLINE]
     others = [one for one in overall if one.metric not in HEADLINE and one.verdict in DECIDED]
-    return "; ".join(_told(one, within) for one in headline + others[:3])
+    told = headline + others[:3]
+    notes = [one.note for one in told]
+    return "; ".join(
+        _told(one, within, last=one.note not in notes[place + 1 :])
+        for place, one in enumerate(told)
+    )
 
 
-def _told(one: Difference, within: float) -> str:
+def _told(one: Difference, within: float, last: bool) -> str:
+    """A figure in words; its note where it is the `last` that has it."""
     text = f"{one.verdict}: {one.metric} {_signed(one.change)}".rstrip()
     if one.low is not None and one.high is not None:
         text += f" ({_signed(one.low)} to {_signed(one.high)})"
     if one.verdict == SAME:
         text += f", within ±{within:.0%}"
-    return text + (f", {one.note}" if one.verdict == UNDECIDED and one.note else "")
+    return text + (f", {one.note}" if one.verdict == UNDECIDED and one.note and last else "")
 
 
 def _signed(change: float | None) -> str:

@@ -30,8 +30,11 @@ _UNFAIR = {
 }
 
 
-def warnings(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
-    """Why the figures may differ for other reasons than the one looked for."""
+def warnings(baseline: Run, other: Run, pairs: Sequence[Pair], *, live: bool = False) -> list[str]:
+    """Why the figures may differ for other reasons than the one looked for.
+
+    What is `live` has not ended, and was not cut off.
+    """
     differing = dict(differences([baseline, other]))
     foreign = [run for run in (baseline, other) if run.session.imported is not None]
     untold = [n for n in _UNFAIR if foreign and n in differing and None in differing[n]]
@@ -43,7 +46,7 @@ def warnings(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
     if untold:
         found.append(f"not known of both, and perhaps not the same: {', '.join(untold)}")
     for run in (baseline, other):
-        found += _cut_off(run)
+        found += [] if live else _cut_off(run)
         imported = run.session.imported
         if run.told is not None and imported is not None:
             found.append(f"{run.name}: a table of {imported.title}'s own figures, not made anew")

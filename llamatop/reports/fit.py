@@ -144,7 +144,7 @@ def _gguf(machine: Machine, choice: Choice, config: RunConfig) -> Fit:
     if server is None or server.caches.unknown or available is None:
         return Fit("unknown", available=available, total=total)
     told = server.peak(max(config.concurrency), config.prompt_toks, config.gen_toks)
-    found = fit.verdict(told.peak_bytes, available, fit.BAND)
+    found = fit.verdict(told.peak_bytes, available, told.sure_bytes(fit.BAND))
     return Fit(found, _shown(told), available, total, estimated=False)
 
 
@@ -192,7 +192,8 @@ def _foretold(known: Coefficients, machine: Machine, config: RunConfig, quantize
     available, total = machine.memory_for(config.device)
     found: Verdict = "unknown"
     if available is not None:
-        found = fit.verdict(told.peak_bytes, available, _band(device, engine, quantized))
+        sure = told.sure_bytes(_band(device, engine, quantized))
+        found = fit.verdict(told.peak_bytes, available, sure)
     return Fit(found, _shown(told), available, total, estimated=False)
 
 

@@ -18,9 +18,9 @@ BAD = ("failed", "oom")
 """Outcomes of a level or a run that did not do what it should."""
 
 
-def outcome_line(session: Session) -> str:
-    """How it ended, with the cause where it failed."""
-    return failure(session) or _end(session)
+def outcome_line(session: Session, growing: bool = False) -> str:
+    """How it ended, with the cause where it failed; `growing`: it has not ended yet."""
+    return failure(session) or _end(session, growing)
 
 
 def failure(session: Session) -> str | None:
@@ -165,12 +165,12 @@ def _failed_requests(session: Session) -> str | None:
     return f"{at_least}{plural(len(told), 'request')} failed: {why or 'nothing tells why'}{more}"
 
 
-def _end(session: Session) -> str:
+def _end(session: Session, growing: bool) -> str:
     """How a run ended that did not fail."""
     levels = list(session.levels.values())
     cut = session.ended is None
     if session.ended is None or session.ended.outcome == "stopped":
-        told = "cut off" if cut else "stopped"
+        told = ("still running," if growing else "cut off") if cut else "stopped"
         if not levels:
             return f"{told} before the first level"
         return f"{told} {_where(session, levels[-1])}"

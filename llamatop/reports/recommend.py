@@ -66,9 +66,22 @@ def recommend(
     runs: Sequence[Run], goal: str, slo: Slo | None = None, share: float = SHARE
 ) -> Recommendation:
     """The best level for a goal. Raises InputError where no level can be recommended."""
+    return recommend_all(runs, [goal], slo, share)[0]
+
+
+def recommend_all(
+    runs: Sequence[Run], goals: Sequence[str], slo: Slo | None = None, share: float = SHARE
+) -> list[Recommendation]:
+    """The same for several goals, whose candidates are looked at once."""
     every = candidates(runs)
     if not every:
         raise InputError(_why_none(runs))
+    return [_for_goal(every, goal, slo, share) for goal in goals]
+
+
+def _for_goal(
+    every: Sequence[Candidate], goal: str, slo: Slo | None, share: float
+) -> Recommendation:
     if goal not in METRICS:
         return _slo(every, slo or {}, share)
     if len(every) == 1:

@@ -59,8 +59,11 @@ class _Values:
     blocks: NDArray[np.intp]
 
 
-def spreads(level: Level, seed: int) -> dict[str, Spread]:
-    """The spread of each figure by its name in the summary; throughput alone below two units."""
+def spreads(level: Level, seed: int, *, brief: bool = False) -> dict[str, Spread]:
+    """The spread of each figure by its name in the summary; throughput alone below two units.
+
+    In `brief` of throughput and of the mean time from start to end alone.
+    """
     done = [one for one in level.requests if one.state == "done" and one.times]
     done.sort(key=lambda request: (request.scheduled, request.id))
     blocks = units(done, level.concurrency)
@@ -69,7 +72,9 @@ def spreads(level: Level, seed: int) -> dict[str, Spread]:
         return _by_time(level, done, seed)
     weights = _weights(count, np.random.default_rng([seed, level.id]))
     draws = _rates(done, blocks, weights)
-    for name, values in _latencies(done, blocks).items():
+    if brief:
+        draws |= _spread_draws("e2e_s", _whole(done, blocks), weights, percents=())
+    for name, values in ({} if brief else _latencies(done, blocks)).items():
         draws |= _spread_draws(name, values, weights)
     return {name: _spread(values, count) for name, values in draws.items()}
 
@@ -175,8 +180,14 @@ def _latencies(done: list[Request], blocks: NDArray[np.intp]) -> dict[str, _Valu
         "ttft_s": _Values((first - scheduled)[begun] / SECOND, blocks[begun]),
         "tpot_s": _Values(paces, blocks[several]),
         "itl_s": _gaps(done, blocks),
-        "e2e_s": _Values((last - scheduled) / SECOND, blocks),
+        "e2e_s": _whole(done, blocks),
     }
+
+
+def _whole(done: list[Request], blocks: NDArray[np.intp]) -> _Values:
+    """From start to the last token, in seconds."""
+    taken = np.array([one.times[-1] - one.scheduled for one in done])
+    return _Values(taken / SECOND, blocks)
 
 
 def _gaps(done: list[Request], blocks: NDArray[np.intp]) -> _Values:
@@ -204,14 +215,16 @@ def pooled_gaps(requests: Sequence[Request]) -> tuple[Floats, NDArray[np.intp]]:
     return np.repeat(gaps, counts), numbers
 
 
-def _spread_draws(name: str, values: _Values, weights: Floats) -> dict[str, Floats]:
+def _spread_draws(
+    name: str, values: _Values, weights: Floats, percents: Sequence[int] = PERCENTS
+) -> dict[str, Floats]:
     """Draws of the mean and of each percentile that has values enough beyond it."""
     count, total = weights.shape[1], len(values.values)
     numbers = weights @ np.bincount(values.blocks, minlength=count).astype(np.float64)
     if total == 0 or float(numbers.min()) == 0:
         return {}
     figures = {f"{name}.mean": weights @ np.bincount(values.blocks, values.values, count) / numbers}
-    judged = [percent for percent in PERCENTS if total * (100 - percent) >= 100 * BEYOND]
+    judged = [percent for percent in percents if total * (100 - percent) >= 100 * BEYOND]
     figures |= _percentile_draws(name, values, weights, judged) if judged else {}
     return {name: _logs(drawn) for name, drawn in figures.items() if float(drawn.min()) > 0}
 

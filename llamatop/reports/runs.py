@@ -71,6 +71,17 @@ class Run:
         return {**_asked(self.session), **served, **_loaded(self.session), **_machine(self.session)}
 
     @property
+    def on_processor(self) -> bool:
+        """Whether this machine's processor computed, as far as is known."""
+        model = self.session.model
+        if self.session.imported is not None or model is None:
+            return False
+        if on_servers(self.session):
+            here = any(sample.server_bytes is not None for sample in self.session.host[-1:])
+            return here and not self.session.devices
+        return model.device == "cpu"
+
+    @property
     def model(self) -> str:
         """The model's name on one line."""
         return one_line(self.session.model_name) or "unknown model"

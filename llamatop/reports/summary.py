@@ -407,7 +407,7 @@ def headline(session: Session) -> str:
     return ", ".join(parts)
 
 
-def table(session: Session) -> str:
+def table(session: Session, growing: bool = False) -> str:
     """All levels for a person to read; its first line says how the run ended, and why."""
     until_ci = session.started.config.until_ci if session.started else None
     price = session.started.config.cost_per_hour if session.started else None
@@ -430,7 +430,7 @@ def table(session: Session) -> str:
     blocks += [] if end is None else [memory_end_line(end)]
     blocks += cliff(session)
     top = [
-        outcome_line(session),
+        outcome_line(session, growing),
         *textwrap.wrap(" ".join(answer(session, every)), 100),
         headline(session) + _joined(session),
         *_lengths(session),

@@ -14,9 +14,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from llamatop.figures.between_runs import spread_of
 from llamatop.figures.deciding import (
     CONFIDENCE,
+    MOST_RUNS,
     SAME_WITHIN,
     decide,
     reach,
@@ -131,7 +131,7 @@ def _difference(name: str, row: Row, apart: Apart, tail: float, within: float) -
         return Difference(*sides, None, None, _memory_verdict(change), _note(name, apart))
     if apart.error is None:
         return Difference(
-            *sides, None, None, UNDECIDED, row.explained or apart.note,
+            *sides, None, None, UNDECIDED, apart.note or row.explained,
             None if row.explained else _more_to_begin(name, apart),
         )  # fmt: skip
     found = decide(apart.log, apart.error, tail, within)
@@ -197,17 +197,20 @@ def _wanting(name: str, apart: Apart, tail: float, needs: tuple[int, float] | No
     """What would decide, in words."""
     if needs is not None:
         return f"about {needs[0]:,} more requests a level would show {_shown(needs[1])}"
-    if apart.draws is None:
+    if apart.draws is None and (apart.note or not apart.spread):
         return apart.note or "more runs of both sides would tell"
-    runs = runs_needed(_of_a_run(name, apart), tail, _target(apart))
-    return f"--runs {runs} on both sides would show {_shown(_target(apart))}" if runs else ""
+    for target in (_target(apart), USUAL):
+        runs = runs_needed(_of_a_run(apart), tail, target)
+        if runs is not None:
+            return f"--runs {runs} on both sides would show {_shown(target)}"
+    return f"more than {MOST_RUNS} runs of both sides would show {_shown(USUAL)}"
 
 
 def _shown(target: float) -> str:
     return f"±{math.expm1(target):.0%}"
 
 
-def _of_a_run(name: str, apart: Apart) -> float:
+def _of_a_run(apart: Apart) -> float:
     """The standard deviation of a run's logarithm, what varies within it and between runs."""
     within = 0.0 if apart.within is None else apart.within.variance / 2
-    return math.sqrt(within + spread_of(name) ** 2)
+    return math.sqrt(within + apart.spread**2)

@@ -96,6 +96,11 @@ class Stage:
         return started is not None and started.config.engine == "attach"
 
     @property
+    def told(self) -> bool:
+        """Whether it is known what it is: a recording that was just begun holds nothing yet."""
+        return self.replay is None or next(iter(self.replay.rare), None) is not None
+
+    @property
     def worth_keeping(self) -> bool:
         """Whether its recording tells anything: of a model, a watched server, a lost engine."""
         session = self.pump.session

@@ -8,7 +8,6 @@ are shown or kept.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -52,6 +51,7 @@ from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import ports_here, sent_headers
 
 if TYPE_CHECKING:
+    from llamatop.predict.child import Asker
     from llamatop.predict.memory import Foretold
     from llamatop.watch.lookout import Lookout
 
@@ -110,6 +110,8 @@ class LiveRun:
 
     _packed = False
     """Whether the matrices of the model that was loaded are."""
+    _owed: Outcome | None = None
+    """How it ended, as long as the last look at its servers is waited for."""
 
     def __init__(
         self,
@@ -134,7 +136,7 @@ class LiveRun:
         self.ready = False
         """Whether the model is there, and what was to be foretold of it."""
         self._prepare = self._serving.prepare if self._serving is not None else prepare
-        self._preparing: threading.Thread | None = None
+        self._preparing: Asker | None = None
         self._foretold: Foretold | None = None
         self._failure = ""
         """Why it could not be asked for."""
@@ -191,7 +193,9 @@ class LiveRun:
             )
         )
         if self._prepare is not None:
-            self._preparing = threading.Thread(target=self._foretell, daemon=True)
+            from llamatop.predict.child import Asker  # noqa: PLC0415  (not for the first paint)
+
+            self._preparing = Asker(self._foretell)
             self._preparing.start()
         self._probe = Child(f"llamatop.hardware.probe:main({self.clock.origin}, {SAMPLE_SECONDS})")
         if self._serving is not None:
@@ -205,11 +209,13 @@ class LiveRun:
         """What has arrived, ending with a tick; decides what comes next on the way."""
         if self._finished:
             self._drop_rest()
-            return self._take_own()
+            return [*self._take_own(), *self._last_look()]
         events = self._take_own()
         for child in (self._engine, self._probe):
             while child is not None and child.inbox:
                 events += child.inbox.popleft()
+        if self._serving is not None and not self.ready:
+            events = self._serving.explain(events)
         if self._judged is not None:
             for event in events:
                 self._judged.apply(event)
@@ -235,7 +241,7 @@ class LiveRun:
     @property
     def ended(self) -> bool:
         """Whether the run is over and its last event has been drained."""
-        return self._finished and not self._own
+        return self._finished and self._owed is None and not self._own
 
     @property
     def outcome(self) -> Outcome:
@@ -304,6 +310,8 @@ class LiveRun:
 
     def close(self) -> None:
         """End the children now. The run's last event, where it is still owed, is not made up."""
+        if self._preparing is not None:
+            self._preparing.take_back()
         if self._serving is not None:
             self._end_server(self._serving)
         for child in (self._warm, self._engine, self._probe):
@@ -542,10 +550,28 @@ class LiveRun:
             self._running = None
 
     def _finish(self) -> None:
-        self._finished = True
-        self._own.append(RunEnded(self.clock.now(), self.outcome))
+        """The last event, and the end of our server, follow the last look at it."""
+        self._finished, self._owed = True, self.outcome
+        since = self._stopping_since
+        if self._lookout is not None and since is None:
+            self._lookout.finish()
+        elif self._lookout is not None and since is not None:
+            self._lookout.finish(since + PATIENCE - self.clock.now())
+        self._own += self._last_look()
+
+    def _last_look(self) -> list[Event]:
+        """What the servers tell at the end, then the run's last event."""
+        if self._owed is None:
+            return []
+        over = self._lookout is None or self._lookout.over
+        told = list(self._lookout.drain()) if self._lookout is not None else []
+        if not over:
+            return told
+        told.append(RunEnded(self.clock.now(), self._owed))
+        self._owed = None
         if self._serving is not None:
             self._end_server(self._serving)
+        return told
 
     def _drop_rest(self) -> None:
         """What the children tell after the run's last event belongs to no run."""

@@ -43,8 +43,7 @@ class Replay:
         self.events = events
         self.speed = speed
         self.playing = True
-        first = events[0] if events else None
-        self.start = first.joined if isinstance(first, RunStarted) else 0
+        self.start = start_of(events)
         """When the recording begins (ns): later than 0 where it was started during the run."""
         self.position = self.start
         self._clock = clock or MonotonicClock()
@@ -76,9 +75,13 @@ class Replay:
         now = self._clock.now()
         passed, self._last = now - self._last, now
         if self.playing:
-            self.position = min(self.position + int(passed * self.speed), self.length)
+            self._move(passed)
         start, self._next = self._next, bisect_right(self._due, self.position)
         return self.events[start : self._next]
+
+    def _move(self, passed: int) -> None:
+        """Move the position by so much of the person's time (ns)."""
+        self.position = min(self.position + int(passed * self.speed), self.length)
 
     def pause(self, paused: bool) -> None:
         """Hold the position, or let it go on; play at the end begins anew only by a seek."""
@@ -118,6 +121,9 @@ class Replay:
                     return
             time.sleep(_BREATH)
 
+    def close(self) -> None:
+        """Nobody looks any more."""
+
     def _fold(self, end: int) -> Session:
         """The session after the first `end` events, from the nearest snapshot before."""
         with self._folding:
@@ -141,6 +147,12 @@ class Replay:
         _apply(self._head, self.events, at, to)
         self._snapshots.append((to, self._head.copy()))
         return True
+
+
+def start_of(events: Sequence[Event]) -> int:
+    """When a recording begins (ns)."""
+    first = events[0] if events else None
+    return first.joined if isinstance(first, RunStarted) else 0
 
 
 def _times(events: Sequence[Event]) -> Iterable[int]:

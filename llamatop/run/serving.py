@@ -29,6 +29,10 @@ PATIENCE_SECONDS = 5.0
 TOLD_LINES = 20
 """What a server that was lost printed last, for a person to read."""
 
+REFUSAL_SECONDS = 5.0
+"""So long a refusal of whoever drives the server waits for the server's end, which would explain
+it: one that dies closes its connections before its process is gone."""
+
 _USAGE = 2
 """Exit code of a program that does not understand its options."""
 
@@ -52,6 +56,7 @@ class Serving:
         self._told = ""
         self._began = 0
         self._models: list[str] = []
+        self._refusal: ModelRefused | None = None
         self._kills = oom_kills()
 
     @property
@@ -97,7 +102,7 @@ class Serving:
         if self._process.exit_code is not None:
             return [*self._printed(now), self._loss(now, self._process)]
         if self.ready:
-            return []
+            return self._overdue_refusal(now)
         if self._readiness is not None and self._readiness.models is not None:
             self.ready, self._models = True, self._readiness.models
             return [*self._printed(now), ServerReady(now)]
@@ -108,6 +113,20 @@ class Serving:
             reason = f"the server was not ready within {limit:g} s (--serve-timeout){last}"
             return [EngineLost(now, None, reason, server=True)]
         return self._printed(now)
+
+    def explain(self, events: list[Event]) -> list[Event]:
+        """The same events without a refusal, which `look` tells where the server goes on."""
+        for event in events:
+            if isinstance(event, ModelRefused):
+                self._refusal = event
+        return [event for event in events if not isinstance(event, ModelRefused)]
+
+    def _overdue_refusal(self, now: int) -> list[Event]:
+        refusal = self._refusal
+        if refusal is None or now - refusal.time < REFUSAL_SECONDS * SECOND:
+            return []
+        self._refusal = None
+        return [refusal]
 
     def ask_to_end(self, seconds: float) -> None:
         """Let it end by itself within some seconds, after which it is ended; returns at once."""
@@ -133,12 +152,13 @@ class Serving:
     def _loss(self, now: int, process: ServerProcess) -> Event:
         """It ended by itself."""
         code, reason = process.exit_code, process.reason()
-        if not self.ready and code in (_USAGE, NOT_STARTED):
+        served = self._readiness is not None and self._readiness.models is not None
+        if not served and code in (_USAGE, NOT_STARTED):
             return ModelRefused(now, f"--serve {self.plan.shown}: it does not start: {reason}")
         kills = oom_kills()
         if code == -9 and kills is not None and kills != self._kills:
             reason = "out of memory: the kernel ended the server"
-        when = "" if self.ready else " while it was loading"
+        when = "" if served else " while it was loading"
         return EngineLost(now, code, f"the server ended{when}: {reason}", server=True)
 
 

@@ -38,7 +38,9 @@ def check_served(config: RunConfig, place: Place, engine: str, cache_type: str) 
     levels = []
     for requests in config.concurrency:
         told = weights_and_kv(trace, requests, tokens)
-        too_much = verdict(told.peak_bytes, place.available_bytes, 0) == "does not fit"
+        too_much = (
+            verdict(told.peak_bytes, place.available_bytes, told.peak_bytes) == "does not fit"
+        )
         found: Told = "does not fit" if too_much else "unknown"
         levels.append(LevelCheck(requests, told, found, None, None))
     notes = (

@@ -139,6 +139,11 @@ class Blocks(Sequence[Event]):
         self._blocks = list(blocks)
         self._starts = list(accumulate(map(len, self._blocks), initial=0))
 
+    def append(self, block: Block) -> None:
+        """Another one at the end; who reads in another thread sees it whole or not at all."""
+        self._blocks.append(block)
+        self._starts.append(self._starts[-1] + len(block))
+
     def __len__(self) -> int:
         """How many events."""
         return self._starts[-1]

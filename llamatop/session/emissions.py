@@ -48,11 +48,18 @@ class Emissions:
         first, last = self._left.get(request, (0, 0))
         cut = bisect_left(self._places, until, first, last)
         if cut > first:
-            part = slice(first, cut)
-            self._taken[part] = session.emit_all(
-                request, self._times[part], self._counts[part], self._text(part)
-            )
+            times = self._times[first:cut]
+            if times == array("q", sorted(times)):
+                self._give(session, request, slice(first, cut))
+            else:  # each that is out of its turn counts for nothing
+                for place in range(first, cut):
+                    self._give(session, request, slice(place, place + 1))
             self._left[request] = cut, last
+
+    def _give(self, session: Session, request: int, part: slice) -> None:
+        self._taken[part] = session.emit_all(
+            request, self._times[part], self._counts[part], self._text(part)
+        )
 
     def count_into(self, session: Session) -> None:
         """Count the tokens that the session took."""

@@ -80,6 +80,10 @@ OF_REQUESTS = (RequestFailed, RequestFinished, RequestSent)
 KEPT_CLIENT = 4096
 """Samples of the client that are kept with `keep`: the newest."""
 
+SPREADS = 1024
+"""So many ways in which tokens came, of at most so many emissions, are kept once for all requests
+that share them."""
+
 KEPT_TEXT = 4096
 """Characters of a request's text that are kept: the newest."""
 
@@ -166,6 +170,13 @@ class Request:
         return self.ended is None
 
     @property
+    def since(self) -> int:
+        """When the last that is known of it was (ns): what is told of it later is no earlier."""
+        if self.times:
+            return self.times[-1]
+        return self.scheduled if self.admitted is None else self.admitted
+
+    @property
     def short(self) -> bool:
         """Whether it ended well with fewer tokens than asked, as a server counted them."""
         served = self.served
@@ -195,6 +206,9 @@ class Level:
     """Its measured requests, in the order of arrival."""
     forgotten: int = 0
     """Measured requests that are not in `requests`: see `Session.keep` and `Session.joined`."""
+    failed: int = 0
+    cancelled: int = 0
+    """Measured requests that ended so, those that are forgotten too; since `joined`."""
     joined: int | None = None
     """When the recording joined it; None: it knows the whole level."""
     place: int = 0
@@ -214,6 +228,8 @@ class Session:
     """
 
     keep: int | None = None
+    texts: bool = field(default=True, compare=False)
+    """Whether the text of a request that has ended is kept."""
     now: int = 0
     started: RunStarted | None = None
     imported: RunImported | None = None
@@ -263,6 +279,8 @@ class Session:
     notable: list[Event] = field(default_factory=list)
     """What a person should be told of, oldest first: levels, failures, losses; requests that were
     short, or sent again."""
+    spreads: dict[bytes, array[int]] = field(default_factory=dict, compare=False, repr=False)
+    """`counts` of requests that have ended, each once: nearly all are a token at a time."""
     untold: int = 0
     """Notable events that are in `notable` no more: with `keep`, old ones of requests go first."""
 
@@ -507,7 +525,7 @@ class Session:
 
     def _admit(self, event: RequestAdmitted) -> None:
         request = self.active.get(event.request)
-        if request is None:
+        if request is None or event.time < request.since:
             return
         request.admitted = event.time
         request.state = "prefill"
@@ -530,9 +548,12 @@ class Session:
         request, count, time = self.active.get(event.request), event.count, event.time
         if request is None or count < 1:
             return
+        times = request.times
+        if time < (times[-1] if times else request.since):
+            return
         request.state = "decode"
         request.tokens += count
-        request.times.append(time)
+        times.append(time)
         request.counts.append(count)
         if text := event.text:
             request.text = (request.text + text)[-KEPT_TEXT:]
@@ -542,9 +563,9 @@ class Session:
     def _sum(self, event: TokensSummed) -> None:
         """The rest at once; in `token_bins` it is spread evenly over the time that it took."""
         request, count = self.active.get(event.request), event.count or 0
-        if request is None or count < 0 or request.summed:
+        if request is None or count < 0 or request.summed or event.time < request.since:
             return
-        begin = request.times[-1] if request.times else request.admitted or request.scheduled
+        begin = request.since
         request.state, request.summed = "decode", True
         request.tokens += count
         request.times.append(event.time)
@@ -557,13 +578,14 @@ class Session:
                 self.count_bin(max(at, 0) // BIN, part)
 
     def emit_all(self, id: int, times: array[int], counts: array[int], text: str | None) -> bool:
-        """What applying so many `TokensEmitted` of one request does (ns, at least a token each).
+        """What applying so many `TokensEmitted` of one request does (ns, ascending, at least a
+        token each).
 
         All but counting them in `token_bins`: if True is the answer, that is due, see `count_bin`.
         They are the bulk of a long recording, and need not be objects.
         """
         request = self.active.get(id)
-        if request is None:
+        if request is None or times[0] < request.since:
             return False
         request.state = "decode"
         request.tokens += sum(counts)
@@ -586,12 +608,33 @@ class Session:
         request = self.active.pop(id, None)
         if request is not None:
             request.state = state
-            request.ended = time
+            request.ended = max(time, request.since)
             request.error = error
+            self._shrink(request)
+            self._count(request)
             self._unload(request)
             if self.keep is not None and len(self.requests) > self.keep:
                 self._forget_oldest()
         return request
+
+    def _shrink(self, request: Request) -> None:
+        """What a request that has ended keeps takes no more room than it needs."""
+        request.times = request.times[:]
+        counts = request.counts[:]
+        if len(counts) <= SPREADS:
+            spread = counts.tobytes()
+            if len(self.spreads) < SPREADS or spread in self.spreads:
+                counts = self.spreads.setdefault(spread, counts)
+        request.counts = counts
+        if not self.texts:
+            request.text = ""
+
+    def _count(self, request: Request) -> None:
+        """What did not complete is counted by its level."""
+        level = self.levels.get(request.level)
+        if level is not None and not request.warmup:
+            level.failed += request.state == "failed"
+            level.cancelled += request.state == "cancelled"
 
     def _unload(self, request: Request) -> None:
         """A server has one request less."""

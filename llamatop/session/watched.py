@@ -133,7 +133,7 @@ class Replica:
         for name, bounds in buckets.items():
             told = self.counted.setdefault(name, {})
             known, so_far = bool(told), before.buckets.get(name, {})
-            more = dict(so_far)
+            more = {} if fell else dict(so_far)
             for bound, value in bounds.items():
                 since = 0.0 if fell else told.get(bound, 0.0 if known else value)
                 more[bound] = so_far.get(bound, 0.0) + value - since

@@ -106,8 +106,6 @@ def _check_tp(config: RunConfig) -> None:
         raise InputError(f"{option} and --quantize {config.quantize}: choose one")
     if config.offload != "none":
         raise InputError(f"{option} and --offload {config.offload}: choose one")
-    if config.weights == "random":
-        raise InputError(f"{option}: random weights are not split; use a local checkpoint")
     if config.memory is not None or config.until_oom:
         other = "--until-oom" if config.until_oom else "--memory"
         raise InputError(f"{option} and {other}: the memory of several ranks is not limited")

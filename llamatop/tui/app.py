@@ -46,6 +46,7 @@ from llamatop.tui.terminal.pace import Pace
 if TYPE_CHECKING:
     from llamatop.reports.runs import Run
     from llamatop.run.replay import Replay
+    from llamatop.run.trial import Trial
     from llamatop.tui.monitor.panels import Panel, Transport
     from llamatop.tui.monitor.playback import Player
     from llamatop.tui.monitor.showing import Showing
@@ -105,19 +106,22 @@ class LlamatopApp(App[None]):
         launcher: Launcher | None = None,
         start_defaults: RunConfig | None = None,
         comparing: Sequence[Run] = (),
+        trial: Trial | None = None,
         theme: str | None = None,
         refresh_hz: float = 10,
         meter: Meter | None = None,
     ) -> None:
         super().__init__()
         self._launcher = launcher
-        self._comparing = comparing
+        self._comparing, self._trial = comparing, trial
         self.problems: list[str] = []
         """A line for each theme that could not be used."""
         self._nets = [Harmless(), *for_poor_terminals(self.console.color_system)]
         self._meter = meter or OwnCost()
         self._pace = Pace(refresh_hz, self.tick)
         self._leaving = False
+        self._untold = False
+        """Whether what is shown may yet turn out to be of watched servers."""
         self._load_themes(theme)
         stage = Stage(pump, live, replay, recorder, bookmarks or Bookmarks())
         defaults = start_defaults or WATCHED
@@ -157,6 +161,7 @@ class LlamatopApp(App[None]):
         """Watched servers have a screen of their own, before the monitor."""
         if self.screen_stack[-1].id == ATTACH:
             self.pop_screen()
+        self._untold = not self.stage.told
         if self.stage.watches:
             from llamatop.tui.attach.screen import AttachScreen  # noqa: PLC0415  (where it is needed)
 
@@ -211,6 +216,8 @@ class LlamatopApp(App[None]):
         on_signals(self.leave, self.hang_up)
         if self._comparing:
             self.changing.compare(self._comparing)
+        elif self._trial is not None:
+            self.changing.turn(self._trial)
         elif self.showing is None:
             self.changing.choose()
         else:
@@ -241,6 +248,8 @@ class LlamatopApp(App[None]):
         if (player := self._player) is not None:
             player.settle()
         self.pump.step()
+        if self._untold and self.stage.told and len(self.screen_stack) == 1:
+            self._watch()
         self._meter.frame(self.draw)
         self._meter.lag(self.pump.behind, self.pump.late)
         self._pace.suit(self.pump.session if self.live is not None else None)

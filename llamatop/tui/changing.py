@@ -21,6 +21,7 @@ from llamatop.tui.terminal.leaving import wind_down
 
 if TYPE_CHECKING:
     from llamatop.reports.runs import Run
+    from llamatop.run.trial import Trial
     from llamatop.tui.start.state import Chosen, Start
 
 
@@ -108,6 +109,19 @@ class Changing:
         screen = CompareScreen(palette, runs, launcher=self._launcher)
         self._app.push_screen(screen, self._compared)
 
+    def turn(self, trial: Trial) -> None:
+        """Two settings by turns; nothing else is shown, and leaving it leaves llamatop."""
+        from llamatop.tui.compare.turning import TurnsScreen  # noqa: PLC0415  (where it is needed)
+
+        self._comparing = True
+        palette = Palette(self._app.current_theme)
+        screen = TurnsScreen(palette, trial, launcher=self._launcher)
+        self._app.push_screen(screen, lambda _: self._turned(screen.refusal))
+
+    async def _turned(self, refusal: InputError | None) -> None:
+        self.refusal = refusal
+        await self._app.run_action("leave")
+
     async def _compared(self, leave: bool | None) -> None:
         self._comparing = False
         if leave:
@@ -157,6 +171,8 @@ class Changing:
         await wind_down(old.pump, old.live)
         if old.live is not None:
             launcher.ended(old.pump.session)
+        if old.replay is not None:
+            old.replay.close()
         self.stage = stage
         await self._show(stage)
         self._begin()

@@ -28,6 +28,12 @@ EVERY = SECOND
 WEIGHED_EVERY = 2
 """Seconds between two looks at the memory of servers here."""
 
+LAST_LOOK = 5 * SECOND
+"""How long (ns) an end waits for the last look: a server may be in a long prefill."""
+
+HURRIED = SECOND // 3
+"""The same where a person waits for the end."""
+
 
 class Lookout:
     """Watches the servers of a config; `drain` belongs to one thread."""
@@ -44,19 +50,22 @@ class Lookout:
         self._headers = headers or {}
         self._inbox: deque[Event] = deque()
         self._closing = threading.Event()
+        self._lasting = False
+        """Whether each server is looked at once more when it closes."""
+        self._until = 0
+        self._watching: list[threading.Thread] = []
         self._alarms = Alarms([limit(text) for text in config.alerts or DEFAULTS])
         self._looked = 0
 
     def start(self) -> None:
         """Begin; returns at once."""
-        threads = []
         for place, url in enumerate(self._urls):
             server = WatchedServer(place, url, self._clock, self._headers.get(url))
-            threads.append(threading.Thread(target=self._watch, args=(server,), daemon=True))
+            watching = threading.Thread(target=self._watch, args=(server,), daemon=True)
+            self._watching.append(watching)
+            watching.start()
         if any(is_here(url) for url in self._urls):
-            threads.append(threading.Thread(target=self._weigh, daemon=True))
-        for thread in threads:
-            thread.start()
+            threading.Thread(target=self._weigh, daemon=True).start()
 
     def drain(self) -> Sequence[Event]:
         """What was told since the last call, and once a second which limits are broken by it."""
@@ -73,6 +82,21 @@ class Lookout:
         """Events that were told since the last drain."""
         return len(self._inbox)
 
+    def finish(self, patience: int = LAST_LOOK) -> None:
+        """Look at each server once more, with what it did until now, and end.
+
+        `patience`: how long (ns) until it is `over`, whether they have answered or not.
+        """
+        self._until = self._clock.now() + patience
+        self._lasting = True
+        self._closing.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether what was told by now is the last, though some of it may still be drained."""
+        waited = self._clock.now() >= self._until
+        return waited or not any(watching.is_alive() for watching in self._watching)
+
     def close(self) -> None:
         """Let the threads end; they take no longer than an answer."""
         self._closing.set()
@@ -88,6 +112,8 @@ class Lookout:
                     now = self._clock.now()
                     self._inbox.append(SecondsThinned(now, server.server, thrift.every))
                 self._rest(thrift.every)
+            if self._lasting:
+                self._inbox.extend(server.look())
         finally:
             server.close()
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, isnan
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from llamatop.events.sanitize import one_line
 from llamatop.figures.vocabulary import (
     COUNTER_NAMES,
     GAUGE_NAMES,
@@ -33,6 +34,10 @@ MOST_REPLICAS = 256
 
 Place = tuple[str, str, str | None]
 """A replica, a name as it is told, and the bound of a bucket."""
+
+
+_MOST_WORDS = 80
+"""Characters of a line, or of what is wrong with it, that are told."""
 
 
 class PageError(Exception):
@@ -101,6 +106,7 @@ class Pages:
         if any(len(line) > LONGEST_LINE for line in fresh):
             raise PageError(f"a line of more than {LONGEST_LINE} characters")
         told = self._told_by(fresh)
+        gone = self._gone(fresh, [line for line in self._lines if line not in lines])
         changes: dict[str, Changes] = {}
         self._fell = set()
         for (replica, key, bound), value in told.items():
@@ -109,10 +115,15 @@ class Pages:
                     raise PageError(f"more than {MOST_REPLICAS} replicas")
                 self.replicas.append(replica)
             self._take(changes.setdefault(replica, Changes()), replica, key, bound, value)
+        ended = self._unbound(changes, gone)
         self._spread(changes)
+        unseen = [place for place in ended if place[0] not in self._fell]
+        self._fell.update(replica for replica, _, _ in unseen)
         for replica in self._fell:
-            self._tell_all(replica, changes[replica])
-        self._vanish(changes, fresh, [line for line in self._lines if line not in lines])
+            self._tell_all(replica, changes.setdefault(replica, Changes()))
+        for replica, key, bound in unseen:  # so that whoever reads the changes sees that it fell
+            changes[replica].buckets.setdefault(key, {})[bound or ""] = 0.0
+        self._vanish(changes, gone)
         self._lines = lines
         return {replica: changes.get(replica, Changes()) for replica in self.replicas}
 
@@ -129,14 +140,16 @@ class Pages:
             try:
                 number = float(value) if place is not None else None
             except ValueError:
-                raise PageError(f"a line that cannot be read: {line[:80]}") from None
+                raise PageError(_unread(line)) from None
             if place is None or number is None:
                 strange.append(line)
             elif isfinite(number):
                 told.setdefault(place, number)
         for sample, line in zip(_samples(strange), strange, strict=False):
             place = _place(sample)
-            if place[1].partition("{")[0] in _MEANT and isfinite(sample.value):
+            if place[2] is not None and not _is_number(place[2]):
+                raise PageError(_unread(line))
+            if place[1].partition("{")[0] in _MEANT and _is_finite(sample.value):
                 told.setdefault(place, sample.value)
                 if sample.timestamp is None:
                     self._places[line.rpartition(" ")[0]] = place
@@ -185,14 +198,43 @@ class Pages:
             if name == replica:
                 changes.buckets[key] = dict(alone)
 
-    def _vanish(self, changes: dict[str, Changes], fresh: list[str], gone: list[str]) -> None:
-        """Gauges whose series is no more on the page, in any value."""
+    def _gone(self, fresh: list[str], left: list[str]) -> list[Place]:
+        """Whose series is no more on the page, in any value."""
         there = {line.rpartition(" ")[0] for line in fresh}
-        left = (series for line in gone if (series := line.rpartition(" ")[0]) not in there)
-        for replica, key, _ in (self._places[one] for one in left if one in self._places):
+        series = (one for line in left if (one := line.rpartition(" ")[0]) not in there)
+        return [self._places[one] for one in series if one in self._places]
+
+    def _unbound(self, changes: dict[str, Changes], gone: list[Place]) -> list[Place]:
+        """Bounds of histograms that have others now: their counts are of these no more."""
+        ended: list[Place] = []
+        for replica, key, bound in gone:
+            counts = self._cumulative.get((replica, key), {})
+            if bound is not None and counts.pop(bound, None) is not None:
+                if self._alone.get((replica, key), {}).pop(bound, 0.0):
+                    ended.append((replica, key, bound))
+                changes.setdefault(replica, Changes()).buckets.setdefault(key, {})
+        return ended
+
+    def _vanish(self, changes: dict[str, Changes], gone: list[Place]) -> None:
+        """Gauges that are told no more are not known."""
+        for replica, key, _ in gone:
             if key.partition("{")[0] in GAUGE_NAMES and (replica, key) in self._told:
                 changes.setdefault(replica, Changes()).gauges[key] = None
                 del self._told[replica, key]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return not isnan(float(text))
+    except ValueError:
+        return False
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer that is too large for it
+        return False
 
 
 def _by_bound(item: tuple[str, float]) -> float:
@@ -205,7 +247,11 @@ def _samples(lines: list[str]) -> Iterator[Sample]:
         for family in text_string_to_metric_families("\n".join(lines) + "\n"):
             yield from family.samples
     except (ValueError, KeyError, IndexError) as error:
-        raise PageError(f"a line that cannot be read: {error}") from None
+        raise PageError(_unread(str(error))) from None
+
+
+def _unread(why: str) -> str:
+    return f"a line that cannot be read: {one_line(why)[:_MOST_WORDS]}"
 
 
 def _place(sample: Sample) -> Place:

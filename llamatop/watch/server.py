@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from llamatop.engines.server.identity import Identity, identity, next_paths
+from llamatop.engines.server.identity import (
+    Identity,
+    identity,
+    name_by_metrics,
+    next_paths,
+)
 from llamatop.engines.server.known import Reply
 from llamatop.events.clock import Clock
 from llamatop.events.kinds import (
@@ -92,8 +97,14 @@ class WatchedServer:
         return [*events, *self._stand("up", ""), *samples, *slots]
 
     def _know(self, metrics: str) -> list[Event]:
-        """Find out what it is, when it answers for the first time or again."""
-        if self._identity is not None:
+        """Find out what it is, when it answers for the first time or again, or tells at last.
+
+        A node's metrics port has none of an engine before that has answered a request.
+        """
+        before = self._identity
+        if before is not None and (
+            before.name != "unknown" or name_by_metrics(metrics) == "unknown"
+        ):
             return []
         answers: dict[str, Reply] = {}
         while paths := next_paths(answers, metrics):

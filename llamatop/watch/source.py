@@ -10,7 +10,7 @@ from llamatop.events.clock import SECOND, MonotonicClock
 from llamatop.events.kinds import Event, Outcome, RunEnded, RunStarted, Tick
 from llamatop.hardware.host import host_facts
 from llamatop.settings.config import RunConfig
-from llamatop.watch.lookout import EVERY, Lookout
+from llamatop.watch.lookout import EVERY, HURRIED, LAST_LOOK, Lookout
 
 
 class Watch:
@@ -25,6 +25,8 @@ class Watch:
         self._lookout = Lookout(config, self.clock, headers)
         self._own: list[Event] = []
         self._finished = False
+        self._owed: Outcome | None = None
+        """How it ended, as long as the last look is waited for."""
         self._ticked = -EVERY
 
     def start(self) -> None:
@@ -36,10 +38,14 @@ class Watch:
 
     def drain(self) -> Sequence[Event]:
         """What has arrived; a tick a second keeps the session's time moving."""
+        over = self._lookout.over
         events = [*self._take_own(), *self._lookout.drain()]
         now, most = self.clock.now(), self.config.max_time
-        if most is not None and now >= most * SECOND:
-            self._finish("ok")
+        if not self._finished and most is not None and now >= most * SECOND:
+            self._finish("ok", LAST_LOOK)
+        elif self._owed is not None and over:
+            self._own.append(RunEnded(now, self._owed))
+            self._owed = None
         if not self._finished and now - self._ticked >= EVERY:
             self._ticked = now
             events.append(Tick(now))
@@ -53,11 +59,11 @@ class Watch:
     @property
     def ended(self) -> bool:
         """Whether the last event has been drained."""
-        return self._finished and not self._own
+        return self._finished and self._owed is None and not self._own
 
     def stop(self) -> None:
         """End the watch; its last event follows."""
-        self._finish("stopped")
+        self._finish("stopped", HURRIED)
 
     def close(self) -> None:
         """Let the threads end; they take no longer than an answer."""
@@ -75,11 +81,11 @@ class Watch:
     def sweep(self, levels: tuple[int, ...]) -> None:
         """Nothing: the load is not ours."""
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome, patience: int) -> None:
+        """Ask for the last look; the last event follows it."""
         if not self._finished:
-            self._lookout.close()
-            self._finished = True
-            self._own.append(RunEnded(self.clock.now(), outcome))
+            self._lookout.finish(patience)
+            self._finished, self._owed = True, outcome
 
     def _take_own(self) -> list[Event]:
         events, self._own = self._own, []

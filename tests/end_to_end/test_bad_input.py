@@ -2,10 +2,13 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from llamatop.catalog import demo_folder
 
 from .conftest import LLAMATOP, Llamatop
 
@@ -58,7 +61,6 @@ GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
         (["--tp", "2", "--engine", "threads"], "--engine threads cannot; use --engine batch"),
         (["--tp", "2", "--quantize", "int8"], "choose one"),
         (["--tp", "2", "--offload", "disk"], "choose one"),
-        (["--tp", "2", "--weights", "random"], "use a local checkpoint"),
         (["--tp", "2", "--until-oom"], "not limited"),
         (["--tp", "2", "--check-oom"], "not foretold"),
         (["--tp", "2", "--url", "http://127.0.0.1:9"], "--tp and --url: the model is the server's"),
@@ -181,9 +183,41 @@ def test_a_folder_that_is_no_decoder(llamatop: Llamatop, tmp_path: Path) -> None
     assert done.code == 2 and done.err.count("\n") == 1, done.err
 
 
+@pytest.mark.slow
+def test_a_tokenizer_that_is_damaged_is_named(llamatop: Llamatop, tmp_path: Path) -> None:
+    folder = shutil.copytree(demo_folder(), tmp_path / "model")
+    (folder / "tokenizer.json").write_text("{")
+    done = llamatop("--record", "--model", str(folder), "--requests", "1", "--gen-toks", "1")
+    assert done.code == 2
+    assert f"{folder / 'tokenizer.json'} cannot be read" in done.err
+    assert "Traceback" not in done.err and "memory not foretold" not in done.err
+
+
 def test_what_cannot_fit_is_told_before_it_is_tried(llamatop: Llamatop) -> None:
     model = ("--model", "meta-llama/Llama-4-Scout-17B-16E-Instruct", "--weights", "random")
     done = llamatop("--record", "--check-oom", *model, "--out", "run.parquet")
     assert done.code == 3
     assert "does not fit" in done.err and "what would fit" in done.err
     assert not list(llamatop.folder.glob("run.parquet*"))
+
+
+@pytest.mark.parametrize(
+    "megabytes", [150, *(pytest.param(n, marks=pytest.mark.slow) for n in (300, 400, 600, 1200))]
+)
+def test_too_little_address_space_is_told_before_anything_begins(
+    llamatop: Llamatop, megabytes: int
+) -> None:
+    command = shlex.join([*LLAMATOP, "--record", "--engine", "scripted", "--out", "run.parquet"])
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -v {megabytes * 10**6 // 1024}; exec {command}"],
+        cwd=llamatop.folder,
+        env=llamatop.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"the address space is limited to {megabytes} MB" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not [*llamatop.folder.glob("run*")]

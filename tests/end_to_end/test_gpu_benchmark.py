@@ -43,6 +43,7 @@ def test_the_full_plan_covers_what_the_table_promises(gpu: ModuleType) -> None:
     assert len(predicted) >= 8
 
 
+@pytest.mark.slow
 def test_it_records_and_tabulates_on_a_cpu(
     gpu: ModuleType, tmp_path: Path, llamatop: Llamatop, foretold: Callable[..., None]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -59,7 +60,8 @@ def test_the_bundled_model_on_each_engine(
     assert (replayed.code, replayed.out) == (0, done.out)
 
 
-@pytest.mark.parametrize("how", ["int8", pytest.param("int4", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["int8", "int4"])
 def test_quantised_weights(
     llamatop: Llamatop,
     how: str,
@@ -326,7 +328,33 @@ def test_a_recording_that_was_cut_off_says_so_in_the_summary_too(llamatop: Llama
     told, (level,) = (run := json.loads(done.stdout)), run["levels"]
     assert (told["complete"], level["completed"]) == (False, 8)
     assert (done.returncode, told["error"]) == (1, f"recording stopped: {_why(done.stderr)}")
-    assert (llamatop.folder / "run.parquet").exists() == (told["recording"] is not None)
+    assert "; it goes as far as " in told["error"]
+    assert told["recording"] == "run.parquet"
+    recovered = llamatop("replay", told["recording"], "--json").json
+    assert not recovered["complete"]
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_with_the_recording_that_stopped(
+    llamatop: Llamatop, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        out = str(disk / "full.parquet")
+        long = ["--concurrency", "16", "--requests", "400", "--gen-toks", "100", "--out", out]
+        done = llamatop(*SCRIPTED, *long, LLAMATOP_SCRIPTED_STEP="0.001")
+        assert done.code == 1
+        assert (done.json["recording"], done.json["complete"]) == (out, False)
+        assert "disk is full; it goes as far as " in done.json["error"]
+        assert sum(level["completed"] for level in done.json["levels"]) == 400, "the run went on"
+        moved = Path(shutil.copytree(disk, tmp_path / "moved"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert not llamatop("replay", str(moved / "full.parquet"), "--json").json["complete"]
 
 
 def _why(err: str) -> str:

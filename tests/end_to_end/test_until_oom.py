@@ -36,14 +36,20 @@ def test_memory_ends_and_the_most_that_works_is_found(llamatop: Llamatop, engine
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("memory", "first"), [("500MB", "8"), ("600MB", "32")])
-def test_check_says_where_memory_ends(llamatop: Llamatop, memory: str, first: str) -> None:
-    """The most that `check` says may fit is what ran, within 5 %, or one request."""
-    load = ("--model", "demo", "--engine", "batch", "--memory", memory,
+@pytest.mark.parametrize(
+    ("engine", "memory", "first"),
+    [("batch", "500MB", "8"), ("batch", "600MB", "32"), ("batch", "800MB", "72"),
+     ("continuous", "600MB", "80"), ("continuous", "800MB", "180")],
+)  # fmt: skip
+def test_check_says_where_memory_ends(
+    llamatop: Llamatop, engine: str, memory: str, first: str
+) -> None:
+    """The most that `check` says fits is what ran, within 5 %, or one request."""
+    load = ("--model", "demo", "--engine", engine, "--memory", memory,
             "--prompt-toks", "512", "--gen-toks", "4")  # fmt: skip
-    told = llamatop("check", *load, "--json").json["models"][0]["max_concurrency_at_best"]
-    done = llamatop("--record", *load, "--concurrency", first, "--until-oom", "--json",
-                    "--out", "run.parquet")  # fmt: skip
+    told = llamatop("check", *load, "--json").json["models"][0]["max_concurrency"]
+    done = llamatop("--record", *load, "--concurrency", first, "--requests", "1", "--until-oom",
+                    "--json", "--out", "run.parquet")  # fmt: skip
     works = done.json["memory_end"]["works"]
     assert abs(told - works) <= max(1, 0.05 * works), (told, works)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,9 +51,12 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
 
 
 def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long whoever asks sleeps before it asks again; nobody does."""
+    """How long whoever asks in this thread sleeps before it asks again; it does not."""
     slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    here, real = threading.get_ident(), time.sleep
+    monkeypatch.setattr(
+        time, "sleep", lambda s: slept.append(s) if threading.get_ident() == here else real(s)
+    )
     return slept
 
 

@@ -1,5 +1,6 @@
 """Weights in fewer bits: really smaller, really computed with, the same from a folder."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,9 @@ def test_stacked_experts_are_refused() -> None:
 def test_without_the_library_it_is_told_in_one_line(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = importlib.util.find_spec
+    absent = lambda name: None if name == "bitsandbytes" else found(name)  # noqa: E731
+    monkeypatch.setattr("importlib.util.find_spec", absent)
     with pytest.raises(InputError, match=r"pip install 'llamatop\[quantize\]'") as told:
         models.load_engine(tiny_run(tiny_folder, quantize="int8"), silent)
     assert "\n" not in str(told.value)

@@ -1,9 +1,22 @@
 /* A made-up NVML with one device, for tests; what it tells is no measurement. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct { unsigned long long total, free, used; } memory_t;
 typedef struct { unsigned int gpu, memory; } rates_t;
+
+/* What becomes of a question: -DLOST answers that the GPU is lost, -DCRASH ends the process that
+   asks, -DHANG never answers. */
+#if defined(LOST)
+#define FATE return 15
+#elif defined(CRASH)
+#define FATE abort()
+#elif defined(HANG)
+#define FATE for (;;) pause()
+#else
+#define FATE (void)0
+#endif
 
 int nvmlInit_v2(void) { return 0; }
 int nvmlInitWithFlags(unsigned int flags) { return 0; }
@@ -20,21 +33,25 @@ int nvmlDeviceGetName(void *device, char *name, unsigned int length) {
   return 0;
 }
 int nvmlDeviceGetMemoryInfo(void *device, memory_t *memory) {
+  FATE;
   memory->total = 8000000000ull;
   memory->used = 3000000000ull;
   memory->free = memory->total - memory->used;
   return 0;
 }
 int nvmlDeviceGetUtilizationRates(void *device, rates_t *rates) {
+  FATE;
   rates->gpu = 87;
   rates->memory = 50;
   return 0;
 }
 int nvmlDeviceGetPowerUsage(void *device, unsigned int *milliwatts) {
+  FATE;
   *milliwatts = 312500;
   return 0;
 }
 int nvmlDeviceGetTemperature(void *device, int sensor, unsigned int *celsius) {
+  FATE;
   *celsius = 91;
   return 0;
 }
@@ -44,6 +61,7 @@ typedef struct {
   unsigned int instance, compute_instance;
 } process_t;
 int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned int *count, process_t *told) {
+  FATE;
   const char *pid = getenv("FAKE_PID");
   if (told == NULL) {
     *count = 2;
@@ -56,6 +74,7 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned int *count, p
 }
 
 static int reasons(unsigned long long *bits) {
+  FATE;
   const char *told = getenv("FAKE_REASONS");
   *bits = told ? strtoull(told, NULL, 0) : 0;
   return 0;

@@ -5,6 +5,7 @@ The library is honest about being a fake: its device is called so.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from llamatop.events.kinds import DeviceSampled, HostSampled
 from llamatop.events.wire import read_events
 from llamatop.hardware import nvidia
+from llamatop.recording.reader import fold_recording
 
 FAKE = Path(__file__).with_name("fake_nvml.c")
 
@@ -36,6 +38,7 @@ sys.stdin.read()
 SAMPLE = """
 import msgspec
 from llamatop.hardware import nvidia
+from llamatop.recording.reader import fold_recording
 nvml = nvidia.open_nvml()
 print(msgspec.json.encode(nvidia.sample(nvml, 7)).decode())
 """
@@ -125,3 +128,30 @@ def test_what_a_servers_processes_hold_of_devices_is_told_beside_their_memory(bu
 
 def test_a_binding_without_either_name_knows_nothing():
     assert nvidia._slowdowns(object(), None) is None
+
+
+def test_a_gpu_that_is_lost_keeps_its_row_with_nothing_known(sample):
+    (device,) = sample("LOST")
+    known = (device.used_bytes, device.total_bytes, device.utilization, device.power_watts)
+    assert (*known, device.temperature, device.throttle) == (None,) * 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fate", ["LOST", "CRASH", "HANG"])
+def test_a_gpu_that_fails_costs_its_figures_alone(built, fate: str, tmp_path: Path):
+    run = ["--record", "--engine", "scripted", "--requests", "8", "--gen-toks", "100", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "llamatop", *run, "--out", str(tmp_path / "run.parquet")],
+        env={**built(fate), "LLAMATOP_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["complete"], told["error"]) == (0, True, None), done.stderr
+    assert told["levels"][0]["completed"] == 8
+    session = fold_recording(tmp_path / "run.parquet").session
+    samples = [one for device in session.devices.values() for one in device]
+    assert all(one.used_bytes is None and one.utilization is None for one in samples)
+    assert bool(samples) == (fate == "LOST")

@@ -161,6 +161,7 @@ def test_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     assert model["levels"][0]["decode_floor_tok_s"] == pytest.approx(221, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced_here")
 def test_a_packed_checkpoint_on_another_device(capsys: pytest.CaptureFixture[str]) -> None:
     """13.8 GB is what the checkpoint's files take."""
@@ -242,6 +243,11 @@ def test_several_models_are_answered_for_those_that_can_be(
     (model,) = json.loads(told.out)["models"]
     assert (model["model"], model["verdict"], model["unknown"]) == (str(tmp_path), "fits", {})
     assert "there is no such folder" in told.err and told.err.count("\n") == 1
+    weights, tokenizer = model["lacking"]
+    assert "has no model.safetensors" in weights and "has no tokenizer.json" in tokenizer
+    check.main(["--model", str(tmp_path), "demo", "--device", "cpu", "--memory", "24GB"])
+    own, demo = capsys.readouterr().out.split("\ndemo: ")
+    assert own.count("but its files are not whole: ") == 2 and "not whole" not in demo
 
 
 @pytest.mark.usefixtures("traced_here")
@@ -255,7 +261,7 @@ def test_the_longest_context_does_not_depend_on_the_lengths_asked_for(
 
     def told(prompt: int, generated: int) -> dict[str, Any]:
         lengths = ["--prompt-toks", str(prompt), "--gen-toks", str(generated)]
-        place = ["--device", "cpu", "--dtype", "bfloat16", "--memory", "485MB"]
+        place = ["--device", "cpu", "--dtype", "bfloat16", "--memory", "465MB"]
         check.main(["--model", "demo", "--json", *place, *lengths])
         found: dict[str, Any] = json.loads(capsys.readouterr().out)["models"][0]
         return found

@@ -6,7 +6,6 @@ import torch
 
 from llamatop.predict import memory
 from llamatop.predict.crowd import panels, together
-from llamatop.predict.fit import verdict
 from llamatop.predict.forward import Step
 from llamatop.predict.traced import Ask, Peak, Shape
 from llamatop.predict.tracer import trace, trace_with
@@ -84,8 +83,6 @@ def test_no_crowds_are_traced_where_none_are_asked_for() -> None:
 
 
 def test_it_fits_only_if_it_does_with_all_threads_at_their_peak() -> None:
-    assert verdict(100, 120, 0.05, most_bytes=120) == "fits"
-    assert verdict(100, 120, 0.05, most_bytes=121) == "tight"
     alone = Peak(Shape(1, 8, 2), 100, 60, 0, 0)
     crowd = Peak(Shape(4, 8, 2), 300, 240, 0, 0)
     bound = memory.predict(made_trace(alone), "threads", "cpu", crowd.shape)
@@ -94,7 +91,10 @@ def test_it_fits_only_if_it_does_with_all_threads_at_their_peak() -> None:
     expected = memory.predict(told, "threads", "cpu", crowd.shape)
     assert expected.parts["activations"] == 60
     assert expected.most_bytes == bound.peak_bytes + 3 * 7 == expected.peak_bytes + 100
-    assert expected.sure_bytes(0.01) == max(1.01 * expected.peak_bytes, expected.most_bytes)
+    assert expected.sure_bytes(1e-6) == expected.most_bytes
+    assert expected.own_bytes == expected.peak_bytes - expected.parts["runtime"]
+    wide = expected.peak_bytes + expected.own_bytes
+    assert expected.sure_bytes(1) == wide > expected.most_bytes
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from llamatop.errors import InputError
 from llamatop.predict import residuals
 from llamatop.predict.devices import DEVICES, NAMED, named, smallest
 from llamatop.predict.fit import BAND, QUANTIZED_BAND, largest, parse_size, verdict
+from llamatop.predict.memory import Prediction
 from llamatop.predict.residuals import Residual
 
 sizes = st.integers(1, 2**45)
@@ -18,16 +19,24 @@ sizes = st.integers(1, 2**45)
 
 @given(sizes, sizes)
 def test_a_verdict_says_fits_only_with_the_band_to_spare(peak: int, available: int) -> None:
-    said = verdict(peak, available)
+    told = Prediction(peak, None, {"weights": peak // 2, "runtime": peak - peak // 2})
+    said = verdict(peak, available, told.sure_bytes(BAND))
     assert (said == "does not fit") == (peak > available)
-    if said == "fits":
-        assert peak * (1 + BAND) <= available
+    assert (said == "fits") == (peak + BAND * (peak // 2) <= available)
+
+
+def test_the_band_is_of_what_the_model_takes_not_of_libraries() -> None:
+    """A small model in a large runtime: 5 % of the whole would be a fifth of what can be wrong."""
+    small = Prediction(480, None, {"weights": 40, "kv cache": 60, "runtime": 380})
+    assert small.own_bytes == 100 and small.sure_bytes(0.05) == 485
+    device = Prediction(None, 100, {"weights": 100, "fragments": 20, "context": 1250})
+    assert device.own_bytes == 120 and device.sure_bytes(0.05) == 1376
 
 
 @given(sizes, sizes, sizes)
 def test_more_memory_is_never_worse(peak: int, available: int, more: int) -> None:
     order = ["does not fit", "tight", "fits"]
-    before, after = verdict(peak, available), verdict(peak, available + more)
+    before, after = (verdict(peak, a, 1.05 * peak) for a in (available, available + more))
     assert order.index(after) >= order.index(before)
 
 
@@ -50,7 +59,7 @@ def test_the_largest_agrees_with_the_verdict(steps: list[int], limit: int, more:
         return peaks[requests - 1]
 
     most = largest(peak, limit, len(peaks))
-    said = [verdict(peak(n), limit) for n in range(1, len(peaks) + 1)]
+    said = [verdict(peak(n), limit, 1.05 * peak(n)) for n in range(1, len(peaks) + 1)]
     assert [one != "does not fit" for one in said] == [n <= most for n in range(1, len(said) + 1)]
     worse = ["fits", "tight", "does not fit"]
     assert said == sorted(said, key=worse.index)
@@ -91,17 +100,18 @@ def test_the_band_is_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LLAMATOP_CACHE", str(tmp_path))
     assert residuals.band("cpu", "batch") == BAND
     for measured in range(1000, 1020):
-        residuals.remember(Residual("cpu", "batch", 1000, measured * 1))
+        residuals.remember(Residual("cpu", "batch", 1000, measured * 1, 0))
     assert residuals.band("cpu", "batch") == 0.02
     for _ in range(20):
-        residuals.remember(Residual("cpu", "batch", 1000, 1100))
+        residuals.remember(Residual("cpu", "batch", 1000, 1050, 500))
     assert residuals.band("cpu", "batch") == pytest.approx(0.1)
     assert residuals.band("cpu", "threads") == BAND
     assert residuals.band("cpu", "batch", quantized=True) == QUANTIZED_BAND
     for _ in range(20):
-        residuals.remember(Residual("cpu", "batch", 1000, 1070, quantized=True))
+        residuals.remember(Residual("cpu", "batch", 1000, 1070, 0, quantized=True))
     assert residuals.band("cpu", "batch", quantized=True) == pytest.approx(0.07)
     assert residuals.band("cpu", "batch") == pytest.approx(0.1)
     with (tmp_path / "residuals.jsonl").open("a") as file:
         file.write("{broken\n")
+        file.write('{"device":"cpu","engine":"batch","predicted":1000,"measured":1000}\n')
     assert len(residuals.recalled()) == 60

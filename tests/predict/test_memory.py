@@ -20,7 +20,7 @@ from llamatop.engines.resolve import Source
 from llamatop.errors import InputError
 from llamatop.figures.roofline import kv_bytes
 from llamatop.predict import memory
-from llamatop.predict.traced import Ask, LayerKind, Peak, Shape, Trace
+from llamatop.predict.traced import STEPS, Ask, LayerKind, Peak, Shape, Trace
 from llamatop.predict.tracer import trace
 
 SMALL = {
@@ -276,6 +276,21 @@ def test_masks_of_continuous_batching_are_those_that_transformers_makes(
     pool = requests * (-(-tokens // memory.CPU_PAGE) + 1) + memory.SPARE_PAGES
     said = memory.mask_places(told, wanted.max_batch_tokens, pool * memory.CPU_PAGE)
     assert made <= said <= 1.03 * made
+
+
+def test_continuous_batching_reads_the_requests_that_are_under_way() -> None:
+    """Four tokens each: before the sixth prompt is through, the first request has ended."""
+    steps = (Peak(one, 10, 5, 0, 0) for one in STEPS)
+    told = msgspec.structs.replace(made_trace(*steps), attention_width=4096, dtype="float32")
+
+    def taken(requests: int, tokens: int) -> int:
+        found = memory.predict(told, "continuous", "cpu", Shape(requests, 512, tokens))
+        pages = requests * (-(-(512 + tokens) // memory.CPU_PAGE) + 1) + memory.SPARE_PAGES
+        masks = memory.mask_places(told, 512, pages * memory.CPU_PAGE) * 4
+        return found.parts["activations"] + found.parts["sampling"] - masks
+
+    assert taken(2, 4) < taken(4, 4) == taken(100, 4) == taken(250, 4)
+    assert taken(16, 64) < taken(32, 64) < taken(100, 64)
 
 
 def test_threads_take_one_request_each() -> None:

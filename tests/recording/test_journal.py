@@ -4,15 +4,21 @@ import os
 import random
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+from msgspec import MsgspecError
 
 from llamatop.errors import InputError
 from llamatop.recording.journal import Head, Journal
-from llamatop.recording.salvage import PAGE
+from llamatop.recording.pages import PAGE
+from tests.examples import share
 
 HEAD = Head(1, "0.1.0", True)
 
@@ -85,6 +91,50 @@ def test_flipped_bits_leave_a_prefix(whole: Path, tmp_path: Path) -> None:
         read_back.append(read(broken(whole, tmp_path, bytes(flipped)))[0])
     assert min(read_back) < 60
     assert sorted(read_back)[len(read_back) // 2] >= 20
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(0, 59)),
+        st.tuples(st.just("crash"), st.just(0)),
+        st.tuples(st.just("cut"), st.floats(0, 1)),
+        st.tuples(st.just("flip"), st.floats(0, 1, exclude_max=True)),
+    ),
+    max_size=25,
+)
+
+
+@share(10, HealthCheck.function_scoped_fixture)
+@given(ACTIONS)
+def test_whatever_befalls_it_an_exact_prefix_is_left(tmp_path: Path, actions: list[Any]) -> None:
+    """Appended to, left by a process that crashed, then cut and flipped, the WAL too."""
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    journal, written = Journal.create(folder / "a.parquet.journal", HEAD), 0
+    with closing(journal):
+        for _ in [what for what, _ in actions if what == "append"]:
+            journal.append(blob(written))
+            written += 1
+        crashed = any(what == "crash" for what, _ in actions)
+        left = Path(shutil.copytree(folder, folder.with_name(f"{folder.name}-left")))
+        if not crashed:
+            journal.close()
+            left = folder
+    path, harmed = left / "a.parquet.journal", False
+    for what, place in actions:
+        data = bytearray(path.read_bytes())
+        if what == "cut":
+            harmed, data = True, data[: int(place * len(data))]
+        elif what == "flip" and data:
+            harmed = True
+            data[int(place * len(data))] ^= 1 << int(place * 1e6) % 8
+        path.write_bytes(data)
+    try:
+        count, _ = read(path)
+    except (OSError, sqlite3.Error, MsgspecError):
+        assert harmed
+        return
+    assert count == written or harmed
+    assert count <= written
 
 
 @pytest.mark.parametrize("page", [0, 1])

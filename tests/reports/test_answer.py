@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 from llamatop.figures.levels import level_figures
 from llamatop.reports.answer import answer
@@ -50,3 +51,15 @@ def test_capacity_is_the_last_level_that_keeps_and_what_breaks_next() -> None:
 
 def test_nothing_completed_is_no_answer() -> None:
     assert sentences(fold(events((1,))[:5])) == []
+
+
+def test_what_did_not_help_is_not_advised() -> None:
+    """Overhead is shared by more requests, except where more were tried."""
+    session = run((1, 2), requests=16).session
+    levels = [
+        replace(level_figures(session, one), held_back_by="overhead")
+        for one in session.levels.values()
+    ]
+    assert answer(session, levels)[-1].endswith("more requests at once share it.")
+    levels[1] = replace(levels[1], output_rate=1.0)
+    assert "more requests at once did not help" in answer(session, levels)[-1]

@@ -20,6 +20,7 @@ from llamatop.events.kinds import DeviceAllocated, DeviceSampled, Event, LevelEn
 from llamatop.reports.charts.files import CHARTS, SLIDE, write
 from llamatop.reports.charts.fonts import inches
 from llamatop.reports.charts.paper import Sheet
+from llamatop.reports.charts.plans import plans, spread
 from llamatop.reports.charts.theme import DARK, LIGHT
 from llamatop.reports.charts.timeline import in_flight, memory, rates
 from llamatop.reports.charts.wrap import fitting, printable, wrapped
@@ -392,3 +393,20 @@ def test_a_legend_that_all_find_room_in_leaves_none_out() -> None:
     sheet.svg()
     told = [text.get_text() for text in sheet.figure.legends[0].get_texts()]
     assert told == [*labels(many()), "measured", "predicted", "memory there is"]
+
+
+def test_runs_of_one_plan_are_one_line_with_its_range():
+    made = [
+        run_of(fold(stretched(with_config(events((1, 2)), bound="plan", repeat=n), 1 + n / 10)))
+        for n in (1, 2, 3)
+    ]
+    (plan,) = plans(made)
+    assert plan.runs == made
+    rates = [figures.output_rate for one in made for figures in one.figures if figures.level == 0]
+    (first, *_), (band, *_) = spread(
+        plan, lambda one: [(f.concurrency, (f.concurrency, f.output_rate)) for f in one.figures]
+    )
+    assert first == (1, pytest.approx(sum(rates) / 3))
+    assert band == (1, min(rates), max(rates))
+    assert [len(kind.runs) for kind in plans([*made, run((1, 2))])] == [3, 1]
+    assert "range of a plan's runs" in chart("throughput-vs-concurrency", *made).svg()

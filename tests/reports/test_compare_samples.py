@@ -18,10 +18,23 @@ from tests.reports.samples import drawn_again, stretched
 
 PATHS = sorted(RECORDINGS.glob("*/*.parquet"))
 ENOUGH = {
-    "demo-sweep-cpu", "engine-killed-cpu", "llama-3.1-8b-batch-h100", "opt-1.3b-batch",
+    "llama-3.1-8b-batch-h100", "opt-1.3b-batch",
     "llama-4-scout-1-layer-batch", "llama-4-scout-2-layers-batch",
 }  # fmt: skip
-"""Those with waves enough at every level to tell 10 percent."""
+"""Those with waves enough at every level to tell 10 percent; one run of a processor is none."""
+
+
+ON_A_PROCESSOR = ("demo-sweep-cpu", "engine-killed-cpu")
+
+
+@pytest.mark.parametrize("stem", ON_A_PROCESSOR)
+def test_one_run_of_a_processor_shows_what_is_twice_and_names_the_runs_for_less(stem: str) -> None:
+    events = told(RECORDINGS / "samples" / f"{stem}.parquet")
+    run = run_of(fold(events))
+    tenth, twice = (compare(run, run_of(fold(stretched(events, by)))) for by in (1.1, 2.2))
+    assert tenth.overall[0].verdict == UNDECIDED
+    assert tenth.overall[0].note.startswith("--runs ")
+    assert twice.overall[0].verdict == "slower"
 
 
 def told(path: Path) -> list[Event]:
@@ -74,6 +87,7 @@ def test_the_pair_that_ships_is_decided() -> None:
     assert max(bounds) < 120, "an interval that tells nothing is none"
 
 
+@pytest.mark.slow
 def test_resampled_in_two_shows_no_difference() -> None:
     """A real sweep's waves, drawn again twice: a hundred times, five false alarms at most."""
     base = fold(told(RECORDINGS / "samples" / "demo-sweep-cpu.parquet"))

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 from llamatop.engines.host import SCRIPTED_STEP
 from llamatop.events.kinds import Tick
 from llamatop.figures.levels import level_figures
+from llamatop.predict.child import ask
 from llamatop.predict.memory import Foretold, Prediction
 from llamatop.reports.frontier import memory_end
 from llamatop.run.live import LiveRun, warm_engine
@@ -68,6 +70,17 @@ def test_levels_one_after_another(run: Callable[..., Run]) -> None:
     assert one.session.ended and one.session.ended.outcome == "ok"
     assert one.session.warmed and one.session.warmed.resident_bytes
     assert not one.pump.source.drain(), "nothing comes after the last event"
+
+
+def test_a_run_that_is_closed_ends_what_was_to_be_foretold_of_it(
+    run: Callable[..., Run], tmp_path: Path
+) -> None:
+    path = tmp_path / "pid"
+    one = run(prepare=lambda config, now: ask("tests.predict.sleeper", str(path), Foretold))
+    until(path.exists)
+    child = psutil.Process(int(path.read_text()))
+    one.live.close()
+    until(lambda: gone(child))
 
 
 def test_samples_of_the_machine_and_the_engine(run: Callable[..., Run]) -> None:

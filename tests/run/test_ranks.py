@@ -97,6 +97,21 @@ def test_a_lost_rank_ends_the_level_with_the_reason(shared: Run) -> None:
 
 
 @pytest.mark.slow
+def test_random_weights_in_two_ranks_say_what_they_say_in_one_process() -> None:
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        for ranks in (2, 1):
+            one = Run(**ASKED, model="demo", weights="random", tp=ranks, requests=4)
+            try:
+                wait(one, lambda one=one: one.live.ended)
+                said.append(texts(one))
+            finally:
+                one.live.close()
+    assert all(said[0]) and said[0] == said[1]
+
+
+@pytest.mark.slow
 def test_no_rank_outlives_the_engine() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", "")

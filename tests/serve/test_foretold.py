@@ -5,9 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import torch
+from gguf import GGUFReader
+from safetensors.torch import load_file
 
 from llamatop.catalog import demo_folder
-from llamatop.engines.gguf_demo import kept_demo
+from llamatop.engines.gguf_demo import kept_demo, write_gguf
 from llamatop.errors import InputError
 from llamatop.events.kinds import MemoryUntold
 from llamatop.predict.checking import Place
@@ -77,3 +80,15 @@ def test_of_llama_cpp_its_own_buffers_are_foretold_too(
 def test_a_gguf_file_is_not_for_the_others(gguf: Path) -> None:
     with pytest.raises(InputError, match="leave --serve out"):
         check_served(msgspec.structs.replace(CONFIG, model=str(gguf)), HERE, "vllm", "f16")
+
+
+def test_in_bfloat16_a_gguf_file_holds_the_weights_as_they_are_stored(tmp_path: Path) -> None:
+    """Read by another's reader; norms are float32 for llama.cpp."""
+    written = GGUFReader(write_gguf(demo_folder(), tmp_path / "a.gguf", "demo", "bfloat16"))
+    tensors = {tensor.name: tensor for tensor in written.tensors}
+    kinds = {name: tensor.tensor_type.name for name, tensor in tensors.items()}
+    assert {kind for name, kind in kinds.items() if "norm" not in name} == {"BF16"}
+    assert {kind for name, kind in kinds.items() if "norm" in name} == {"F32"}
+    stored = load_file(demo_folder() / "model.safetensors")["model.embed_tokens.weight"]
+    bits = stored.view(torch.int16).numpy().astype("<i2")
+    assert tensors["token_embd.weight"].data.tobytes() == bits.tobytes()

@@ -138,3 +138,13 @@ def vllm(folder: Path, environment: Path, log: Path) -> Server:
     command = [*module, "--model", str(folder), *options.split(), *where.split()]
     env = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
     return Server(command, log, seconds=300, env=env)
+
+
+def ray_llm(folder: Path, environment: Path, log: Path, metrics_port: int) -> Server:
+    """Ray Serve LLM, from an environment that `install_ray.sh` made."""
+    script = [str(environment / "bin" / "python"), str(HERE / "ray_server.py")]
+    command = [*script, str(folder), "{port}", str(metrics_port)]
+    env = {"HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    server = Server(command, log, ready="/v1/models", seconds=400, env=env)
+    until(lambda: "is ready at" in log.read_text(errors="replace"), 400)  # the replica, too
+    return server

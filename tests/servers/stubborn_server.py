@@ -2,15 +2,18 @@
 
     python stubborn_server.py HOW PORT PIDS
 
-It stands for no real server. HOW is `serve`, `hang` (it never answers), or the exit code with which
-it dies while it loads. The numbers of its processes stand in the file PIDS once all run.
+It stands for no real server. HOW is `serve`, `hang` (it never answers), `fall` (it lists its model,
+and dies at the first request, whose connection ends before it does), or the exit code with which it
+dies while it loads. The numbers of its processes stand in the file PIDS once all run.
 """
 
 import os
 import runpy
 import signal
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
@@ -27,6 +30,24 @@ def leave_one(path: Path) -> None:
     os.wait()
 
 
+class Falling(BaseHTTPRequestHandler):
+    """Has a model, and no answer. Of looks at its metrics it prints nothing."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        body = b'{"object": "list", "data": [{"id": "scripted"}]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        os.write(1, b"the first request was too much\n")
+        threading.Timer(0.5, os._exit, (2,)).start()
+
+
 if __name__ == "__main__":
     how, port, pids = sys.argv[1:]
     server = os.getpid()
@@ -35,6 +56,8 @@ if __name__ == "__main__":
     os.write(1, b"loading the weights of nothing\n")
     while how == "hang":
         time.sleep(60)
+    if how == "fall":
+        ThreadingHTTPServer(("127.0.0.1", int(port)), Falling).serve_forever()
     if how != "serve":
         os.write(1, b"weights are missing: {none}\n")
         sys.exit(int(how))

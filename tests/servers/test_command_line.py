@@ -14,7 +14,7 @@ import pytest
 from llamatop.catalog import demo_folder
 from llamatop.events.kinds import TokensCounted
 from llamatop.hardware.listening import resident
-from llamatop.recording.reader import open_recording
+from llamatop.recording.reader import fold_recording, open_recording
 from llamatop.tui.monitor.marks import marks_of
 from tests.end_to_end.conftest import Llamatop
 from tests.servers.running import Server
@@ -51,6 +51,11 @@ def test_totals_are_those_of_llama_cpp_itself(llamatop: Llamatop, llamacpp: Serv
         asked = one - tokens(llamatop.folder / "one.parquet", place)
         assert asked < 200, "what the questions before the first level took"
         assert both == tokens(llamatop.folder / "run.parquet", place) + asked
+    watched = fold_recording(str(llamatop.folder / "run.parquet")).session.watched[0]
+    for which, value in watched.replicas["0"].told.items():
+        if which in ("llamacpp:tokens_predicted", "llamacpp:prompt_tokens", "llamacpp:n_decode"):
+            total = which.removeprefix("llamacpp:") + "_total"
+            assert value == seen[-1][total], "the last look closes its counters"
     [server] = told["server"]
     assert [server[of] for of in ("name", "model", "tokens_by")] == ["llama.cpp", "demo", "timings"]
     for level in told["levels"]:
@@ -143,21 +148,28 @@ def test_totals_of_transformers_serve_are_exact(
 
 
 def test_a_key_is_sent_and_stands_nowhere(llamatop: Llamatop, scripted: Scripted) -> None:
-    secret = "sk-a-key-that-nobody-may-see"
+    secret, hub = "sk-a-key-that-nobody-may-see", "hf_a-token-that-nobody-may-see"
     refusal = json.dumps({"error": {"message": f"key {secret} is wrong"}})
     scripted.plays(
         *[{}] * 8, status=401, body=refusal, counts="token_ids"
     )  # the first requests are answered, the rest are refused with the key in their words
     done = llamatop("--record", "--json", "--url", scripted.url, "--requests", "12",
-                    "--gen-toks", "4", "--out", "run.parquet", OPENAI_API_KEY=secret)  # fmt: skip
+                    "--gen-toks", "4", "--out", "run.parquet", OPENAI_API_KEY=secret,
+                    HF_TOKEN=hub)  # fmt: skip
+    assert hub not in json.dumps(scripted.log()), "it is for the Hub alone"
+    for command in (["plot", "--html", "page.html"], ["export", "--format", "perfetto"]):
+        drawn = llamatop(command[0], "run.parquet", *command[1:], OPENAI_API_KEY=secret)
+        assert drawn.code == 0, drawn.err
+        assert secret not in drawn.out + drawn.err
     assert any(
         entry["headers"].get("authorization") == f"Bearer {secret}" for entry in scripted.log()
     )
-    assert secret not in done.out + done.err
+    assert secret not in done.out + done.err and hub not in done.out + done.err
     assert json.loads(done.out)["levels"][0]["failed"] > 0
     written = [path for path in llamatop.folder.rglob("*") if path.is_file()]
     assert written
-    assert not [path for path in written if secret.encode() in path.read_bytes()]
+    for canary in (secret, hub):
+        assert not [path for path in written if canary.encode() in path.read_bytes()]
     replayed = llamatop("replay", "run.parquet", "--json")
     assert secret not in replayed.out + replayed.err
 

@@ -201,6 +201,18 @@ def test_one_that_does_not_understand_its_options_is_bad_input(
     assert not (llamatop.folder / "run.parquet").exists()
 
 
+def test_one_that_dies_at_the_first_request_is_lost_and_no_bad_input(
+    llamatop: Llamatop, stubborn: Stubborn
+) -> None:
+    """Its client is refused before its process has ended."""
+    done = llamatop(*stubborn.options("fall"))
+    assert done.code == 1, done.err
+    assert "server: the first request was too much" in done.err
+    assert "exit code 2: the first request was too much" in done.out
+    assert recorded(llamatop).refused is None
+    assert stubborn.is_gone()
+
+
 def test_one_that_never_gets_ready_is_ended(llamatop: Llamatop, stubborn: Stubborn) -> None:
     done = llamatop(*stubborn.options("hang"), "--serve-timeout", "8")
     assert done.code == 1

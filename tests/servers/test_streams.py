@@ -72,6 +72,19 @@ def test_byte_by_byte_gives_the_same_events() -> None:
     assert events_of(data, *range(1, len(data))) == events_of(data)
 
 
+@given(some.sampled_from(samples.names()), some.data())
+def test_cut_anywhere_and_often_gives_the_same_events(name: str, data: some.DataObject) -> None:
+    body = samples.body(name)[:6000]
+    places = some.lists(some.integers(0, len(body)), max_size=40)
+    assert events_of(body, *sorted(data.draw(places))) == events_of(body)
+
+
+@given(some.binary(max_size=400), some.lists(some.integers(0, 400), max_size=12))
+def test_bytes_that_are_no_stream_are_cut_alike_too(body: bytes, places: list[int]) -> None:
+    cuts = sorted(place for place in places if place <= len(body))
+    assert events_of(body, *cuts) == events_of(body)
+
+
 @given(some.lists(some.sampled_from([b"data: a", b": ping", b"", b"event: x", b"data:", b"id"])))
 def test_line_ends_of_every_kind_are_the_same(lines: list[bytes]) -> None:
     unix = b"\n".join(lines)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from llamatop.events.clock import SECOND
+from llamatop.events.kinds import ReplicaSampled
+from llamatop.figures.buckets import quantile
+from llamatop.figures.serving import counter, gauge, histograms, rate
+from llamatop.session.reducer import Session
 from llamatop.watch.page import LONGEST_LINE, MOST_REPLICAS, PageError, Pages
 from tests.watch.pages import text
 
@@ -71,3 +76,76 @@ def test_after_a_bad_page_the_next_is_read() -> None:
     assert pages.read('vllm:num_requests_running{engine="0"} 3\n')["0"].gauges == {
         "vllm:num_requests_running": 3
     }
+
+
+def ttft(counts: dict[str, int], tokens: int) -> str:
+    """A page of one histogram, by bound as a server tells it, and of one counter."""
+    name = "vllm:time_to_first_token_seconds_bucket"
+    lines = [f'{name}{{engine="0",le="{bound}"}} {count}' for bound, count in counts.items()]
+    return "\n".join([*lines, f'vllm:generation_tokens_total{{engine="0"}} {tokens}', ""])
+
+
+def looked(session: Session, pages: Pages, text: str) -> None:
+    """One look, a second after the one before."""
+    for replica, told in pages.read(text).items():
+        session.apply(
+            ReplicaSampled(
+                session.now + SECOND, server=0, replica=replica, gauges=told.gauges,
+                counters=told.counters, buckets=told.buckets,
+            )
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("tokens", [5, 5000])
+def test_a_histogram_that_has_other_buckets_counts_by_those_alone(tokens: int) -> None:
+    """A server that began again with other bounds; once it had made more tokens than before."""
+    session, pages = Session(), Pages()
+    looked(session, pages, ttft({"0.1": 0, "0.2": 50, "1.0": 60, "+Inf": 60}, 900))
+    looked(session, pages, ttft({"0.1": 0, "0.2": 52, "1.0": 62, "+Inf": 64}, 1000))
+    looked(session, pages, ttft({"0.1": 0, "0.5": 4, "+Inf": 6}, tokens))
+    replica = session.watched[0].replicas["0"]
+    assert len(replica.restarts) == 1
+    found = histograms(replica, SECOND).of["ttft_s"]
+    assert min(found.values()) == 0 and (found["0.5"], found["+Inf"]) == (4, 2), "since it began"
+    looked(session, pages, ttft({"0.1": 0, "0.5": 14, "+Inf": 17}, tokens + 10))
+    found = histograms(replica, SECOND).of["ttft_s"]
+    assert (found["0.5"], sum(found.values())) == (10, 11), "by what was told before alone"
+    p50 = quantile(found, 0.5)
+    assert p50 is not None and p50.value is not None
+    if tokens < 1000:
+        assert p50.value == pytest.approx(0.1 + 0.4 * 0.55), "between the bounds of now"
+    assert len(replica.restarts) == 1
+
+
+def test_bounds_that_come_later_are_counted_from_then_on() -> None:
+    session, pages = Session(), Pages()
+    looked(session, pages, ttft({"0.1": 0, "+Inf": 2}, 10))
+    looked(session, pages, ttft({"0.1": 1, "0.5": 3, "+Inf": 5}, 20))
+    replica = session.watched[0].replicas["0"]
+    found = histograms(replica, None).of["ttft_s"]
+    assert min(found.values()) >= 0
+    assert not any(value < 0 for sample in replica.samples for value in sample.counters.values())
+
+
+def test_one_metric_less_leaves_the_others_as_they_were() -> None:
+    session, pages = Session(), Pages()
+    page = text("vllm-0.32.0.metrics-fresh.http")
+    looked(session, pages, page)
+    less = "\n".join(x for x in page.splitlines() if not x.startswith("vllm:kv_cache_usage"))
+    looked(session, pages, less + "\n")
+    replica = session.watched[0].replicas["0"]
+    assert gauge(replica.now, "kv_usage") is None
+    assert gauge(replica.now, "running") == 0
+    assert not replica.restarts
+
+
+def test_a_server_that_begins_again_twice_has_no_negative_rate() -> None:
+    session, pages = Session(), Pages()
+    for tokens in (900, 1000, 5, 30, 2, 40):
+        looked(session, pages, ttft({"0.1": tokens // 3, "+Inf": tokens // 2}, tokens))
+        replica = session.watched[0].replicas["0"]
+        now = rate(replica, "generation_tokens", SECOND)
+        assert now is None or now >= 0
+        assert min(histograms(replica, SECOND).of["ttft_s"].values()) >= 0
+    assert len(replica.restarts) == 2
+    assert counter(replica.now, "generation_tokens") == 100 + 5 + 25 + 2 + 38

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 
 from llamatop.events.clock import SECOND, ManualClock
 from llamatop.events.kinds import ServerSeen, ServerStood
 from llamatop.figures.serving import combined, state_of, together
+from llamatop.run.pump import Pump
 from llamatop.session.reducer import Session
+from llamatop.session.watched import Watched
+from llamatop.settings.config import RunConfig
 from llamatop.watch.server import WatchedServer
-from tests.watch.pages import Pages, serving
+from llamatop.watch.source import Watch
+from tests.waiting import until
+from tests.watch.pages import Pages, serving, stored
 from tests.watch.test_page import AFTER, DP2
 
 
@@ -97,6 +105,25 @@ def test_what_it_is_is_asked_once_and_again_when_it_was_away() -> None:
     assert server.look() == [], "told once"
 
 
+def test_a_node_that_told_nothing_of_an_engine_is_known_once_it_does() -> None:
+    """Ray's metrics port, before its replica has answered a request and after."""
+    session, clock, own = Session(), ManualClock(), b'ray_actors{State="ALIVE"} 4.0\n'
+    with serving() as pages:
+        server = WatchedServer(0, pages.url, clock)
+        for told, name, state in (
+            (own, "unknown", "no metrics"),
+            (own + b'ray_vllm_num_requests_running{engine="0"} 1.0\n', "ray", "up"),
+        ):
+            pages.by_path["/metrics"] = 200, {"Content-Type": "text/plain; version=0.0.4"}, told
+            looked(session, server, clock)
+            watched = session.watched[0]
+            assert watched.seen is not None and watched.seen.name == name
+            assert state_of(watched, session.now) == state
+        looked(session, server, clock)
+    asked = [path for path, _ in pages.asked]
+    assert asked.count("/v1/models") == 2, "once more, when there was something new to know"
+
+
 def test_a_page_with_a_bad_line_is_stale_and_said() -> None:
     session, clock = Session(), ManualClock()
     with serving() as pages:
@@ -169,3 +196,64 @@ def test_a_redirect_within_the_server_is_followed() -> None:
         pages.by_path["/metrics"] = 307, {"Location": f"{pages.url}/metrics/"}, b""
         looked(session, WatchedServer(0, pages.url, clock), clock)
     assert state_of(session.watched[0], session.now) == "up"
+
+
+class Held(dict[str, tuple[int, dict[str, str], bytes]]):
+    """Answers that wait until they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+
+    def get(self, *asked: Any) -> Any:
+        self.free.wait(60)
+        return super().get(*asked)
+
+
+def test_the_end_has_a_last_look_and_waits_for_none_that_does_not_come() -> None:
+    with serving() as pages:
+        vllm(pages, DP2)
+        watch = Watch(RunConfig(engine="attach", urls=(pages.url,)))
+        pump = Pump(watch, Session())
+        watch.start()
+        until(lambda: (pump.step(), pump.session.watched.get(0, Watched()).replicas)[1])
+        held = Held()
+        held |= {**pages.by_path, "/metrics": stored(AFTER)}
+        pages.by_path = held
+        watch.stop()
+        until(lambda: (pump.step(), watch.ended)[1])
+        assert pump.session.ended is not None and pump.session.ended.outcome == "stopped"
+        assert pump.session.watched[0].replicas["0"].told["vllm:generation_tokens"] == 3616
+        held.free.set()
+        watch.close()
+
+
+def test_a_watch_of_some_seconds_ends_by_itself() -> None:
+    with serving() as pages:
+        vllm(pages, DP2)
+        watch = Watch(RunConfig(engine="attach", urls=(pages.url,), max_time=0.1))
+        pump = Pump(watch, Session())
+        watch.start()
+        until(lambda: (pump.step(), watch.ended)[1])
+        watch.close()
+    assert pump.session.ended is not None and pump.session.ended.outcome == "ok"
+
+
+def test_what_a_server_did_since_the_last_full_second_is_told_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("llamatop.watch.source.HURRIED", 60 * SECOND)
+    with serving() as pages:
+        vllm(pages, DP2)
+        watch = Watch(RunConfig(engine="attach", urls=(pages.url,)))
+        pump = Pump(watch, Session())
+        watch.start()
+        until(lambda: (pump.step(), pump.session.watched.get(0, Watched()).replicas)[1])
+        vllm(pages, AFTER)
+        watch.stop()
+        until(lambda: (pump.step(), watch.ended)[1])
+        watch.close()
+    session = pump.session
+    assert session.watched[0].replicas["0"].told["vllm:generation_tokens"] == 312
+    assert session.ended is not None and session.ended.outcome == "stopped"
+    assert session.watched[0].replicas["0"].now.time <= session.ended.time

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -110,9 +111,10 @@ class Crew:
 
     def _read(self, worker: int, process: subprocess.Popen[bytes]) -> None:
         pipe = cast("BinaryIO", process.stdout)
-        while (frame := read_frame(pipe)) is not None:
-            self._loop.call_soon_threadsafe(self._take, decode_told(frame))
-        self._loop.call_soon_threadsafe(self._lose, worker)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits for more
+            while (frame := read_frame(pipe)) is not None:
+                self._loop.call_soon_threadsafe(self._take, decode_told(frame))
+            self._loop.call_soon_threadsafe(self._lose, worker)
 
     def _take(self, told: Sequence[Event | Ended]) -> None:
         for one in told:

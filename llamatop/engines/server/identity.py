@@ -61,7 +61,7 @@ def identity(replies: Replies, metrics: str = "") -> Identity:
     found = _TELLING[name](replies) if name in _TELLING else None
     others = (one for tell in _BY_PATHS if (one := tell(replies)) is not None)
     if found is None and name == "unknown":
-        found = next(others, None) or Identity(_name_by_metrics(metrics))
+        found = next(others, None) or Identity(name_by_metrics(metrics))
     known = found or Identity(name)
     version = known.version or _text(replies.get("/version", _NONE).get("version"))
     alone = str(listed[0]["id"]) if len(listed) == 1 and known.name != "ollama" else None
@@ -88,8 +88,8 @@ def is_server(replies: Replies) -> bool:
     return isinstance(models.get("data"), list)
 
 
-def _name_by_metrics(metrics: str) -> str:
-    """Of one that lists no models, as a node's own metrics port."""
+def name_by_metrics(metrics: str) -> str:
+    """Of one that lists no models, as a node's own metrics port; else `unknown`."""
     signs = {"\nray_vllm_": "ray", "\nvllm:": "vllm", "\nsglang:": "sglang",
              "\nllamacpp:": "llama.cpp", "\ntrtllm_": "trtllm"}  # fmt: skip
     return next((name for sign, name in signs.items() if sign in f"\n{metrics}"), "unknown")

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from llamatop.figures.levels import LevelFigures
 from llamatop.figures.stats import Distribution
 from llamatop.reports.charts.paper import FEW, Sheet, Style
+from llamatop.reports.charts.plans import SPREAD, Plan, plans, spread
 from llamatop.reports.charts.ticks import apart, concurrency_axis, from_zero, second_unit
 from llamatop.reports.runs import Run, labels
 from llamatop.reports.summary import level_summary
@@ -44,6 +45,8 @@ class Line:
     points: list[tuple[float, float]]
     style: Style
     hollow: bool = False
+    band: Sequence[tuple[float, float, float]] = ()
+    """(place, lowest, highest) of several runs of one plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +87,14 @@ def goodput(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     if not any(targets):
         return NO_TARGETS
     sheet = new(over(runs, "Goodput"), f"completed requests per second with {_targets(targets)}")
-    if len(runs) == 1:
+    kinds = plans(runs)
+    if len(kinds) == 1:
         lines = [
-            line_of(runs[0], "within the targets", sheet.style(0, 2), lambda f: f.goodput),
-            line_of(runs[0], "all that completed", sheet.style(1, 2), lambda f: f.request_rate),
+            plan_line(kinds[0], "within the targets", sheet.style(0, 2), lambda f: f.goodput),
+            plan_line(kinds[0], "all that completed", sheet.style(1, 2), lambda f: f.request_rate),
         ]
     else:
-        lines = run_lines(sheet, runs, lambda run: lambda figures: figures.goodput)
+        lines = plan_lines(sheet, kinds, lambda figures: figures.goodput)
     if not any(line.points for line in lines):
         return "not measured"
     return drawn_sheet(sheet, runs, lines, lambda values: ("requests per second", 1.0))
@@ -107,15 +111,19 @@ def latency(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """TTFT, TPOT and E2E: their percentiles in three axes."""
     if not any(figures.e2e for run in runs for figures in run.figures):
         return "no request completed"
-    parts = _parts(runs)
+    kinds = plans(runs)
+    parts = _parts(kinds)
     what = "medians" if len(parts) == 1 else "percentiles"
-    sheet = new(over(runs, "Latency"), f"{what} over the completed requests of each level")
-    groups = {name: _percentile_lines(sheet, runs, name) for name in ("ttft", "tpot", "e2e")}
-    if len(runs) == 1:
+    sheet = new(
+        over(runs, "Latency"),
+        _spread_told(f"{what} over the completed requests of each level", kinds),
+    )
+    groups = {name: _percentile_lines(sheet, kinds, name) for name in ("ttft", "tpot", "e2e")}
+    if len(kinds) == 1:
         for line in groups["e2e"]:
             _entry(sheet, line)
     else:
-        runs_legend(sheet, runs)
+        runs_legend(sheet, [plan.label for plan in kinds])
         for part, line in zip(parts if len(parts) > 1 else (), PERCENTILE_LINES, strict=False):
             look = Style(sheet.theme.ink, line, "o").look()
             sheet.legend(part, **(look | (HOLLOW if part == "p99" else {})))
@@ -133,14 +141,20 @@ def latency(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
 PERCENTILE_LINES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
 
 
-def _parts(runs: Sequence[Run]) -> Sequence[str]:
-    """Percentiles that find room: all three of one run, of many the median only."""
-    return PERCENTILES if len(runs) == 1 else ("p50", "p99") if len(runs) <= FEW else ("p50",)
+def _parts(kinds: Sequence[Plan]) -> Sequence[str]:
+    """Percentiles that find room: all three of one plan, of many the median only."""
+    return PERCENTILES if len(kinds) == 1 else ("p50", "p99") if len(kinds) <= FEW else ("p50",)
 
 
-def runs_legend(sheet: Sheet, runs: Sequence[Run]) -> None:
-    """The colour and mark of every run."""
-    for place, label in enumerate(labels(runs)):
+def _spread_told(subtitle: str, kinds: Sequence[Plan]) -> str:
+    """What bands mean, where there are any."""
+    several = any(len(plan.runs) > 1 for plan in kinds)
+    return f"{subtitle}; {SPREAD}" if several else subtitle
+
+
+def runs_legend(sheet: Sheet, names: Sequence[str]) -> None:
+    """The colour and mark of every line."""
+    for place, label in enumerate(names):
         style = sheet.style(place)
         look = {"color": style.color, "marker": style.marker, "linestyle": "none", "markersize": 7}
         sheet.legend(label, series=True, **look)
@@ -154,17 +168,40 @@ def run_lines(sheet: Sheet, runs: Sequence[Run], value: ValueOf) -> list[Line]:
     ]
 
 
-def _percentile_lines(sheet: Sheet, runs: Sequence[Run], name: str) -> list[Line]:
-    """A line a percentile of each run."""
-    parts = _parts(runs)
+def plan_lines(sheet: Sheet, kinds: Sequence[Plan], value: Value) -> list[Line]:
+    """A line a plan."""
+    return [
+        plan_line(plan, plan.label, sheet.style(place, len(kinds)), value)
+        for place, plan in enumerate(kinds)
+    ]
+
+
+def plan_line(plan: Plan, label: str, style: Style, value: Value) -> Line:
+    """The line of a plan, without the levels that went wrong."""
+    points, band = spread(
+        plan,
+        lambda run: [
+            (figures.concurrency, (at(run, figures), value(figures)))
+            for figures in run.figures
+            if not bad(figures)
+        ],
+    )
+    return Line(label, points, style, band=band)
+
+
+def _percentile_lines(sheet: Sheet, kinds: Sequence[Plan], name: str) -> list[Line]:
+    """A line a percentile of each plan."""
+    parts = _parts(kinds)
     lines = []
-    for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
+    alone = len(kinds) == 1
+    for place, plan in enumerate(kinds):
         for number, part in enumerate(parts):
-            alone = len(runs) == 1
-            look = sheet.style(number, len(parts)) if alone else sheet.style(place, len(runs))
+            look = sheet.style(number, len(parts)) if alone else sheet.style(place, len(kinds))
             style = replace(look, line=PERCENTILE_LINES[number])
-            line = line_of(run, part if alone else named(label, part), style, _part(name, part))
-            lines.append(replace(line, hollow=not alone and part == "p99"))
+            label = part if alone else named(plan.label, part)
+            line = plan_line(plan, label, style, _part(name, part))
+            hollow = not alone and part == "p99"
+            lines.append(replace(line, hollow=hollow, band=() if number else line.band))
     return lines
 
 
@@ -186,8 +223,9 @@ def one_axes(
     unit: Callable[[Sequence[float]], tuple[str, float]],
 ) -> Sheet | str:
     """One value over concurrency, a line a run; or why there is none."""
-    sheet = new(title, subtitle)
-    lines = run_lines(sheet, runs, lambda run: value)
+    kinds = plans(runs)
+    sheet = new(title, _spread_told(subtitle, kinds))
+    lines = plan_lines(sheet, kinds, value)
     if not any(line.points for line in lines):
         return "not measured"
     return drawn_sheet(sheet, runs, lines, unit)
@@ -233,8 +271,10 @@ def plot_lines(
     wrong = [(run, f) for run in runs for f in run.figures if bad(f)]
     there = known([(at(run, f), bad_at(run)(f)) for run, f in wrong] if bad_at else [])
     drawn = [*there, *(point for line in lines for point in line.points)]
+    drawn += [(x, high) for line in lines for x, _, high in line.band]
     from_zero(axes, max((y / one for _, y in drawn), default=0))
     for line in lines:
+        _plot_band(axes, line, one)
         axes.plot(*_scaled(line, one), **_look(line), clip_on=False)
     foot = sorted({at(run, f) for run, f in wrong} - {x for x, _ in there})
     look: dict[str, Any] = {**CROSS, "markersize": 10, "zorder": 5, "clip_on": False}
@@ -242,6 +282,15 @@ def plot_lines(
         axes.plot([x for x, _ in there], [y / one for _, y in there], **look)
     if foot:
         axes.plot(foot, [0.03] * len(foot), transform=axes.get_xaxis_transform(), **look)
+
+
+def _plot_band(axes: Axes, line: Line, one: float) -> None:
+    """From the lowest to the highest run: a band, and at each level a whisker."""
+    if not line.band:
+        return
+    x, low, high = zip(*((x, low / one, high / one) for x, low, high in line.band), strict=True)
+    axes.fill_between(x, low, high, color=line.style.color, alpha=0.15, linewidth=0)
+    axes.vlines(x, low, high, color=line.style.color, linewidth=1.5, alpha=0.7)
 
 
 def _scaled(line: Line, one: float) -> tuple[list[float], list[float]]:

@@ -49,7 +49,7 @@ def predicted(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     if not any(line.points for line in lines[::2]):
         return "no level has a prediction"
     if len(runs) > 1:
-        runs_legend(sheet, runs)
+        runs_legend(sheet, labels(runs))
         look: dict[str, Any] = {"color": sheet.theme.ink, "linewidth": 2.0, "marker": "o"}
         sheet.legend("measured", **look, markersize=6)
         sheet.legend("predicted", **look, **HOLLOW, linestyle=_DOTS)

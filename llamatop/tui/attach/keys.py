@@ -11,8 +11,8 @@ WATCHING = (
     Command("down,j", "move(1)", "down a row"),
     Command("home,g", "move(-1000)", "to the first row", ("g G", "to the first or last row")),
     Command("end,G", "move(1000)", "to the last row"),
-    Command("enter", "open", "every value of the row, and where it comes from",
-            ("enter", "every value of the row: where it comes from, how old it is")),
+    Command("enter,v", "open", "every value of the row, and where it comes from",
+            ("enter v", "every value of the row: where it comes from, how old it is")),
     Command("z", "zoom(1)", "rates over a longer time",
             ("z Z", "rates over a longer or shorter time")),
     Command("Z", "zoom(-1)", "rates over a shorter time"),
@@ -51,6 +51,7 @@ def footer_keys(frame: Frame, detail: bool) -> list[Key]:
     """The keys that work now, most useful first."""
     playback = frame.playback
     playing = [
+        *([Key(">", "now", "screen.app('to_end(1)')")] if playback.following == "behind" else []),
         Key("space", "pause" if playback.playing else "play", "screen.app('toggle_pause')"),
         Key("←→", "seek", "screen.app('seek(5)')"),
         Key("+-", "speed", "screen.app('more')"),

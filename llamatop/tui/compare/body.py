@@ -9,7 +9,7 @@ from textual import events
 from textual.geometry import Size
 
 from llamatop.session.reducer import Session
-from llamatop.tui.compare import differences, histories, setup
+from llamatop.tui.compare import differences, histories, rounds, setup
 from llamatop.tui.compare.header import header
 from llamatop.tui.compare.keys import footer_keys
 from llamatop.tui.compare.plan import compare_plan
@@ -66,9 +66,10 @@ class CompareBody(Planned[Frame]):
         self._comparing = comparing
         self._last = Frame(Session(), Figures())
         self._boxed: dict[str, Box] = {}
+        over = comparing.trial is None
         parts = [
             CompareHeader(palette, comparing),
-            ComparePanel(palette, comparing, 1, setup.setup),
+            ComparePanel(palette, comparing, 1, setup.setup if over else rounds.rounds),
             ComparePanel(palette, comparing, 2, histories.histories),
             ComparePanel(palette, comparing, 3, differences.differences),
             Transport(palette, id="transport"),
@@ -79,12 +80,14 @@ class CompareBody(Planned[Frame]):
     def boxes(self, size: Size) -> dict[str, Box]:
         """See `compare_plan`."""
         comparing = self._comparing
+        over = comparing.trial is None
+        wished = setup.rows_wished if over else rounds.rows_wished
         wishes = (
-            setup.rows_wished(comparing, max(size.width - 2, 0)) + 2,
+            wished(comparing, max(size.width - 2, 0)) + 2,
             differences.rows_wished(comparing) + 2,
         )
         runs = len(comparing.tapes)
-        return compare_plan(size.width, size.height, runs, wishes, comparing.maximised)
+        return compare_plan(size.width, size.height, runs, wishes, comparing.maximised, played=over)
 
     def show(self, frame: Frame | None = None) -> None:
         """Draw what changed; of `frame` only what the screen costs."""

@@ -151,7 +151,7 @@ def _interval(row: Row, cells: int, top: float) -> Line:
 
 def _nothing(comparing: Comparing, other: int) -> Line:
     if comparing.judged[other] is None:
-        return ((" computing…", "dim"),)
+        return ((f" {comparing.awaited}", "dim"),)
     return ((" nothing to compare: no level in common", "warn"),)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from llamatop.reports.runs import short
 from llamatop.tui.compare.judging import FIRST, NOT_COMPARED, OPEN, SIGNS, Row
 from llamatop.tui.compare.state import Comparing
 from llamatop.tui.drawing.lines import Line, Span, fitting, line_width, spread
 from llamatop.tui.monitor.views.values import TIMES
+
+if TYPE_CHECKING:
+    from llamatop.run.trial import Trial
 
 
 def header(comparing: Comparing, width: int, height: int) -> list[Line]:
@@ -37,6 +41,8 @@ def _runs(comparing: Comparing, room: int) -> list[list[Span]]:
 
 def looked_at(comparing: Comparing) -> list[Span]:
     """The level that is looked at, among how many."""
+    if comparing.trial is not None:
+        return _rounds(comparing.trial)
     count = sum(level is not None for level in comparing.levels)
     if not count:
         return [("no level in common", "warn")]
@@ -45,6 +51,11 @@ def looked_at(comparing: Comparing) -> list[Span]:
     told: list[Span] = [(f"{TIMES}{comparing.level}", "text.bold")]
     place = comparing.levels.index(comparing.level)
     return told if count == 1 else [*told, (f" level {place} of {count}", "dim")]
+
+
+def _rounds(trial: Trial) -> list[Span]:
+    turns = trial.turns
+    return [(f"round {min(turns.done + 1, turns.limits.rounds)}", "text.bold")]
 
 
 def _verdict(comparing: Comparing, width: int) -> list[Span]:
@@ -59,7 +70,7 @@ def _told(comparing: Comparing, other: int, full: bool) -> list[list[Span]]:
     letter = comparing.tapes[other + 1].letter
     lead: list[Span] = [(letter, "key.bold"), (" ", "text")]
     if comparing.judged[other] is None:
-        why = comparing.problem or "computing…"
+        why = comparing.problem or comparing.awaited
         return [[*lead, (why, "bad" if comparing.problem else "dim")]]
     rows = comparing.rows(other)
     if not rows:

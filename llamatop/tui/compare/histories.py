@@ -26,6 +26,9 @@ _TITLED = 4
 """Rows of a run from which on its name stands over its chart."""
 
 
+_NO_TIMES = "a table: it tells no times"
+
+
 @dataclass(frozen=True, slots=True)
 class _Axis:
     """The time that all charts share: `cells` steps of `step` ns."""
@@ -76,6 +79,8 @@ def _band(
     """One run's charts; what comes after the position is faint."""
     if stretch is None:
         return [((f"did not run {TIMES}{comparing.level}", "dim"),)]
+    if tape.is_table:
+        return [((clip(tape.label, axis.cells), "dim"),), ((_NO_TIMES, "dim"),)]
     title: list[Line] = [((clip(tape.label, axis.cells), "dim"),)] if rows >= _TITLED else []
     rows -= len(title)
     lower = rows // 3 if rows > 2 else rows - 1
@@ -118,7 +123,7 @@ def _played(line: Line, axis: _Axis, end: int) -> Line:
 
 def _told(comparing: Comparing, tape: Tape, stretch: Stretch | None, rows: int) -> list[list[Span]]:
     """What the run does at the position; past its end, what it did in all."""
-    if stretch is None:
+    if stretch is None or tape.is_table:
         return []
     deck = comparing.deck
     now = tape.at(stretch, deck.position)

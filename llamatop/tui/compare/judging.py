@@ -13,6 +13,7 @@ from llamatop.reports.runs import Run
 from llamatop.text.formatting import MINUS
 
 if TYPE_CHECKING:
+    from llamatop.reports.compare import Comparison
     from llamatop.reports.verdicts import Difference
 
 OPEN = ("same", "undecided")
@@ -87,7 +88,11 @@ def judge(baseline: Run, other: Run, seed: int = 0) -> Judged:
     """Compare two runs, which takes up to some seconds."""
     from llamatop.reports.compare import compare  # noqa: PLC0415  (numpy: not for the first paint)
 
-    found = compare(baseline, other, seed)
+    return judged_of(compare(baseline, other, seed))
+
+
+def judged_of(found: Comparison) -> Judged:
+    """A comparison as the screen tells it."""
     levels: dict[int, list[Row]] = {}
     for one in found.levels:
         if one.concurrency is not None:

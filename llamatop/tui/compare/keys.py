@@ -44,8 +44,21 @@ COMMANDS = (
 )  # fmt: skip
 
 
+_ALSO = ("up,k", "down,j", "pageup", "pagedown", "1", "2", "3", "e", "t", "question_mark,f1")
+
+LIVE = (
+    Command("s", "end", "stop", ("s", "stop now, and stay here")),
+    *(command for command in COMMANDS if command.keys in _ALSO),
+    Command("escape", "back", "all panels", ("esc", "all panels")),
+    Command("q", "leave", "quit", ("q", "stop, and quit")),
+)
+"""While two settings run by turns."""
+
+
 def footer_keys(comparing: Comparing) -> list[Key]:
     """The keys that work now, most useful first."""
+    if comparing.trial is not None:
+        return _live_keys(comparing)
     keys = [
         Key("q", "quit", "screen.leave"),
         Key("?", "help", "screen.help"),
@@ -63,6 +76,19 @@ def footer_keys(comparing: Comparing) -> list[Key]:
         Key("1-3", "restore" if comparing.maximised else "panel", f"screen.maximise('{panel}')"),
         Key("n", "next level", "screen.deck('to_level', 1)"),
         Key("esc", "back", "screen.back"),
+        Key("e", "export", "screen.export"),
+        Key("t", "theme", "screen.theme"),
+    ]
+
+
+def _live_keys(comparing: Comparing) -> list[Key]:
+    """While two settings run by turns, and after."""
+    ends = comparing.trial is not None and comparing.trial.turns.ending
+    keys = [Key("q", "quit", "screen.leave"), Key("?", "help", "screen.help")]
+    panel = comparing.maximised or "differences"
+    return [
+        *(keys if ends else [Key("s", "stop", "screen.end"), *keys]),
+        Key("1-3", "restore" if comparing.maximised else "panel", f"screen.maximise('{panel}')"),
         Key("e", "export", "screen.export"),
         Key("t", "theme", "screen.theme"),
     ]

@@ -12,18 +12,20 @@ _ENOUGH = 10
 
 
 def compare_plan(
-    width: int, height: int, runs: int, wishes: tuple[int, int], maximised: str | None
-) -> dict[str, Box]:
+    width: int, height: int, runs: int, wishes: tuple[int, int], maximised: str | None,
+    *, played: bool = True,
+) -> dict[str, Box]:  # fmt: skip
     """The box of everything that is shown; what has no room is left out.
 
-    `wishes` are the rows that set-up and differences would fill, frames included.
+    `wishes` are the rows that set-up and differences would fill, frames included; what is not
+    `played` has no transport bar.
     """
     if width < 1 or height < 1:
         return {}
     head = 2 if height >= 12 else 1
     boxes = {"header": Box(0, 0, width, head)}
     bottom = height
-    for name in ("footer", "transport"):
+    for name in ("footer", "transport") if played else ("footer",):
         if bottom - head >= 4:
             bottom -= 1
             boxes[name] = Box(0, bottom, width, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Thread
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -33,9 +33,11 @@ from llamatop.tui.monitor.frame_figures import Figures
 from llamatop.tui.monitor.keys import Command, bindings, orders
 from llamatop.tui.monitor.panels import Panel, Transport
 
+if TYPE_CHECKING:
+    from llamatop.run.trial import Trial
+
 Judge = Callable[[Run, Run], Judged]
 
-_BOUND = orders(COMMANDS)
 _ELSEWHERE = frozenset({"ctrl+q", "ctrl+c", "ctrl+p"})
 """The app's own keys that work here too."""
 
@@ -55,6 +57,7 @@ class CompareScreen(Screen[bool]):
     CompareScreen { background: $background; overflow: hidden; }
     """
     AUTO_FOCUS = ""
+    KEYS: ClassVar[Sequence[Command]] = COMMANDS
     BINDINGS: ClassVar[list[BindingType]] = bindings(COMMANDS)
 
     def __init__(
@@ -65,10 +68,11 @@ class CompareScreen(Screen[bool]):
         launcher: Launcher | None = None,
         clock: Clock | None = None,
         judge: Judge = judge,
+        trial: Trial | None = None,
     ) -> None:
         super().__init__()
-        self.comparing = Comparing(runs, clock)
-        self.commands: Sequence[Command] = COMMANDS
+        self.comparing = Comparing(runs, clock, trial)
+        self.commands: Sequence[Command] = self.KEYS
         """For the palette."""
         self._launcher = launcher
         self._judge = judge
@@ -116,7 +120,7 @@ class CompareScreen(Screen[bool]):
 
     def on_key(self, event: events.Key) -> None:
         """What has no meaning here must not reach what is behind."""
-        if event.key not in _BOUND and event.key not in _ELSEWHERE:
+        if event.key not in orders(self.commands) and event.key not in _ELSEWHERE:
             event.stop()
             event.prevent_default()
 
@@ -200,7 +204,7 @@ class CompareScreen(Screen[bool]):
         """All keys."""
         from llamatop.tui.monitor.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
 
-        page = HelpScreen(self._palette, COMMANDS)
+        page = HelpScreen(self._palette, self.commands)
         self.app.push_screen(page)
         self.app.call_after_refresh(page.show, Frame(Session(), Figures()))
 

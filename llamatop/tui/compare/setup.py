@@ -64,7 +64,7 @@ def _facts(comparing: Comparing, width: int) -> list[Line]:
 
 def _warnings(comparing: Comparing, width: int) -> list[Line]:
     """Each with the letter of its run, where there are several."""
-    if comparing.computing and all(judged is None for judged in comparing.judged):
+    if comparing.trial is None and comparing.computing and not any(comparing.judged):
         return [((" computing what is unfair…", "dim"),)]
     lines: list[Line] = []
     for other, judged in enumerate(comparing.judged):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from llamatop.events.clock import Clock
 from llamatop.reports.runs import Run, differences, labels, short
@@ -10,6 +11,9 @@ from llamatop.tui.compare.deck import Deck
 from llamatop.tui.compare.judging import Judged, Row
 from llamatop.tui.compare.letters import LETTERS
 from llamatop.tui.compare.tape import Stretch, Tape
+
+if TYPE_CHECKING:
+    from llamatop.run.trial import Trial
 
 PANELS = ("set-up", "histories", "differences")
 """In the order of their number keys."""
@@ -21,16 +25,17 @@ _NAME = 32
 class Comparing:
     """Two to six runs, the first of them the baseline. Every change is a method."""
 
-    def __init__(self, runs: Sequence[Run], clock: Clock | None = None) -> None:
-        told = labels(runs)
-        self.tapes = [Tape(*one) for one in zip(LETTERS, told, runs, strict=False)]
-        self.setup = differences(runs)
-        """The facts that are not the same in all runs, each with every run's value."""
+    def __init__(
+        self, runs: Sequence[Run], clock: Clock | None = None, trial: Trial | None = None
+    ) -> None:
+        self.trial = trial
+        """What still runs; None: the runs are over."""
+        self._take(runs)
         self.judged: list[Judged | None] = [None] * (len(self.tapes) - 1)
         """Each other run against the baseline; None: not worked out yet."""
         self.problem = ""
         """Why something could not be worked out."""
-        self.levels = _levels(self.tapes)
+        self.levels: list[int | None] = _levels(self.tapes) if trial is None else [None]
         """What can be looked at: None is all levels."""
         self.level = self.levels[0]
         self.focus: int | None = 0 if len(self.judged) == 1 else None
@@ -38,6 +43,16 @@ class Comparing:
         self.maximised: str | None = None
         self.scrolled = 0
         self.deck = Deck(clock)
+        self._load()
+
+    def _take(self, runs: Sequence[Run]) -> None:
+        self.tapes = [Tape(*one) for one in zip(LETTERS, labels(runs), runs, strict=False)]
+        self.setup = differences(runs)
+        """The facts that are not the same in all runs, each with every run's value."""
+
+    def renew(self, runs: Sequence[Run]) -> None:
+        """The same runs, which have gone on."""
+        self._take(runs)
         self._load()
 
     @property
@@ -55,9 +70,22 @@ class Comparing:
         """Whether a comparison is still being worked out."""
         return None in self.judged and not self.problem
 
+    @property
+    def awaited(self) -> str:
+        """What is said where a comparison is not there yet."""
+        return "computing…" if self.trial is None else "nothing is said before the second round"
+
     def stretches(self) -> list[Stretch | None]:
-        """What is shown of each run; None where it did not run that level."""
-        return [tape.stretch(self.level) for tape in self.tapes]
+        """What is shown of each run; None where it did not run that level.
+
+        Of two that run by turns the same time of both: their clocks began together.
+        """
+        found = [tape.stretch(self.level) for tape in self.tapes]
+        if self.trial is None:
+            return found
+        levels = [level for tape in self.tapes for level in tape.levels.values()]
+        begun = min((level.started for level in levels), default=0)
+        return [Stretch(min(begun, one.end), one.end) for one in found if one is not None]
 
     def rows(self, other: int) -> tuple[Row, ...]:
         """The differences of another run at what is looked at; none while not worked out."""

@@ -62,6 +62,8 @@ class Tape:
         self.letter = letter
         self.label = label
         self.run = run
+        self.is_table = run.told is not None
+        """Whether it is another tool's figures, without requests and times."""
         session = run.session
         self.levels: dict[int, Level] = {}
         """The first level of each concurrency: what a comparison pairs."""

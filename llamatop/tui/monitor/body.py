@@ -13,10 +13,10 @@ from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.drawing.planned import Planned
 from llamatop.tui.monitor.footer import Footer
 from llamatop.tui.monitor.frame import Choices, Frame
-from llamatop.tui.monitor.panels import EventsPanel, Header, Panel, Transport
+from llamatop.tui.monitor.panels import EventsPanel, Header, Panel, Transport, WatchedPanel
 from llamatop.tui.monitor.plan import PANELS, plan
 from llamatop.tui.monitor.table import RequestsPanel, RequestTable
-from llamatop.tui.monitor.views import history, latency, memory, throughput, watched
+from llamatop.tui.monitor.views import history, latency, memory, throughput
 from llamatop.tui.monitor.views.footer import Key
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Monitor(Planned[Frame]):
             "memory": Panel(palette, 3, "Memory", memory.memory, memory.turned),
             "requests": self.requests,
             "events": self.events,
-            "watched": Panel(palette, 6, "Watched", watched.watched, history.turned),
+            "watched": WatchedPanel(palette),
         }
         self._watched = False
         """Whether servers that the run drives tell of themselves."""

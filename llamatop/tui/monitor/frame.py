@@ -30,6 +30,8 @@ class Choices(msgspec.Struct):
     """Place among `latency.rows_of` of the figure whose values are drawn; None: what suits."""
     charted: int | None = None
     """Place in `memory.charted_of` of the memory whose history is drawn; None: what suits."""
+    origins: int | None = None
+    """The first row shown of where the servers' values come from; None: their view."""
     told_until: int | None = None
     """Place in the log of the last story shown; None: the newest, whichever it is."""
 
@@ -52,6 +54,8 @@ class Playback(msgspec.Struct, frozen=True):
     """Why the run failed, as long as that is still to come."""
     answer: str = ""
     """Where the memory that the run looked for ended, as long as that is still to come."""
+    following: str = ""
+    """Of one that is being made: `now`, `behind` it, `cut off` or `gone`; empty: it is whole."""
 
 
 class Keeping(msgspec.Struct, frozen=True):

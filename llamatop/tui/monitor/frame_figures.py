@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from llamatop.figures.binding import Bound
     from llamatop.figures.levels import LevelFigures
     from llamatop.figures.serving import Load
+    from llamatop.reports.origins import Origin
     from llamatop.tui.monitor.told_histories import History
 
 RECENT = 512
@@ -269,9 +270,9 @@ def finished_requests(session: Session, level: Level) -> int:
     return level.forgotten + len(level.requests) - flying
 
 
-def failed_requests(level: Level | None) -> int:
-    """Measured requests of a level that failed, of those remembered."""
-    return sum(request.state == "failed" for request in level.requests) if level else 0
+def completed_requests(session: Session, level: Level) -> int:
+    """Those of them that came to their end."""
+    return finished_requests(session, level) - level.failed - level.cancelled
 
 
 def level_before(session: Session, level: Level | None) -> Level | None:
@@ -330,12 +331,6 @@ class Figures:
             self._peak = (0, None)
             self._tokens = (0, 0)
             self._log = Log()
-
-    def failed(self) -> int:
-        """Measured requests of the newest level that failed, of those remembered."""
-        session, level = self.session, self.session.level
-        key = (level.id if level else None, session.untold + len(session.notable))
-        return self._once("failed", key, lambda: failed_requests(level))
 
     def log(self) -> Log:
         """What happened until now."""
@@ -505,6 +500,17 @@ class Figures:
             return self.level(level).first_token if level is not None else None
         key = (level.id, self._moment())
         return self._once("first token", key, lambda: recent_first_token(session, level, _PACE))
+
+    def origins(self) -> list[Origin]:
+        """Every value that each watched server tells, and where it comes from."""
+        from llamatop.reports.origins import PARTED, server_origins  # noqa: PLC0415  (where it is needed)
+
+        session, places = self.session, sorted(self.session.watched)
+        key = (session.now // SECOND, self._looks())
+        lists = self._once(
+            "origins", key, lambda: [server_origins(session, place) for place in places]
+        )
+        return [one for each in lists for one in (PARTED, *each)][1:]
 
     def told_histories(self, step: int, count: int) -> list[History]:
         """What the watched servers told over the newest `count` steps (ns)."""

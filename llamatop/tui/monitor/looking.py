@@ -11,6 +11,9 @@ from llamatop.tui.monitor.body import Monitor
 from llamatop.tui.monitor.frame import ORDERS, Choices
 from llamatop.tui.monitor.panels import Panel
 
+_LEAST_VALUES = 10
+"""Rows of a panel from which values are listed in it, and need it not alone."""
+
 
 @runtime_checkable
 class Turns(Protocol):
@@ -27,6 +30,8 @@ class Looking:
         self.choices = Choices()
         self._monitor = monitor
         self._draw = draw
+        self._alone = False
+        """Whether the servers' panel stands alone only for its values."""
         self.orders: Orders = {
             "move": self.move,
             "page": self.page,
@@ -35,6 +40,7 @@ class Looking:
             "order": self.order,
             "reverse": self.reverse,
             "zoom": self.zoom,
+            "values": self.values,
             "filter": self.filter,
             "back": self.back,
             "edge": lambda direction: self.move(direction * 1_000_000),
@@ -117,18 +123,45 @@ class Looking:
         self._monitor.panel("throughput").turn(steps)
         self._draw()
 
+    def values(self) -> None:
+        """Every value that the servers tell, and where it comes from; or their view again."""
+        if "watched" not in self._monitor.known:
+            return
+        if self.choices.origins is not None:
+            self._close_values()
+            self._draw()
+            return
+        self.choices.origins = 0
+        low = self._monitor.panel("watched").size.height < _LEAST_VALUES
+        self._alone = self.choices.maximised != "watched" and (
+            "watched" not in self._monitor.shown or low
+        )
+        if self._alone:
+            self._maximise("watched")
+        else:
+            self.focus("watched")
+
+    def _close_values(self) -> None:
+        """The view again, among all panels where its values needed it alone."""
+        self.choices.origins = None
+        if self._alone and self.choices.maximised == "watched":
+            self._maximise(None)
+        self._alone = False
+
     def filter(self) -> None:
         """Ask for the words of the filter."""
         self.choices.focus = "requests" if self.choices.maximised is None else self.choices.focus
         self._monitor.ask_filter(self.choices, self._draw)
 
     def back(self) -> None:
-        """Undo one of: filter, scrolled events, what is drawn, maximised panel, zoom, focus."""
+        """Undo one: filter, scrolled events, values, what is drawn, a panel alone, zoom, focus."""
         choices = self.choices
         if choices.query:
             choices.query = ""
         elif choices.told_until is not None:
             choices.told_until = None
+        elif choices.origins is not None:
+            self._close_values()
         elif choices.figure is not None or choices.charted is not None:
             choices.figure = choices.charted = None
         elif choices.maximised is not None:

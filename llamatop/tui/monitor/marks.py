@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
@@ -32,7 +32,7 @@ BEHIND = SECOND // 2
 TROUBLES = ("failure", "alert", "restart")
 """Kinds of marks that the key for failures goes to."""
 
-_KINDS = {
+_KINDS: dict[type[Event], str] = {
     LevelStarted: "level",
     RequestFailed: "failure",
     EngineLost: "failure",
@@ -41,32 +41,46 @@ _KINDS = {
 }
 
 
+class Marks:
+    """Those of a recording that may still grow."""
+
+    def __init__(self) -> None:
+        self.told: tuple[Mark, ...] = ()
+        """All of them, in order of time."""
+        self._found: list[Mark] = []
+        self._counters: dict[tuple[int, str], dict[str, float]] = {}
+        self._down: dict[int, bool] = {}
+
+    def look(self, events: Iterable[Event]) -> None:
+        """Look through the events that come next."""
+        found = [mark for event in events if (mark := self._mark(event)) is not None]
+        if found:
+            self._found += found
+            self.told = gathered(self._found)
+
+    def _mark(self, event: Event) -> Mark | None:
+        kind = _KINDS.get(type(event))
+        if isinstance(event, AlertChanged) and event.on:
+            kind = "alert"
+        elif isinstance(event, ReplicaSampled) and event.counters:
+            told = self._counters.setdefault((event.server, event.replica), {})
+            if any(value < told.get(name, value) for name, value in event.counters.items()):
+                kind = "restart"
+            told.update(event.counters)
+        elif isinstance(event, ServerStood):
+            down = event.state == "down"
+            if down != self._down.get(event.server, False):
+                kind = "failure" if down else "found"
+            self._down[event.server] = down
+        return None if kind is None else (event.time, kind)
+
+
 def marks_of(events: Iterable[Event]) -> tuple[Mark, ...]:
     """When levels began, requests failed, an engine or a server was lost or found again, a server
     began again, and a limit was broken."""
-    return gathered(_marks(events))
-
-
-def _marks(events: Iterable[Event]) -> Iterator[Mark]:
-    counters: dict[tuple[int, str], dict[str, float]] = {}
-    down: dict[int, bool] = {}
-    for event in events:
-        kind = type(event)
-        if kind in _KINDS:
-            yield event.time, _KINDS[kind]
-        elif isinstance(event, AlertChanged) and event.on:
-            yield event.time, "alert"
-        elif isinstance(event, ReplicaSampled) and event.counters:
-            told = counters.setdefault((event.server, event.replica), {})
-            if any(value < told.get(name, value) for name, value in event.counters.items()):
-                yield event.time, "restart"
-            told.update(event.counters)
-        elif isinstance(event, ServerStood):
-            is_down = event.state == "down"
-            was = down.get(event.server, False)
-            down[event.server] = is_down
-            if is_down != was:
-                yield event.time, "failure" if is_down else "found"
+    marks = Marks()
+    marks.look(events)
+    return marks.told
 
 
 def gathered(marks: Iterable[Mark]) -> tuple[Mark, ...]:

@@ -11,11 +11,15 @@ from llamatop.tui.drawing.drawn import Drawn
 from llamatop.tui.drawing.lines import Line
 from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.monitor.frame import Frame
+from llamatop.tui.monitor.views import history
 from llamatop.tui.monitor.views.events import events as events_view
 from llamatop.tui.monitor.views.events import scrolled
 from llamatop.tui.monitor.views.header import header
+from llamatop.tui.monitor.views.origins import last_first
 from llamatop.tui.monitor.views.panel import Content, framed
 from llamatop.tui.monitor.views.transport import time_at, transport
+from llamatop.tui.monitor.views.watched import origins_of
+from llamatop.tui.monitor.views.watched import watched as watched_view
 
 View = Callable[[Frame, int, int], Content]
 
@@ -97,6 +101,41 @@ class EventsPanel(Panel):
         """The wheel goes on, to the newest at last."""
         event.stop()
         self.turn(_NOTCH)
+
+
+class WatchedPanel(Panel):
+    """What the servers tell: over time, or every value and where it comes from."""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(palette, 6, "Watched", watched_view, history.turned)
+
+    def turn(self, steps: int) -> None:
+        """Another stretch of time; where values are listed, scroll by so many rows."""
+        frame = self._frame
+        if frame is None or frame.choices.origins is None:
+            super().turn(steps)
+            return
+        last = last_first(origins_of(frame), self.size.width - 2, self.size.height - 2)
+        frame.choices.origins = min(max(frame.choices.origins + steps, 0), last)
+        self.show(frame)
+
+    def page(self, pages: int) -> None:
+        """The same by screens."""
+        listed = self._frame is not None and self._frame.choices.origins is not None
+        self.turn(pages * max(self.size.height - 3, 1) if listed else pages)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel goes up the list."""
+        self._scroll(event, -_NOTCH)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel goes down the list."""
+        self._scroll(event, _NOTCH)
+
+    def _scroll(self, event: events.MouseEvent, rows: int) -> None:
+        if self._frame is not None and self._frame.choices.origins is not None:
+            event.stop()
+            self.turn(rows)
 
 
 class Transport(Drawn[Frame]):

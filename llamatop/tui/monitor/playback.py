@@ -13,11 +13,13 @@ from llamatop.figures.gaps import Gap, slowest_gaps
 from llamatop.recording.bookmarks import Bookmarks
 from llamatop.reports.outcome import failure
 from llamatop.run.controls import Orders
+from llamatop.run.following import Following
 from llamatop.run.pump import Pump
 from llamatop.run.replay import Replay
 from llamatop.session.reducer import Session
 from llamatop.tui.monitor.frame import Playback
-from llamatop.tui.monitor.marks import TROUBLES, WHOLE, Mark, marks_of, next_of
+from llamatop.tui.monitor.growth import Growth
+from llamatop.tui.monitor.marks import TROUBLES, WHOLE, Marks, next_of
 from llamatop.tui.monitor.views.state import end_of_memory
 from llamatop.tui.monitor.views.values import moment, span
 
@@ -43,12 +45,14 @@ class Player:
         self._look_at = look_at
         self._gaps: list[Gap] | None = None
         """The slowest first; None: not looked for yet."""
+        self._preparing: threading.Thread | None = None
         self._looking: threading.Thread | None = None
         self._gap = -1
         """The one that was gone to last."""
         self._gaps_on = 0
         """How many further to go, as soon as they are known."""
-        self._marks: tuple[Mark, ...] = ()
+        self._marks = Marks()
+        self._growth = Growth(pump, replay, tell) if isinstance(replay, Following) else None
         self._failure = ""
         """Why the run failed; empty: it did not, or that is not known yet."""
         self._answer = ""
@@ -70,7 +74,11 @@ class Player:
 
     def find_marks(self) -> None:
         """Look through the recording for levels and failures."""
-        self._marks = marks_of(self._replay.rare)
+        self._marks = Marks()
+        if self._growth is None:
+            self._marks.look(self._replay.rare)
+        else:
+            self._growth.anew()
 
     @property
     def _playing(self) -> bool:
@@ -86,11 +94,12 @@ class Player:
             replay.speed,
             replay.position,
             replay.length,
-            self._marks,
+            self._marks.told,
             replay.start,
             tuple(self._bookmarks.times),
             self._note(),
-            *((self._failure, self._answer) if self._is_ahead() else ()),
+            *((self._failure, self._answer) if self._is_ahead() else ("", "")),
+            self._growth.following if self._growth is not None else "",
         )
 
     def _is_ahead(self) -> bool:
@@ -99,9 +108,13 @@ class Player:
 
     def prepare(self) -> None:
         """Make every later seek quick, while a person looks at the first frame."""
-        threading.Thread(target=self._prepare, name="snapshots", daemon=True).start()
+        if self._preparing is None:
+            self._preparing = threading.Thread(target=self._prepare, name="snapshots", daemon=True)
+            self._preparing.start()
 
     def _prepare(self) -> None:
+        if self._growth is not None:  # what is ahead is known when the run is over
+            self._replay.prepare()
         self._find_outcome()
         self._replay.prepare()
 
@@ -135,7 +148,9 @@ class Player:
         self._pump.session = self._replay.seek_seconds(seconds * short)
 
     def to_end(self, direction: int) -> None:
-        """Go to the recording's end, or to its start."""
+        """Go to the recording's end, or to its start; where it grows, to what is now."""
+        if self._growth is not None and direction > 0:
+            self._growth.go_on()
         self.seek(self._replay.length if direction > 0 else self._replay.start)
 
     def step(self, direction: int) -> None:
@@ -165,7 +180,7 @@ class Player:
             self._tell("failure", "nothing failed")
 
     def _times(self, *kinds: str) -> list[int]:
-        return [time for time, which in self._marks if which in kinds]
+        return [time for time, which in self._marks.told if which in kinds]
 
     def _next(self, times: list[int], direction: int) -> int | None:
         return next_of(times, self._replay.position, direction, self._playing)
@@ -189,6 +204,8 @@ class Player:
     def to_gap(self, steps: int) -> None:
         """Go to the next slowest gap between tokens, or back to one that is slower."""
         self._gaps_on += steps
+        if self._growth is not None and self._growth.has_grown_since_gaps():
+            self._gaps, self._gap, self._looking = None, -1, None
         if self._looking is None:
             self._looking = threading.Thread(target=self._look, name="gaps", daemon=True)
             self._looking.start()
@@ -197,7 +214,9 @@ class Player:
         self._gaps = slowest_gaps(self._replay.events)
 
     def settle(self) -> None:
-        """Do what was asked for before it was known."""
+        """Take what a growing recording has got; do what was asked for before it was known."""
+        if self._growth is not None:
+            self._growth.settle(self._marks, self._bookmarks)
         if self._gaps is None or not self._gaps_on:
             return
         steps, self._gaps_on = self._gaps_on, 0
@@ -211,6 +230,8 @@ class Player:
 
     def _note(self) -> str:
         """Which gap stands here, and how long it is; or that the run had not ended yet."""
+        if self._growth is not None and (note := self._growth.note):
+            return note
         if self._replay.ended and self._pump.session.ended is None:
             return "ends in mid-run"
         if self._gaps is None or self._gap < 0:

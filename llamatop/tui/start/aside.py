@@ -198,7 +198,7 @@ def recording(kept: Kept, width: int, result: Sequence[str] = ()) -> list[Line]:
         "stopped early": "stopped early: before all that was asked for was done",
         "cut off": "cut off; recovered when opened",
         "damaged": "damaged: its end cannot be read",
-        "being recorded": "being recorded; whole when its run has ended",
+        "being recorded": "being recorded now: Enter follows it live",
     }.get(kept.state, kept.state)
     sign = STATES.get(kept.state, ("", ""))[0]
     facts = (

@@ -55,13 +55,20 @@ class StartBody(Planned[Frame]):
         """Whether the settings are on the screen, and can be changed."""
         return not self._replay and "settings" in self.boxes(self.size)
 
+    @property
+    def _opens(self) -> str:
+        """What Enter does with what is only opened."""
+        chosen = self._start.selected
+        live = isinstance(chosen, Kept) and chosen.state == "being recorded"
+        return "follow" if live else "replay"
+
     def _keys(self, frame: Frame) -> list[Key]:
         start = self._start
         searching = bool(start.listing.search.text)
         return footer_keys(
             start.in_form,
             searching,
-            self._replay,
+            self._opens if self._replay else "",
             len(start.marked),
             over=start.over,
             picks=bool(start.form.field.options),

@@ -44,6 +44,11 @@ def run_command(config: RunConfig) -> list[str]:
     ):
         if value != usual:
             parts.append(f"{option} {value}")
+    if config.until_slo:
+        parts += [
+            "--until-slo",
+            *([] if config.share == plain.share else [f"--share {config.share:g}"]),
+        ]
     flags = {"--no-tuning": not config.tuning, "--until-oom": config.until_oom}
     return [*parts, *(flag for flag, given in flags.items() if given)]
 

@@ -22,8 +22,10 @@ from llamatop.settings.config import (
     ENGINES,
     QUANTIZE,
     RunConfig,
+    parse_slo,
     whole_prompts,
 )
+from llamatop.settings.installed import missing
 from llamatop.settings.lengths import parse_lengths
 from llamatop.settings.servers import base_urls
 from llamatop.tui.start.edit import Edit
@@ -43,7 +45,8 @@ class Field(msgspec.Struct, frozen=True):
 
 
 FIELDS = (
-    Field("concurrency", "--concurrency", "requests in flight, a level each: 4, or 1 2 4 8"),
+    Field("concurrency", "--concurrency", "requests in flight, a level each: 4, or 1 2 4 8; "
+          "or until ttft=0.5"),
     Field("prompt", "--prompt-toks", "tokens of each prompt, exactly"),
     Field("output", "--gen-toks", "tokens generated for each request, exactly"),
     Field("requests", "--requests", "measured requests per level; empty: until stopped"),
@@ -69,6 +72,9 @@ SERVER_FIELDS = (
 )  # fmt: skip
 """The same for a server; as many."""
 
+UNTIL = "until"
+"""Before targets, in place of levels: `--until-slo`."""
+
 NAMES = tuple(field.name for field in FIELDS)
 
 
@@ -90,7 +96,7 @@ class Form:
             "device": defaults.device,
         }
         self.edits = {
-            "concurrency": Edit.of(" ".join(map(str, defaults.concurrency))),
+            "concurrency": Edit.of(_plan(defaults)),
             "prompt": Edit.of(str(defaults.prompt_lengths or defaults.prompt_toks)),
             "output": Edit.of(defaults.gen_spelling),
             "requests": Edit.of("" if defaults.requests is None else str(defaults.requests)),
@@ -198,7 +204,8 @@ class Form:
             changes |= {field.name: text} if field.options else _PARSERS[field.name](text)
         levels, requests = changes["concurrency"], changes["requests"]
         base = self._base(model)
-        one = len(levels) == 1 and not base.until_oom  # a sweep has to come to its end
+        searches = base.until_oom or changes["until_slo"]  # these, and a sweep, come to an end
+        one = len(levels) == 1 and not searches
         found = self.defaults.api_key_env == "" and base.urls == self.defaults.urls
         if found and changes.get("api_key_env") is None:
             changes["api_key_env"] = ""  # no key but one that is named goes there
@@ -230,6 +237,8 @@ class Form:
         """What is wrong with fields that are right each by itself."""
         if self.serving:
             return {}
+        if self.picked["engine"] != "scripted" and (told := missing()):
+            return {"engine": told}
         quantize = self.picked["quantize"]
         if quantize != "none" and find_spec("bitsandbytes") is None:
             return {"quantize": "needs bitsandbytes: pip install 'llamatop[quantize]'"}
@@ -252,9 +261,21 @@ def too_long(config: RunConfig, context: int) -> dict[str, str]:
     return {"prompt": f"with the output {above}", "output": f"with the prompt {above}"}
 
 
+def _plan(config: RunConfig) -> str:
+    """The levels, or the targets until which the concurrency is raised, as typed."""
+    if not config.until_slo:
+        return " ".join(map(str, config.concurrency))
+    return f"{UNTIL} " + ",".join(f"{name}={value:g}" for name, value in config.slo.items())
+
+
 def _levels(text: str) -> dict[str, Any]:
+    first, _, targets = text.strip().partition(" ")
+    if first == UNTIL:
+        slo = parse_slo(targets.replace(" ", ""))
+        return {"concurrency": RunConfig().concurrency, "until_slo": True, "slo": slo}
     parts = re.split(r"[\s,]+", text.strip())
-    return {"concurrency": tuple(_whole("--concurrency", part) for part in parts if part)}
+    levels = tuple(_whole("--concurrency", part) for part in parts if part)
+    return {"concurrency": levels, "until_slo": False}
 
 
 def _requests(text: str) -> dict[str, Any]:

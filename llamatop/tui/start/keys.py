@@ -33,18 +33,19 @@ COMMANDS = (
 def footer_keys(
     in_form: bool,
     searching: bool,
-    replay: bool,
+    opens: str,
     marked: int = 0,
     *,
     over: bool = False,
     picks: bool = False,
 ) -> list[Key]:
-    """The keys that work now, most useful first; `over`: there is something to go back to;
-    `picks`: the field has values to pick from."""
+    """The keys that work now, most useful first; `opens`: what opening what is chosen is,
+    empty for what is run; `over`: there is something to go back to; `picks`: the field has values
+    to pick from."""
     told = "list" if in_form else "clear search" if searching else ""
     leave = Key("esc", "back", "screen.back") if over else Key("ctrl q", "leave", "screen.leave")
-    if replay:
-        return _recording_keys(searching, marked, leave)
+    if opens:
+        return _recording_keys(searching, marked, leave, opens)
     return [
         Key("enter", "run", "screen.run"),
         *([Key("esc", told, "screen.back")] if told else []),
@@ -56,11 +57,11 @@ def footer_keys(
     ]
 
 
-def _recording_keys(searching: bool, marked: int, leave: Key) -> list[Key]:
-    """Those that work on a recording."""
+def _recording_keys(searching: bool, marked: int, leave: Key, opens: str) -> list[Key]:
+    """Those that work on a recording; `opens`: what opening it is."""
     back = "clear search" if searching else "unmark" if marked else ""
     return [
-        Key("enter", f"compare {marked}" if marked > 1 else "replay", "screen.run"),
+        Key("enter", f"compare {marked}" if marked > 1 else opens, "screen.run"),
         Key("ctrl t" if searching else "space", "mark", "screen.mark"),
         *([Key("esc", back, "screen.back")] if back else []),
         Key("↑↓", "choose", "screen.move(1)"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -125,18 +125,34 @@ def samples() -> Path:
 
 
 def recordings(folders: Iterable[Path] | None = None) -> list[Kept]:
-    """The newest recordings in some folders, newest first; else in the usual ones, then samples."""
+    """The newest recordings in some folders, newest first.
+
+    Else those in the usual folders and those that are being made on this machine, then samples.
+    """
     if folders is None:
+        from llamatop.recording.holding import held_now  # noqa: PLC0415  (not for the first paint)
+
         shipped = recordings([samples()])
-        return [*recordings(places()), *(structs.replace(kept, sample=True) for kept in shipped)]
-    found: dict[Path, tuple[float, Path]] = {}
+        here = _newest([*_files(places()), *held_now()])
+        return [*here, *(structs.replace(kept, sample=True) for kept in shipped)]
+    return _newest(_files(folders))
+
+
+def _files(folders: Iterable[Path]) -> Iterator[Path]:
     for folder in folders:
-        for file in [*folder.glob(f"*{_PARQUET}"), *folder.glob(f"*{_JOURNAL}")]:
-            try:
-                if file.is_file():  # not a folder, nor a pipe, of which reading would never end
-                    found.setdefault(_recording(file), (file.stat().st_mtime, file))
-            except OSError:  # removed meanwhile, or a link in a circle
-                continue
+        yield from folder.glob(f"*{_PARQUET}")
+        yield from folder.glob(f"*{_JOURNAL}")
+
+
+def _newest(files: Iterable[Path]) -> list[Kept]:
+    found: dict[Path, tuple[float, Path]] = {}
+    for file in files:
+        try:
+            if file.is_file():  # not a folder, nor a pipe, of which reading would never end
+                known = _recording(file).absolute()
+                found.setdefault(known, (file.stat().st_mtime, file))
+        except OSError:  # removed meanwhile, or a link in a circle
+            continue
     newest = sorted(found.values(), reverse=True)[:NEWEST]
     kept = [_kept(file, modified) for modified, file in newest]
     kept = [one for one in kept if one.path.parent != Path() or _is_ours(one)]
@@ -158,7 +174,7 @@ def _kept(file: Path, modified: float) -> Kept:
     parts = _NAME.fullmatch(path.name.removesuffix(_PARQUET))
     name, when = one_line(parts[1] if parts else path.stem), datetime.fromtimestamp(modified)
     if file != path:
-        from llamatop.recording.journal import is_held  # noqa: PLC0415  (not for the first paint)
+        from llamatop.recording.holding import is_held  # noqa: PLC0415  (not for the first paint)
 
         return Kept(path, name, when, size, state="being recorded" if is_held(file) else "cut off")
     try:

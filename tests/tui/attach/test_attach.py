@@ -93,14 +93,22 @@ async def test_every_value_tells_where_it_comes_from(watched: list[Event]) -> No
     assert "vllm:inter_token_latency_seconds" in text
     slots = await shown(watched, (120, 60), "j", "j", "j", "enter")
     assert "llama.cpp tells no metric of it" in slots
-    assert "it tells no histogram of it" in slots
+    assert "llama.cpp tells no histogram of it" in slots
 
 
 async def test_words_that_are_cut_off_end_in_an_ellipsis(watched: list[Event]) -> None:
     told = (await shown(watched, (80, 24), "j", "j", "j")).splitlines()[1].rstrip()
     assert told.endswith("…") and "all 4 slots are taken" in told
-    detail_ = await shown(watched, (80, 24), "j", "j", "j", "enter")
-    assert "/metrics and /slots, read every …│" in detail_
+
+
+async def test_a_source_that_has_no_room_beside_its_value_stands_below_it(
+    watched: list[Event],
+) -> None:
+    text = await shown(watched, (60, 40), "j", "j", "j", "v")
+    rows = [line.strip("│ ") for line in text.splitlines()]
+    place = next(n for n, row in enumerate(rows) if row.startswith("drafts accepted"))
+    assert "llamacpp:spec_decode_num_accepted_tokens" in rows[place + 1]
+    assert "…" not in text
 
 
 def test_of_a_server_that_is_gone_nothing_runs_now(watched: list[Event]) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import RequestFinished, TokensEmitted
+from llamatop.recording.tables import Row, Table
 from llamatop.reports.compare import compare
 from llamatop.reports.runs import run_of
+from llamatop.reports.tables import run_of_table
 from llamatop.run.replay import fold
 from llamatop.text.formatting import MINUS
 from llamatop.tui.compare.judging import Judged, judge, named
@@ -253,6 +255,18 @@ async def test_no_level_in_common():
     async with app.run_test(size=(80, 24)) as pilot:
         await judged(pilot)
         assert "no level in common" in app.text and "nothing to compare" in app.text
+
+
+async def test_a_table_of_another_tool_stands_beside_a_run_without_times():
+    row = Row(name="c2", concurrency=2, figures={"output_tok_s": 12.5, "ttft_s.mean": 0.25})
+    table = run_of_table(Table(tool="genai-bench", file="x.json", rows=[row]), "x")
+    for runs in ([pair()[0], table], [table, table]):
+        app = CompareApp(runs)
+        async with app.run_test(size=ROOMY) as pilot:
+            await judged(pilot)
+            await pilot.press("space", "l")
+            assert "a table: it tells no times" in app.text and "12.5" in app.text
+            assert "did not run" not in app.text and "0 done" not in app.rows()[-5]
 
 
 async def test_a_run_without_anything():

@@ -14,9 +14,12 @@ from llamatop.events.kinds import (
     HostSampled,
     LevelEnded,
     LevelStarted,
+    RequestAdmitted,
     RequestFailed,
+    RequestFinished,
     RequestQueued,
     RunEnded,
+    TokensEmitted,
 )
 from llamatop.run.replay import fold
 from llamatop.session.reducer import Session
@@ -308,6 +311,16 @@ def test_a_level_that_ended_before_its_first_request_has_no_figures():
     events = [started(), MODEL, LevelStarted(SECOND, 0, 5, None), LevelEnded(2 * SECOND, 0, "ok")]
     rows = told(frame_of(fold(events)))
     assert rows[-1].endswith(f"· {TIMES}5  ended before its first request")
+
+
+@pytest.mark.parametrize(("outcome", "sign"), [("ok", "✓"), ("stopped", "■")])
+def test_a_level_that_was_stopped_has_another_sign_than_one_at_its_end(outcome, sign):
+    request = [RequestQueued(SECOND, 0, 0, 4, 4), RequestAdmitted(SECOND, 0, 0)]
+    answer = [TokensEmitted(2 * SECOND, 0, 4, None), RequestFinished(2 * SECOND, 0, "length")]
+    level = [LevelStarted(SECOND, 0, 5, None), *request, *answer]
+    rows = told(frame_of(fold([started(), MODEL, *level, LevelEnded(3 * SECOND, 0, outcome)])))
+    assert f"{sign} {TIMES}5  " in rows[-1]
+    assert ("✓" in rows[-1]) is (outcome == "ok")
 
 
 # What only samples show

@@ -9,6 +9,7 @@ from llamatop.events.kinds import (
     DeviceAllocated,
     DeviceSampled,
     EngineLost,
+    Event,
     HostSampled,
     LevelEnded,
     LevelStarted,
@@ -18,6 +19,7 @@ from llamatop.events.kinds import (
     ModelTraced,
     RankSampled,
     RequestAdmitted,
+    RequestCancelled,
     RequestFailed,
     RequestFinished,
     RequestQueued,
@@ -1023,7 +1025,7 @@ def test_what_is_in_flight_never_touches_what_stands_before_it(width):
     crowd = [RequestQueued(1, i, 0, 8, 8) for i in range(256)]
     admitted = [RequestAdmitted(2, i, 0) for i in range(256)]
     session = fold([started(), loaded(), LevelStarted(SECOND, 0, 256, None), *crowd, *admitted])
-    session.levels[0].requests[0].state = "failed"
+    session.levels[0].failed = 1
     line = plain(header(framed_session(session), width, 2)[1])
     assert line.endswith("  256 in flight ")
 
@@ -1031,14 +1033,30 @@ def test_what_is_in_flight_never_touches_what_stands_before_it(width):
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_header_counts_what_failed(width, run_events):
     line = header(framed_session(fold(run_events)), width, 2)[1]
-    assert "24/24 requests  3 failed" in plain(line)
+    assert "21/24 requests  3 failed" in plain(line)
     assert ("  3 failed", "bad") in line
     assert line_width(line) == width
     fine = fold(until(run_events, 3))
     assert "failed" not in plain(header(framed_session(fine), width, 2)[1])
-    fine.levels[0].requests[0].state = "failed"
-    fine.levels[0].forgotten = 9
-    assert "1 of the newest failed" in plain(header(framed_session(fine), 120, 2)[1])
+
+
+@pytest.mark.parametrize("planned", [None, 8])
+def test_the_header_tells_done_cancelled_and_failed_apart_also_when_forgotten(planned):
+    events: list[Event] = [started(), loaded(), LevelStarted(SECOND, 0, 8, planned)]
+    for id in range(6):
+        events += [RequestQueued(id + 2, id, 0, 8, 8), RequestAdmitted(id + 2, id, 0)]
+    events += [RequestCancelled(20, 0), RequestCancelled(21, 1), RequestFailed(22, 2, "lost")]
+    events += [TokensEmitted(23, 3, 8, None), RequestFinished(24, 3, "length")]
+    session = Session(keep=2)
+    for event in events:
+        session.apply(event)
+    assert session.levels[0].forgotten == 4
+    line = header(framed_session(session), 120, 2)[1]
+    share, words = progress_of(session)
+    assert words == ("1/8 requests" if planned else "1 request done")
+    assert share == (4 / 8 if planned else None), "what has ended moves the bar"
+    assert f"{words}  1 failed  2 cancelled" in plain(line)
+    assert ("  2 cancelled", "dim") in line
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from msgspec.structs import replace
 
 from llamatop.events.clock import SECOND, ManualClock
 from llamatop.events.kinds import AlertChanged, Event, ReplicaSampled, ServerStood, TokensCounted
 from llamatop.figures.own_memory import own_parts
+from llamatop.reports.origins import server_origins
+from llamatop.text.formatting import UNKNOWN
 from llamatop.tui.attach.panels import below
 from llamatop.tui.attach.state import Row
 from llamatop.tui.drawing.lines import line_width
 from llamatop.tui.monitor.marks import marks_of
 from llamatop.tui.monitor.views.events import events as events_view
 from llamatop.tui.monitor.views.memory import memory
-from llamatop.tui.monitor.views.watched import watched
+from llamatop.tui.monitor.views.origins import origin_lines
+from llamatop.tui.monitor.views.watched import origins_of, watched
 from llamatop.watch.server import WatchedServer
 from tests.served import TWO, served, served_events
-from tests.tui.conftest import live_app, screen_text
+from tests.tui.conftest import live_app, replay_app, screen_text
 from tests.tui.monitor.test_servers import HEIGHTS, WIDTHS, frame_of, text_of
 from tests.watch.pages import serving
 
@@ -147,6 +152,72 @@ async def test_the_screen_makes_room_rings_once_and_has_its_key(looks):
         await pilot.pause()
         alone = "\n".join(screen_text(app))
         assert "⁶The server's view" in alone and "¹Throughput" not in alone
+
+
+@pytest.mark.parametrize("made", [live_app, partial(replay_app, seconds=18.9)])
+async def test_every_value_tells_where_it_comes_from_small_and_alone(looks, made):
+    app = made([e for e in both(looks) if e.time <= 18.9 * SECOND])
+    async with app.run_test(size=(120, 60)) as pilot:
+        await pilot.pause()
+
+        async def pressed(*keys: str) -> str:
+            await pilot.press(*keys)
+            await pilot.pause()
+            return "\n".join(screen_text(app))
+
+        small = await pressed("v")
+        assert "⁶The server's values" in small and "¹Throughput" in small
+        assert "llamacpp:requests_processing" in small and "told" in small and "ago" in small
+        assert "more rows" in small
+        assert "llama.cpp tells no histogram of it" in await pressed("G")
+        alone = await pressed("6")
+        assert "llamacpp:requests_processing" in alone and "¹Throughput" not in alone
+        assert "llama.cpp tells no metric of it" in alone
+        again = await pressed("escape")
+        assert "⁶The server's view" in again and "llamacpp:requests" not in again
+        await pilot.resize_terminal(80, 24)
+        low = await pressed("escape", "v")
+        assert "llamacpp:requests_processing" in low, "alone, where there is no room among others"
+        assert "¹Throughput" in await pressed("v")
+
+
+def test_where_a_first_token_went_tells_whose_clock_each_part_is_by(looks):
+    told = {one.name.strip(): one for one in origins_of(frame_of(both(looks), 20.5))}
+    assert told["sent late"].source.startswith("the client's clock")
+    assert "its status line" in told["queue"].source
+    assert told["prefill"] == ("  prefill", "4.00 ms", "the server, with each answer")
+    assert told["rest"].source == "what is left: the network, and what nobody tells"
+
+
+def test_a_value_that_is_missing_says_why(looks):
+    one = [event for event in looks if event.time <= 1.5 * SECOND]
+    told = {o.name: o for o in server_origins(frame_of(both(one), 1.5).session, 0)}
+    assert told["prompt tok/s"] == ("prompt tok/s", UNKNOWN, told["prompt tok/s"].source)
+    assert "a rate needs two looks" in told["prompt tok/s"].source
+    assert told["TTFT"].source == "llama.cpp tells no histogram of it"
+    away = ServerStood(15 * SECOND, 0, "down", "nothing listens there")
+    later = both([*looks[:14], away])
+    old = {o.name: o.source for o in server_origins(frame_of(later, 20.5).session, 0)}
+    assert old["replica"].endswith("old: it answers no more")
+    never = both([ServerStood(SECOND, 0, "down", "nothing listens there")])
+    assert server_origins(frame_of(never, 2).session, 0)[1] == (
+        "values", UNKNOWN, "nothing listens there")  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [0, 1, 9, 24, 46, 78, 118, 198])
+def test_sources_are_whole_wherever_there_is_room_for_words(looks, width):
+    frame = frame_of(both(looks), 20.5)
+    for height in HEIGHTS:
+        frame.choices.origins = 10_000
+        content = watched(frame, width, height)
+        assert len(content.lines) <= height
+        assert all(line_width(line) <= width for line in content.lines)
+    lines = origin_lines(origins_of(frame), width)
+    if width >= 46:
+        told = "".join(text_of(lines).split())
+        for one in origins_of(frame):
+            assert "".join(one.source.split()) in told, one
+            assert "".join(one.value.split()) in told, one
 
 
 SGLANG = """\

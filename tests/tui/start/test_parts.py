@@ -174,6 +174,8 @@ def test_fits_are_asked_for_once_per_row_and_setting():
 def test_a_verdict_comes_from_weights_cache_and_runtime(model, told):
     choice = next(choice for choice in CHOICES if choice.model == model)
     fit = estimate(MACHINE, choice, DEFAULTS)
+    if told == "tight":
+        fit = estimate(replace(MACHINE, available=round(1.01 * fit.needed)), choice, DEFAULTS)
     assert fit.verdict == told
     assert fit.needed == sum(dict(fit.parts).values())
     assert not fit.estimated
@@ -243,6 +245,15 @@ def test_the_form_gives_back_the_defaults_it_was_filled_with():
 def test_levels_are_read_with_blanks_and_commas():
     config = edited(concurrency=" 1, 2 4,8 ", requests="3").config("m")
     assert (config.concurrency, config.requests, config.endless) == ((1, 2, 4, 8), 3, False)
+
+
+def test_targets_in_place_of_levels_look_for_what_keeps_them():
+    config = edited(concurrency="until ttft=0.5, tpot=0.1").config("m")
+    assert (config.until_slo, config.endless) == (True, False)
+    assert config.slo == {"ttft": 0.5, "tpot": 0.1}
+    assert {"--slo ttft=0.5,tpot=0.1", "--until-slo"} <= set(run_command(config))
+    assert Form(config).config("m") == config
+    assert "'ttfx' is none of" in edited(concurrency="until ttfx=1").problems()["concurrency"]
 
 
 def test_one_level_without_requests_runs_until_stopped_a_sweep_ends():
@@ -521,8 +532,8 @@ def test_what_is_drawn_is_not_exact():
 
 
 def test_keys_that_turn_a_value_are_offered_where_there_is_one_to_turn():
-    assert "value" in {key.word for key in footer_keys(True, False, False, picks=True)}
-    assert "value" not in {key.word for key in footer_keys(True, False, False)}
+    assert "value" in {key.word for key in footer_keys(True, False, "", picks=True)}
+    assert "value" not in {key.word for key in footer_keys(True, False, "")}
 
 
 def test_a_sign_of_the_list_is_explained_beside_it():

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from llamatop.recording import holding
+from llamatop.recording.files import journal_of
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
 from llamatop.reports import this_machine as here
@@ -23,6 +25,9 @@ from llamatop.tui.start.listing import row_line
 from llamatop.tui.start.results import readable, result_of
 from llamatop.tui.start.rows import RECORDINGS, SAMPLES, Heading, rows_of, typed
 from llamatop.tui.start.state import Start
+
+HELD_NOW = holding.held_now
+"""The real one."""
 
 
 @pytest.fixture
@@ -64,11 +69,25 @@ def test_the_newest_recording_comes_first_and_damaged_ones_are_listed(recorded):
     }
 
 
-def test_a_recording_that_is_being_made_says_so(tmp_path: Path) -> None:
+def test_a_recording_that_is_being_made_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that is looked into, and in any other of this machine."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
     recorder = Recorder(str(tmp_path / "now.parquet"), keep_text=False)
     (kept,) = start_scan.recordings([tmp_path])
+    held = journal_of(recorder.path)
+    assert held in HELD_NOW()
+    monkeypatch.setattr(holding, "held_now", lambda: [held])
+    elsewhere = [one for one in start_scan.recordings() if not one.sample]
     recorder.discard()
+    assert held not in HELD_NOW()
     assert (kept.state, kept.path) == ("being recorded", recorder.path)
+    assert [(one.state, one.path) for one in elsewhere] == [("being recorded", recorder.path)]
+    told = "\n".join("".join(text for text, _ in line) for line in recording(kept, 60))
+    assert "Enter follows it live" in told
 
 
 def test_a_journal_beside_its_recording_is_listed_once(recorded):

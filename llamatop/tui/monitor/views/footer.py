@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from llamatop.tui.drawing.lines import Line, Span, line_width
-from llamatop.tui.monitor.frame import Frame, Playback
+from llamatop.tui.monitor.frame import Choices, Frame, Playback
 from llamatop.tui.monitor.marks import TROUBLES
 
 
@@ -69,7 +69,7 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
     another = Key("m", "model", "models")
     alone = choices.maximised
     table = choices.focus == "requests"
-    moving = _moving(choices.focus, alone is not None) if not table else []
+    moving = _moving(choices, alone is not None) if not table else []
     if table and alone:
         moving = [Key("4", "restore", "maximise('requests')")]
     return [
@@ -86,6 +86,7 @@ def keys_of(frame: Frame, can_act: bool) -> list[Key]:
             if alone
             else [Key("1-6" if session.watched else "1-5", "maximise", "maximise('throughput')")]
         ),
+        *([Key("v", "values", "values")] if session.watched and choices.focus != "watched" else []),
         Key("z", "zoom", "zoom(1)"),
         Key("e", "export", "export"),
         *([] if over else [another]),
@@ -110,22 +111,27 @@ _MOVED = {
 """What the keys for moving do in a panel, in a word."""
 
 
-def _moving(panel: str, alone: bool) -> list[Key]:
+def _moving(choices: Choices, alone: bool) -> list[Key]:
     """The keys of a panel without rows."""
+    panel, listed = choices.focus, choices.origins is not None
     newest = [Key("G", "newest", "move(1000000)")] if panel == "events" else []
+    values = [Key("v", "view" if listed else "values", "values")] if panel == "watched" else []
     opened = Key("enter", "restore" if alone else "maximise", "open")
-    return [Key("↑↓", _MOVED[panel], "move(1)"), opened, *newest]
+    moved = "scroll" if listed and panel == "watched" else _MOVED[panel]
+    return [Key("↑↓", moved, "move(1)"), *values, opened, *newest]
 
 
 def _playing(playback: Playback) -> tuple[list[Key], list[Key]]:
     """Those of a replay: the first ones, and the others."""
     bookmarks = [Key("[]", "bookmarks", "to_bookmark(1)")] if playback.bookmarks else []
     kinds = {kind for _, kind in playback.marks}
+    now = [Key(">", "now", "to_end(1)")] if playback.following == "behind" else []
     return [
+        *now,
         Key("space", "pause" if playback.playing else "play", "toggle_pause"),
         Key("←→", "seek", "seek(5)"),
         Key(",.", "step", "step(1)"),
-        Key("+-", "speed", "more"),
+        *([] if playback.following == "now" else [Key("+-", "speed", "more")]),
     ], [
         *([Key("n", "level", "to_level(1)")] if "level" in kinds else []),
         *([Key("f", "failure", "to_failure(1)")] if kinds.intersection(TROUBLES) else []),

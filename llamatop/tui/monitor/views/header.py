@@ -6,7 +6,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.sanitize import one_line
 from llamatop.figures.served import on_servers
 from llamatop.reports.servers import server_name
-from llamatop.session.reducer import Session
+from llamatop.session.reducer import Level, Session
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, count
@@ -141,10 +141,18 @@ def _words(text: str) -> list[Span]:
     return [(text, "dim")] if text else []
 
 
+_FOLLOWING: dict[str, list[Span]] = {
+    "now": [("● ", "good"), ("following", "key")],
+    "behind": [("○ ", "dim"), ("following", "key")],
+    "cut off": [("✗ ", "bad"), ("cut off", "key")],
+    "gone": [("✗ ", "bad"), ("gone", "key")],
+}
+
+
 def _light(frame: Frame, width: int) -> list[Span]:
     """Whether this is recorded."""
     if frame.playback is not None:
-        return [("replay", "key")]
+        return _FOLLOWING.get(frame.playback.following, [("replay", "key")])
     if frame.keeping is None:
         return [("not recording", "dim")] if width >= 72 else []
     if frame.keeping.error is not None:
@@ -177,17 +185,17 @@ def _doing(frame: Frame, width: int) -> Line:
     sweep = fitting(_sweep(frame), width - line_width(start) - line_width(end) - 2)
     start += [("  ", "text"), *join([sweep, _trouble(frame, width)])]
     share, words = progress_of(session)
-    failed = _failed(frame)
-    free = width - line_width(start) - line_width(end) - len(words) - line_width(failed) - 4
+    undone = _undone(session.level)
+    free = width - line_width(start) - line_width(end) - len(words) - line_width(undone) - 4
     end = [*(_others(frame, free) or _others(frame, free + len(words) + 2)), *end]
-    taken = line_width(start) + line_width(end) + len(words) + line_width(failed)
+    taken = line_width(start) + line_width(end) + len(words) + line_width(undone)
     room = width - taken - 6
     if words and room >= -4 and session.lost is None and session.refused is None:
         if share is not None and room >= 6:
             done, rest = bar(share, min(room, 32))
             start += [("  ", "text"), (done, "work"), (rest, "faint")]
         start += [("  ", "text"), (words, "dim")]
-    start += failed if taken - len(words) <= width else []
+    start += undone if taken - len(words) <= width else []
     return fit(spread(start, end, width), width)
 
 
@@ -213,12 +221,14 @@ def _trouble(frame: Frame, width: int) -> list[Span]:
     return []
 
 
-def _failed(frame: Frame) -> list[Span]:
-    """How many requests of the level failed, where one did."""
-    level, failed = frame.session.level, frame.figures.failed()
-    if level is None or not failed:
-        return []
-    return [(f"  {failed:,} {'of the newest ' if level.forgotten else ''}failed", "bad")]
+def _undone(level: Level | None) -> list[Span]:
+    """How many requests of the level failed or were cancelled, where one was."""
+    spans: list[Span] = []
+    if level is not None and level.failed:
+        spans.append((f"  {level.failed:,} failed", "bad"))
+    if level is not None and level.cancelled:
+        spans.append((f"  {level.cancelled:,} cancelled", "dim"))
+    return spans
 
 
 def _others(frame: Frame, room: int) -> list[Span]:

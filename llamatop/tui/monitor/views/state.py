@@ -11,7 +11,7 @@ from llamatop.events.kinds import EngineLost, ModelLoading
 from llamatop.figures.served import on_servers
 from llamatop.session.reducer import Level, Session
 from llamatop.text.formatting import clock, percent, plural, size
-from llamatop.tui.monitor.frame_figures import finished_requests, level_before
+from llamatop.tui.monitor.frame_figures import completed_requests, finished_requests, level_before
 from llamatop.tui.monitor.views.values import TIMES
 
 _STAGES = {
@@ -134,14 +134,14 @@ def progress_of(session: Session) -> tuple[float | None, str]:
         return loading_of(session)
     if level is None:
         return None, ""
-    done = finished_requests(session, level)
+    ended, done = finished_requests(session, level), completed_requests(session, level)
     if level.planned is None:
         words = f"{plural(done, 'request')} done"
-        before = level_before(session, level) if not done else None
+        before = level_before(session, level) if not ended else None
         if before is not None:
-            words += f", {finished_requests(session, before):,} at {TIMES}{before.concurrency}"
+            words += f", {completed_requests(session, before):,} at {TIMES}{before.concurrency}"
         return None, words
-    return done / max(level.planned, 1), f"{done:,}/{level.planned:,} requests"
+    return ended / max(level.planned, 1), f"{done:,}/{level.planned:,} requests"
 
 
 def loading_of(session: Session) -> tuple[float | None, str]:

@@ -15,6 +15,7 @@ from llamatop.figures.binding import Bound
 from llamatop.figures.cost import per_million
 from llamatop.figures.serving import Load, State, answers, state_of
 from llamatop.reports.between import NAMES, told_words
+from llamatop.reports.origins import PARTED, Origin, first_token_origins
 from llamatop.reports.serving import slot_json
 from llamatop.session.reducer import Session
 from llamatop.session.watched import Watched
@@ -35,6 +36,7 @@ from llamatop.tui.drawing.lines import (
 from llamatop.tui.monitor.frame import Frame
 from llamatop.tui.monitor.told_histories import History
 from llamatop.tui.monitor.views.history import chart, labelled, time_axis, window_of
+from llamatop.tui.monitor.views.origins import origins_content
 from llamatop.tui.monitor.views.panel import Content, more_rows
 from llamatop.tui.monitor.views.values import scale
 
@@ -85,6 +87,9 @@ def watched(frame: Frame, width: int, height: int) -> Content:
         return Content([fit([(" not asked yet", "dim")], width)], title=title)
     if len(servers) > 1:
         title = "The servers' view"
+    if frame.choices.origins is not None:
+        named = title.replace("view", "values")
+        return origins_content(origins_of(frame), frame.choices.origins, width, height, named)
     if session.ended is not None:
         lines = [_over(frame, width)]
     else:
@@ -101,6 +106,13 @@ def watched(frame: Frame, width: int, height: int) -> Content:
     lines += _charts(frame, width, height - len(lines))
     foot = time_axis(window, width, session.ended is not None) if height > len(lines[:3]) else ()
     return Content(lines[:height], corner, foot, title=title)
+
+
+def origins_of(frame: Frame) -> list[Origin]:
+    """Every value that each server tells, then where a first token's time went."""
+    first = frame.figures.first_token()
+    parts = first_token_origins(frame.session, first) if first is not None else []
+    return [*frame.figures.origins(), *([PARTED, *parts] if parts else [])]
 
 
 def binding_line(session: Session, bounds: Mapping[int, Bound], width: int) -> Line:

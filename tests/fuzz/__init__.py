@@ -1,0 +1,1 @@
+"""Whatever bytes come: a clean error or an answer, soon, and in bounded memory."""
