@@ -50,7 +50,9 @@ class BatchEngine(TorchEngine):
             layers = ()  # within a step no rank may leave: the others would wait for it
             self.loaded.ranks.send(Wave.of(prompts, longest, self.loaded.device))
         with torch.inference_mode(), wave.looking_out(layers):
-            self.loaded.model.generate(**prompts, max_new_tokens=longest, streamer=wave)
+            self.loaded.model.generate(
+                **prompts, **self.cache(prompts, longest), max_new_tokens=longest, streamer=wave
+            )
         if wave.left:
             raise Short
 

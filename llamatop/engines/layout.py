@@ -1,12 +1,14 @@
-"""Which matrices of a model are packed: chosen by how long both layouts took on this machine.
+"""Whether a model's matrices are packed: chosen by what it took on this machine in both layouts.
 
-Timings are kept in the cache folder beside the roofs, by shape, and hold for one processor, number
-of cores, dtype and version of torch. Knows no torch, so that `check` chooses as the engine does.
+Timings are kept in the cache folder beside the roofs, by the matrices that a model has, and hold
+for one processor, number of cores, dtype and version of torch. Knows no torch, so that `check`
+chooses as the engine does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import hashlib
+from collections.abc import Mapping
 from math import inf
 from typing import NamedTuple
 
@@ -18,9 +20,9 @@ from llamatop.settings.config import RunConfig
 
 DTYPES = ("float32", "bfloat16")
 """In which packed matrices are multiplied."""
-PREFILL_ROWS = 128
-"""Tokens of a prompt are timed so many at once; of more, a product takes as much longer."""
-MOST_ROWS = 64
+PREFILL_TOKENS = 128
+"""Of the prompt that is timed; a longer one takes as much longer."""
+MOST_REQUESTS = 64
 """More requests than this are taken to need as much longer."""
 WORTH = 1.03
 """A layout that is not quicker by so much is not worth another one."""
@@ -34,7 +36,7 @@ class Matrix(NamedTuple):
 
 
 class Took(NamedTuple):
-    """Seconds of one product with the matrix plain, and with it packed."""
+    """Seconds of the whole model with its matrices plain, and packed."""
 
     plain: float
     packed: float
@@ -50,24 +52,27 @@ class Timings(msgspec.Struct):
 
 
 class Choice(NamedTuple):
-    """What is to be packed."""
+    """Whether the matrices are to be packed."""
 
-    packed: frozenset[Matrix]
-    gains: tuple[tuple[int, float], ...]
-    """By requests at once: how much quicker the linear layers then decode, all in all."""
+    packed: bool
+    gains: tuple[tuple[int, float], ...] = ()
+    """By requests at once: how much quicker a decode step then is."""
     reason: str = ""
     """Why nothing is packed."""
 
 
-def key(matrix: Matrix, tokens: int) -> str:
-    """Of a product of the matrix with so many tokens at once."""
-    return f"{matrix.rows}x{matrix.columns}@{tokens}"
+def key(matrices: Mapping[Matrix, int], requests: int | None) -> str:
+    """Of one step with so many requests, or of a prompt of `PREFILL_TOKENS` (None), through a model
+    with so many matrices of each shape."""
+    told = ",".join(f"{count}x{m.rows}x{m.columns}" for m, count in sorted(matrices.items()))
+    name = hashlib.sha256(told.encode()).hexdigest()[:12]
+    return f"{name} prefill" if requests is None else f"{name} decode {requests}"
 
 
 def read(dtype: str) -> Timings:
     """What was measured before; empty where nothing was."""
     try:
-        found = (cache_folder() / _name(dtype)).read_bytes()
+        found = (cache_folder() / _file(dtype)).read_bytes()
         return msgspec.json.decode(found, type=Timings)
     except (OSError, ValueError):
         return Timings()
@@ -75,71 +80,54 @@ def read(dtype: str) -> Timings:
 
 def write(dtype: str, timings: Timings) -> None:
     """Keep it; a folder that cannot be written loses it."""
-    keep(cache_folder() / _name(dtype), msgspec.json.encode(timings))
+    keep(cache_folder() / _file(dtype), msgspec.json.encode(timings))
 
 
-def _name(dtype: str) -> str:
+def _file(dtype: str) -> str:
     return f"tuning-{machine_of('cpu', dtype)}.json"
 
 
 def at_once(config: RunConfig) -> dict[int, int]:
-    """Of each level: tokens that a decode step multiplies a matrix with, at most `MOST_ROWS`."""
+    """Of each level: requests that share a decode step, at most `MOST_REQUESTS`."""
     alone = config.engine == "threads"
-    return {n: 1 if alone else min(n, MOST_ROWS) for n in config.concurrency}
+    return {n: 1 if alone else min(n, MOST_REQUESTS) for n in config.concurrency}
 
 
-def wanted(matrices: Collection[Matrix], config: RunConfig) -> list[tuple[Matrix, int]]:
-    """Which products must have been timed to choose."""
-    tokens = sorted({*at_once(config).values(), PREFILL_ROWS})
-    return [(matrix, n) for n in tokens for matrix in sorted(matrices)]
+def missing(
+    matrices: Mapping[Matrix, int], timings: Timings, config: RunConfig
+) -> list[int | None]:
+    """What must be timed to choose: steps by their requests, None for the prompt."""
+    steps: list[int | None] = [*sorted({*at_once(config).values()}), None]
+    return [n for n in steps if key(matrices, n) not in timings.took]
 
 
 def choose(
     matrices: Mapping[Matrix, int], timings: Timings, config: RunConfig, item: int
 ) -> Choice | None:
-    """What is packed, given how many matrices there are of each shape; None: it is not known.
+    """Whether a model with so many matrices of each shape is packed; None: it is not known.
 
-    `item`: bytes of a weight. Where the run ahead gains less than packing takes, nothing is.
+    `item`: bytes of a weight. Where the run ahead gains less than packing takes, it is not.
     """
     took = timings.took
-    if any(key(*one) not in took for one in wanted(matrices, config)):
+    steps = {n: took.get(key(matrices, each)) for n, each in at_once(config).items()}
+    known = {level: step for level, step in steps.items() if step is not None}
+    prefill = took.get(key(matrices, None))
+    if prefill is None or len(known) < len(steps):
         return None
-    saved, packed = 0.0, set()
-    for matrix, count in matrices.items():
-        plain, quick = (_seconds(matrix, took, config, layout) for layout in (0, 1))
-        if plain > quick * WORTH:
-            packed.add(matrix)
-            saved += count * (plain - quick)
-    if not packed:
-        return Choice(frozenset(), (), "plain matrices are as quick here")
-    cost = sum(matrices[m] * m.rows * m.columns for m in packed) * item
-    if saved < cost / (timings.pack_bytes_s or inf):
-        return Choice(frozenset(), (), "the run is too short to make up for packing")
-    return Choice(frozenset(packed), tuple(_gains(matrices, packed, took, config)))
+    plain, packed = (
+        sum(_seconds(level, step[n], prefill[n], config) for level, step in known.items())
+        for n in (0, 1)
+    )
+    if plain <= packed * WORTH:
+        return Choice(False, reason="plain matrices are as quick here")
+    cost = sum(count * m.rows * m.columns for m, count in matrices.items()) * item
+    if plain - packed < cost / (timings.pack_bytes_s or inf):
+        return Choice(False, reason="the run is too short to make up for packing")
+    return Choice(True, tuple((level, step.plain / step.packed) for level, step in known.items()))
 
 
-def _seconds(matrix: Matrix, took: Mapping[str, Took], config: RunConfig, layout: int) -> float:
-    """That one matrix takes of the whole run; infinite where nothing but a person ends it."""
-    total = 0.0
-    for level, tokens in at_once(config).items():
-        waves = (config.requests_at(level) or 1e9) / level
-        scale = level / tokens
-        decode = took[key(matrix, tokens)][layout] * scale * (config.gen_toks - 1)
-        chunks = level * config.prompt_toks / PREFILL_ROWS
-        total += waves * (decode + chunks * took[key(matrix, PREFILL_ROWS)][layout])
-    return total
-
-
-def _gains(
-    matrices: Mapping[Matrix, int],
-    packed: Collection[Matrix],
-    took: Mapping[str, Took],
-    config: RunConfig,
-) -> list[tuple[int, float]]:
-    found = []
-    for level, tokens in at_once(config).items():
-        pairs = [(count, m in packed, took[key(m, tokens)]) for m, count in matrices.items()]
-        plain = sum(count * each.plain for count, _, each in pairs)
-        now = sum(count * (each.packed if into else each.plain) for count, into, each in pairs)
-        found.append((level, plain / now))
-    return found
+def _seconds(level: int, step: float, prefill: float, config: RunConfig) -> float:
+    """Of all requests of a level; a year's and more where nothing but a person ends it."""
+    waves = (config.requests_at(level) or 1e9) / level
+    decode = step * (level / at_once(config)[level]) * (config.gen_toks - 1)
+    return waves * (decode + prefill * level * config.prompt_toks / PREFILL_TOKENS)

@@ -80,6 +80,7 @@ class _Workers:
             with torch.inference_mode():
                 self.engine.loaded.model.generate(
                     **prompts,
+                    **self.engine.cache(prompts, job.max_tokens),
                     max_new_tokens=job.max_tokens,
                     streamer=stream,
                 )

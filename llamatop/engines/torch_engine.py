@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import torch
 from torch import nn
 
+from llamatop.engines import caches
 from llamatop.engines.base import EngineMemoryError, GivenSize, Job, WorkLike
 from llamatop.engines.devices import is_memory_error
 from llamatop.engines.loading import Loaded
@@ -93,6 +95,16 @@ class TorchEngine:
             mask[place, width - len(row) :] = 1
         device = self.loaded.device
         return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+
+    def cache(self, prompts: dict[str, torch.Tensor], tokens: int) -> dict[str, Any]:
+        """What `generate` is given to keep these prompts and so many new tokens of each in, where
+        it would not do as well by itself."""
+        if self.loaded.device.type != "cpu" or self.loaded.ranks is not None:
+            return {}
+        model = self.loaded.model
+        room = prompts["input_ids"].shape[1] + tokens - 1  # the last one is never read
+        cache = caches.whole(model, model.config.get_text_config(decoder=True), room)
+        return {} if cache is None else {"past_key_values": cache}
 
 
 def raise_if_memory(error: BaseException) -> None:

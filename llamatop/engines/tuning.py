@@ -1,4 +1,4 @@
-"""What is quickest here is measured on the model's own matrices, once, and then done.
+"""What is quickest here is measured on the model that was loaded, once, and then done.
 
 A stage of loading: on a CPU plain and packed matrices (see `packing`) are timed by turns at the
 concurrencies asked for, and the machine's roofs where they are not known. What was measured before
@@ -9,33 +9,32 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 import torch
-from torch.nn.functional import linear
 
 from llamatop.engines import bench, layout, packing
 from llamatop.engines.base import Progress
-from llamatop.engines.layout import Choice, Matrix, Timings, Took
+from llamatop.engines.layout import Choice, Matrix, Timings
 from llamatop.engines.loading import Loaded
 from llamatop.engines.random_weights import weight_bytes
+from llamatop.engines.sample import Sample
 from llamatop.events.kinds import EngineTuned, Event, MachineMeasured
+from llamatop.hardware.host import taken_by_others
 from llamatop.hardware.measured import Measure
 from llamatop.hardware.roofs import cached_machine, keep_machine
 from llamatop.settings.config import RunConfig
 
-LEAST_SECONDS, MOST_SECONDS = 0.4, 5.0
+LEAST_SECONDS, MOST_SECONDS = 0.5, 5.0
 """That measuring may take of any load, and of none more."""
 SHARE = 0.03
 """Of a long one."""
 ROOF_SECONDS, ROOF_BYTES = 0.05, 256 * 2**20
 """For each kernel of the roofs, and what it goes through: for a moment it is beside the model."""
-UNDISTURBED = 0.8
-"""Of its cores' time that a measurement must have had to be kept."""
-SAMPLE_BYTES = 32 * 2**20
-"""Of the matrices of a shape that are timed: layers in turn, or a part of one."""
+DISTURBED = 0.1
+"""Of the machine's cores that others had: what was measured then is not kept."""
 
 
 class Outside(NamedTuple):
@@ -55,34 +54,26 @@ def tune(config: RunConfig, loaded: Loaded, outside: Outside) -> None:
         return
     begun = time.perf_counter()
     budget = min(max(LEAST_SECONDS, SHARE * (begun - outside.since)), MOST_SECONDS)
-    linears = packing.packable(loaded.model)
     dtype = loaded.facts.dtype
-    timings = layout.read(dtype)
-    missing = [
-        one
-        for one in layout.wanted({_shape(part) for part in linears.values()}, config)
-        if layout.key(*one) not in timings.took
-    ]
+    matrices = Counter(
+        Matrix(*part.weight.shape) for part in packing.packable(loaded.model).values()
+    )
+    timings, reason = layout.read(dtype), ""
+    missing = layout.missing(matrices, timings, config)
     limited = config.memory is not None or config.until_oom
     if missing or (cached_machine("cpu", dtype) is None and not limited):
         outside.progress("tuning", 0, None)
         outside.quiet()
-        begun, worked = time.perf_counter(), time.process_time()
+        begun, others = time.perf_counter(), taken_by_others()
         if not limited:  # what it takes for a moment would count
             _roofs(dtype, outside.tell)
-        _measure(linears.values(), missing, timings, budget)
-        if _had_all(begun, worked):
+        reason = _measure(loaded, matrices, missing, timings, budget)
+        if others() < DISTURBED:
             layout.write(dtype, timings)
-    measured = time.perf_counter() - begun
-    del linears  # each is freed as it is packed
-    _lay_out(config, loaded, timings, measured, outside)
-
-
-def _had_all(begun: float, worked: float) -> bool:
-    """Whether this process had its cores to itself since then: else what was measured holds for
-    this run, but no longer."""
-    could = (time.perf_counter() - begun) * torch.get_num_threads()
-    return bool(time.process_time() - worked > UNDISTURBED * could)
+    item = 4 if dtype == "float32" else 2
+    chosen = layout.choose(matrices, timings, config, item)
+    chosen = chosen or Choice(False, reason=reason or "there was no time to measure")
+    _lay_out(loaded, chosen, time.perf_counter() - begun, outside)
 
 
 def _applies(config: RunConfig, loaded: Loaded) -> bool:
@@ -93,20 +84,11 @@ def _applies(config: RunConfig, loaded: Loaded) -> bool:
                 and packing.available())  # fmt: skip
 
 
-def _lay_out(
-    config: RunConfig,
-    loaded: Loaded,
-    timings: Timings,
-    measured: float,
-    outside: Outside,
-) -> None:
+def _lay_out(loaded: Loaded, chosen: Choice, measured: float, outside: Outside) -> None:
     """Pack what is to be, and say so."""
-    shapes = {name: _shape(part) for name, part in packing.packable(loaded.model).items()}
-    item = 4 if loaded.facts.dtype == "float32" else 2
-    chosen = layout.choose(Counter(shapes.values()), timings, config, item)
-    chosen = chosen or Choice(frozenset(), (), "there was no time to measure")
-    names = [name for name, shape in shapes.items() if shape in chosen.packed]
-    total = sum(shapes[name].rows * shapes[name].columns for name in names) * item
+    sizes = {name: part.weight.nbytes for name, part in packing.packable(loaded.model).items()}
+    names = list(sizes) if chosen.packed else []
+    total = sum(sizes.values())
     begun = time.perf_counter()
     plain = packing.pack_layers(
         loaded.model, names, lambda done: outside.progress("packing", done, total)
@@ -123,17 +105,13 @@ def _lay_out(
             time=0,
             layout="packed" if packed else "plain",
             packed=packed,
-            layers=len(shapes),
+            layers=len(sizes),
             gains=chosen.gains if packed else (),
             measuring_seconds=measured,
             packing_seconds=time.perf_counter() - begun if names else 0.0,
             reason=reason,
         )
     )
-
-
-def _shape(part: Any) -> Matrix:
-    return Matrix(*part.weight.shape)
 
 
 def _roofs(dtype: str, tell: Callable[[Event], None]) -> None:
@@ -147,58 +125,31 @@ def _roofs(dtype: str, tell: Callable[[Event], None]) -> None:
 
 
 def _measure(
-    parts: Iterable[Any], missing: list[tuple[Matrix, int]], timings: Timings, budget: float
-) -> None:
-    """Time what is missing, as long as there is time, in both layouts by turns."""
+    loaded: Loaded,
+    matrices: Counter[Matrix],
+    missing: list[int | None],
+    timings: Timings,
+    budget: float,
+) -> str:
+    """Time what is missing, as long as there is time; why it could not be."""
     end = time.perf_counter() + budget
-    samples: dict[Matrix, _Sample] = {}
-    alike: dict[Matrix, list[Any]] = {}
-    for part in parts:
-        alike.setdefault(_shape(part), []).append(part)
-    with torch.inference_mode():
-        for place, (matrix, tokens) in enumerate(missing):
-            now = time.perf_counter()
-            if now > end:
-                return
-            if matrix not in samples:
-                samples[matrix] = _Sample(alike[matrix], timings)
-            share = (end - now) / (len(missing) - place)
-            timings.took[layout.key(matrix, tokens)] = samples[matrix].time(tokens, share)
+    try:
+        with torch.inference_mode():
+            sample = Sample(loaded) if missing else None
+            for place, requests in enumerate(missing):
+                now = time.perf_counter()
+                if sample is None or now > end:
+                    break
+                share = (end - now) / (len(missing) - place)
+                _time(sample, matrices, requests, timings, share)
+    except Exception as error:
+        return f"its layers could not be timed: {error}"
+    return ""
 
 
-class _Sample:
-    """Some matrices of one shape, in both layouts."""
-
-    def __init__(self, parts: list[Any], timings: Timings) -> None:
-        whole = parts[0].weight
-        rows = max(SAMPLE_BYTES // (whole.nbytes // len(whole)), 16)
-        self._part = min(rows / len(whole), 1.0)
-        count = max(SAMPLE_BYTES // whole.nbytes, 1)
-        self._plain = [part.weight.detach()[:rows] for part in parts[:count]]
-        begun = time.perf_counter()
-        self._packed = [packing.pack(weight) for weight in self._plain]
-        took = time.perf_counter() - begun
-        rate = sum(weight.nbytes for weight in self._plain) / took
-        timings.pack_bytes_s = max(rate, timings.pack_bytes_s)
-
-    def time(self, tokens: int, seconds: float) -> Took:
-        """Of one product with a whole matrix; the best of as many turns as there is time for."""
-        few = len(self._plain) if tokens < layout.PREFILL_ROWS else 1
-        inputs = self._plain[0].new_zeros((tokens, self._plain[0].shape[1]))
-        end = time.perf_counter() + seconds
-        plain = packed = float("inf")
-        turns = 0
-        while turns < 2 or time.perf_counter() < end:
-            plain = min(plain, _timed(linear, inputs, self._plain[:few]))
-            packed = min(packed, _timed(packing.multiply, inputs, self._packed[:few]))
-            turns += 1
-        return Took(plain / few / self._part, packed / few / self._part)
-
-
-def _timed(
-    product: Callable[..., torch.Tensor], inputs: torch.Tensor, weights: list[torch.Tensor]
-) -> float:
-    begun = time.perf_counter()
-    for weight in weights:
-        product(inputs, weight)
-    return time.perf_counter() - begun
+def _time(
+    sample: Sample, matrices: Counter[Matrix], requests: int | None, timings: Timings, share: float
+) -> None:
+    timings.pack_bytes_s = max(sample.pack_bytes_s, timings.pack_bytes_s)
+    took = sample.prefill(share) if requests is None else sample.decode(requests, share)
+    timings.took[layout.key(matrices, requests)] = took

@@ -187,7 +187,7 @@ class EngineTuned(Event, frozen=True, kw_only=True):
     """Linear layers that are packed, of `layers` that can be."""
     layers: int
     gains: tuple[tuple[int, float], ...] = ()
-    """By requests at once: how much quicker the linear layers decode than plain ones."""
+    """By requests at once: how much quicker a decode step is than with plain ones."""
     measuring_seconds: float
     """What measuring took; next to nothing where all was known from before."""
     packing_seconds: float

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +54,25 @@ def usable_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+def taken_by_others() -> Callable[[], float]:
+    """Asked later: the share of the machine's cores that others than this process had since now."""
+    import psutil  # noqa: PLC0415  (as above)
+
+    def now() -> tuple[float, float]:
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in others, too
+        return sum(times) - guests - idle - time.process_time(), sum(times) - guests
+
+    before = now()
+
+    def since() -> float:
+        taken, all_of_it = (late - early for late, early in zip(now(), before, strict=True))
+        return taken / all_of_it if all_of_it else 0.0
+
+    return since
 
 
 def _cpu_name() -> str:

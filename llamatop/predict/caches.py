@@ -13,6 +13,8 @@ import torch
 import transformers
 from transformers import cache_utils
 
+from llamatop.engines import caches as engine_caches
+
 NAMES = ("past_key_values", "cache_params", "state", "mems", "past_buckets_states")
 """Under which models return what they cache, as transformers' `generate` looks for it."""
 
@@ -25,8 +27,12 @@ class Cached(NamedTuple):
     """Tokens after which it stops growing; None: never."""
 
 
-def fresh(model: Any, text: Any) -> Any:
-    """An empty cache for a generation; None where the model makes one of its own."""
+def fresh(model: Any, text: Any, tokens: int | None = None) -> Any:
+    """An empty cache for a generation; None where the model makes one of its own.
+
+    `tokens`: those that it is allocated for at once; None: it grows."""
+    if tokens is not None and (whole := engine_caches.whole(model, text, tokens)) is not None:
+        return whole
     if not model._supports_default_dynamic_cache():
         return None
     return transformers.DynamicCache(config=text)
@@ -134,7 +140,9 @@ def tensors(part: Any) -> Iterator[torch.Tensor]:
     elif isinstance(part, list | tuple):
         for value in part:
             yield from tensors(value)
-    elif type(part).__module__.startswith("transformers."):
+    elif isinstance(part, engine_caches.WholeLayer) or type(part).__module__.startswith(
+        "transformers."
+    ):
         yield from tensors({k: v for k, v in vars(part).items() if k != "config"})
 
 
@@ -144,6 +152,7 @@ def is_plain(layer: Any) -> bool:
         cache_utils.DummyLayer,
         cache_utils.LinearAttentionLayer,
         cache_utils.DynamicLayer,
+        engine_caches.WholeLayer,
         cache_utils.DynamicSlidingWindowLayer,
         cache_utils.LinearAttentionAndFullAttentionLayer,
         cache_utils.LinearAttentionAndSlidingWindowAttentionLayer,

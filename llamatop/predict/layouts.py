@@ -13,7 +13,7 @@ from llamatop.settings.config import RunConfig
 
 
 def packs(trace: Trace, config: RunConfig, device: str) -> bool:
-    """Whether any of its matrices would be packed."""
+    """Whether its matrices would be packed."""
     plain = config.quantize == "none" and config.offload == "none" and config.tp == 1
     here = device == "cpu" and trace.dtype in layout.DTYPES and not trace.quantization
     if not (config.tuning and plain and here and trace.matrices):
@@ -21,4 +21,4 @@ def packs(trace: Trace, config: RunConfig, device: str) -> bool:
     matrices = {Matrix(rows, columns): count for rows, columns, count in trace.matrices}
     item = 4 if trace.dtype == "float32" else 2
     chosen = layout.choose(matrices, layout.read(trace.dtype), config, item)
-    return chosen is None or bool(chosen.packed)
+    return chosen is None or chosen.packed

@@ -61,6 +61,8 @@ class Tracer:
         self._text = anatomy.text
         self._rounding = ROUNDING.get(device, OTHER_ROUNDING)
         self._gathers = device != "cpu"
+        self._whole = device == "cpu"
+        """Whether caches are allocated once (`engines.caches`)."""
         self._device = device = device if _can_be_faked(device) else "cpu"
         self._mode = FakeTensorMode()
         self._dtype = model.dtype
@@ -166,7 +168,7 @@ class Tracer:
         self._sampling.forget()
         with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, *tallies):
             prefill, cache = self._watched(
-                tallies, self._cache(), shape.batch, shape.prompt, shape.prompt
+                tallies, self._cache(shape), shape.batch, shape.prompt, shape.prompt
             )
             last = [self._last_step(tallies, cache, shape)] if shape.generated > 1 else []
         return prefill, *last
@@ -237,7 +239,7 @@ class Tracer:
             for layer in layers:
                 caches.grow(layer, shape.generated - 2)
         elif shape.generated > 2:
-            _, cache = self._run(self._cache(), shape.batch, before, before)
+            _, cache = self._run(self._cache(shape), shape.batch, before, before)
             layers = self._layers_of(cache)
         held = [[caches.storage_bytes(layer, t.below) for layer in layers] for t in tallies]
         kept = [self._sampling.held_bytes(tally.below) for tally in tallies]
@@ -296,8 +298,12 @@ class Tracer:
         outputs = self._model(input_ids=ids, **given)
         return outputs.logits, caches.left_by(outputs)
 
-    def _cache(self) -> Any:
-        return self._excerpt.share(caches.fresh(self._model, self._text))
+    def _cache(self, shape: Shape | None = None) -> Any:
+        """Of a generation of that shape, as the engines have it; of any, growing, without one."""
+        tokens = None
+        if shape is not None and self._whole:
+            tokens = shape.prompt + shape.generated - 1
+        return self._excerpt.share(caches.fresh(self._model, self._text, tokens))
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ def tuned_words(tuned: EngineTuned) -> str:
     gains = ", ".join(f"{number(gain)} x at {requests}" for requests, gain in tuned.gains)
     parts = [
         f"{tuned.packed} of {tuned.layers} linear layers laid out for this processor",
-        f"they decode {gains}" if gains else "",
+        f"a step is quicker by {gains}" if gains else "",
         f"packed in {duration(tuned.packing_seconds)}",
         tuned.reason,
     ]

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from torch import nn
 
-from llamatop.engines import layout, packing, tuning
+from llamatop.engines import layout, packing, sample, tuning
 from llamatop.engines.layout import Matrix, Timings, Took
 from llamatop.engines.loading import Loaded
 from llamatop.engines.random_weights import weight_bytes
@@ -40,9 +41,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def known(took: Took, **others: Took) -> Timings:
-    """Of every product of the tiny Llama."""
-    keys = {layout.key(shape, n): took for shape in SHAPES for n in (1, 2, layout.PREFILL_ROWS)}
-    return Timings(keys | others, pack_bytes_s=1e12)
+    """Of the tiny Llama; `others`: of `prefill`, or of a step with `n` requests as `n`."""
+    steps = {"one": 1, "two": 2, "prefill": None}
+    found = {layout.key(SHAPES, n): others.get(name, took) for name, n in steps.items()}
+    return Timings(found, pack_bytes_s=1e12)
 
 
 def pack_all(loaded: Loaded) -> list[str]:
@@ -117,13 +119,11 @@ def test_what_does_not_run_packed_stays_plain(kind: type[Reads], plain: list[str
 
 
 def test_the_choice_follows_what_was_measured(untied: Path) -> None:
-    config = tiny_run(untied, concurrency=(2,))
-    one = Matrix(64, 64)
-    slower = {layout.key(one, n): SLOW for n in (2, layout.PREFILL_ROWS)}
-    chosen = layout.choose(SHAPES, known(QUICK, **slower), config, 4)
-    assert chosen is not None and chosen.packed == set(SHAPES) - {one}
-    assert chosen.gains == ((2, pytest.approx((4 * 1 + 10 * 2) / (4 * 1 + 10 * 1))),)
-    none = layout.choose(SHAPES, known(SLOW), config, 4)
+    config = tiny_run(untied, concurrency=(1, 2))
+    chosen = layout.choose(SHAPES, known(QUICK, one=SLOW), config, 4)
+    assert chosen == layout.Choice(True, ((1, pytest.approx(0.5)), (2, pytest.approx(2))))
+    one = tiny_run(untied, concurrency=(1,), prompt_toks=8, gen_toks=16)
+    none = layout.choose(SHAPES, known(QUICK, one=SLOW), one, 4)
     assert none is not None and not none.packed and "as quick" in none.reason
     assert layout.choose(SHAPES, known(QUICK), tiny_run(untied, concurrency=(3,)), 4) is None
 
@@ -135,7 +135,7 @@ def test_a_run_shorter_than_packing_is_not_packed_for(untied: Path) -> None:
     short = layout.choose(SHAPES, timings, config, 4)
     assert short is not None and not short.packed and "too short" in short.reason
     endless = layout.choose(SHAPES, timings, tiny_run(untied, concurrency=(2,), endless=True), 4)
-    assert endless is not None and endless.packed == set(SHAPES)
+    assert endless is not None and endless.packed
 
 
 def tuned(config: RunConfig, loaded: Loaded) -> tuple[list[Event], int]:
@@ -147,6 +147,25 @@ def tuned(config: RunConfig, loaded: Loaded) -> tuple[list[Event], int]:
     return events, len(waits)
 
 
+def test_a_step_is_timed_as_the_whole_model_takes_it(untied: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(sample, "SAMPLE_BYTES", 1)  # a layer of two, and a row of the head
+    loaded = load_tiny(untied)
+    with torch.inference_mode():
+        part = sample.Sample(loaded)
+        whole = dict(loaded.model.named_modules())
+        took = [part.prefill(0), part.decode(2, 0)]
+    assert all(0 < seconds < 60 for each in took for seconds in each)
+    assert dict(loaded.model.named_modules()) == whole and not [*packing.layers(loaded.model)]
+    assert part.pack_bytes_s > 0
+
+
+def test_what_cannot_be_timed_stays_plain(untied: Path, cache: Path) -> None:
+    loaded = load_tiny(untied)
+    loaded.facts = msgspec.structs.replace(loaded.facts, layers=7)  # no list has so many
+    (told,) = (one for one in tuned(tiny_run(untied), loaded)[0] if isinstance(one, EngineTuned))
+    assert (told.layout, told.packed) == ("plain", 0) and "in no list" in told.reason
+
+
 def test_what_is_known_is_not_measured_again(tiny_folder: Path, cache: Path) -> None:
     config = tiny_run(tiny_folder, concurrency=(1, 2))
     loaded = load_tiny(tiny_folder)
@@ -154,6 +173,7 @@ def test_what_is_known_is_not_measured_again(tiny_folder: Path, cache: Path) -> 
     measured = [event for event in events if isinstance(event, EngineTuned)]
     assert waits == 1 and len(measured) == 1 and measured[0].layers == 14
     assert [type(event) for event in events] == [MachineMeasured, EngineTuned]
+    assert not measured[0].reason or "as quick" in measured[0].reason
     layout.write("float32", known(QUICK))
     again, waits = tuned(config, load_tiny(tiny_folder))
     assert waits == 0
