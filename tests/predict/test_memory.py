@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from llamatop.catalog import KnownModel, known_models
-from llamatop.engines import architecture, paging
+from llamatop.engines import architecture, caches, paging
 from llamatop.engines.devices import Place
 from llamatop.engines.loading import generation_config
 from llamatop.engines.random_weights import random_model
@@ -89,11 +89,13 @@ def real_peak(
     asked = transformers.GenerationConfig(**(sampling or {}))
     model.generation_config = generation_config(asked)
     prompts = torch.randint(3, 400, (shape.batch, shape.prompt))
+    room = caches.whole(model, layout.text, shape.prompt + shape.generated - 1)
     with torch.no_grad(), RealStorages() as counted:
         model.generate(
             prompts,
             attention_mask=torch.ones_like(prompts),
             max_new_tokens=shape.generated,
+            past_key_values=room,
         )
     return counted.peak
 
