@@ -5,6 +5,7 @@
     python benchmarks/predict.py --only moe sliding --concurrency 1 8 --prompt-toks 512 \\
         --dtypes float32 bfloat16 --engines batch continuous threads
     python benchmarks/predict.py --models Qwen/Qwen3-0.6B FOLDER --layers 4
+    python benchmarks/predict.py --quick --layouts plain packed  # how weights may lie
 
 Every model runs with random weights: its memory is that of the trained one. ARCHITECTURES are
 slices of published ones at full width, with few layers, so that all of it runs on two slow cores;
@@ -16,12 +17,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from llamatop.engines import layout
 from llamatop.errors import InputError
 from llamatop.figures.levels import level_figures
 from llamatop.predict import memory
@@ -30,7 +33,8 @@ from llamatop.predict.memory import Prediction
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Session
-from llamatop.settings.config import QUANTIZE, RunConfig, checked
+from llamatop.settings.checks import checked
+from llamatop.settings.config import QUANTIZE, RunConfig
 from llamatop.text.formatting import size
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -100,20 +104,26 @@ def main() -> None:
     args = _arguments()
     _print_fitted()
     print(
-        f"{'model':<38} {'dtype':<14} {'engine':<10} {'C':>4} {'prompt':>6} "
+        f"{'model':<38} {'dtype':<16} {'engine':<10} {'C':>4} {'prompt':>6} "
         f"{'predicted':>10} {'measured':>10} {'error':>7}  predicted in MiB"
     )
     errors: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
+        if "packed" in args.layouts:  # what is made up is kept nowhere else
+            os.environ["LLAMATOP_CACHE"] = str(Path(folder) / "cache")
         models = args.models or _written(args.only, Path(folder))
         runs = list(
-            itertools.product(models, args.dtypes, args.engines, args.prompt_toks, args.quantize)
+            itertools.product(
+                models, args.dtypes, args.engines, args.prompt_toks, args.quantize, args.layouts
+            )
         )
         begun = time.monotonic()
         for done, run in enumerate(runs):
             print(f"{done}/{len(runs)} {time.monotonic() - begun:.0f} s", file=sys.stderr)
             config = _config(args, run)
             try:
+                if config.tuning:
+                    _let_pack(config)
                 errors += _rows(config, forecast(config)[1], measured(config))
             except InputError as refusal:
                 print(f"{_name(config):<38} {config.engine}: {refusal}", flush=True)
@@ -142,8 +152,8 @@ def _written(names: list[str], folder: Path) -> list[str]:
     return [str(folder / name) for name in chosen]
 
 
-def _config(args: argparse.Namespace, run: tuple[str, str, str, int, Any]) -> RunConfig:
-    model, dtype, engine, prompt, how = run
+def _config(args: argparse.Namespace, run: tuple[str, str, str, int, Any, str]) -> RunConfig:
+    model, dtype, engine, prompt, how, lies = run
     return checked(
         RunConfig(
             model=model,
@@ -157,7 +167,18 @@ def _config(args: argparse.Namespace, run: tuple[str, str, str, int, Any]) -> Ru
             text=False,
             quantize=how,
             layers=args.layers,
+            tuning=lies == "packed",
         )
+    )
+
+
+def _let_pack(config: RunConfig) -> None:
+    """Let the engine have found that packed weights are the quicker ones."""
+    trace, _ = forecast(config)
+    matrices = {layout.Matrix(rows, columns): count for rows, columns, count in trace.matrices}
+    keys = [layout.key(matrices, requests) for requests in (*config.concurrency, None)]
+    layout.write(
+        trace.dtype, layout.Timings(dict.fromkeys(keys, layout.Took(2.0, 1.0)), pack_bytes_s=1e15)
     )
 
 
@@ -183,7 +204,7 @@ def _rows(config: RunConfig, predictions: list[Prediction], peaks: list[int | No
         error = prediction.peak_bytes / peak - 1 if peak else None
         errors += [error] if error is not None else []
         print(
-            f"{_name(config):<38} {_format(config):<14} {config.engine:<10} {level:>4} "
+            f"{_name(config):<38} {_format(config):<16} {config.engine:<10} {level:>4} "
             f"{config.prompt_toks:>6} {size(prediction.peak_bytes):>10} {size(peak):>10} "
             f"{'' if error is None else f'{error:+.1%}':>7}  {_parts(prediction)}",
             flush=True,
@@ -201,6 +222,8 @@ def _parts(prediction: Prediction) -> str:
 
 
 def _format(config: RunConfig) -> str:
+    if config.tuning:
+        return f"{config.dtype}, packed"
     return config.dtype if config.quantize == "none" else f"{config.quantize} {config.dtype}"
 
 
@@ -212,6 +235,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, help="the first so many of each model")
     parser.add_argument("--dtypes", nargs="+", default=["float32"])
     parser.add_argument("--quantize", nargs="+", default=["none"], choices=QUANTIZE)
+    parser.add_argument("--layouts", nargs="+", default=["plain"], choices=["plain", "packed"])
     parser.add_argument("--engines", nargs="+", default=["batch"])
     parser.add_argument("--concurrency", nargs="+", type=int, default=[1, 4, 16])
     parser.add_argument("--prompt-toks", nargs="+", type=int, default=[64, 1024])
