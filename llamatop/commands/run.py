@@ -114,8 +114,8 @@ def _run_parser() -> Parser:
         help="for a model too large for the device: its weights stay in the host's memory or on "
         "disk, and come layer by layer")  # fmt: skip
     add("--no-tuning", action="store_true",
-        help="leave all as transformers has it; else what is quickest here is measured once, and "
-        "on a CPU weights are laid out for the processor where that is quicker")  # fmt: skip
+        help="leave weights as transformers has them; else what is quickest here is measured once, "
+        "and on a CPU they are laid out for the processor where that is quicker")  # fmt: skip
     add(
         "--tp",
         type=int,
