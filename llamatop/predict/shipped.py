@@ -60,7 +60,14 @@ class Coefficients(msgspec.Struct, frozen=True):
     def peak(self, shape: Shape) -> Peak:
         """The peak of generating that shape, between those that were traced."""
         batch, prompt, generated = shape
-        phases = [self._phase(self.prefill, batch, prompt, prompt)]
+        kept, more = prompt, 0
+        if self.device == "cpu":  # there a prompt's caches have room for what is generated
+            kept = prompt + generated - 1
+            growing = (kind for kind in self.trace.kinds if kind.window is None)
+            token = sum(kind.count * kind.kv_bytes_per_token for kind in growing)
+            more = batch * (generated - 1) * token
+        working, cached, small = self._phase(self.prefill, batch, prompt, kept)
+        phases = [(working, cached + more, small)]
         if generated > 1:
             context = prompt + generated - 1
             phases.append(self._phase(self.decode, batch, context, context - 1))
