@@ -20,6 +20,7 @@ import msgspec
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
 from llamatop.figures.arrivals import asked_rate, real_rate
+from llamatop.figures.progress import finished_requests
 from llamatop.figures.requests import e2e, gaps, kept, queue_time, tpot, ttft
 from llamatop.figures.served import (
     Client,
@@ -262,17 +263,6 @@ def recent_shares(session: Session, level: Level) -> Shares:
 
 def _known(values: Iterable[float | None]) -> list[float]:
     return sorted(value for value in values if value is not None)
-
-
-def finished_requests(session: Session, level: Level) -> int:
-    """Measured requests of a level that have ended, however."""
-    flying = sum(1 for r in session.active.values() if r.level == level.id and not r.warmup)
-    return level.forgotten + len(level.requests) - flying
-
-
-def completed_requests(session: Session, level: Level) -> int:
-    """Those of them that came to their end."""
-    return finished_requests(session, level) - level.failed - level.cancelled
 
 
 def level_before(session: Session, level: Level | None) -> Level | None:

@@ -64,9 +64,13 @@ class Marks:
             kind = "alert"
         elif isinstance(event, ReplicaSampled) and event.counters:
             told = self._counters.setdefault((event.server, event.replica), {})
-            if any(value < told.get(name, value) for name, value in event.counters.items()):
-                kind = "restart"
-            told.update(event.counters)
+            for name, value in event.counters.items():
+                if value is None:
+                    told.pop(name, None)
+                    continue
+                if value < told.get(name, value):
+                    kind = "restart"
+                told[name] = value
         elif isinstance(event, ServerStood):
             down = event.state == "down"
             if down != self._down.get(event.server, False):
