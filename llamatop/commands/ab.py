@@ -79,7 +79,7 @@ def _check(rounds: int, within: float | None, max_time: float | None) -> None:
 
 def _config(own: str, both: list[str]) -> RunConfig:
     """The settings of one side. Raises InputError where they cannot be."""
-    from llamatop.commands.run import config_of
+    from llamatop.commands.asked import config_of
 
     try:
         words = shlex.split(own)
