@@ -92,7 +92,7 @@ class Pages:
         self._absent: set[tuple[str, str]] = set()
         """Counters that are told no more; what they were is known, and whether they fell."""
         self.replicas: list[str] = []
-        """Those of the last page, in its order."""
+        """All that have told something, in the order in which they came."""
         self._fell: set[str] = set()
         """Those whose counters fell: they began again."""
 

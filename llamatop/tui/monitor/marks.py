@@ -42,7 +42,8 @@ _KINDS: dict[type[Event], str] = {
 
 
 class Marks:
-    """Those of a recording that may still grow."""
+    """When levels began, requests failed, an engine or a server was lost or found again, a server
+    began again, and a limit was broken; of a recording that may still grow."""
 
     def __init__(self) -> None:
         self.told: tuple[Mark, ...] = ()
@@ -77,14 +78,6 @@ class Marks:
                 kind = "failure" if down else "found"
             self._down[event.server] = down
         return None if kind is None else (event.time, kind)
-
-
-def marks_of(events: Iterable[Event]) -> tuple[Mark, ...]:
-    """When levels began, requests failed, an engine or a server was lost or found again, a server
-    began again, and a limit was broken."""
-    marks = Marks()
-    marks.look(events)
-    return marks.told
 
 
 def gathered(marks: Iterable[Mark]) -> tuple[Mark, ...]:
