@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, cast
 
-from llamatop.commands.run_options import run_parser
+from llamatop.commands.run_options import command_line
 from llamatop.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ AT_ONCE_HERE = 16
 
 def config_of(arguments: list[str]) -> RunConfig:
     """The settings that such arguments ask for; InputError where they cannot be."""
-    return settings_of(run_parser().parse_args(arguments))
+    return settings_of(command_line().parse_args(arguments))
 
 
 def _endless(args: argparse.Namespace, levels: int) -> bool:

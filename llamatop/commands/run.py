@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from llamatop.commands.asked import settings_of
-from llamatop.commands.run_options import run_parser
+from llamatop.commands.run_options import command_line
 from llamatop.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ EXIT_DOES_NOT_FIT = 3
 
 def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
-    parser = run_parser()
+    parser = command_line()
     if {"-h", "--help"} & set(arguments):
         from llamatop.recording.default_path import default_folder
 

@@ -31,8 +31,8 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
 """
 
 
-def run_parser() -> Parser:
-    """What `llamatop` and `llamatop --record` take."""
+def command_line() -> Parser:
+    """What a run can be asked."""
     parser = Parser(
         prog="llamatop",
         description=_DESCRIPTION,
