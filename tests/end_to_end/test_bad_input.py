@@ -12,6 +12,8 @@ from llamatop.catalog import demo_folder
 
 from .conftest import LLAMATOP, Llamatop
 
+TOO_LONG = ["--prompts", "good.jsonl", "--gen-toks", "4000"]
+
 GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}'
 
 
@@ -31,7 +33,7 @@ GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
         (["--prompts", "empty"], "empty: cannot be read"),
         (["--prompts", "bad.jsonl"], "bad.jsonl, line 2: "),
         (["--prompts", "good.jsonl", "--prompt-toks", "5"], "--prompt-toks"),
-        (["--prompts", "good.jsonl", "--gen-toks", "4000"], "good.jsonl, line 1: 10 tokens"),
+        (TOO_LONG, "good.jsonl, line 1: 10 tokens"),
         (["--prompts", "good.jsonl", "--weights", "random"], "has no tokenizer"),
         (["--requests", "0"], "--requests 0"),
         (["--max-time", "0"], "--max-time 0"),
@@ -75,12 +77,16 @@ GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
         ),
     ],
 )
-def test_bad_settings(llamatop: Llamatop, arguments: list[str], said: str) -> None:
+def test_bad_settings(
+    llamatop: Llamatop, arguments: list[str], said: str, request: pytest.FixtureRequest
+) -> None:
     (llamatop.folder / "empty").mkdir()
     (llamatop.folder / "gptq").mkdir()
     (llamatop.folder / "gptq" / "config.json").write_text(GPTQ)
     (llamatop.folder / "good.jsonl").write_text('"What sets the pace of decoding?"\n')
     (llamatop.folder / "bad.jsonl").write_text('"fine"\n{"prompt": 1}\n')
+    if arguments == TOO_LONG:  # its model is read for it, and so traced
+        request.getfixturevalue("foretold")("--record", *arguments)
     done = llamatop("--record", "--out", "out/run.parquet", *arguments)
     assert done.code == 2
     assert done.err.count("\n") == 1 and said in done.err, done.err

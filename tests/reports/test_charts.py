@@ -95,15 +95,23 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
         write(single(), tmp_path / "file" / "charts")
 
 
+FLAT = (1600, 720)
+
+
 def sheets(runs: list[Run], size: tuple[int, int] = SLIDE) -> list[Sheet]:
     return [sheet for sheet in drawn(runs, size).values() if isinstance(sheet, Sheet)]
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("size", [(1600, 1000), (1600, 720)], ids=["slide", "flat"])
 @pytest.mark.parametrize(
-    "runs", [single, twenty, several, many, crowd], ids=lambda runs: runs.__name__
-)
+    ("runs", "size"),
+    [
+        (single, SLIDE), (several, SLIDE), (many, SLIDE), (twenty, FLAT), (crowd, FLAT),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in (
+            (single, FLAT), (several, FLAT), (many, FLAT), (twenty, SLIDE), (crowd, SLIDE))),
+    ],
+    ids=lambda given: getattr(given, "__name__", f"{given}"),
+)  # fmt: skip
 def test_nothing_overlaps_and_nothing_is_clipped(
     runs: Callable[[], list[Run]], size: tuple[int, int]
 ) -> None:
@@ -359,7 +367,9 @@ def test_the_histogram_has_room_for_every_row() -> None:
         assert len(marks) == 2 and all(left < mark < right for mark in marks)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))]
+)
 def test_times_that_cannot_be(seed: int) -> None:
     """Damaged times, backwards and negative: a chart, a comparison and a page all the same."""
     random = np.random.default_rng(seed)
