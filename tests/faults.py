@@ -1,13 +1,19 @@
 """`make faults`: the tests that cause each fault of docs/reliability.md, and the table of outcomes.
 
 A plugin of pytest (`-p tests.faults -m fault`). The tests stand where what they test does; here is
-which row each belongs to. A row whose tests are not found has failed.
+which row each belongs to. A row whose tests are not found has failed. What a test measured it tells
+by pytest's `record_property("figure", text)`, and stands in the table.
+
+`--rows 1 4 33a` causes some of them. With `--outcomes FILE` outcomes are kept there, so that parts
+run one after another give one table.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +26,7 @@ EXAMPLES = 2000
 
 _ROW = re.compile(r"^\| (\d+[a-z]?) \| ((?:[^|\\]|\\.)+) \| ", re.MULTILINE)
 WORST = ("failed", "error", "skipped", "passed")
+settings.register_profile("faults", max_examples=EXAMPLES, deadline=None)
 
 ROWS: dict[str, tuple[str, ...]] = {
     "1": (
@@ -211,7 +218,29 @@ ROWS: dict[str, tuple[str, ...]] = {
 }
 """By the number of a row, its tests."""
 
-_outcomes: dict[str, set[str]] = defaultdict(set)
+
+@dataclass
+class Outcome:
+    """What came of a test, all its cases together."""
+
+    outcomes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    figures: list[str] = field(default_factory=list)
+    cases: int = 0
+
+    def add(self, report: pytest.TestReport) -> None:
+        """One more phase of one of its cases."""
+        self.seconds += report.duration
+        if report.when == "call":
+            self.cases += 1
+        if report.when == "call" or report.outcome != "passed":
+            broken = report.failed and report.when != "call"
+            self.outcomes.append("error" if broken else report.outcome)
+        if report.when == "teardown":
+            self.figures += [str(told) for name, told in report.user_properties if name == "figure"]
+
+
+_told: dict[str, Outcome] = {}
 
 
 def rows_of(page: Path) -> list[tuple[str, str]]:
@@ -223,44 +252,66 @@ def _name(nodeid: str) -> str:
     return nodeid.partition("[")[0].removeprefix("tests/")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rows", nargs="+", default=[*ROWS], choices=[*ROWS], metavar="ROW")
+    parser.addoption("--outcomes", type=Path, metavar="FILE", help="kept from part to part")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault: causes a fault of docs/reliability.md for real")
-    settings.register_profile("faults", max_examples=EXAMPLES, deadline=None)
+    kept = config.getoption("--outcomes")
+    if kept is not None and kept.exists():
+        _told.update({test: Outcome(**one) for test, one in json.loads(kept.read_text()).items()})
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    causing = {test for tests in ROWS.values() for test in tests}
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    causing = {test for row in config.getoption("--rows") for test in ROWS[row]}
+    for test in causing:
+        _told.pop(test, None)
     for item in items:
         if _name(item.nodeid) in causing:
             item.add_marker("fault")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call" or report.outcome != "passed":
-        outcome = "error" if report.failed and report.when != "call" else report.outcome
-        _outcomes[_name(report.nodeid)].add(outcome)
+    _told.setdefault(_name(report.nodeid), Outcome()).add(report)
 
 
 def outcome_of(row: str) -> str:
     """The worst of its tests, one that did not run included."""
-    found = {one for test in ROWS[row] for one in _outcomes.get(test, {"error"})}
+    found = {one for test in ROWS[row] for one in _outcomes_of(test)}
     return next(one for one in WORST if one in found)
 
 
+def _outcomes_of(test: str) -> Sequence[str]:
+    return _told[test].outcomes if test in _told else ["error"]
+
+
+def _caused(config: pytest.Config) -> list[str]:
+    """The rows that were asked for, with `--outcomes` all of which something is known."""
+    known = {row for row, tests in ROWS.items() if any(test in _told for test in tests)}
+    wanted = {*config.getoption("--rows"), *(known if config.getoption("--outcomes") else ())}
+    return [row for row in ROWS if row in wanted]
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workerinput") or not _outcomes:
+    if hasattr(session.config, "workerinput") or not _told:
         return
-    if any(outcome_of(row) in ("failed", "error") for row in ROWS):
+    if (kept := session.config.getoption("--outcomes")) is not None:
+        kept.write_text(json.dumps({test: asdict(one) for test, one in _told.items()}, indent=1))
+    if any(outcome_of(row) in ("failed", "error") for row in _caused(session.config)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     terminalreporter.section("faults")
-    for row, fault in rows_of(PAGE):
-        told = outcome_of(row) if row in ROWS else "no test"
-        terminalreporter.line(f"{row:>4}  {told:<8} {fault.strip()}")
-        for test in ROWS.get(row, ()):
-            if _outcomes.get(test, {"error"}) & {"failed", "error"}:
-                terminalreporter.line(
-                    f"{'':14}{test}: {', '.join(_outcomes.get(test, {'not found'}))}"
-                )
+    terminalreporter.line("| # | outcome | cases | seconds | measured |")
+    terminalreporter.line("| --- | --- | --- | --- | --- |")
+    for row in _caused(config):
+        told = [_told[test] for test in ROWS[row] if test in _told]
+        cases, seconds = sum(one.cases for one in told), sum(one.seconds for one in told)
+        figures = "; ".join(figure for one in told for figure in one.figures)
+        outcome = outcome_of(row)
+        terminalreporter.line(f"| {row} | {outcome} | {cases} | {seconds:.1f} | {figures} |")
+        for test in ROWS[row] if outcome in ("failed", "error") else ():
+            terminalreporter.line(f"{'':4}{test}: {', '.join(sorted({*_outcomes_of(test)}))}")
