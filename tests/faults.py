@@ -4,7 +4,7 @@ A plugin of pytest (`-p tests.faults -m fault`). The tests stand where what they
 which row each belongs to. A row whose tests are not found has failed. What a test measured it tells
 by pytest's `record_property("figure", text)`, and stands in the table.
 
-`--rows 1 4 33a` causes some of them. With `--outcomes FILE` outcomes are kept there, so that parts
+`--rows 1 4 33a` causes some of them. With `--outcomes=FILE` outcomes are kept there, so that parts
 run one after another give one table.
 """
 
