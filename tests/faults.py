@@ -137,10 +137,17 @@ ROWS: dict[str, tuple[str, ...]] = {
         "end_to_end/test_screen.py::test_a_killed_engine_is_told_and_the_screen_lives",
         "end_to_end/test_record.py::test_a_killed_engine_is_told_and_kept",
     ),
-    "22": ("run/test_live.py::test_an_engine_in_which_something_breaks_is_lost_and_says_why",),
+    "22": (
+        "run/test_live.py::test_an_engine_in_which_something_breaks_is_lost_and_says_why",
+        "run/test_live.py::test_what_breaks_while_an_engine_is_read_ends_it_and_is_told",
+        "engines/test_torch_engines.py::test_an_error_fails_its_requests_and_the_rest_goes_on",
+        "servers/test_rules.py::test_a_process_that_sends_nonsense_costs_its_requests",
+        "recording/test_follower.py::test_what_breaks_while_it_is_read_ends_the_following",
+    ),
     "23": (
         "end_to_end/test_record.py::test_verbose_tells_of_each_request_and_what_libraries_print",
         "engines/test_loading.py::test_nothing_is_printed",
+        "end_to_end/test_screen.py::test_what_libraries_write_goes_beside_the_screen",
     ),
     "24": ("end_to_end/test_bad_input.py::test_the_screen_needs_a_terminal",),
     "25": ("end_to_end/test_record.py::test_a_summary_that_goes_nowhere",),
@@ -177,6 +184,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         "engines/test_hub.py::test_a_gated_model_without_access",
         "engines/test_hub.py::test_no_network",
         "engines/test_hub.py::test_offline_by_choice",
+        "end_to_end/test_hub.py::test_a_refusal_is_one_line_soon",
+        "end_to_end/test_hub.py::test_a_hub_that_is_not_there",
     ),
     "32": (
         "servers/test_rules.py::test_a_key_is_sent_and_never_told",
