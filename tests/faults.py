@@ -181,6 +181,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
     "31": (
         "engines/test_hub.py::test_refusals",
+        "engines/test_hub.py::test_a_download_that_is_refused_is_not_tried_again_and_again",
         "engines/test_hub.py::test_a_gated_model_without_access",
         "engines/test_hub.py::test_no_network",
         "engines/test_hub.py::test_offline_by_choice",

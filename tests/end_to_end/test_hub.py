@@ -1,4 +1,4 @@
-"""What a Hub may refuse, as a person meets it who starts a run: one line, soon, and nothing left."""
+"""What a Hub may refuse, as who starts a run meets it: one line, soon, and nothing left."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def ask(llamatop: Llamatop) -> Callable[..., Done]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("part", "status", "code", "told"),
+    ("part", "answer", "told"),
     [
-        ("/api/models", 401, "RepoNotFound", "not on the Hub, or private"),
-        ("/api/models", 404, "RevisionNotFound", "no such revision"),
-        ("/api/models", 429, "", "too many requests (429)"),
-        ("/resolve/", 403, "", "refuses the token"),
-        ("/resolve/", 429, "", "too many requests (429)"),
-        ("/resolve/", 503, "", "answers 503"),
-        ("auth-check", 403, "GatedRepo", "gated: accept its licence"),
+        ("/api/models", (401, "RepoNotFound"), "not on the Hub, or private"),
+        ("/api/models", (404, "RevisionNotFound"), "no such revision"),
+        ("/api/models", (429, ""), "too many requests (429)"),
+        ("/resolve/", (403, ""), "refuses the token"),
+        ("/resolve/", (429, ""), "too many requests (429)"),
+        ("/resolve/", (503, ""), "answers 503"),
+        ("auth-check", (403, "GatedRepo"), "gated: accept its licence"),
     ],
 )
 def test_a_refusal_is_one_line_soon(
-    ask: Callable[..., Done], llamatop: Llamatop, part: str, status: int, code: str, told: str
+    ask: Callable[..., Done], llamatop: Llamatop, part: str, answer: tuple[int, str], told: str
 ) -> None:
     hub = FakeHub(NAME, FILES, gated=part == "auth-check")
-    hub.refusals[part] = status, code
+    hub.refusals[part] = answer
     refused(ask(hub), told, llamatop)
     assert max(map(hub.asked.count, hub.asked)) <= MOST_ASKED, hub.asked
 

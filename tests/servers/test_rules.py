@@ -341,8 +341,11 @@ def test_a_process_that_sends_nonsense_costs_its_requests(
 
     monkeypatch.setattr("llamatop.engines.server.crew.decode_told", decoded)
     driven = Driven(scripted.url, client_processes=2, gen_toks=9).level(8, concurrency=4)
-    assert driven.errors == {"the process that sent it ended"}
-    assert {one.state for one in driven.requests} == {"done", "failed"}
+    everyone = driven.session.requests.values()  # it may have been the warm-up's
+    assert broken and {one.error for one in everyone if one.error} == {
+        "the process that sent it ended"
+    }
+    assert not driven.session.active and "done" in {one.state for one in driven.requests}
 
 
 def test_processes_that_send_tell_the_same_as_one(scripted: Scripted) -> None:
