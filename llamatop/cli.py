@@ -44,6 +44,9 @@ ROOM_BYTES = 1_500_000_000
 """Of address space, most of it never touched: what polars and the threads of this process reserve
 before they do anything. An engine process needs several times that."""
 
+FILES = 64
+"""Open files at a time: the least that a limit may leave. A short scripted run takes 20."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run llamatop; the exit code."""
@@ -124,6 +127,12 @@ def _refuse_little_room() -> None:
         raise InputError(
             f"the address space is limited to {room / 1e6:.0f} MB (ulimit -v), and llamatop "
             f"needs {ROOM_BYTES / 1e6:.0f} MB; raise it, or limit memory by a cgroup instead"
+        )
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY and files < FILES:
+        raise InputError(
+            f"only {files} files may be open at a time (ulimit -n), and llamatop needs {FILES}, "
+            "more for many requests at once; raise it"
         )
 
 

@@ -225,6 +225,16 @@ ROWS: dict[str, tuple[str, ...]] = {
         "fuzz/test_short.py::test_a_clean_error_or_an_answer",
         "servers/test_streams.py::test_bytes_that_are_no_stream_are_cut_alike_too",
     ),
+    "41": (
+        "recording/test_reader.py::test_files_that_are_no_recordings_are_one_line",
+        "settings/test_prompt_file.py::test_a_device_is_refused_and_a_pipe_is_read",
+        "tui/drawing/test_themes.py::test_a_pipe_among_the_themes_keeps_nobody_waiting",
+        "tui/start/test_scan.py::test_the_newest_recording_comes_first_and_damaged_ones_are_listed",
+        "engines/test_resolve.py::test_a_description_that_is_a_pipe_or_without_end",
+        "end_to_end/test_bad_input.py::test_a_pipe_in_place_of_a_recording_keeps_nobody_waiting",
+    ),
+    "42": ("figures/test_between.py::test_a_request_whose_times_are_not_in_order_has_no_parts",),
+    "43": ("end_to_end/test_bad_input.py::test_too_few_files_are_told_before_anything_begins",),
 }
 """By the number of a row, its tests."""
 

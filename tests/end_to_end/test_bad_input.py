@@ -1,6 +1,7 @@
 """Whatever a person may get wrong is told in one line with exit code 2, and nothing is left."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -199,6 +200,35 @@ def test_what_cannot_fit_is_told_before_it_is_tried(llamatop: Llamatop) -> None:
     assert done.code == 3
     assert "does not fit" in done.err and "what would fit" in done.err
     assert not list(llamatop.folder.glob("run.parquet*"))
+
+
+def test_too_few_files_are_told_before_anything_begins(llamatop: Llamatop) -> None:
+    command = shlex.join([*LLAMATOP, "--record", "--engine", "scripted", "--out", "run.parquet"])
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -n 40; exec {command}"],
+        cwd=llamatop.folder,
+        env=llamatop.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "only 40 files may be open at a time" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not [*llamatop.folder.glob("run*")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["show", "replay", "compare", "plot", "recommend", "export"])
+def test_a_pipe_in_place_of_a_recording_keeps_nobody_waiting(
+    llamatop: Llamatop, command: str
+) -> None:
+    os.mkfifo(llamatop.folder / "pipe.parquet")
+    more = {"compare": ["pipe.parquet"], "export": ["--format", "csv", "--out", "x"]}
+    done = llamatop(command, "pipe.parquet", *more.get(command, []))
+    assert done.code == 2
+    assert done.err == "llamatop: pipe.parquet is no recording: it is not a file\n"
 
 
 @pytest.mark.parametrize(
