@@ -68,12 +68,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _complain(f"stdout or a file could not be written: {error.strerror}")
-        return 1
+        return _failed(error)
     return code
+
+
+def _failed(error: OSError) -> int:
+    """Tell what the machine lacks; raises what a person cannot mend."""
+    if _is_nowhere():
+        _complain("the folder that it was started in is gone; go to one that is there")
+        return 2
+    if error.errno != errno.ENOSPC:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _complain(f"stdout or a file could not be written: {error.strerror}")
+    return 1
+
+
+def _is_nowhere() -> bool:
+    """Whether the current folder has been removed."""
+    try:
+        return not os.path.exists(os.getcwd())  # noqa: PTH109, PTH110  (pathlib for the rest)
+    except OSError:
+        return True
 
 
 def _complain(text: str) -> None:

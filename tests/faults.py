@@ -234,7 +234,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "end_to_end/test_bad_input.py::test_a_pipe_in_place_of_a_recording_keeps_nobody_waiting",
     ),
     "42": ("figures/test_between.py::test_a_request_whose_times_are_not_in_order_has_no_parts",),
-    "43": ("end_to_end/test_bad_input.py::test_too_few_files_are_told_before_anything_begins",),
+    "43": ("end_to_end/test_bad_input.py::test_what_the_shell_left_too_little_of_is_one_line",),
 }
 """By the number of a row, its tests."""
 

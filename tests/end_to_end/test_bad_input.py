@@ -202,10 +202,11 @@ def test_what_cannot_fit_is_told_before_it_is_tried(llamatop: Llamatop) -> None:
     assert not list(llamatop.folder.glob("run.parquet*"))
 
 
-def test_too_few_files_are_told_before_anything_begins(llamatop: Llamatop) -> None:
+def in_a_shell(llamatop: Llamatop, before: str) -> subprocess.CompletedProcess[str]:
+    """A short run after a few words to the shell."""
     command = shlex.join([*LLAMATOP, "--record", "--engine", "scripted", "--out", "run.parquet"])
-    done = subprocess.run(
-        ["sh", "-c", f"ulimit -n 40; exec {command}"],
+    return subprocess.run(
+        ["sh", "-c", f"{before}; exec {command}"],
         cwd=llamatop.folder,
         env=llamatop.env,
         capture_output=True,
@@ -213,8 +214,21 @@ def test_too_few_files_are_told_before_anything_begins(llamatop: Llamatop) -> No
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ("ulimit -n 40", "only 40 files may be open at a time"),
+        ("mkdir gone && cd gone && rmdir ../gone", "the folder that it was started in is gone"),
+    ],
+)
+def test_what_the_shell_left_too_little_of_is_one_line(
+    llamatop: Llamatop, before: str, told: str
+) -> None:
+    done = in_a_shell(llamatop, before)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "only 40 files may be open at a time" in done.stderr
+    assert told in done.stderr
     assert done.stderr.count("\n") == 1
     assert not [*llamatop.folder.glob("run*")]
 
@@ -237,16 +251,7 @@ def test_a_pipe_in_place_of_a_recording_keeps_nobody_waiting(
 def test_too_little_address_space_is_told_before_anything_begins(
     llamatop: Llamatop, megabytes: int
 ) -> None:
-    command = shlex.join([*LLAMATOP, "--record", "--engine", "scripted", "--out", "run.parquet"])
-    done = subprocess.run(
-        ["sh", "-c", f"ulimit -v {megabytes * 10**6 // 1024}; exec {command}"],
-        cwd=llamatop.folder,
-        env=llamatop.env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = in_a_shell(llamatop, f"ulimit -v {megabytes * 10**6 // 1024}")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"the address space is limited to {megabytes} MB" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -85,8 +85,10 @@ def servers(args: argparse.Namespace, folder: Path, done: int) -> Iterator[Facts
     before = Held.now()
     server = running.scripted(folder / "server.log")
     server.post("/script", {"script": {"interval": 0.02}})
-    config = RunConfig(engine="server", urls=(server.url,), model="", gen_toks=50, concurrency=(4,))
-    live = LiveRun(checked(whole_prompts(config)), endless=True)
+    config = RunConfig(
+        engine="server", urls=(server.url,), model="", gen_toks=50, concurrency=(4,), endless=True
+    )
+    live = LiveRun(checked(whole_prompts(config)))
     pump = Pump(live, Session())
     live.start()
 
@@ -145,7 +147,7 @@ def watchers(args: argparse.Namespace, folder: Path, done: int) -> Iterator[Fact
 
 
 def _told(session: Session) -> bool:
-    return any(server.load for server in session.watched.values())
+    return any(server.replicas for server in session.watched.values())
 
 
 PARTS = {
