@@ -14,7 +14,7 @@ import psutil
 from llamatop.engines.host import SCRIPTED_STEP
 from llamatop.events.kinds import RunEnded
 from llamatop.predict.prepare import prepare
-from llamatop.recording.follower import follow
+from llamatop.recording.follower import Follower, follow
 from llamatop.recording.writer import Recorder
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
@@ -133,17 +133,24 @@ def watchers(args: argparse.Namespace, folder: Path, done: int) -> Iterator[Fact
             until(lambda pump=pump, watch=watch: (pump.step(), watch.ended)[1], PATIENCE)
             watch.close()
             recorder.write(numbered(10, number * 10))
-            until(lambda: follow(recorder.path), PATIENCE)
-            follower = follow(recorder.path)
-            assert follower is not None
+            follower = _joined(recorder.path)
             until(lambda follower=follower: follower.take(), PATIENCE)
             follower.close()
+            if number == done:
+                before = Held.now()  # polars has begun its threads
             yield {"done": 1}
             if args.over():
                 break
     recorder.write([RunEnded(10**12, "ok")])
     recorder.close()
     yield before.kept()
+
+
+def _joined(path: Path) -> Follower:
+    """Who follows a recording, once it can be followed."""
+    found: list[Follower] = []
+    until(lambda: found or found.extend(filter(None, [follow(path)])), PATIENCE)
+    return found[0]
 
 
 def _told(session: Session) -> bool:
