@@ -29,8 +29,9 @@ test: install    ## the tests of the main job
 test-all: install    ## also those that take minutes
 	$(BIN)/python -m pytest $(TOGETHER) -m ''
 
+FAULTS ?=
 faults: install    ## cause every fault of docs/reliability.md, and tell what came of it
-	$(BIN)/python -m pytest -p tests.faults -m fault --hypothesis-profile=faults $(TOGETHER)
+	$(BIN)/python -m pytest -p tests.faults -m fault --hypothesis-profile=faults $(TOGETHER) $(FAULTS)
 
 SOAK ?=
 soak: install    ## what takes hours; SOAK="--minutes 5 --kills 50 --times 5 --inputs 2000" is shorter

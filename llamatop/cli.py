@@ -44,6 +44,9 @@ ROOM_BYTES = 1_500_000_000
 """Of address space, most of it never touched: what polars and the threads of this process reserve
 before they do anything. An engine process needs several times that."""
 
+FILES = 64
+"""Open files at a time: the least that a limit may leave. A short scripted run takes 20."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run llamatop; the exit code."""
@@ -65,12 +68,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _complain(f"stdout or a file could not be written: {error.strerror}")
-        return 1
+        return _failed(error)
     return code
+
+
+def _failed(error: OSError) -> int:
+    """Tell what the machine lacks; raises what a person cannot mend."""
+    if _is_nowhere():
+        _complain("the folder that it was started in is gone; go to one that is there")
+        return 2
+    if error.errno != errno.ENOSPC:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _complain(f"stdout or a file could not be written: {error.strerror}")
+    return 1
+
+
+def _is_nowhere() -> bool:
+    """Whether the current folder has been removed."""
+    try:
+        return not os.path.exists(os.getcwd())  # noqa: PTH109, PTH110  (pathlib for the rest)
+    except OSError:
+        return True
 
 
 def _complain(text: str) -> None:
@@ -124,6 +143,12 @@ def _refuse_little_room() -> None:
         raise InputError(
             f"the address space is limited to {room / 1e6:.0f} MB (ulimit -v), and llamatop "
             f"needs {ROOM_BYTES / 1e6:.0f} MB; raise it, or limit memory by a cgroup instead"
+        )
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY and files < FILES:
+        raise InputError(
+            f"only {files} files may be open at a time (ulimit -n), and llamatop needs {FILES}, "
+            "more for many requests at once; raise it"
         )
 
 

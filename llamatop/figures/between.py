@@ -193,8 +193,12 @@ def level_told(session: Session, level: Level) -> Told | None:
 
 
 def _began(request: Request) -> bool:
-    """Whether it is known when its first token came."""
-    return bool(request.times) and not (request.summed and len(request.times) == 1)
+    """Whether it is known when its first token came, and what was told before it was before it."""
+    served, times = request.served, request.times
+    if served is None or not times or (request.summed and len(times) == 1):
+        return False
+    connected = served.reached.get("connected", served.sent)
+    return request.scheduled <= served.due <= served.sent <= connected <= times[0]
 
 
 def _prefill(request: Request) -> float | None:
@@ -212,7 +216,7 @@ def _at(request: Request, stage: Stage | Literal["sent"]) -> int | None:
 def _since(request: Request, stage: Stage, before: Stage | Literal["sent"]) -> float | None:
     """Seconds from one stage to another."""
     start, end = _at(request, before), _at(request, stage)
-    return None if start is None or end is None else (end - start) / SECOND
+    return None if start is None or end is None or end < start else (end - start) / SECOND
 
 
 def _queue(session: Session, requests: Sequence[Request]) -> float | None:

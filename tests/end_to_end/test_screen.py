@@ -145,6 +145,42 @@ def test_a_signal_leaves_the_terminal_as_it_was(
     assert llamatop("replay", "run.parquet", "--json").json["complete"]
 
 
+SPEAKS = """
+import os, threading, time
+from pathlib import Path
+def speak():
+    while not Path(HERE, "speak").exists():
+        time.sleep(0.05)
+    os.write(1, b"a library on one\\n")
+    os.write(2, b"a library on two\\n")
+    Path(HERE, f"spoken-{os.getpid()}").touch()
+threading.Thread(target=speak, daemon=True).start()
+"""
+"""Every process of Python imports this first: a library in it writes past Python's streams."""
+
+
+@pytest.mark.slow
+def test_what_libraries_write_goes_beside_the_screen(
+    terminal: Callable[..., Terminal], llamatop: Llamatop
+) -> None:
+    folder = llamatop.folder
+    code = SPEAKS.replace("HERE", repr(str(folder)))
+    (folder / "sitecustomize.py").write_text(code)
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    one = terminal(*SCRIPTED, "--verbose", PYTHONPATH=os.pathsep.join(paths))
+    one.until(r"\d+/200")
+    (folder / "speak").touch()
+    ours = folder / f"spoken-{one.child.pid}"
+    until(lambda: (one.read(), ours.exists() and len([*folder.glob("spoken-*")]) > 2)[1])
+    one.until(r"\d+/200")
+    assert "a library" not in one.raw
+    assert one.leave(lambda: one.child.send("q")) == 0
+    _, _, after = one.raw.rpartition(LEFT_BEHIND[0])
+    for who in ("llamatop", "engine"):
+        assert f"{who}: a library on one" in after
+        assert f"{who}: a library on two" in after
+
+
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1, signal.SIGSEGV])
 def test_whatever_ends_it_the_terminal_comes_back_and_the_recording_stays(
     terminal: Callable[..., Terminal], llamatop: Llamatop, number: int
