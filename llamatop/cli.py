@@ -33,6 +33,7 @@ COMMANDS = (
     "import",
     "attach",
     "web",
+    "completion",
 )
 """Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
 
@@ -111,8 +112,13 @@ def _dispatch(arguments: list[str]) -> int:
         arguments = [*arguments[1:], "--help"]
     named = bool(arguments) and arguments[0] in COMMANDS
     name = arguments[0] if named else "run"
-    command = import_module(f"llamatop.commands.{name}{'_' if name in RESERVED else ''}")
+    command = import_module(module_of(name))
     return int(command.main(arguments[1:] if named else arguments))
+
+
+def module_of(name: str) -> str:
+    """The module of a command."""
+    return f"llamatop.commands.{name}{'_' if name in RESERVED else ''}"
 
 
 def _refuse_little_room() -> None:
