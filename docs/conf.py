@@ -1,4 +1,7 @@
-"""The site of these pages (`make docs`): Sphinx reads them as they are. Loads nothing from elsewhere."""
+"""The site of these pages (`make docs`): Sphinx reads them as they are.
+
+It loads nothing from elsewhere.
+"""
 
 project = "llamatop"
 extensions = ["myst_parser"]

@@ -1,4 +1,5 @@
-"""The pictures of README and docs: real runs and recordings, drawn by llamatop itself, dark and light.
+"""The pictures of README and docs are real runs and recordings, drawn by llamatop itself, dark
+and light.
 
     python scripts/pictures.py                    # all of them, into docs/pictures
     python scripts/pictures.py monitor check      # these
@@ -93,6 +94,7 @@ async def of_recording(name: str, file: Path, seconds: float, *keys: str) -> Non
     """A recording at a moment, after some keys."""
     app = replayed(file, seconds)
     async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(1)  # its marks are found behind the first paint
         await pilot.press(*keys)
         await both(app, pilot, name, f"llamatop replay {file.name}")
 
@@ -126,14 +128,19 @@ def in_full_swing(session: Session) -> bool:
 
 def completed(count: int) -> Callable[[Session], bool]:
     """Whether so many requests of a run have ended."""
-    return lambda session: sum(one.state == "done" for one in session.requests.values()) >= count
+
+    def holds(session: Session) -> bool:
+        done = (one.state == "done" and not one.warmup for one in session.requests.values())
+        return sum(done) >= count
+
+    return holds
 
 
 async def monitor() -> None:
     """The bundled model, live, and one of its requests."""
     line = "llamatop --model demo --engine continuous --concurrency 12 --gen-toks 40:240"
     pictures = (("monitor", ()), ("request", ("down", "down", "enter")))
-    await of_run(line, completed(16), pictures)
+    await of_run(line, completed(12), pictures)
 
 
 async def server() -> None:
@@ -235,6 +242,7 @@ async def one(args: argparse.Namespace) -> None:
     app = replayed(args.file, args.at)
     app.theme = args.theme
     async with app.run_test(size=tuple(args.size)) as pilot:
+        await pilot.pause(1)
         await pilot.press(*args.keys)
         args.out.write_text(await shot(app, pilot, "llamatop"))
 

@@ -21,15 +21,17 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 _KEYS = """\
 # Keys
 
-On every screen `?` (or `F1`) shows its keys, and `ctrl+p` everything by name, which can be searched. Footers are buttons for a mouse; a
-click gives a panel the keys, a double click opens it. This page is written by `python scripts/reference.py`.
+On every screen `?` (or `F1`) shows its keys, and `ctrl+p` everything by name, which can be
+searched. Footers are buttons for a mouse; a click gives a panel the keys, a double click opens it.
+This page is written by `python scripts/reference.py`.
 """
 
 _KINDS = """\
 # Kinds of event
 
-What the column `kind` of a [recording](recording-format.md) may hold. Times are nanoseconds since the run began, sizes bytes; the
-fields of each stand in `llamatop/events/kinds.py`. This page is written by `python scripts/reference.py`.
+What the column `kind` of a [recording](recording-format.md) may hold. Times are nanoseconds since
+the run began, sizes bytes; what each field means stands in `llamatop/events/kinds.py`. This page is
+written by `python scripts/reference.py`.
 """
 
 

@@ -39,8 +39,12 @@ _EXAMPLES = """\
 
 def command_line() -> Parser:
     """What it can be asked."""
-    parser = Parser(prog="llamatop show", examples=_EXAMPLES, description="What is in a recording, and how it ended: "
-        "the summary of its run, or a line each of several.")  # fmt: skip
+    parser = Parser(
+        prog="llamatop show",
+        examples=_EXAMPLES,
+        description="What is in a recording, and how it ended: the summary of its run, or a line "
+        "each of several.",
+    )
     parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     add_salvage(parser)

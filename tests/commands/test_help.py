@@ -1,4 +1,4 @@
-"""What `--help` says: every option is explained, and every example is one that the program takes."""
+"""What `--help` says: options are explained, and examples are ones that the program takes."""
 
 import re
 import shlex

@@ -130,9 +130,9 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
 
 
 def _program(command: str) -> str:
-    """A command whose program has no folder: a panel has little room."""
-    program, *rest = command.split(" ", 1)
-    return " ".join([program.rpartition("/")[2], *rest])
+    """A command whose files have no folders: a panel has little room."""
+    words = command.split(" ")
+    return " ".join(one.rpartition("/")[2] if one.startswith("/") else one for one in words)
 
 
 def _answered(frame: Frame) -> str:
