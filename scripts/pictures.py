@@ -81,13 +81,13 @@ def _keep(name: str, shade: str, svg: str) -> None:
     (FOLDER / f"{name}-{shade}.svg").write_text(svg)
 
 
-def replayed(file: str | Path, seconds: float) -> LlamatopApp:
+def replayed(file: str | Path, seconds: float, theme: str | None = None) -> LlamatopApp:
     """A recording, halted at a moment."""
     replay = Replay(open_recording(file).events, clock=ManualClock())
     replay.pause(True)
     pump = Pump(replay, Session())
     pump.session = replay.seek(round(seconds * SECOND))
-    return LlamatopApp(pump, replay=replay, launcher=Desk(save=False))
+    return LlamatopApp(pump, replay=replay, launcher=Desk(save=False), theme=theme)
 
 
 async def of_recording(name: str, file: Path, seconds: float, *keys: str) -> None:
@@ -239,8 +239,7 @@ SCENES = (monitor, server, replay, compare, start, check, browser)
 
 async def one(args: argparse.Namespace) -> None:
     """The one picture that was asked for."""
-    app = replayed(args.file, args.at)
-    app.theme = args.theme
+    app = replayed(args.file, args.at, args.theme)
     async with app.run_test(size=tuple(args.size)) as pilot:
         await pilot.pause(1)
         await pilot.press(*args.keys)
