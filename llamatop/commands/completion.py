@@ -9,7 +9,7 @@ from importlib import import_module
 from llamatop.cli import COMMANDS, module_of
 from llamatop.commands.parser import Parser
 
-SHELLS = ("bash", "zsh", "fish", "tcsh")
+SHELLS = ("bash", "zsh", "fish")
 
 _FILES = ("FILE", "BASELINE", "M", "ID")
 """Placeholders where a file or a folder may stand."""
