@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from importlib import import_module
 
-from llamatop.cli import COMMANDS, module_of
+from llamatop.commands.names import COMMANDS, module_of
 from llamatop.commands.parser import Parser
 
 SHELLS = ("bash", "zsh", "fish")
