@@ -25,7 +25,8 @@ from peers import environment
 from predict import QUICK, _written, measured
 
 from llamatop.predict.forecast import forecast
-from llamatop.settings.config import RunConfig, checked
+from llamatop.settings.checks import checked
+from llamatop.settings.config import RunConfig
 from llamatop.text.formatting import size
 
 INFERENCE = 1.2
