@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOGETHER := --numprocesses 3 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help install run record test test-all faults soak coverage check clean
+.PHONY: help install run record test test-all faults soak coverage docs check clean
 
 help:            ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,10 @@ coverage: install    ## lines and branches that the tests run, in children too
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+docs: install    ## the pages of docs/ as a site: docs/_build/index.html
+	$(BIN)/python -c 'import sphinx, myst_parser' 2>/dev/null || $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
 check: install   ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,4 +57,4 @@ check: install   ## everything that CI runs
 	$(BIN)/python -m pytest $(TOGETHER)
 
 clean:           ## remove what was made
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -34,7 +34,8 @@ from llamatop.engines.torch_engines import ENGINES
 from llamatop.engines.work import Plan, Work
 from llamatop.errors import InputError
 from llamatop.events.clock import MonotonicClock
-from llamatop.settings.config import RunConfig, checked
+from llamatop.settings.checks import checked
+from llamatop.settings.config import RunConfig
 
 WAVES = 2
 """Each turn serves so many times the concurrency."""

@@ -30,7 +30,8 @@ from llamatop.predict.memory import Prediction
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Session
-from llamatop.settings.config import QUANTIZE, RunConfig, checked
+from llamatop.settings.checks import checked
+from llamatop.settings.config import QUANTIZE, RunConfig
 from llamatop.text.formatting import size
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {

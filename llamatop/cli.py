@@ -15,30 +15,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
 
+from llamatop.commands.names import COMMANDS, module_of
 from llamatop.errors import InputError
 from llamatop.text.ascii import ASCII
-
-COMMANDS = (
-    "replay",
-    "show",
-    "check",
-    "models",
-    "plot",
-    "compare",
-    "ab",
-    "recommend",
-    "export",
-    "roofline",
-    "doctor",
-    "import",
-    "attach",
-    "web",
-)
-"""Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
-
-RESERVED = ("import",)
-"""Words of Python: the module of such a command has an underscore behind its name."""
-
 
 ROOM_BYTES = 1_500_000_000
 """Of address space, most of it never touched: what polars and the threads of this process reserve
@@ -130,7 +109,7 @@ def _dispatch(arguments: list[str]) -> int:
         arguments = [*arguments[1:], "--help"]
     named = bool(arguments) and arguments[0] in COMMANDS
     name = arguments[0] if named else "run"
-    command = import_module(f"llamatop.commands.{name}{'_' if name in RESERVED else ''}")
+    command = import_module(module_of(name))
     return int(command.main(arguments[1:] if named else arguments))
 
 

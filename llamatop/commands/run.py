@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         from llamatop.recording.default_path import default_folder
 
-        parser.epilog = f"Without --out a recording goes to {default_folder()}."
+        parser.epilog = f"{parser.epilog}Without --out a recording goes to {default_folder()}."
     args = parser.parse_args(arguments)
     config = settings_of(args)
     from llamatop.settings.repeats import MAX_RUNS

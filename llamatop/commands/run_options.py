@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from llamatop import __version__
 from llamatop.commands.parser import Parser, theme
 
@@ -28,6 +26,20 @@ htop for LLM inference: run a model, watch every request, record it, replay it.
   llamatop web              the UI, or a recording, in a browser
   llamatop roofline         this machine's measured bandwidth and arithmetic
   llamatop doctor           what works here and what does not
+  llamatop completion SHELL what completes these words in a shell
+
+Each has a --help of its own.
+"""
+
+_EXAMPLES = """\
+  llamatop --model demo --concurrency 4
+  llamatop --record --model demo --concurrency 1 2 4 8 --out run.parquet --json
+  llamatop --model meta-llama/Llama-3.1-8B-Instruct --weights random
+  llamatop --record --concurrency 1 4 16 --until-ci 0.02
+  llamatop --record --concurrency 64 --rate 5 --requests 300
+  llamatop --url http://127.0.0.1:8000 --concurrency 8
+  llamatop --record --serve vllm --model Qwen/Qwen3-0.6B --concurrency 1 8 64
+  llamatop --record --url http://127.0.0.1:8000 --until-slo --slo ttft=0.5,tpot=0.05
 """
 
 
@@ -36,7 +48,7 @@ def command_line() -> Parser:
     parser = Parser(
         prog="llamatop",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EXAMPLES,
     )
     add = parser.add_argument
     add("--version", action="version", version=f"llamatop {__version__}")
@@ -85,7 +97,8 @@ def command_line() -> Parser:
     add("--turns", type=int, metavar="N",
         help="conversations of N requests, each with the history (1; of a file its lines' user "
         "turns, and 1 asks each line as it stands)")  # fmt: skip
-    add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
+        help="of weights and arithmetic (auto: the checkpoint's)")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
         help="weights of linear layers in 8 or 4 bits, by bitsandbytes")  # fmt: skip
