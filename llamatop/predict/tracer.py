@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import torch
@@ -63,10 +63,13 @@ def trace(ask: Ask) -> Trace:
     return _run(ask, begun, tracer)
 
 
-def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
+AnyTracer = TypeVar("AnyTracer", bound=Tracer)
+
+
+def trace_with(ask: Ask, kind: type[AnyTracer] = Tracer) -> tuple[Trace, AnyTracer]:
     """The same, and what can trace further shapes; raises what the model does, if it does."""
     begun = _begin(ask)
-    tracer = _tracer(ask, begun)
+    tracer = _tracer(ask, begun, kind)
     return _run(ask, begun, tracer), tracer
 
 
@@ -91,8 +94,8 @@ def _begin(ask: Ask) -> _Begun:
     return _Begun(msgspec.structs.replace(found, runtime_bytes=runtime), anatomy, dtype)
 
 
-def _tracer(ask: Ask, begun: _Begun) -> Tracer:
-    tracer = Tracer(begun.anatomy, ask.device, ask.sampling)
+def _tracer(ask: Ask, begun: _Begun, kind: type[AnyTracer] = Tracer) -> AnyTracer:
+    tracer = kind(begun.anatomy, ask.device, ask.sampling)
     method = begun.found.quantization
     if method == "mxfp4":
         tracer.leave_experts()

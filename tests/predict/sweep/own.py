@@ -77,6 +77,9 @@ OWN: dict[str, dict[str, Any]] = {
         "text_config": {**_GROUPED, "mlp_layer_types": ["dense", "sparse", "sparse", "sparse"]}
     },
     "deepseek_v2": _GROUPED,
+    "deepseek_v4": {  # which divide the lengths of prompts: of the rest a buffer holds every token
+        "compress_rates": {"compressed_sparse_attention": 4, "heavily_compressed_attention": 8}
+    },
     "dots1": {"n_routed_experts": 8, "n_shared_experts": 1, **_GROUPED},
     "ernie4_5_vl_moe": {"text_config": {"moe_intermediate_size": [64, 32]}},
     "fun_asr_nano": {"adaptor_config": {"intermediate_size": 16}},
@@ -113,6 +116,7 @@ OWN: dict[str, dict[str, Any]] = {
         "indexer_compress_ratio": 4,
     },
     "step3p7": {"text_config": {"sliding_window": 64}},
+    "xlstm": {"hidden_size": 128, "embedding_dim": 128},
     "xlnet": {"d_head": 16, "d_inner": 64},
     "xmod": {"default_language": "en_XX"},
     "zamba": {"layers": 10, **_SSM},
