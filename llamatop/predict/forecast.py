@@ -59,7 +59,7 @@ def trace_model(
     )
     if absent := missing():
         return recalled(question, absent)
-    trace = _answered(question) or remembered(question)
+    trace = remembered(question) or _answered(question)
     if trace is None:
         trace = ask("llamatop.predict.tracer", question, Trace)
         remember(question, trace)
