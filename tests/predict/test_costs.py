@@ -38,6 +38,6 @@ def test_an_odd_config_is_answered_soon_and_in_little_memory(
 ) -> None:
     seconds, code, peak = cost(model, tmp_path)
     with capsys.disabled():
-        print(f"{model.name}: {seconds:.1f} s, {peak / 1e6:.0f} MB, exit {code}")
+        sys.stdout.write(f"{model.name}: {seconds:.1f} s, {peak / 1e6:.0f} MB, exit {code}\n")
     assert code == 2 if model.name in REFUSED else code in (0, 3)
     assert seconds < SECONDS and peak < BYTES
