@@ -116,7 +116,8 @@ def _sampling(config: RunConfig) -> dict[str, Any]:
 
 
 def forecast(config: RunConfig, device: str = "cpu") -> tuple[Trace, list[Prediction]]:
-    """All about the model, and the peak of each level of a run: 3 s, a child process of 0.4 GB.
+    """All about the model, and the peak of each level of a run: 3 s and a child process of 0.4 GB
+    where it was not traced before.
 
     Of lengths that are drawn, it is the peak as if all requests had the longest.
 
