@@ -32,8 +32,10 @@ def model_of(config: Any, name: str, dtype: torch.dtype = torch.float32) -> Any:
 
 
 def parameters(model: Any) -> int:
-    """Tied ones once."""
-    return sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
+    """Tied ones once; with the buffers of Gemma 4 that its publisher counts."""
+    names = (".layer_scalar", ".std_scale", ".std_bias")
+    learned = (b.numel() for name, b in model.named_buffers() if name.endswith(names))
+    return sum(p.numel() for p in {id(p): p for p in model.parameters()}.values()) + sum(learned)
 
 
 def growth(model: Any, lengths: tuple[int, int] = (_SHORT, _LONG)) -> float:
