@@ -37,7 +37,7 @@ from llamatop.predict.shipped import (
     small_caches,
 )
 from llamatop.predict.traced import STEPS, Ask, Shape, Trace
-from llamatop.predict.tracer import trace_with
+from llamatop.predict.tracer import trace_as, trace_with
 
 DTYPES = ("bfloat16", "float32")
 ASKED_DTYPES = ("auto", *DTYPES)
@@ -143,7 +143,7 @@ def answers_of(
             )  # fmt: skip
             if (key := answers.key_of(ask)) in told:
                 continue
-            trace, logger = trace_with(ask, Logger)
+            trace, logger = trace_as(ask, Logger)
             gathers = device if trace.expert_bytes else ""
             kernel = "" if trace.quantization.endswith("unpacked") else trace.quantization
             way = (trace.dtype, kernel, gathers, str(sampling))

@@ -88,11 +88,11 @@ class Way(msgspec.Struct, frozen=True, array_like=True):
 
     def _parts(self, forward: Forward, given: int) -> Iterator[None]:
         """What each MARK is: a layer begins, the last one ends, tokens are chosen, the end."""
-        for _ in range(self.events.count(MARK) - 3):
-            yield forward.enter()
-        yield forward.leave(given)
-        yield forward.enter()
-        yield forward.end()
+        layers = self.events.count(MARK) - 3
+        ends = (*[forward.enter] * layers, lambda: forward.leave(given), forward.enter, forward.end)
+        for end in ends:
+            end()
+            yield
 
 
 class Ledger(msgspec.Struct, frozen=True, array_like=True):

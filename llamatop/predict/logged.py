@@ -230,7 +230,7 @@ def _size(found: dict[tuple[int, int], int]) -> Size:
 def _quadratic(found: dict[int, int]) -> tuple[int, int, int]:
     """Factors of 1, n and n squared."""
     if len(found) == 1:
-        return (*found.values(), 0, 0)
+        return next(iter(found.values())), 0, 0
     (x, a), (y, b), (z, c) = sorted(found.items())
     first, second = Fraction(b - a, y - x), Fraction(c - b, z - y)
     square = (second - first) / (z - x)

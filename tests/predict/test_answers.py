@@ -16,7 +16,7 @@ from llamatop.predict.forecast import architecture_of
 from llamatop.predict.ledger import Ledger, Way
 from llamatop.predict.logged import Logger, told
 from llamatop.predict.traced import Ask, Reach, Shape
-from llamatop.predict.tracer import trace, trace_with
+from llamatop.predict.tracer import trace, trace_as
 from llamatop.settings.config import RunConfig
 
 CONFIGS = Path(__file__).parents[1] / "data" / "configs"
@@ -112,7 +112,7 @@ def test_every_file_is_found_by_its_own_name() -> None:
 
 def test_a_way_is_of_a_form_and_of_sizes() -> None:
     """What the logger says of one forward, told by the ledger that it makes of others."""
-    _, logger = trace_with(question(SMALL, (), "cpu"), Logger)
+    _, logger = trace_as(question(SMALL, (), "cpu"), Logger)
     ledger = logger.ledger(2048)
     assert all(isinstance(way, Way) for way in ledger.ways)
     for way in ledger.ways:
