@@ -184,7 +184,7 @@ def _object(one: Check) -> dict[str, Any]:
         "would_fit": one.would_fit,
         "lacking": one.lacking,
         "unknown": one.unknown,
-        "notes": list(one.trace.notes),
+        "notes": [note for note in (*one.trace.notes, one.trace.told_from) if note],
         **one.beside,
     }
     return told | {name: None for name in one.unknown if name in told}
