@@ -46,7 +46,8 @@ class Tmux:
         self.call(
             "new-session", "-d", "-s", name, "-c", str(folder),
             "-x", str(self.columns), "-y", str(self.rows), shlex.join(command),
-            ";", "set-option", "-g", "status", "off", ";", "set-option", "-g", "remain-on-exit", "on",
+            ";", "set-option", "-g", "status", "off",
+            ";", "set-option", "-g", "remain-on-exit", "on",
         )  # fmt: skip
         return Window(self, name)
 

@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ from tests.end_to_end.conftest import LLAMATOP, Llamatop, llamatop
 from tests.tmux import Window, tmux
 from tests.waiting import until
 
-from .browser import CHROMIUM, MISSING, Tab, tab, web
+from .browser import CHROMIUM, MISSING, Tab, chromium, open_tab, web
 
 __all__ = ["llamatop"]
 
@@ -24,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not here"),
 ]
 
-PLAN = ("--concurrency", "1", "2", "--requests", "100000", "--max-time", "12",
+PLAN = ("--concurrency", "1", "2", "--requests", "100000", "--max-time", "25",
         "--prompt-toks", "16", "--gen-toks", "16")  # fmt: skip
 """Two levels that last as long on any machine."""
 
@@ -51,16 +50,17 @@ def test_both_see_the_run_and_end_with_the_screen_of_its_replay(
 ) -> None:
     file = llamatop.folder / "run.parquet"
     with ExitStack() as stack:
+        browser = stack.enter_context(chromium())
         run = stack.enter_context(
             llamatop.start("--record", "--model", "demo", *what, *PLAN, "--out", file.name)
         )
         until(journal_of(file).exists)
         link, _ = stack.enter_context(web(llamatop.folder, str(file), **llamatop.env))
-        shown = stack.enter_context(tab(link))
+        shown = open_tab(browser, link)
         size = (shown.screen.columns, shown.screen.lines)
         server = stack.enter_context(tmux(llamatop.folder, llamatop.env, *size))
         replay = [*LLAMATOP, "replay", file.name]
-        window = server.open("follows", replay, Path(llamatop.folder))
+        window = server.open("follows", replay, llamatop.folder)
         both = (shown, window)
         show(both, "● following")
         show(both, "● running  concurrency 1 ")
@@ -70,7 +70,7 @@ def test_both_see_the_run_and_end_with_the_screen_of_its_replay(
         assert run.returncode == 0, (out, err)
         show(both, "✓ finished ")
         show(both, r" replay +\d+:\d\d")
-        afterwards = server.open("replays", replay, Path(llamatop.folder))
+        afterwards = server.open("replays", replay, llamatop.folder)
         until(lambda: "replay" in afterwards.lines[0])
         afterwards.press(">")
         until(lambda: any("✓ finished" in line for line in afterwards.lines))
