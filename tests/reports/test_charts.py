@@ -438,6 +438,7 @@ def test_the_curve_of_a_plan_goes_through_the_means_and_shows_both_ranges() -> N
     rates = [[one.figures[place].output_rate for one in bound()] for place in range(3)]
     *whiskers, line = axes.lines
     assert line.get_xdata() == pytest.approx([sum(found) / 3 for found in rates])
+    assert [text.get_text() for text in axes.texts] == ["4", "2", "1"]
     across = [list(one.get_xdata()) for one in whiskers[::2]]
     assert across == [pytest.approx([min(found), max(found)]) for found in rates]
 

@@ -22,6 +22,12 @@ from llamatop.reports.runs import Run
 _LETTER, _HEIGHT = 0.085, 0.16
 """Inches of a label's letter, and of its height."""
 
+_BESIDE = (
+    (0.0, 0.24), (0.0, -0.24), (0.30, 0.0), (-0.30, 0.0),
+    (0.2, 0.2), (-0.2, 0.2), (0.2, -0.2), (-0.2, -0.2),
+)  # fmt: skip
+"""Inches from a point to where its label may be; the last where ranges go both ways."""
+
 _MARGIN = 0.02
 """Share of the x axis left of 0: a ring there covers no label of the y axis."""
 
@@ -174,7 +180,7 @@ def _label(
         if not every and concurrency not in (line[0][0], line[-1][0]):
             continue
         text = f"{concurrency:.4g}"
-        for dx, dy in ((0.0, 0.24), (0.0, -0.24), (0.30, 0.0), (-0.30, 0.0)):
+        for dx, dy in _BESIDE:
             box = _box(at_x + dx, at_y + dy, text)
             outside = box[0] < 0 or box[1] < 0 or box[3] > highest
             if not (outside or any(_touch(box, other) for other in taken) or _covers(box, covered)):
