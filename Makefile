@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOGETHER := --numprocesses 3 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help install run record test test-all faults soak coverage check clean
+.PHONY: help install run record test test-all faults soak coverage docs check clean
 
 help:            ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,8 +29,9 @@ test: install    ## the tests of the main job
 test-all: install    ## also those that take minutes
 	$(BIN)/python -m pytest $(TOGETHER) -m ''
 
+FAULTS ?=
 faults: install    ## cause every fault of docs/reliability.md, and tell what came of it
-	$(BIN)/python -m pytest -p tests.faults -m fault --hypothesis-profile=faults $(TOGETHER)
+	$(BIN)/python -m pytest -p tests.faults -m fault --hypothesis-profile=faults $(TOGETHER) $(FAULTS)
 
 SOAK ?=
 soak: install    ## what takes hours; SOAK="--minutes 5 --kills 50 --times 5 --inputs 2000" is shorter
@@ -44,6 +45,10 @@ coverage: install    ## lines and branches that the tests run, in children too
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+docs: install    ## the pages of docs/ as a site: docs/_build/index.html
+	$(BIN)/python -c 'import sphinx, myst_parser' 2>/dev/null || $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
 check: install   ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,4 +57,4 @@ check: install   ## everything that CI runs
 	$(BIN)/python -m pytest $(TOGETHER)
 
 clean:           ## remove what was made
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

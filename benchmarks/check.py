@@ -2,8 +2,8 @@
 
     python benchmarks/check.py [--rounds 3] [MODEL ...]
 
-By turns, each with an empty cache folder of its own, so that every question is traced. Where the
-earlier commit is not in this clone it says so and prints this build alone.
+By turns, each with an empty cache folder of its own, so that nothing is known but what ships. Where
+the earlier commit is not in this clone it says so and prints this build alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def main() -> None:
         builds = {"this": ROOT, **({"earlier": before} if before else {})}
         print(f"{'model':<48} {'build':<8} {'seconds':>8} {'MB':>6}")
         for model in args.models:
-            compare(model, builds, args.rounds)
+            here = Path(model).resolve()
+            compare(str(here) if here.is_dir() else model, builds, args.rounds)
 
 
 def earlier(folder: Path) -> Path | None:

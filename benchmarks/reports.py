@@ -70,9 +70,13 @@ class Taken(NamedTuple):
 
 
 def measured(arguments: list[str], log: Path, package: Path = ROOT) -> Taken:
-    """Run Python to its end, with the llamatop of a folder; its output goes to a file."""
+    """Run Python to its end, with the llamatop of a folder; its output goes to a file.
+
+    Bytecode is kept beside the file, as an installed package has it.
+    """
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env |= {"PYTHONPATH": str(package), "PYTHONPYCACHEPREFIX": str(log.parent / "bytecode")}
     began = time.perf_counter()
-    env = {**os.environ, "PYTHONPATH": str(package)}
     with log.open("wb") as file:
         child = subprocess.Popen(
             [sys.executable, *arguments], stdout=file, stderr=file, env=env, cwd=log.parent
@@ -158,6 +162,8 @@ def by_turns(
 ) -> None:
     """A line for each build, and one for the first over the second."""
     taken: dict[str, list[Taken]] = {build: [] for build in builds}
+    for package in builds.values():
+        measured(arguments, log, package)  # makes its bytecode
     for _ in range(turns):
         for build, package in builds.items():
             taken[build].append(measured(arguments, log, package))

@@ -15,34 +15,16 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
 
+from llamatop.commands.names import COMMANDS, module_of
 from llamatop.errors import InputError
 from llamatop.text.ascii import ASCII
-
-COMMANDS = (
-    "replay",
-    "show",
-    "check",
-    "models",
-    "plot",
-    "compare",
-    "ab",
-    "recommend",
-    "export",
-    "roofline",
-    "doctor",
-    "import",
-    "attach",
-    "web",
-)
-"""Each is a module of `llamatop.commands` with a `main`; anything else is a run."""
-
-RESERVED = ("import",)
-"""Words of Python: the module of such a command has an underscore behind its name."""
-
 
 ROOM_BYTES = 1_500_000_000
 """Of address space, most of it never touched: what polars and the threads of this process reserve
 before they do anything. An engine process needs several times that."""
+
+FILES = 64
+"""Open files at a time: the least that a limit may leave. A short scripted run takes 20."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,12 +47,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _complain(f"stdout or a file could not be written: {error.strerror}")
-        return 1
+        return _failed(error)
     return code
+
+
+def _failed(error: OSError) -> int:
+    """Tell what the machine lacks; raises what a person cannot mend."""
+    if _is_nowhere():
+        _complain("the folder that it was started in is gone; go to one that is there")
+        return 2
+    if error.errno != errno.ENOSPC:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _complain(f"stdout or a file could not be written: {error.strerror}")
+    return 1
+
+
+def _is_nowhere() -> bool:
+    """Whether the current folder has been removed."""
+    try:
+        return not os.path.exists(os.getcwd())  # noqa: PTH109, PTH110  (pathlib for the rest)
+    except OSError:
+        return True
 
 
 def _complain(text: str) -> None:
@@ -111,7 +109,7 @@ def _dispatch(arguments: list[str]) -> int:
         arguments = [*arguments[1:], "--help"]
     named = bool(arguments) and arguments[0] in COMMANDS
     name = arguments[0] if named else "run"
-    command = import_module(f"llamatop.commands.{name}{'_' if name in RESERVED else ''}")
+    command = import_module(module_of(name))
     return int(command.main(arguments[1:] if named else arguments))
 
 
@@ -124,6 +122,12 @@ def _refuse_little_room() -> None:
         raise InputError(
             f"the address space is limited to {room / 1e6:.0f} MB (ulimit -v), and llamatop "
             f"needs {ROOM_BYTES / 1e6:.0f} MB; raise it, or limit memory by a cgroup instead"
+        )
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY and files < FILES:
+        raise InputError(
+            f"only {files} files may be open at a time (ulimit -n), and llamatop needs {FILES}, "
+            "more for many requests at once; raise it"
         )
 
 

@@ -1,22 +1,32 @@
-"""Traces every built-in architecture and the demo on a grid: the start screen's coefficients.
+"""Traces every built-in architecture and the demo: on a grid for the start screen, and as ledgers.
 
-    python scripts/trace_catalog.py [MODEL ...]
+    python scripts/trace_catalog.py [--ledgers] [MODEL ...]
 
-Writes llamatop/catalog/coefficients/*.json. The same versions of torch and transformers give the
-same files; `tests/predict/test_shipped.py` traces anew and compares.
+Writes llamatop/catalog/coefficients/*.json, and ledgers/*.json, also of folders that have a config.
+`--ledgers`: only those. The same versions of torch and transformers give the same files;
+`tests/predict/test_shipped.py` and `test_answers.py` trace anew and compare.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import msgspec
 
-from llamatop.catalog import coefficients_file, demo_folder, find, known_models
-from llamatop.predict.passes import HEAP_BELOW, Tracer
+from llamatop.catalog import coefficients_file, demo_folder, find, known_models, ledger_folder
+from llamatop.engines import config_file, quantization
+from llamatop.predict import answers
+from llamatop.predict.devices import DEVICES
+from llamatop.predict.ledger import Ledger
+from llamatop.predict.logged import Logger
+from llamatop.predict.passes import HEAP_BELOW, OTHER_ROUNDING, ROUNDING, Tracer
 from llamatop.predict.shipped import (
     BATCHES,
     SMALL_BELOW,
@@ -27,15 +37,22 @@ from llamatop.predict.shipped import (
     small_caches,
 )
 from llamatop.predict.traced import STEPS, Ask, Shape, Trace
-from llamatop.predict.tracer import trace_with
+from llamatop.predict.tracer import trace_as, trace_with
 
 DTYPES = ("bfloat16", "float32")
+ASKED_DTYPES = ("auto", *DTYPES)
+CAPABILITIES = sorted({device.capability for device in DEVICES})
 
 
 def main() -> None:
     """Trace those named, or all."""
     assert HEAP_BELOW == SMALL_BELOW
-    for model in sys.argv[1:] or ["demo", *(known.id for known in known_models())]:
+    only = "--ledgers" in sys.argv
+    named = [name for name in sys.argv[1:] if name != "--ledgers"]
+    for model in named or ["demo", *(known.id for known in known_models())]:
+        write_ledgers(model)
+        if only or coefficients_file(model) is None:
+            continue
         found = coefficients(model)
         path = coefficients_file(model)
         path.parent.mkdir(exist_ok=True)
@@ -83,6 +100,61 @@ def grids(tracer: Tracer, trace: Trace, tokens: tuple[int, ...]) -> tuple[Grid, 
         for phase in rows
     )
     return prefill, decode
+
+
+def write_ledgers(model: str) -> None:
+    """All that is answered of one config, which may be a folder's."""
+    config = Path(model) / "config.json"
+    known = find(model)
+    beside, sampling = {}, [{}]
+    if known is not None:
+        raw = known.architecture()
+    elif model == "demo":
+        raw = config_file.read(demo_folder() / "config.json")
+        sampling.append(config_file.read(demo_folder() / "generation_config.json"))
+    else:
+        raw, beside = config_file.read(config), quantization.read_beside(Path(model))
+    shipped = answers_of(Path(model).name if known is None else model, raw, beside, sampling)
+    path = ledger_folder() / answers.file_of(raw)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(msgspec.json.encode(shipped), mtime=0))
+    print(path.name, shipped.model, len(path.read_bytes()), flush=True)
+
+
+def answers_of(
+    model: str,
+    raw: dict[str, Any],
+    beside: dict[str, dict[str, Any]],
+    samplings: list[dict[str, Any]],
+) -> answers.Shipped:
+    """To the usual questions about one config."""
+    ledgers: list[Ledger] = []
+    told: dict[str, answers.Answer] = {}
+    made: dict[Any, int] = {}
+    packed = quantization.find(raw, beside) is not None
+    dtypes = ASKED_DTYPES[:1] if packed else ASKED_DTYPES
+    for dtype, device, checkpoint, sampling in product(
+        dtypes, ("cpu", "cuda"), (True, False), samplings
+    ):
+        for capability in CAPABILITIES if device == "cuda" else (None,):
+            ask = Ask(
+                model, raw, None, dtype, device, (), capability=capability,
+                checkpoint=checkpoint, sampling=sampling, beside=beside,
+            )  # fmt: skip
+            if (key := answers.key_of(ask)) in told:
+                continue
+            trace, logger = trace_as(ask, Logger)
+            gathers = device if trace.expert_bytes else ""
+            kernel = "" if trace.quantization.endswith("unpacked") else trace.quantization
+            way = (trace.dtype, kernel, gathers, str(sampling))
+            if way not in made:
+                ledger = logger.ledger(trace.context)
+                alike = [n for n, one in enumerate(ledgers) if one.ways == ledger.ways]
+                made[way] = alike[0] if alike else len(ledgers)
+                ledgers += [] if alike else [ledger]
+            told[key] = answers.Answer(trace, ROUNDING.get(device, OTHER_ROUNDING), made[way])
+    made_by = {name: answers.public(name) for name in answers.LIBRARIES}
+    return answers.Shipped(model, made_by, tuple(ledgers), told)
 
 
 if __name__ == "__main__":

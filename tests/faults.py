@@ -1,13 +1,19 @@
 """`make faults`: the tests that cause each fault of docs/reliability.md, and the table of outcomes.
 
 A plugin of pytest (`-p tests.faults -m fault`). The tests stand where what they test does; here is
-which row each belongs to. A row whose tests are not found has failed.
+which row each belongs to. A row whose tests are not found has failed. What a test measured it tells
+by pytest's `record_property("figure", text)`, and stands in the table.
+
+`--rows 1 4 33a` causes some of them. With `--outcomes=FILE` outcomes are kept there, so that parts
+run one after another give one table.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +26,7 @@ EXAMPLES = 2000
 
 _ROW = re.compile(r"^\| (\d+[a-z]?) \| ((?:[^|\\]|\\.)+) \| ", re.MULTILINE)
 WORST = ("failed", "error", "skipped", "passed")
+settings.register_profile("faults", max_examples=EXAMPLES, deadline=None)
 
 ROWS: dict[str, tuple[str, ...]] = {
     "1": (
@@ -130,10 +137,17 @@ ROWS: dict[str, tuple[str, ...]] = {
         "end_to_end/test_screen.py::test_a_killed_engine_is_told_and_the_screen_lives",
         "end_to_end/test_record.py::test_a_killed_engine_is_told_and_kept",
     ),
-    "22": ("run/test_live.py::test_an_engine_in_which_something_breaks_is_lost_and_says_why",),
+    "22": (
+        "run/test_live.py::test_an_engine_in_which_something_breaks_is_lost_and_says_why",
+        "run/test_live.py::test_what_breaks_while_an_engine_is_read_ends_it_and_is_told",
+        "engines/test_torch_engines.py::test_an_error_fails_its_requests_and_the_rest_goes_on",
+        "servers/test_rules.py::test_a_process_that_sends_nonsense_costs_its_requests",
+        "recording/test_follower.py::test_what_breaks_while_it_is_read_ends_the_following",
+    ),
     "23": (
         "end_to_end/test_record.py::test_verbose_tells_of_each_request_and_what_libraries_print",
         "engines/test_loading.py::test_nothing_is_printed",
+        "end_to_end/test_screen.py::test_what_libraries_write_goes_beside_the_screen",
     ),
     "24": ("end_to_end/test_bad_input.py::test_the_screen_needs_a_terminal",),
     "25": ("end_to_end/test_record.py::test_a_summary_that_goes_nowhere",),
@@ -167,9 +181,12 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
     "31": (
         "engines/test_hub.py::test_refusals",
+        "engines/test_hub.py::test_a_download_that_is_refused_is_not_tried_again_and_again",
         "engines/test_hub.py::test_a_gated_model_without_access",
         "engines/test_hub.py::test_no_network",
         "engines/test_hub.py::test_offline_by_choice",
+        "end_to_end/test_hub.py::test_a_refusal_is_one_line_soon",
+        "end_to_end/test_hub.py::test_a_hub_that_is_not_there",
     ),
     "32": (
         "servers/test_rules.py::test_a_key_is_sent_and_never_told",
@@ -208,59 +225,114 @@ ROWS: dict[str, tuple[str, ...]] = {
         "fuzz/test_short.py::test_a_clean_error_or_an_answer",
         "servers/test_streams.py::test_bytes_that_are_no_stream_are_cut_alike_too",
     ),
+    "41": (
+        "recording/test_reader.py::test_files_that_are_no_recordings_are_one_line",
+        "settings/test_prompt_file.py::test_a_device_is_refused_and_a_pipe_is_read",
+        "tui/drawing/test_themes.py::test_a_pipe_among_the_themes_keeps_nobody_waiting",
+        "tui/start/test_scan.py::test_the_newest_recording_comes_first_and_damaged_ones_are_listed",
+        "engines/test_resolve.py::test_a_description_that_is_a_pipe_or_without_end",
+        "end_to_end/test_bad_input.py::test_a_pipe_in_place_of_a_recording_keeps_nobody_waiting",
+    ),
+    "42": ("figures/test_between.py::test_a_request_whose_times_are_not_in_order_has_no_parts",),
+    "43": ("end_to_end/test_bad_input.py::test_what_the_shell_left_too_little_of_is_one_line",),
 }
 """By the number of a row, its tests."""
 
-_outcomes: dict[str, set[str]] = defaultdict(set)
+
+@dataclass
+class Outcome:
+    """What came of a test, all its cases together."""
+
+    outcomes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    figures: list[str] = field(default_factory=list)
+    cases: int = 0
+
+    def add(self, report: pytest.TestReport) -> None:
+        """One more phase of one of its cases."""
+        self.seconds += report.duration
+        if report.when == "call":
+            self.cases += 1
+        if report.when == "call" or report.outcome != "passed":
+            broken = report.failed and report.when != "call"
+            self.outcomes.append("error" if broken else report.outcome)
+        if report.when == "teardown":
+            self.figures += [str(told) for name, told in report.user_properties if name == "figure"]
+
+
+_told: dict[str, Outcome] = {}
 
 
 def rows_of(page: Path) -> list[tuple[str, str]]:
     """The number of each row of the list, and its fault."""
-    return _ROW.findall(page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    return _ROW.findall(text.partition("## The list")[2].partition("\n## ")[0])
 
 
 def _name(nodeid: str) -> str:
     return nodeid.partition("[")[0].removeprefix("tests/")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rows", nargs="+", default=[*ROWS], choices=[*ROWS], metavar="ROW")
+    parser.addoption("--outcomes", type=Path, metavar="FILE", help="kept from part to part")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault: causes a fault of docs/reliability.md for real")
-    settings.register_profile("faults", max_examples=EXAMPLES, deadline=None)
+    kept = config.getoption("--outcomes")
+    if kept is not None and kept.exists():
+        _told.update({test: Outcome(**one) for test, one in json.loads(kept.read_text()).items()})
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    causing = {test for tests in ROWS.values() for test in tests}
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    causing = {test for row in config.getoption("--rows") for test in ROWS[row]}
+    for test in causing:
+        _told.pop(test, None)
     for item in items:
         if _name(item.nodeid) in causing:
             item.add_marker("fault")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call" or report.outcome != "passed":
-        outcome = "error" if report.failed and report.when != "call" else report.outcome
-        _outcomes[_name(report.nodeid)].add(outcome)
+    _told.setdefault(_name(report.nodeid), Outcome()).add(report)
 
 
 def outcome_of(row: str) -> str:
     """The worst of its tests, one that did not run included."""
-    found = {one for test in ROWS[row] for one in _outcomes.get(test, {"error"})}
+    found = {one for test in ROWS[row] for one in _outcomes_of(test)}
     return next(one for one in WORST if one in found)
 
 
+def _outcomes_of(test: str) -> Sequence[str]:
+    return _told[test].outcomes if test in _told else ["error"]
+
+
+def _caused(config: pytest.Config) -> list[str]:
+    """The rows that were asked for, with `--outcomes` all of which something is known."""
+    known = {row for row, tests in ROWS.items() if any(test in _told for test in tests)}
+    wanted = {*config.getoption("--rows"), *(known if config.getoption("--outcomes") else ())}
+    return [row for row in ROWS if row in wanted]
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workerinput") or not _outcomes:
+    if hasattr(session.config, "workerinput") or not _told:
         return
-    if any(outcome_of(row) in ("failed", "error") for row in ROWS):
+    if (kept := session.config.getoption("--outcomes")) is not None:
+        kept.write_text(json.dumps({test: asdict(one) for test, one in _told.items()}, indent=1))
+    if any(outcome_of(row) in ("failed", "error") for row in _caused(session.config)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     terminalreporter.section("faults")
-    for row, fault in rows_of(PAGE):
-        told = outcome_of(row) if row in ROWS else "no test"
-        terminalreporter.line(f"{row:>4}  {told:<8} {fault.strip()}")
-        for test in ROWS.get(row, ()):
-            if _outcomes.get(test, {"error"}) & {"failed", "error"}:
-                terminalreporter.line(
-                    f"{'':14}{test}: {', '.join(_outcomes.get(test, {'not found'}))}"
-                )
+    terminalreporter.line("| # | outcome | cases | seconds | measured |")
+    terminalreporter.line("| --- | --- | --- | --- | --- |")
+    for row in _caused(config):
+        told = [_told[test] for test in ROWS[row] if test in _told]
+        cases, seconds = sum(one.cases for one in told), sum(one.seconds for one in told)
+        figures = "; ".join(figure for one in told for figure in one.figures)
+        outcome = outcome_of(row)
+        terminalreporter.line(f"| {row} | {outcome} | {cases} | {seconds:.1f} | {figures} |")
+        for test in ROWS[row] if outcome in ("failed", "error") else ():
+            terminalreporter.line(f"{'':4}{test}: {', '.join(sorted({*_outcomes_of(test)}))}")

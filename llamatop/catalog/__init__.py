@@ -67,6 +67,11 @@ def coefficients_file(model: str) -> Path | None:
     return _HERE / "coefficients" / name if name else None
 
 
+def ledger_folder() -> Path:
+    """Where ledgers of configs are, each named by the config's fingerprint."""
+    return _HERE / "ledgers"
+
+
 def demo_folder() -> Path:
     """The folder of the bundled demo model: configuration, tokenizer and weights."""
     return _HERE / "demo"

@@ -27,9 +27,18 @@ _DESCRIPTION = """Two settings by turns (A B B A, both alive), compared pair by 
 beside --a and --b goes to both, as for llamatop --record."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run both by turns; the exit code, 1 where a run failed or a condition of --fail-if holds."""
-    parser = Parser(prog="llamatop ab", description=_DESCRIPTION, allow_abbrev=False)
+_EXAMPLES = """\
+  llamatop ab --a "--engine batch" --b "--engine continuous" --concurrency 8
+  llamatop ab --a "--dtype float32" --b "--dtype bfloat16" --until-decided 0.02 --max-time 600
+  llamatop ab --a "--url http://one:8000" --b "--url http://two:8000" --concurrency 8 --json
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
+    parser = Parser(
+        prog="llamatop ab", examples=_EXAMPLES, description=_DESCRIPTION, allow_abbrev=False
+    )
     add = parser.add_argument
     add("--a", required=True, metavar="OPTIONS", help='the baseline, as --a "--engine batch"')
     add("--b", required=True, metavar="OPTIONS", help="what is held against it, likewise")
@@ -43,7 +52,12 @@ def main(arguments: list[str]) -> int:
         help="exit 1 if it holds, as for llamatop compare")  # fmt: skip
     add("--out", metavar="FILE", help="the recordings, NAME.a.parquet and NAME.b.parquet")
     add("--json", action="store_true", help="one JSON object on stdout, as of compare")
-    args, both = parser.parse_known_args(_bound(arguments))
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Run both by turns; the exit code, 1 where a run failed or a condition of --fail-if holds."""
+    args, both = command_line().parse_known_args(_bound(arguments))
     _check(args.rounds, args.until_decided, args.max_time)
     from llamatop.reports.gate import parse
     from llamatop.run.turns import Limits
@@ -79,7 +93,7 @@ def _check(rounds: int, within: float | None, max_time: float | None) -> None:
 
 def _config(own: str, both: list[str]) -> RunConfig:
     """The settings of one side. Raises InputError where they cannot be."""
-    from llamatop.commands.run import config_of
+    from llamatop.commands.asked import config_of
 
     try:
         words = shlex.split(own)

@@ -9,11 +9,20 @@ from llamatop.commands.parser import Parser, theme
 from llamatop.errors import InputError
 from llamatop.settings.config import RunConfig
 
+_EXAMPLES = """\
+  llamatop attach                                  # what answers on this machine
+  llamatop attach --url http://127.0.0.1:8000 http://127.0.0.1:8001
+  llamatop attach --url http://127.0.0.1:8000 --record --max-time 3600
+  llamatop attach --once --json
+  llamatop attach --alert 'kv_usage>0.9 for 30s' --cost-per-hour 2.5
+"""
 
-def main(arguments: list[str]) -> int:
-    """Watch servers; the exit code."""
+
+def command_line() -> Parser:
+    """What it can be asked."""
     parser = Parser(
         prog="llamatop attach",
+        examples=_EXAMPLES,
         description="Watch running servers by what they tell themselves; sends no request.",
     )
     add = parser.add_argument
@@ -31,7 +40,12 @@ def main(arguments: list[str]) -> int:
         help="a header from a variable, for a named --url")  # fmt: skip
     add("--no-save", action="store_true", help="the UI records nothing until asked")
     add("--theme", type=theme, help="the UI's colours")
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Watch servers; the exit code."""
+    args = command_line().parse_args(arguments)
     _check_together(args.once, args.record, args.json, args.out)
     config, headers = _config(args)
     if args.once:

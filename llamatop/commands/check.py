@@ -22,9 +22,18 @@ EXIT_DOES_NOT_FIT = 3
 """The smallest level asked for does not fit."""
 
 
+_EXAMPLES = """\
+  llamatop check --model meta-llama/Llama-3.1-8B-Instruct --concurrency 1 8
+  llamatop check --model openai/gpt-oss-20b --device-name "RTX 4090"
+  llamatop check --model model-Q4_K_M.gguf --concurrency 4 --cache-type q8_0
+  llamatop check --model Qwen/Qwen3-0.6B --memory 8GB --json
+  llamatop check --serve vllm --model Qwen/Qwen3-0.6B
+"""
+
+
 def main(arguments: list[str]) -> int:
     """Check the models: 2 if any is bad input, else 3 if the smallest level of any does not fit."""
-    args = _parser().parse_args(arguments)
+    args = command_line().parse_args(arguments)
     from llamatop.predict.gguf import models_of
 
     place = _place(args)
@@ -79,9 +88,11 @@ def _checked(args: argparse.Namespace, model: str, place: Place) -> Check:
     return checking.check(config, place)
 
 
-def _parser() -> Parser:
+def command_line() -> Parser:
+    """What it can be asked."""
     parser = Parser(
         prog="llamatop check",
+        examples=_EXAMPLES,
         description="Will it fit, and how fast can it be. Loads no weights, needs no GPU.",
         epilog="Exit code: 3 where the smallest level asked for does not fit, 2 for bad input, "
         "else 0.",
@@ -91,12 +102,14 @@ def _parser() -> Parser:
         help="Hugging Face ids, local folders, GGUF files, or demo (the default)")  # fmt: skip
     add("--weights", choices=("auto", "random"), default="auto", help="as for a run")
     add("--layers", type=int, metavar="N", help="keep the first N layers only")
-    add("--engine", default="auto", choices=("auto", "continuous", "batch", "threads"))
+    add("--engine", default="auto", choices=("auto", "continuous", "batch", "threads"),
+        help="as for a run")  # fmt: skip
     add("--concurrency", type=int, nargs="+", default=[1], metavar="N",
         help="requests in flight (1)")  # fmt: skip
     add("--prompt-toks", type=int, default=128, metavar="N", help="tokens in (128)")
     add("--gen-toks", type=int, default=32, metavar="N", help="tokens out (32)")
-    add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
+        help="of weights and arithmetic (auto: the checkpoint's)")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
         help="weights of linear layers in 8 or 4 bits")  # fmt: skip
@@ -174,7 +187,7 @@ def _object(one: Check) -> dict[str, Any]:
         "would_fit": one.would_fit,
         "lacking": one.lacking,
         "unknown": one.unknown,
-        "notes": list(one.trace.notes),
+        "notes": [note for note in (*one.trace.notes, one.trace.told_from) if note],
         **one.beside,
     }
     return told | {name: None for name in one.unknown if name in told}

@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 _DESCRIPTION = "Recordings side by side; the first is the baseline."
 
 
-def main(arguments: list[str]) -> int:
-    """Compare recordings; the exit code, 1 where a condition of --fail-if holds."""
-    parser = Parser(prog="llamatop compare", description=_DESCRIPTION)
+_EXAMPLES = """\
+  llamatop compare before.parquet after.parquet
+  llamatop compare before.parquet after.parquet --tui
+  llamatop compare before.parquet after.parquet --fail-if "output_tok_s<-5%"
+  llamatop compare a.1.parquet a.2.parquet --against b.1.parquet b.2.parquet
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
+    parser = Parser(prog="llamatop compare", examples=_EXAMPLES, description=_DESCRIPTION)
     add = parser.add_argument
-    add("baseline", metavar="BASELINE")
-    add("others", nargs="*", metavar="FILE")
+    add("baseline", metavar="BASELINE", help="what the others are held against")
+    add("others", nargs="*", metavar="FILE", help="recordings, or other tools' results")
     add("--against", nargs="+", metavar="FILE", default=[],
         help="several runs of one plan (--runs) against these of another: the files before are "
         "all of the baseline")  # fmt: skip
@@ -35,7 +43,12 @@ def main(arguments: list[str]) -> int:
     add("--tui", action="store_true",
         help="on the screen, with their histories (two to six recordings)")  # fmt: skip
     add("--theme", type=theme, help="the screen's colours")
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Compare recordings; the exit code, 1 where a condition of --fail-if holds."""
+    args = command_line().parse_args(arguments)
     if not args.others and not args.against:
         raise InputError("one recording: give another one to compare it with, or --against FILE…")
     if args.tui:

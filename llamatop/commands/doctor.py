@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from llamatop.commands.parser import Parser
 
+_EXAMPLES = """\
+  llamatop doctor
+  llamatop doctor --json > doctor.json             # for a bug report
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
+    parser = Parser(
+        prog="llamatop doctor", examples=_EXAMPLES, description="What works here and what does not."
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
+
 
 def main(arguments: list[str]) -> int:
     """Look at versions, devices and terminal; the exit code."""
-    parser = Parser(prog="llamatop doctor", description="What works here and what does not.")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    args = parser.parse_args(arguments)
+    args = command_line().parse_args(arguments)
     import json
 
     from llamatop.reports.doctor import doctor_json, doctor_table

@@ -16,19 +16,29 @@ if TYPE_CHECKING:
     from llamatop.recording.reader import Opened
 
 
-def main(arguments: list[str]) -> int:
-    """Write tables of a recording; the exit code."""
+_EXAMPLES = """\
+  llamatop export run.parquet --format csv --out tables
+  llamatop export run.parquet --format jsonl --table requests --out -
+  llamatop export run.parquet --format perfetto    # for ui.perfetto.dev
+  llamatop export run.parquet --format markdown    # to paste into an issue
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
     parser = Parser(
         prog="llamatop export",
+        examples=_EXAMPLES,
         description="A recording as plain tables, or for others: "
         "perfetto (a trace), openmetrics (for Prometheus), markdown (to paste).",
     )
     add = parser.add_argument
-    add("file", metavar="FILE")
+    add("file", metavar="FILE", help="a recording")
     add(
         "--format",
         required=True,
         choices=("csv", "json", "jsonl", "parquet", "perfetto", "openmetrics", "markdown"),
+        help="tables (csv, json, jsonl, parquet), or what others read",
     )
     add("--table", choices=("events", "requests", "levels"), action="append",
         help="one of them; all where none is said")  # fmt: skip
@@ -37,7 +47,12 @@ def main(arguments: list[str]) -> int:
     add("--bom", action="store_true",
         help="csv: begin with a byte order mark, by which spreadsheets know UTF-8")  # fmt: skip
     add_salvage(parser)
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Write tables of a recording; the exit code."""
+    args = command_line().parse_args(arguments)
     if args.bom and args.format != "csv":
         raise InputError(f"--bom: goes with --format csv, not {args.format}")
     if args.salvage:

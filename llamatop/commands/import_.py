@@ -18,19 +18,31 @@ if TYPE_CHECKING:
 EXIT_BAD_INPUT = 2
 
 
-def main(arguments: list[str]) -> int:
-    """Import result files; the exit code: 2 where one could not be, the others are."""
+_EXAMPLES = """\
+  llamatop import results.json --out imported
+  llamatop import aiperf-run/ vllm.json --out imported
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
     parser = Parser(
         prog="llamatop import",
+        examples=_EXAMPLES,
         description="Other tools' result files (or their runs' folders) as recordings; "
         "those without a timeline as tables, which compare and plot take.",
     )
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE")
+    add("files", nargs="+", metavar="FILE", help="result files, or folders of runs")
     add("--out", metavar="FOLDER", required=True, help="the folder for NAME.parquet and "
         "NAME.table.json")  # fmt: skip
     add("--record-text", action="store_true", help="keep the generated text, where a file has it")
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Import result files; the exit code: 2 where one could not be, the others are."""
+    args = command_line().parse_args(arguments)
     gc.disable()  # a command of seconds; what a file holds is no garbage
     from llamatop.imports.recognise import read
     from llamatop.recording.files import shown

@@ -6,12 +6,22 @@ from msgspec import structs
 
 from llamatop.commands.parser import Parser
 
+_EXAMPLES = """\
+  llamatop models
+  llamatop models --json
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
+    parser = Parser(prog="llamatop models", examples=_EXAMPLES, description="What can be run here.")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
+
 
 def main(arguments: list[str]) -> int:
     """List the models that can be named; the exit code."""
-    parser = Parser(prog="llamatop models", description="What can be run here.")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    args = parser.parse_args(arguments)
+    args = command_line().parse_args(arguments)
     from llamatop.reports.fit import estimate
     from llamatop.reports.models_text import models_json, models_table
     from llamatop.reports.this_machine import machine

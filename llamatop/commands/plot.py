@@ -16,19 +16,38 @@ if TYPE_CHECKING:
     from llamatop.reports.runs import Run
 
 
-def main(arguments: list[str]) -> int:
-    """Draw what recordings hold; the exit code."""
-    parser = Parser(prog="llamatop plot", description="Charts of recordings, or one HTML page.")
+_EXAMPLES = """\
+  llamatop plot run.parquet --out charts
+  llamatop plot run.parquet --html report.html    # one page, no network
+  llamatop plot run.parquet --terminal
+  llamatop plot before.parquet after.parquet --out charts --slo ttft=0.5,tpot=0.05
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
+    parser = Parser(
+        prog="llamatop plot",
+        examples=_EXAMPLES,
+        description="Charts of recordings, or one HTML page.",
+    )
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="several are drawn into the same charts")
     add("--out", metavar="DIR", help="the folder for the charts (charts)")
     add("--html", metavar="FILE", help="one page with the charts and tables; needs no network")
     add("--terminal", action="store_true", help="the charts as text on stdout")
-    add("--theme", choices=("light", "dark", "both"), default="light")
-    add("--format", choices=("png", "svg", "both"), default="both")
+    add("--theme", choices=("light", "dark", "both"), default="light",
+        help="of the charts (light)")  # fmt: skip
+    add("--format", choices=("png", "svg", "both"), default="both",
+        help="of the files (both)")  # fmt: skip
     add("--size", default="1600x1000", metavar="WxH", help="pixels (1600x1000)")
     add("--slo", metavar="T", help="targets in seconds, as ttft=0.5,tpot=0.05: draws goodput")
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Draw what recordings hold; the exit code."""
+    args = command_line().parse_args(arguments)
     size = _size(args.size)
     from llamatop.commands.recordings import open_all
     from llamatop.settings.config import parse_slo

@@ -15,18 +15,32 @@ if TYPE_CHECKING:
     from llamatop.reports.runs import Run
 
 
-def main(arguments: list[str]) -> int:
-    """Recommend from recordings; the exit code."""
-    parser = Parser(prog="llamatop recommend", description="The settings to use, and why.")
+_EXAMPLES = """\
+  llamatop recommend run.parquet
+  llamatop recommend run.parquet --goal slo --slo ttft=0.5,tpot=0.05
+  llamatop recommend run.parquet --goal latency --json
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
+    parser = Parser(
+        prog="llamatop recommend", examples=_EXAMPLES, description="The settings to use, and why."
+    )
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE")
+    add("files", nargs="+", metavar="FILE", help="recordings")
     add("--goal", choices=("throughput", "latency", "slo"),
         help="throughput and latency where none is said; slo with --slo")  # fmt: skip
     add("--slo", metavar="T", help="targets in seconds, as ttft=0.5,tpot=0.05")
     add("--share", type=float, default=SHARE, metavar="X",
         help=f"of a level's requests that shall keep the targets ({SHARE})")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout")
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Recommend from recordings; the exit code."""
+    args = command_line().parse_args(arguments)
     from llamatop.commands.recordings import open_all
     from llamatop.reports.recommend import recommend_all
     from llamatop.settings.config import parse_slo

@@ -47,6 +47,8 @@ def _is_foreign(path: Path) -> bool:
     try:
         if path.is_dir():
             return True
+        if not path.is_file():  # of a pipe reading would never end
+            return False
         with path.open("rb") as file:
             return file.read(512).lstrip()[:1] in (b"{", b"[", b"=")
     except OSError:

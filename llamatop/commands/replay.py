@@ -17,17 +17,33 @@ DIALECTS = (
 """As `llamatop.figures.dialects` has them, which `--help` does not wait for."""
 
 
-def main(arguments: list[str]) -> int:
-    """Replay a recording; the exit code."""
-    parser = Parser(prog="llamatop replay", description="Show a recording as it was.")
-    parser.add_argument("file", metavar="FILE")
+_EXAMPLES = """\
+  llamatop replay run.parquet
+  llamatop replay run.parquet --speed 8
+  llamatop replay run.parquet --json
+  llamatop replay run.parquet --dialect vllm
+  llamatop replay run.parquet --salvage          # of a damaged journal
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
+    parser = Parser(
+        prog="llamatop replay", examples=_EXAMPLES, description="Show a recording as it was."
+    )
+    parser.add_argument("file", metavar="FILE", help="a recording, whole or still being made")
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="8: eight times")
     parser.add_argument("--json", action="store_true", help="no UI: the summary")
     parser.add_argument("--dialect", choices=DIALECTS, metavar="D",
         help=f"the figures as another tool defines them: {', '.join(DIALECTS)}")  # fmt: skip
     parser.add_argument("--theme", type=theme, help="the UI's colours")
     add_salvage(parser)
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Replay a recording; the exit code."""
+    args = command_line().parse_args(arguments)
     if not 0 < args.speed <= 1000:
         raise InputError(f"--speed {args.speed:g}: must be more than 0 and at most 1000")
     if args.salvage:

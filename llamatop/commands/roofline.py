@@ -14,10 +14,17 @@ SCHEMA = 1
 """Version of the JSON object."""
 
 
-def main(arguments: list[str]) -> int:
-    """Measure, keep and show the roofs of this machine; the exit code."""
+_EXAMPLES = """\
+  llamatop roofline
+  llamatop roofline --device cuda:1 --dtype bfloat16
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
     parser = Parser(
         prog="llamatop roofline",
+        examples=_EXAMPLES,
         description="This machine's measured memory bandwidth and arithmetic. Takes a few "
         "seconds; let nothing else run meanwhile.",
     )
@@ -27,7 +34,12 @@ def main(arguments: list[str]) -> int:
         help="of the arithmetic (float32 bfloat16)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, keep and show the roofs of this machine; the exit code."""
+    args = command_line().parse_args(arguments)
     from llamatop.predict.checking import place_here
     from llamatop.predict.machine import measure_machine
 

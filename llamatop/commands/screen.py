@@ -16,10 +16,11 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
     """Show the screen, finish what it left, and tell where its recordings are; the exit code.
 
     The code is a signal's, else 1 where one of the runs that were shown failed. `verbose` tells
-    what the libraries of the last engine printed. Raises InputError where the last run cannot be.
+    what the libraries of the last engine, and of this process, printed. Raises InputError where
+    the last run cannot be.
     """
     try:
-        code = run_app(app)
+        code, written = run_app(app)
     finally:
         desk.close()
         if app.stage.replay is not None:
@@ -30,7 +31,7 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
     for line in [*measured, *desk.kept]:
         print(line, file=sys.stderr)
     session = app.pump.session
-    _print_log(app.live, verbose, lost_server(session))
+    _print_log(app.live, written if verbose else None, lost_server(session))
     if app.changing.refusal is not None:
         raise app.changing.refusal
     if session.refused is not None and app.live is not None:
@@ -54,10 +55,12 @@ def left_of(session: Session) -> list[str]:
     return [*lines, "(of the newest requests; llamatop show counts all)"] if some else lines
 
 
-def _print_log(live: Live | None, of_engine: bool, of_server: bool) -> None:
+def _print_log(live: Live | None, written: list[str] | None, of_server: bool) -> None:
+    """What this process wrote, the engine and the server; `written` is None where nobody asks."""
     from llamatop.commands.show import print_log
     from llamatop.run.live import LiveRun
 
+    print_log(written or [], "llamatop")
     if isinstance(live, LiveRun):
-        print_log(live.printed if of_engine else [])
+        print_log(live.printed if written is not None else [])
         print_log(live.server_printed if of_server else [], "server")

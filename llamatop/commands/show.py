@@ -30,14 +30,30 @@ class Shown(NamedTuple):
     """Whether there will be more."""
 
 
-def main(arguments: list[str]) -> int:
-    """Show recordings as text; the exit code."""
-    parser = Parser(prog="llamatop show", description="What is in a recording, and how it ended: "
-        "the summary of its run, or a line each of several.")  # fmt: skip
-    parser.add_argument("files", nargs="+", metavar="FILE")
+_EXAMPLES = """\
+  llamatop show run.parquet
+  llamatop show before.parquet after.parquet     # a line each
+  llamatop show run.parquet --json
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
+    parser = Parser(
+        prog="llamatop show",
+        examples=_EXAMPLES,
+        description="What is in a recording, and how it ended: the summary of its run, or a line "
+        "each of several.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     add_salvage(parser)
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Show recordings as text; the exit code."""
+    args = command_line().parse_args(arguments)
     if args.salvage:
         salvage_all(args.files)
     from llamatop.recording.reader import fold_recording

@@ -24,15 +24,27 @@ whoever has this link can do what you can do with llamatop: run models, start pr
 recordings. It goes over the network unencrypted; ssh -L {port}:127.0.0.1:{port} needs no --host."""
 
 
-def main(arguments: list[str]) -> int:
-    """Serve until a signal ends it; 128 and the signal."""
-    parser = Parser(prog="llamatop web", description="The screen in a browser.")
+_EXAMPLES = """\
+  llamatop web --open
+  llamatop web run.parquet
+  ssh -L 8642:127.0.0.1:8642 HOST                  # then http://127.0.0.1:8642/ here
+"""
+
+
+def command_line() -> Parser:
+    """What it can be asked."""
+    parser = Parser(prog="llamatop web", examples=_EXAMPLES, description="The screen in a browser.")
     parser.add_argument("file", metavar="FILE", nargs="?", help="a recording (the start screen)")
     parser.add_argument("--host", default="127.0.0.1",
         help="where to listen (127.0.0.1); anywhere but there a token is needed")  # fmt: skip
     parser.add_argument("--port", type=int, default=8642, help="0: any that is free (8642)")
     parser.add_argument("--open", action="store_true", help="open the browser")
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until a signal ends it; 128 and the signal."""
+    args = command_line().parse_args(arguments)
     if not 0 <= args.port <= 65_535:
         raise InputError(f"--port {args.port}: must be between 0 and 65535")
     from llamatop.web.server import WebServer

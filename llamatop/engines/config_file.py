@@ -11,13 +11,22 @@ import math
 from pathlib import Path
 from typing import Any
 
+LARGEST = 64 << 20
+"""Bytes of a file at most, far beyond any model's."""
+
 TAG = "__float__"
 """The key under which transformers keeps a float that JSON has no word for."""
 
 
 def read(path: Path) -> dict[str, Any]:
     """The object in a file. Raises OSError, ValueError or RecursionError."""
-    found = json.loads(path.read_bytes())
+    if path.exists() and not path.is_file():  # of a pipe reading would never end
+        raise ValueError("it is not a file")
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
+    found = json.loads(data)
     if not isinstance(found, dict):
         raise ValueError(f"it holds a {type(found).__name__}, not an object")
     return dict(tagged(found))

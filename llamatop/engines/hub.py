@@ -20,7 +20,9 @@ from huggingface_hub import (
     HfApi,
     constants,
     errors,
+    get_hf_file_metadata,
     hf_hub_download,
+    hf_hub_url,
     snapshot_download,
     try_to_load_from_cache,
 )
@@ -64,8 +66,9 @@ def download_model(model: str, progress: Progress) -> Path:
         )
     blobs = _Blobs(model, files)
     blobs.check_room(model)
+    names = [file.rfilename for file in files]
     with _told(model), blobs.watched(progress):
-        names = [file.rfilename for file in files]
+        _is_given(model, names[0])
         folder = snapshot_download(model, allow_patterns=names, endpoint=_endpoint())
     return Path(folder)
 
@@ -76,6 +79,7 @@ def config_file(model: str) -> Path:
         return cached
     _described(model)
     with _told(model):
+        _is_given(model, "config.json")
         return Path(hf_hub_download(model, "config.json", endpoint=_endpoint()))
 
 
@@ -137,6 +141,12 @@ def _described(model: str) -> Any:
     return info
 
 
+def _is_given(model: str, name: str) -> None:
+    """Ask once for a file; a download that is refused would be tried again for half a minute."""
+    url = hf_hub_url(model, name, endpoint=_endpoint())
+    get_hf_file_metadata(url, timeout=ANSWER_SECONDS, endpoint=_endpoint())
+
+
 def _cached(model: str, name: str) -> Path | None:
     path = try_to_load_from_cache(model, name)
     return Path(path) if isinstance(path, str) else None
@@ -175,6 +185,8 @@ def _told(model: str) -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     """What went wrong and what to do; no text of the library's, which may hold addresses."""
+    if isinstance(error, errors.LocalEntryNotFoundError):  # a download failed for another reason
+        return _reason(error.__cause__ or ConnectionError())
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return reason

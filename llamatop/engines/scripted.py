@@ -15,6 +15,7 @@ import msgspec
 from llamatop.engines.base import GivenSize, Job, WorkLike
 from llamatop.engines.level import LevelRun
 from llamatop.engines.outbox import Outbox
+from llamatop.engines.weightless import Weightless
 from llamatop.events.clock import SECOND, Clock, ManualClock
 from llamatop.events.kinds import (
     Event,
@@ -52,7 +53,7 @@ class Script:
     """Every so many requests one fails half way."""
 
 
-class ScriptedEngine:
+class ScriptedEngine(Weightless):
     """Emits one token for every running request each step, as a batching engine does."""
 
     def __init__(self, config: RunConfig, clock: Clock, script: Script | None = None) -> None:
@@ -98,22 +99,6 @@ class ScriptedEngine:
             while (job := work.take(wait=False)) is not None:
                 running.append(self._admit(job))
         self._clock.sleep_until(due)
-
-    def allocated(self) -> list[tuple[int, int, int]]:
-        """None: no device."""
-        return []
-
-    def reset_peaks(self) -> None:
-        """Nothing to reset."""
-
-    @property
-    def followers(self) -> Sequence[int]:
-        """None: what runs here holds no model."""
-        return ()
-
-    def device_peak(self) -> int | None:
-        """None: no device."""
-        return None
 
     def _admit(self, job: Job) -> _Running:
         prefill = job.prompt_tokens * self._script.prefill_per_token

@@ -431,8 +431,9 @@ class ReplicaSampled(Event, frozen=True, kw_only=True):
     replica: str
     gauges: dict[str, float | None] = {}
     """None: it is told no more."""
-    counters: dict[str, float] = {}
-    """Since the server began. One that falls began again: the server did."""
+    counters: dict[str, float | None] = {}
+    """Since the server began. One that falls began again: the server did. None: it is told no more.
+    """
     buckets: dict[str, dict[str, float]] = {}
     """Observations in each bucket alone since the server began, by its upper bound as told; the
     first time all buckets of a histogram, in their order."""

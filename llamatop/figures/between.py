@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Stage
 from llamatop.figures.rates import generated
-from llamatop.figures.serving import counter, gauge
+from llamatop.figures.serving import counter, gauge, grown
 from llamatop.session.reducer import Level, Request, Session
 from llamatop.session.thinning import Timed
 from llamatop.session.watched import Replica, Sample, Watched
@@ -146,8 +146,8 @@ def _rate(server: Watched, replica: Replica, start: int, end: int) -> float | No
         return None
     times = inside[0].time, inside[-1].time
     before, after = (generated(server, replica, time) for time in times)
-    grown = _growth(before, after)
-    return None if grown is None else grown * SECOND / (times[1] - times[0])
+    more = _growth(before, after)
+    return None if more is None else more * SECOND / (times[1] - times[0])
 
 
 def _fullest(server: Watched, samples: Sequence[Sample], start: int, end: int) -> float | None:
@@ -193,8 +193,12 @@ def level_told(session: Session, level: Level) -> Told | None:
 
 
 def _began(request: Request) -> bool:
-    """Whether it is known when its first token came."""
-    return bool(request.times) and not (request.summed and len(request.times) == 1)
+    """Whether it is known when its first token came, and what was told before it was before it."""
+    served, times = request.served, request.times
+    if served is None or not times or (request.summed and len(times) == 1):
+        return False
+    connected = served.reached.get("connected", served.sent)
+    return request.scheduled <= served.due <= served.sent <= connected <= times[0]
 
 
 def _prefill(request: Request) -> float | None:
@@ -212,7 +216,7 @@ def _at(request: Request, stage: Stage | Literal["sent"]) -> int | None:
 def _since(request: Request, stage: Stage, before: Stage | Literal["sent"]) -> float | None:
     """Seconds from one stage to another."""
     start, end = _at(request, before), _at(request, stage)
-    return None if start is None or end is None else (end - start) / SECOND
+    return None if start is None or end is None or end < start else (end - start) / SECOND
 
 
 def _queue(session: Session, requests: Sequence[Request]) -> float | None:
@@ -256,7 +260,7 @@ def _counted(replica: Replica, name: str, start: int, end: int) -> float | None:
     last = samples[min(bisect_left(samples, end, key=_time), len(samples) - 1)]
     if abs(first.time - start) > EDGE or abs(last.time - end) > EDGE:
         return None
-    return _growth(counter(first, name) or 0.0, counter(last, name))
+    return _growth(grown(first, name), counter(last, name))
 
 
 def _mean_of(samples: Sequence[Sample], name: str) -> float | None:

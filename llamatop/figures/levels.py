@@ -34,7 +34,7 @@ from llamatop.figures.requests import (
 )
 from llamatop.figures.served import ServedFigures, held, on_servers, served_figures
 from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
-from llamatop.figures.stats import Distribution, distribution
+from llamatop.figures.stats import MANY, Distribution, distribution
 from llamatop.figures.steady import Steady, Windows
 from llamatop.figures.turns import TurnFigures, turn_figures
 from llamatop.session.reducer import Level, Request, Session
@@ -130,6 +130,8 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
     seconds = duration(requests, since)
     config = session.started.config if session.started else None
     predicted = session.predicted.get(level.id)
+    slo = config.slo if config else {}
+    met, judged = kept(done, slo) if slo else (0, 0)
     return LevelFigures(
         level=level.id,
         concurrency=level.concurrency,
@@ -147,8 +149,8 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         steady=None if output is None else steady_part(level, _waited(session)),
         ended_by=level.ended_by,
         request_rate=_per_second(len(done), seconds),
-        goodput=_goodput(session, done, seconds),
-        judged=_judged(session, done),
+        goodput=_per_second(met, seconds) if slo and (judged or not done) else None,
+        judged=judged if slo else None,
         cached_prompt_tokens=_cached(done),
         turns=turn_figures(done),
         asked_rate=asked_rate(config, requests) if config else None,
@@ -156,7 +158,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         most_at_once=most_at_once(level),
         ttft=_spread(ttft(request) for request in done),
         tpot=_spread(tpot(request) for request in done),
-        itl=distribution(chain.from_iterable(map(gaps, done))),
+        itl=distribution(_gaps(done)),
         e2e=_spread(e2e(request) for request in done),
         queue=_spread(queue_time(request) for request in done),
         coalesced=sum(map(coalesced, done)),
@@ -174,6 +176,15 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         told=level_told(session, level),
         contention=level_contention(session, level),
     )
+
+
+def _gaps(done: list[Request]) -> Iterable[float]:
+    """Inter-token latencies in seconds, of all requests together."""
+    if sum(len(request.times) for request in done) < MANY:
+        return chain.from_iterable(map(gaps, done))
+    from llamatop.figures.pooled import all_gaps  # noqa: PLC0415  (numpy: only where there are many)
+
+    return all_gaps(done)
 
 
 def _prompts(requests: list[Request], since: int | None) -> int | None:
@@ -259,20 +270,9 @@ def _tokens_of(request: Request, start: int, end: int) -> int:
     return sum(count for time, count in pairs if start < time <= end)
 
 
-def _goodput(session: Session, done: list[Request], seconds: float | None) -> float | None:
-    slo = session.started.config.slo if session.started else {}
-    met, judged = kept(done, slo)
-    return _per_second(met, seconds) if slo and (judged or not done) else None
-
-
 def _cached(done: list[Request]) -> int | None:
     told = [request.reused for request in done if request.reused is not None]
     return sum(told) if told else None
-
-
-def _judged(session: Session, done: list[Request]) -> int | None:
-    slo = session.started.config.slo if session.started else {}
-    return kept(done, slo)[1] if slo else None
 
 
 def most_at_once(level: Level) -> int | None:

@@ -114,11 +114,14 @@ def meets(request: Request, slo: dict[str, float]) -> bool | None:
     None where that cannot be judged: it breaks none, and has no latency that one is for (one
     token has no TPOT).
     """
-    latencies = {"ttft": ttft(request), "tpot": tpot(request), "e2e": e2e(request)}
-    found = [(latencies.get(name), target) for name, target in slo.items()]
-    if any(value is not None and value > target for value, target in found):
+    told = {name: _LATENCIES[name](request) for name in slo if name in _LATENCIES}
+    if any(value is not None and value > slo[name] for name, value in told.items()):
         return False
-    return None if any(value is None for value, _ in found) else True
+    return None if len(told) < len(slo) or None in told.values() else True
+
+
+_LATENCIES = {"ttft": ttft, "tpot": tpot, "e2e": e2e}
+"""What a target may be for."""
 
 
 def kept(requests: Iterable[Request], slo: dict[str, float]) -> tuple[int, int]:

@@ -96,8 +96,13 @@ def gauge(sample: Sample, name: str) -> float | None:
 
 
 def counter(sample: Sample, name: str) -> float | None:
-    """What a counter has grown by since the watch began, by its name here."""
+    """What a counter has grown by since the watch began, by its name here; None: not told then."""
     return _first(sample.counters, COUNTERS[name])
+
+
+def grown(sample: Sample, name: str) -> float:
+    """The same as far as it had been told: of one that is told no more, or not yet."""
+    return _first(sample.grown, COUNTERS[name]) or 0.0
 
 
 def metric_of(replica: Replica, name: str) -> str | None:
@@ -130,18 +135,18 @@ def before(samples: Sequence[T], window: int | None) -> T:
 def growth(replica: Replica, name: str, window: int | None) -> float | None:
     """What a counter grew by in a window up to the newest sample."""
     start, end = before(replica.samples, window), replica.now
-    after, since = counter(end, name), counter(start, name)
+    after = counter(end, name)
     if after is None or end.time <= start.time:
         return None
-    return after - (since or 0.0)
+    return after - grown(start, name)
 
 
 def rate(replica: Replica, name: str, window: int | None) -> float | None:
     """The same per second; None where one sample is all there is."""
-    grown = growth(replica, name, window)
-    if grown is None:
+    more = growth(replica, name, window)
+    if more is None:
         return None
-    return grown / ((replica.now.time - before(replica.samples, window).time) / SECOND)
+    return more / ((replica.now.time - before(replica.samples, window).time) / SECOND)
 
 
 def histograms(replica: Replica, window: int | None) -> Histograms:
@@ -253,8 +258,8 @@ def so_far(replica: Replica, look: SlotSample) -> tuple[float, float]:
     """Tokens generated and prompt tokens computed up to a look at the slots."""
     place = bisect_right(replica.samples, look.time, key=lambda sample: sample.time)
     sample = replica.samples[max(place - 1, 0)]
-    ended = max(counter(sample, "generation_tokens") or 0.0, look.ended)
-    return look.decoded + ended, look.prefilled + (counter(sample, "prompt_tokens") or 0.0)
+    ended = max(grown(sample, "generation_tokens"), look.ended)
+    return look.decoded + ended, look.prefilled + grown(sample, "prompt_tokens")
 
 
 def _token_rates(
@@ -262,7 +267,8 @@ def _token_rates(
 ) -> tuple[float | None, float | None]:
     if server.slots and (told := slot_tokens(server, window)) is not None:
         generated, prompted, seconds = told
-        return generated / seconds, prompted / seconds
+        known = counter(replica.now, "prompt_tokens") is not None
+        return generated / seconds, prompted / seconds if known else None
     if gauge(replica.now, "busy_slots") is not None:
         return _busy_rate(replica, window), rate(replica, "prompt_tokens", window)
     return rate(replica, "generation_tokens", window), rate(replica, "prompt_tokens", window)
@@ -289,7 +295,8 @@ def decoded(replica: Replica, sample: Sample) -> float | None:
 
 def _total(server: Watched, replica: Replica, name: str) -> float | None:
     """A counter as the server told it last; on llama.cpp with what is being generated."""
-    told = _first(replica.told, COUNTERS[name])
+    there = replica.now.counters
+    told = next((replica.told[metric] for metric in COUNTERS[name] if metric in there), None)
     if told is None or not server.slot_samples:
         return told
     look = server.slot_samples[-1]

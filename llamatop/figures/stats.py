@@ -39,8 +39,8 @@ class Distribution:
 
 
 def distribution(values: Iterable[float]) -> Distribution | None:
-    """How the values are spread; None when there are none."""
-    ordered = _ascending(array("d", values))
+    """How the values are spread; None when there are none. Many in an array are sorted there."""
+    ordered = _ascending(values if isinstance(values, array) else array("d", values))
     if not ordered:
         return None
     return Distribution(

@@ -124,10 +124,10 @@ def held_bytes(layer: Any) -> int:
     return sum(int(tensor.nbytes) for tensor in {id(one): one for one in tensors(layer)}.values())
 
 
-def storage_bytes(layer: Any, below: float) -> int:
-    """What a layer's cache really holds; a window's view keeps all of what it looks at."""
+def storage_sizes(layer: Any) -> list[int]:
+    """Bytes of what a layer's cache really holds; a window's view keeps all of what it looks at."""
     storages = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors(layer)}
-    return sum(size for size in storages.values() if size < below)
+    return list(storages.values())
 
 
 def tensors(part: Any) -> Iterator[torch.Tensor]:

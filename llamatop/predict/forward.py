@@ -38,8 +38,9 @@ class Tally:
         """An operation has ended that took so long."""
         self.path.append(Step(work, self.live))
 
-    def add(self, size: int) -> None:
-        """A storage of so many bytes came to be, or (negative) is gone."""
+    def add(self, size: int, which: int = 0) -> None:
+        """A storage of so many bytes came to be, or (negative) is gone; `which` numbers them, for
+        those who tell one from another."""
         if abs(size) < self.below:
             self.live += size
             if self.live > self.peak:
@@ -81,6 +82,8 @@ class Forward:
     """The operations before the first layer."""
     parts: list[Held] = field(default_factory=list)
     """Each layer, the head that makes scores, and at last what chooses from them."""
+    given: int = 0
+    """To the last layer."""
 
     def __post_init__(self) -> None:
         """Count from now."""
@@ -98,6 +101,7 @@ class Forward:
     def leave(self, given: int) -> None:
         """The last layer ends; what was `given` to it is let go of, unless it was the first."""
         self.enter()
+        self.given = given
         if len(self.parts) > 2 and given < self.tally.below:
             self.parts[-1].before -= given
             self.parts[-2].after -= given
@@ -105,7 +109,8 @@ class Forward:
     def end(self) -> None:
         """The forward has ended."""
         last = self.parts[-1]
-        last.peak, last.after, last.path = self.tally.peak, self.tally.live, self.tally.path
+        last.peak, last.path = self.tally.peak, self.tally.path
+        last.after = self.tally.mark()
 
     def path(self, shown: Sequence[int]) -> list[Step]:
         """The way through a model whose layers are like those `shown`, with no caches before."""
@@ -135,3 +140,14 @@ class Forward:
             Total(live + head.transient, cache, head.transient),
             Total(live + scores + choosing.transient, cache, scores, choosing.transient),
         )
+
+
+def stepped(
+    forward: Forward, shown: Sequence[int], before: Sequence[Sequence[int]], chosen: Sequence[int]
+) -> Total:
+    """The peak of a step that found caches: for each layer here the bytes of their storages, and
+    those held since the last token was `chosen`."""
+    below = forward.tally.below
+    held = [sum(size for size in sizes if size < below) for sizes in before]
+    found = forward.whole(shown, held)
+    return found._replace(sampling=found.sampling + sum(n for n in chosen if n < below))

@@ -22,7 +22,8 @@ from llamatop.predict.anatomy import Anatomy
 from llamatop.predict.caches import Cached
 from llamatop.predict.crowd import together
 from llamatop.predict.excerpt import plans
-from llamatop.predict.forward import Forward, Tally, Total
+from llamatop.predict.forward import Forward, Tally, Total, stepped
+from llamatop.predict.ledger import peak_of
 from llamatop.predict.sampling import Sampling
 from llamatop.predict.storages import LiveStorages
 from llamatop.predict.traced import Peak, Shape, between
@@ -93,6 +94,7 @@ class Tracer:
         """Let the layers' matrices be computed with as that kernel does."""
         for layer in self._excerpt.kept:
             kernels.stand_in(layer, kernel)
+        self._operations.clear()  # those counted before were others
 
     def leave_experts(self) -> None:
         """Let decoding read the chosen experts' weights where they lie."""
@@ -146,16 +148,13 @@ class Tracer:
     def _short(self, tokens: int) -> list[Any]:
         """What each layer has cached after a prompt of one request."""
         tally = Tally()
-        with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, tally) as on:
+        with quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, tally) as on:
             _, cache = self._run(self._cache(), 1, tokens, tokens)
             self._operations[tokens] = on.operations
             return self._layers_of(cache)
 
     def _peak(self, shape: Shape) -> Peak:
-        phases = self.phases(shape)
-        most = max(everything for everything, _ in phases)
-        heap = max(small for _, small in phases)
-        return Peak(shape, most.peak, most.cache, most.logits, heap.peak, most.sampling)
+        return peak_of(shape, self.phases(shape))
 
     def phases(self, shape: Shape) -> list[list[Total]]:
         """Of prefill, and of the last step where there is one: all blocks, and the small ones."""
@@ -166,7 +165,7 @@ class Tracer:
         """Prefill's forwards, and then what the last step holds, where there is one."""
         tallies = [Tally(), Tally(HEAP_BELOW)]
         self._sampling.forget()
-        with _quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, *tallies):
+        with quiet_masks(), self._mode, torch.no_grad(), LiveStorages(self._rounding, *tallies):
             prefill, cache = self._watched(
                 tallies, self._cache(shape), shape.batch, shape.prompt, shape.prompt
             )
@@ -233,23 +232,27 @@ class Tracer:
 
     def _last_step(self, tallies: list[Tally], cache: Any, shape: Shape) -> list[Total]:
         """The step with the longest context, after those between have grown the caches."""
-        before = shape.prompt + shape.generated - 2
+        cache = self._grown_to(cache, shape)
+        before = [caches.storage_sizes(layer) for layer in self._layers_of(cache)]
+        chosen = self._sampling.held_sizes()
+        forwards, _ = self._stepped(tallies, cache, shape)
+        return [stepped(f, self._excerpt.shown, before, chosen) for f in forwards]
+
+    def _grown_to(self, cache: Any, shape: Shape) -> Any:
+        """The caches that the last step finds, from those after prefill."""
         layers = self._layers_of(cache)
         if all(map(caches.can_grow, layers)):
             for layer in layers:
                 caches.grow(layer, shape.generated - 2)
         elif shape.generated > 2:
+            before = shape.prompt + shape.generated - 2
             _, cache = self._run(self._cache(shape), shape.batch, before, before)
-            layers = self._layers_of(cache)
-        held = [[caches.storage_bytes(layer, t.below) for layer in layers] for t in tallies]
-        kept = [self._sampling.held_bytes(tally.below) for tally in tallies]
+        return cache
+
+    def _stepped(self, tallies: list[Tally], cache: Any, shape: Shape) -> tuple[list[Forward], Any]:
         with self._decoding():
-            forwards, _ = self._watched(tallies, cache, shape.batch, 1, before + 1)
-        totals = [f.whole(self._excerpt.shown, h) for f, h in zip(forwards, held, strict=True)]
-        return [
-            total._replace(sampling=total.sampling + size)
-            for total, size in zip(totals, kept, strict=True)
-        ]
+            context = shape.prompt + shape.generated - 1
+            return self._watched(tallies, cache, shape.batch, 1, context)
 
     def _watched(
         self, tallies: list[Tally], cache: Any, batch: int, tokens: int, total: int
@@ -353,7 +356,7 @@ def _can_be_faked(device: str) -> bool:
 
 
 @contextmanager
-def _quiet_masks() -> Iterator[None]:
+def quiet_masks() -> Iterator[None]:
     """Masks are made as for real tensors: fake ones would always be given a full one."""
     before = masking_utils.is_tracing
     masking_utils.is_tracing = lambda *_: False

@@ -39,11 +39,10 @@ class Sampling:
         noise = torch.empty_like(held["shares"])  # `multinomial` makes one inside itself
         return torch.argmax(noise, dim=-1)
 
-    def held_bytes(self, below: float) -> int:
-        """What is held from the last step, in storages smaller than `below`."""
+    def held_sizes(self) -> list[int]:
+        """Bytes of the storages that are held from the last step."""
         storages = {t.untyped_storage()._cdata: t.untyped_storage() for t in self._held.values()}
-        sizes = [storage.nbytes() for storage in storages.values()]
-        return sum(size for size in sizes if size < below)
+        return [storage.nbytes() for storage in storages.values()]
 
     def forget(self) -> None:
         """Another generation begins."""

@@ -39,6 +39,7 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[misc]
         self._rounding = rounding
         self._tallies = tallies
         self._known: dict[int, weakref.ref[Any]] = {}
+        self._made = 0
         self.operations = 0
         """Of which tensors were asked so far."""
 
@@ -65,27 +66,32 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[misc]
             self._count(one.untyped_storage())
         if made:
             work = sum(x.nbytes for x in (*read, *made)) + _flops(func, args, made) / FLOP_PER_BYTE
-            inside = made[0].numel() if func is _SAFE_SOFTMAX else 0
+            inside = self._rounded(made[0].numel()) if func is _SAFE_SOFTMAX else 0
+            self._made += 1
             for tally in self._tallies:
-                tally.add(inside)
+                tally.add(inside, self._made)
                 tally.step(work)
-                tally.add(-inside)
+                tally.add(-inside, self._made)
         return result
+
+    def _rounded(self, size: int) -> int:
+        return -(-size // self._rounding) * self._rounding
 
     def _count(self, storage: Any) -> None:
         key = storage._cdata
         if key in self._known:
             return
-        size = -(-storage.nbytes() // self._rounding) * self._rounding
-        self._known[key] = weakref.ref(storage, self._freed(key, size))
+        size = self._rounded(storage.nbytes())
+        self._made += 1
+        self._known[key] = weakref.ref(storage, self._freed(key, size, self._made))
         for tally in self._tallies:
-            tally.add(size)
+            tally.add(size, self._made)
 
-    def _freed(self, key: int, size: int) -> Callable[[Any], None]:
+    def _freed(self, key: int, size: int, which: int) -> Callable[[Any], None]:
         def freed(_: Any) -> None:
             del self._known[key]
             for tally in self._tallies:
-                tally.add(-size)
+                tally.add(-size, which)
 
         return freed
 

@@ -143,6 +143,8 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     """Figures that rest on something not understood, as `check --json` calls them, and why."""
     notes: tuple[str, ...] = ()
     """How figures were come by, where that is not as usual."""
+    told_from: str = ""
+    """By what it was traced before; empty: it was traced for this question."""
 
     @property
     def kv_bytes_per_token(self) -> int:

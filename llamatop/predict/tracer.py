@@ -10,7 +10,7 @@ import importlib
 import re
 from collections import Counter
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import torch
@@ -58,16 +58,24 @@ def trace(ask: Ask) -> Trace:
     """
     begun = _begin(ask)
     try:
-        tracer = _tracer(ask, begun)
+        tracer = _tracer(ask, begun, Tracer)
     except Exception as problem:
         return _without(begun.found, len(begun.anatomy.layers), told(problem))
     return _run(ask, begun, tracer)
 
 
+AnyTracer = TypeVar("AnyTracer", bound=Tracer)
+
+
 def trace_with(ask: Ask) -> tuple[Trace, Tracer]:
     """The same, and what can trace further shapes; raises what the model does, if it does."""
+    return trace_as(ask, Tracer)
+
+
+def trace_as(ask: Ask, kind: type[AnyTracer]) -> tuple[Trace, AnyTracer]:
+    """The same with a tracer of that kind."""
     begun = _begin(ask)
-    tracer = _tracer(ask, begun)
+    tracer = _tracer(ask, begun, kind)
     return _run(ask, begun, tracer), tracer
 
 
@@ -100,8 +108,8 @@ def _begin(ask: Ask) -> _Begun:
     return _Begun(found, anatomy, dtype)
 
 
-def _tracer(ask: Ask, begun: _Begun) -> Tracer:
-    tracer = Tracer(begun.anatomy, ask.device, ask.sampling)
+def _tracer(ask: Ask, begun: _Begun, kind: type[AnyTracer]) -> AnyTracer:
+    tracer = kind(begun.anatomy, ask.device, ask.sampling)
     method = begun.found.quantization
     if method == "mxfp4":
         tracer.leave_experts()

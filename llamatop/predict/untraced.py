@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from llamatop.errors import InputError
+from llamatop.predict import answers
 from llamatop.predict.furthest import furthest
 from llamatop.predict.shipped import Coefficients, shipped, stored_dtype
 from llamatop.predict.traced import Ask, Trace
@@ -21,6 +22,8 @@ def recalled(question: Ask, missing: str) -> Trace:
 
     Raises InputError with what is `missing` where nothing ships of it as it is asked for.
     """
+    if (exact := answers.answered(question)) is not None:
+        return exact
     known = _known(question)
     if known is None:
         raise InputError(f"--model {question.model}: {missing}")

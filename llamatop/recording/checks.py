@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 
 from llamatop.errors import InputError
-from llamatop.recording.files import shown, why
+from llamatop.recording.files import parts_of, shown, why
 from llamatop.recording.footer import MAGIC, Footer, footer_of
 from llamatop.recording.schema import COLUMNS, SCHEMA_VERSION
 from llamatop.recording.seal import BrokenSealError, is_sealed
+
+_NAMED = 4
+"""Parts of a run of several at most that are named."""
 
 CEILING = 4 << 30
 """Bytes of memory that no file may ask for."""
@@ -44,7 +47,9 @@ def read(path: Path) -> bytes:
                 raise InputError(f"{shown(path)} is no recording: it is not a Parquet file")
             return MAGIC + file.read()
     except FileNotFoundError:
-        raise InputError(f"{shown(path)}: there is no such recording") from None
+        parts = parts_of(path)[:_NAMED]
+        told = f"; name one of {', '.join(parts)}" if parts else ""
+        raise InputError(f"{shown(path)}: there is no such recording{told}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{shown(path)}: cannot be read: {why(error)}") from None
 

@@ -6,6 +6,7 @@ Knows nothing of what is in them.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,17 @@ _COMPANIONS = ("-wal", "-shm", "-tmp")
 def journal_of(path: Path) -> Path:
     """Where the journal of a recording is."""
     return Path(f"{path}{SUFFIX}")
+
+
+def parts_of(path: Path) -> list[str]:
+    """Names of the recordings that a run of several made of this one: `.1`, `.2`; `.a`, `.b`."""
+    stem = path.name.removesuffix(".parquet")
+    part = re.compile(rf"{re.escape(stem)}\.(\d+|[ab])\.parquet({re.escape(SUFFIX)})?")
+    try:
+        names = [one.name for one in path.parent.iterdir() if part.fullmatch(one.name)]
+    except (OSError, ValueError):
+        return []
+    return sorted({one_line(name.removesuffix(SUFFIX)) for name in names})
 
 
 def temporary_of(journal: Path) -> Path:

@@ -81,8 +81,12 @@ class Follower:
 
     def _run(self) -> None:
         while self.state in ("growing", "cut off") and not self._closing.wait(LOOK_SECONDS):
-            with suppress(OSError):  # of a file system that is away for a while
+            try:
                 self._look()
+            except OSError:  # of a file system that is away for a while
+                continue
+            except Exception:  # whoever follows is not left waiting for more
+                self.state = "gone"
 
     def _look(self) -> None:
         there = self._tail.in_place  # asked first: what is removed is not written any more

@@ -16,7 +16,8 @@ import numpy as np
 from llamatop.figures.between_runs import one_run_each, spread_of
 from llamatop.figures.deciding import NONE, Error, added, of_groups
 from llamatop.figures.levels import LevelFigures
-from llamatop.reports.resample import Floats, Spread, sample_spreads, spreads
+from llamatop.figures.pooled import Floats
+from llamatop.reports.resample import Spread, sample_spreads, spreads
 from llamatop.reports.runs import Run
 
 Pair = tuple[LevelFigures, LevelFigures]

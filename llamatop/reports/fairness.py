@@ -112,8 +112,12 @@ def _uneven_cores(
     return f"the engine had {first:.2f} cores in the baseline and {second:.2f} in the other"
 
 
+def _end(figures: LevelFigures) -> str:
+    return figures.outcome or "not at all"
+
+
 def _cut_off(run: Run) -> list[str]:
-    return [] if run.session.ended else [f"{run.name} was cut off: it is not the whole run"]
+    return [] if run.session.ended else [f"{run.name} has no end: it is not the whole run"]
 
 
 def _unpaired(baseline: Run, other: Run, pairs: Sequence[Pair]) -> list[str]:
@@ -135,7 +139,7 @@ def _uneven(pair: Pair) -> list[str]:
     if first.failed or second.failed:
         found.append(f"{at}: {first.failed} and {second.failed} requests failed")
     if first.outcome != second.outcome:
-        found.append(f"{at}: one ended {first.outcome}, the other {second.outcome}")
+        found.append(f"{at}: one ended {_end(first)}, the other {_end(second)}")
     tokens = [f.output_tokens / f.requests for f in pair if f.requests and f.output_tokens]
     if len(tokens) == 2 and abs(tokens[0] - tokens[1]) > 0.02 * max(tokens):
         found.append(f"{at}: {tokens[0]:.1f} and {tokens[1]:.1f} tokens generated a request")

@@ -127,7 +127,8 @@ def _scalar(server: Watched, replica: Replica, load: Load, key: str) -> Origin |
     if metric is None:
         if key == "kv_usage" and load.kv_usage is not None:
             return Origin(_WORDS[key], percent(load.kv_usage), "/slots, tokens held of a context")
-        return Origin(_WORDS[key], UNKNOWN, _untold(server)) if key in _MISSED else None
+        missed = key in _MISSED or _told_once(replica, key) is not None
+        return Origin(_WORDS[key], UNKNOWN, _untold(server, replica, key)) if missed else None
     value = replica.now.gauges.get(metric, replica.told.get(metric))
     shown = percent(value) if key == "kv_usage" else _number(value)
     if key.endswith("_bytes"):
@@ -142,23 +143,24 @@ def _number(value: float | None) -> str:
 def _rates(server: Watched, replica: Replica, load: Load) -> list[Origin]:
     generated, prompted = (metric_of(replica, f"{of}_tokens") for of in ("generation", "prompt"))
     if server.slot_samples:
-        generated, prompted = "/slots and tokens_predicted", "/slots and prompt_tokens"
+        generated = "/slots and tokens_predicted"
+        prompted = None if prompted is None else "/slots and prompt_tokens"
     told = (
-        ("tok/s", load.generation_rate, generated),
-        ("prompt tok/s", load.prompt_rate, prompted),
+        ("tok/s", load.generation_rate, generated, "generation_tokens"),
+        ("prompt tok/s", load.prompt_rate, prompted, "prompt_tokens"),
     )
     return [
-        Origin(name, number(rate), _untold(server))
+        Origin(name, number(rate), _untold(server, replica, key))
         if metric is None
         else Origin(name, number(rate), f"{metric}, {_ONE_LOOK if rate is None else _SECONDS}")
-        for name, rate, metric in told
+        for name, rate, metric, key in told
     ]
 
 
 def _hits(server: Watched, replica: Replica, load: Load) -> Origin:
     metric = metric_of(replica, "prefix_hits") or metric_of(replica, "cached_tokens")
     if metric is None:
-        return Origin("prefix hit rate", UNKNOWN, _untold(server))
+        return Origin("prefix hit rate", UNKNOWN, _untold(server, replica, "prefix_hits"))
     why = "over 5 s" if load.prefix_hit_rate is not None else "no prompt in 5 s"
     return Origin("prefix hit rate", percent(load.prefix_hit_rate), f"{metric}, {why}")
 
@@ -180,8 +182,16 @@ def _latency(server: Watched, replica: Replica, now: Load, minute: Load, key: st
     ]
 
 
-def _untold(server: Watched) -> str:
+def _untold(server: Watched, replica: Replica, key: str) -> str:
+    """Why there is no value of a name here."""
+    if (once := _told_once(replica, key)) is not None:
+        return f"{_name(server)} tells {once} no more"
     return f"{_name(server)} tells no metric of it"
+
+
+def _told_once(replica: Replica, key: str) -> str | None:
+    """The counter that a server told before, and tells no more."""
+    return next((one for one in COUNTERS.get(key, ()) if one in replica.now.gone), None)
 
 
 def _name(server: Watched) -> str:

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamatop.events.clock import SECOND
+from llamatop.figures.pooled import Floats, pooled_gaps
 from llamatop.figures.requests import counted, first_token, tpot
 from llamatop.session.reducer import Level, Request
-
-Floats = NDArray[np.float64]
 
 DRAWS = 1000
 """How often a level is drawn again."""
@@ -193,26 +192,6 @@ def _whole(done: list[Request], blocks: NDArray[np.intp]) -> _Values:
 def _gaps(done: list[Request], blocks: NDArray[np.intp]) -> _Values:
     gaps, sizes = pooled_gaps(done)
     return _Values(gaps, np.repeat(blocks, sizes))
-
-
-def pooled_gaps(requests: Sequence[Request]) -> tuple[Floats, NDArray[np.intp]]:
-    """Inter-token latencies in seconds (`requests.gaps`) of all; how many each request has."""
-    sizes = np.array([0 if one.summed else len(one.times) for one in requests], dtype=np.intp)
-    if not sizes.sum():
-        return np.empty(0), np.zeros(len(sizes), np.intp)
-    timed = [one for one in requests if not one.summed]
-    times = np.concatenate([np.frombuffer(one.times, np.int64) for one in timed])
-    counts = np.concatenate([np.frombuffer(one.counts, np.int32) for one in timed])
-    within = np.ones(len(times), np.bool_)
-    within[(np.cumsum(sizes) - sizes)[sizes > 0]] = False
-    counts = counts[within].astype(np.intp)
-    gaps: Floats = np.diff(times, prepend=0)[within] / SECOND / np.maximum(counts, 1)
-    several = np.maximum(sizes - 1, 0)
-    if int(counts.max(initial=1)) == 1 == int(counts.min(initial=1)):
-        return gaps, several
-    owners = np.repeat(np.arange(len(sizes)), several)
-    numbers = np.bincount(owners, counts, len(sizes)).astype(np.intp)
-    return np.repeat(gaps, counts), numbers
 
 
 def _spread_draws(

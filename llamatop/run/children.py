@@ -18,8 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
-import msgspec
-
 from llamatop.events.kinds import Event
 from llamatop.events.sanitize import clean, one_line
 from llamatop.events.wire import Command, read_events, write_command
@@ -126,7 +124,7 @@ class Child:
         try:
             while (events := read_events(pipe)) is not None:
                 self.inbox.append(events)
-        except msgspec.MsgspecError as error:
+        except Exception as error:  # nobody else reads it, and it would wait for ever
             self._unreadable = one_line(f"what it sent could not be read: {error}")
             self._process.kill()
 

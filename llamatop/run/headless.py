@@ -18,6 +18,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import AlertChanged
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import level_figures
+from llamatop.figures.progress import completed_requests
 from llamatop.figures.requests import current_rate, tpot, ttft
 from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, ready_text, server_notes
 from llamatop.reports.slow import slow_dtype
@@ -230,12 +231,19 @@ def state_line(session: Session) -> str:
         return "starting"
     config = session.started.config
     of = "" if config.until_oom or config.until_slo else f" of {len(config.concurrency)}"
-    done = sum(not request.active for request in level.requests)
-    what = "warming up" if not level.requests else f"{done} of {level.planned or '∞'} requests"
+    what = _progress(session, level) if level.requests else "warming up"
     rate = number(current_rate(session, 2.0))
     elapsed = clock((session.now - level.started) / SECOND)
     where = f"level {level.id + 1}{of}, concurrency {level.concurrency}"
-    return f"{where}: {what}, {rate} tok/s, {elapsed}"
+    return f"{where}: {what}, {rate} tok/s, {elapsed}"[:_ROW]
+
+
+def _progress(session: Session, level: Level) -> str:
+    """Requests that have completed, and apart from them those that did not."""
+    done = completed_requests(session, level)
+    undone = {"failed": level.failed, "cancelled": level.cancelled}
+    told = [f"{count} {how}" for how, count in undone.items() if count]
+    return ", ".join([f"{done} of {level.planned or '∞'} requests", *told])
 
 
 def _loading_line(session: Session) -> str:

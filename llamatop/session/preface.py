@@ -146,7 +146,7 @@ def _watched(place: int, server: Watched) -> Iterator[Event]:
             server=place,
             replica=name,
             gauges={**replica.now.gauges},
-            counters=replica.told.copy(),
+            counters={name: replica.told[name] for name in replica.now.counters},
             buckets={histogram: told.copy() for histogram, told in replica.counted.items()},
         )
     if server.slot_samples:

@@ -38,10 +38,19 @@ class Sample:
 
     time: int
     gauges: Grown
-    counters: Grown
-    """What each has grown by since it was first told."""
+    grown: Grown
+    """What each counter has grown by since it was first told, as far as it was told."""
     buckets: Mapping[str, Grown]
     """Observations of each bucket since it was first told; empty in old samples."""
+    gone: frozenset[str] = frozenset()
+    """Counters that are told no more."""
+
+    @property
+    def counters(self) -> Grown:
+        """What each has grown by that is told still."""
+        if not self.gone:
+            return self.grown
+        return {name: value for name, value in self.grown.items() if name not in self.gone}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +106,20 @@ class Replica:
         if fell:
             self.restarts.append(event.time)
         gauges = _gauges(before.gauges, event.gauges) if event.gauges else before.gauges
-        counters = self._grow(before, event.counters, fell)
+        counters = {name: value for name, value in event.counters.items() if value is not None}
+        grown = self._grow(before, counters, fell)
         buckets = self._observe(before, event.buckets, fell)
-        self.samples.append(Sample(event.time, gauges, counters, buckets))
+        gone = (before.gone | event.counters.keys()) - counters.keys()
+        self.samples.append(Sample(event.time, gauges, grown, buckets, gone))
         self._thin()
         return fell
 
     def _fell(self, event: ReplicaSampled) -> bool:
         told = self.told
-        return any(value < told.get(name, value) for name, value in event.counters.items()) or any(
+        return any(
+            value is not None and value < told.get(name, value)
+            for name, value in event.counters.items()
+        ) or any(
             value < self.counted.get(name, {}).get(bound, value)
             for name, bounds in event.buckets.items()
             for bound, value in bounds.items()
@@ -113,12 +127,12 @@ class Replica:
 
     def _grow(self, before: Sample, counters: Grown, fell: bool) -> Grown:
         if not counters and not fell:
-            return before.counters
-        grown = dict(before.counters)
+            return before.grown
+        grown = dict(before.grown)
         for name, value in counters.items():
             first = name not in self.told
             since = value if first else 0.0 if fell else self.told[name]
-            grown[name] = before.counters.get(name, 0.0) + value - since
+            grown[name] = before.grown.get(name, 0.0) + value - since
             self.told[name] = value
         if fell:
             self.told = {name: counters.get(name, 0.0) for name in self.told}

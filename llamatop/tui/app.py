@@ -442,16 +442,21 @@ class LlamatopApp(App[None]):
         self.exit(return_code=code)
 
 
-def run_app(app: LlamatopApp) -> int:
-    """Run it in this terminal; the exit code. However it ends, the run's children end too."""
-    from llamatop.tui.terminal.guardian import guarded  # noqa: PLC0415  (not where pictures are made)
+def run_app(app: LlamatopApp) -> tuple[int, list[str]]:
+    """Run it in this terminal; the exit code, and what libraries of this process wrote meanwhile.
+
+    However it ends, the run's children end too.
+    """
+    # not where pictures are made
+    from llamatop.tui.terminal.aside import aside  # noqa: PLC0415
+    from llamatop.tui.terminal.guardian import guarded  # noqa: PLC0415
 
     try:
-        with guarded():
+        with aside() as written, guarded():
             app.run()
     finally:
         if app.live is not None:
             app.live.close()
         if app.return_code == HUNG_UP:
             let_go()
-    return app.return_code or 0
+    return app.return_code or 0, written

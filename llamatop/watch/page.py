@@ -6,7 +6,7 @@ a page of a thousand lines costs what changed in it. Knows no socket and no cloc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isfinite, isnan
 
@@ -49,7 +49,7 @@ class Changes:
     """What one replica told that differs from before; see `ReplicaSampled`."""
 
     gauges: dict[str, float | None] = field(default_factory=dict)
-    counters: dict[str, float] = field(default_factory=dict)
+    counters: dict[str, float | None] = field(default_factory=dict)
     buckets: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
@@ -89,8 +89,10 @@ class Pages:
         self._cumulative: dict[tuple[str, str], dict[str, float]] = {}
         self._alone: dict[tuple[str, str], dict[str, float]] = {}
         self._told: dict[tuple[str, str], float] = {}
+        self._absent: set[tuple[str, str]] = set()
+        """Counters that are told no more; what they were is known, and whether they fell."""
         self.replicas: list[str] = []
-        """Those of the last page, in its order."""
+        """All that have told something, in the order in which they came."""
         self._fell: set[str] = set()
         """Those whose counters fell: they began again."""
 
@@ -106,7 +108,7 @@ class Pages:
         if any(len(line) > LONGEST_LINE for line in fresh):
             raise PageError(f"a line of more than {LONGEST_LINE} characters")
         told = self._told_by(fresh)
-        gone = self._gone(fresh, [line for line in self._lines if line not in lines])
+        gone = self._gone(lines, [line for line in self._lines if line not in lines])
         changes: dict[str, Changes] = {}
         self._fell = set()
         for (replica, key, bound), value in told.items():
@@ -119,11 +121,11 @@ class Pages:
         self._spread(changes)
         unseen = [place for place in ended if place[0] not in self._fell]
         self._fell.update(replica for replica, _, _ in unseen)
+        self._vanish(changes, gone)
         for replica in self._fell:
             self._tell_all(replica, changes.setdefault(replica, Changes()))
         for replica, key, bound in unseen:  # so that whoever reads the changes sees that it fell
             changes[replica].buckets.setdefault(key, {})[bound or ""] = 0.0
-        self._vanish(changes, gone)
         self._lines = lines
         return {replica: changes.get(replica, Changes()) for replica in self.replicas}
 
@@ -162,8 +164,9 @@ class Pages:
         if bound is not None:
             self._cumulative.setdefault((replica, key), {})[bound] = value
             changes.buckets[key] = {}
-        elif (told := self._told.get((replica, key))) != value:
+        elif (told := self._told.get((replica, key))) != value or (replica, key) in self._absent:
             self._told[replica, key] = value
+            self._absent.discard((replica, key))
             if bare in COUNTER_NAMES:
                 changes.counters[key] = value
                 if told is not None and value < told:
@@ -191,6 +194,9 @@ class Pages:
 
     def _tell_all(self, replica: str, changes: Changes) -> None:
         """Of one that began again: a count that is as it was before is another one."""
+        for name, key in [absent for absent in self._absent if absent[0] == replica]:
+            self._absent.discard((name, key))
+            del self._told[name, key]
         for (name, key), value in self._told.items():
             if name == replica and key.partition("{")[0] in COUNTER_NAMES:
                 changes.counters[key] = value
@@ -198,11 +204,13 @@ class Pages:
             if name == replica:
                 changes.buckets[key] = dict(alone)
 
-    def _gone(self, fresh: list[str], left: list[str]) -> list[Place]:
-        """Whose series is no more on the page, in any value."""
-        there = {line.rpartition(" ")[0] for line in fresh}
-        series = (one for line in left if (one := line.rpartition(" ")[0]) not in there)
-        return [self._places[one] for one in series if one in self._places]
+    def _gone(self, lines: Iterable[str], left: list[str]) -> list[Place]:
+        """Whose series is no more on the page, in any value or spelling."""
+        there = {line.rpartition(" ")[0] for line in lines} if left else set()
+        gone = (one for line in left if (one := line.rpartition(" ")[0]) not in there)
+        places = dict.fromkeys(self._places[one] for one in gone if one in self._places)
+        still = {self._places.get(one) for one in there} if places else set()
+        return [place for place in places if place not in still]
 
     def _unbound(self, changes: dict[str, Changes], gone: list[Place]) -> list[Place]:
         """Bounds of histograms that have others now: their counts are of these no more."""
@@ -216,11 +224,17 @@ class Pages:
         return ended
 
     def _vanish(self, changes: dict[str, Changes], gone: list[Place]) -> None:
-        """Gauges that are told no more are not known."""
+        """What is told no more is not known."""
         for replica, key, _ in gone:
-            if key.partition("{")[0] in GAUGE_NAMES and (replica, key) in self._told:
+            bare = key.partition("{")[0]
+            if (replica, key) not in self._told:
+                continue
+            if bare in GAUGE_NAMES:
                 changes.setdefault(replica, Changes()).gauges[key] = None
                 del self._told[replica, key]
+            elif bare in COUNTER_NAMES:
+                changes.setdefault(replica, Changes()).counters[key] = None
+                self._absent.add((replica, key))
 
 
 def _is_number(text: str) -> bool:

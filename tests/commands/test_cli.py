@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llamatop.cli import COMMANDS, _refuse_empty, _settle_streams, main
+from llamatop.cli import _refuse_empty, _settle_streams, main
+from llamatop.commands.names import COMMANDS
 from llamatop.errors import InputError
 from llamatop.text.formatting import MINUS
 

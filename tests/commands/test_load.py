@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llamatop.commands.run import _config, _run_parser
+from llamatop.commands.asked import config_of
 from llamatop.errors import InputError
 from llamatop.reports.recommend import command_of
 from llamatop.settings.config import RunConfig
@@ -21,7 +21,7 @@ def trace(tmp_path: Path) -> str:
 
 
 def asked(*arguments: str) -> RunConfig:
-    return _config(_run_parser().parse_args(["--record", *arguments]))
+    return config_of(["--record", *arguments])
 
 
 @pytest.mark.parametrize(

@@ -89,13 +89,13 @@ def foretold(
     It was traced in this process, where a child of the run would import torch anew, and come too
     late for the first level where much else runs.
     """
-    from llamatop.commands.run import _config, _run_parser  # noqa: PLC0415  (for those who ask)
+    from llamatop.commands.asked import config_of  # noqa: PLC0415  (for those who ask)
     from llamatop.predict.prepare import prepare  # noqa: PLC0415
 
     def trace(*arguments: str) -> None:
         with monkeypatch.context() as patch:
             patch.setenv("LLAMATOP_CACHE", llamatop.env["LLAMATOP_CACHE"])
             patch.chdir(llamatop.folder)
-            prepare(_config(_run_parser().parse_args(arguments)), lambda: 0)
+            prepare(config_of([*arguments]), lambda: 0)
 
     return trace

@@ -1,6 +1,7 @@
 """Whatever a person may get wrong is told in one line with exit code 2, and nothing is left."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 from llamatop.catalog import demo_folder
 
 from .conftest import LLAMATOP, Llamatop
+
+TOO_LONG = ["--prompts", "good.jsonl", "--gen-toks", "4000"]
 
 GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}'
 
@@ -31,7 +34,7 @@ GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
         (["--prompts", "empty"], "empty: cannot be read"),
         (["--prompts", "bad.jsonl"], "bad.jsonl, line 2: "),
         (["--prompts", "good.jsonl", "--prompt-toks", "5"], "--prompt-toks"),
-        (["--prompts", "good.jsonl", "--gen-toks", "4000"], "good.jsonl, line 1: 10 tokens"),
+        (TOO_LONG, "good.jsonl, line 1: 10 tokens"),
         (["--prompts", "good.jsonl", "--weights", "random"], "has no tokenizer"),
         (["--requests", "0"], "--requests 0"),
         (["--max-time", "0"], "--max-time 0"),
@@ -75,12 +78,16 @@ GPTQ = '{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
         ),
     ],
 )
-def test_bad_settings(llamatop: Llamatop, arguments: list[str], said: str) -> None:
+def test_bad_settings(
+    llamatop: Llamatop, arguments: list[str], said: str, request: pytest.FixtureRequest
+) -> None:
     (llamatop.folder / "empty").mkdir()
     (llamatop.folder / "gptq").mkdir()
     (llamatop.folder / "gptq" / "config.json").write_text(GPTQ)
     (llamatop.folder / "good.jsonl").write_text('"What sets the pace of decoding?"\n')
     (llamatop.folder / "bad.jsonl").write_text('"fine"\n{"prompt": 1}\n')
+    if arguments == TOO_LONG:  # its model is read for it, and so traced
+        request.getfixturevalue("foretold")("--record", *arguments)
     done = llamatop("--record", "--out", "out/run.parquet", *arguments)
     assert done.code == 2
     assert done.err.count("\n") == 1 and said in done.err, done.err
@@ -201,15 +208,11 @@ def test_what_cannot_fit_is_told_before_it_is_tried(llamatop: Llamatop) -> None:
     assert not list(llamatop.folder.glob("run.parquet*"))
 
 
-@pytest.mark.parametrize(
-    "megabytes", [150, *(pytest.param(n, marks=pytest.mark.slow) for n in (300, 400, 600, 1200))]
-)
-def test_too_little_address_space_is_told_before_anything_begins(
-    llamatop: Llamatop, megabytes: int
-) -> None:
+def in_a_shell(llamatop: Llamatop, before: str) -> subprocess.CompletedProcess[str]:
+    """A short run after a few words to the shell."""
     command = shlex.join([*LLAMATOP, "--record", "--engine", "scripted", "--out", "run.parquet"])
-    done = subprocess.run(
-        ["sh", "-c", f"ulimit -v {megabytes * 10**6 // 1024}; exec {command}"],
+    return subprocess.run(
+        ["sh", "-c", f"{before}; exec {command}"],
         cwd=llamatop.folder,
         env=llamatop.env,
         capture_output=True,
@@ -217,6 +220,44 @@ def test_too_little_address_space_is_told_before_anything_begins(
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ("ulimit -n 40", "only 40 files may be open at a time"),
+        ("mkdir gone && cd gone && rmdir ../gone", "the folder that it was started in is gone"),
+    ],
+)
+def test_what_the_shell_left_too_little_of_is_one_line(
+    llamatop: Llamatop, before: str, told: str
+) -> None:
+    done = in_a_shell(llamatop, before)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not [*llamatop.folder.glob("run*")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["show", "replay", "compare", "plot", "recommend", "export"])
+def test_a_pipe_in_place_of_a_recording_keeps_nobody_waiting(
+    llamatop: Llamatop, command: str
+) -> None:
+    os.mkfifo(llamatop.folder / "pipe.parquet")
+    more = {"compare": ["pipe.parquet"], "export": ["--format", "csv", "--out", "x"]}
+    done = llamatop(command, "pipe.parquet", *more.get(command, []))
+    assert done.code == 2
+    assert done.err == "llamatop: pipe.parquet is no recording: it is not a file\n"
+
+
+@pytest.mark.parametrize(
+    "megabytes", [150, *(pytest.param(n, marks=pytest.mark.slow) for n in (300, 400, 600, 1200))]
+)
+def test_too_little_address_space_is_told_before_anything_begins(
+    llamatop: Llamatop, megabytes: int
+) -> None:
+    done = in_a_shell(llamatop, f"ulimit -v {megabytes * 10**6 // 1024}")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"the address space is limited to {megabytes} MB" in done.stderr
     assert done.stderr.count("\n") == 1

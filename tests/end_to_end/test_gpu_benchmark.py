@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from llamatop.commands.run import _config, _run_parser
+from llamatop.commands.asked import config_of
 
 from .conftest import Llamatop
 
@@ -31,7 +31,7 @@ def test_every_run_is_one_that_llamatop_takes(gpu: ModuleType, small: bool) -> N
     found = gpu.runs("cuda", small)
     assert len({run.name for run in found}) == len(found)
     for run in found:
-        config = _config(_run_parser().parse_args(["--record", *run.options]))
+        config = config_of(["--record", *run.options])
         assert config.weights == "random"
         assert config.device == "cuda"
 

@@ -61,7 +61,7 @@ def test_what_ships_is_checked_without_the_tracer(light, capsys, model):
 
 
 def test_no_other_model_is_guessed(light, capsys):
-    folder = ROOT / "tests" / "data" / "configs" / "deepseek-v3"
+    folder = ROOT / "tests" / "data" / "configs" / "kimi-k2.5"
     assert main(["check", "--model", str(folder)]) == 2
     assert ABSENT in capsys.readouterr().err
 

@@ -38,7 +38,9 @@ def assert_exact(summary: dict, prompt: int, gen: int) -> None:
         assert level["output_tokens"] == gen * level["requests"]
 
 
-@pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
+@pytest.mark.parametrize(
+    "engine", ["batch", "threads", pytest.param("continuous", marks=pytest.mark.slow)]
+)  # that one answers prompts of a file below
 def test_the_bundled_model_on_each_engine(
     llamatop: Llamatop, foretold: Callable[..., None], engine: str
 ) -> None:
@@ -99,7 +101,7 @@ def test_quantised_weights(
 def test_weights_offloaded_to_disk(llamatop: Llamatop, foretold: Callable[..., None]) -> None:
     (llamatop.folder / "tmp").mkdir()
     llamatop.env["TMPDIR"] = str(llamatop.folder / "tmp")
-    asked = ("--record", "--model", "demo", "--offload", "disk", "--concurrency", "1", "2", *TINY)
+    asked = ("--record", "--model", "demo", "--offload", "disk", "--concurrency", "2", *TINY)
     foretold(*asked)
     done = llamatop(*asked, "--json", "--out", "run.parquet")
     assert done.code == 0, done.err
@@ -255,7 +257,10 @@ def engines_of(pid: int) -> list[psutil.Process]:
     return [child for child in children if "engines.host" in " ".join(child.cmdline())]
 
 
-@pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
+@pytest.mark.parametrize(
+    "engine",
+    ["continuous", *(pytest.param(e, marks=pytest.mark.slow) for e in ("batch", "threads"))],
+)
 def test_prompts_of_a_file_on_each_engine(
     llamatop: Llamatop, foretold: Callable[..., None], engine: str
 ) -> None:

@@ -34,6 +34,7 @@ class Terminal:
     def __init__(self, llamatop: Llamatop, *arguments: str, **env: str) -> None:
         self.screen = pyte.Screen(COLUMNS, ROWS)
         self._stream = pyte.Stream(self.screen)
+        self._lines: list[str] | None = None
         self.raw = ""
         self.child = pexpect.spawn(
             LLAMATOP[0],
@@ -53,10 +54,18 @@ class Terminal:
             return
         self.raw += text
         self._stream.feed(text)
+        self._lines = None
+
+    @property
+    def lines(self) -> list[str]:
+        """What it shows; spelled out once for each time that something came, as that is dear."""
+        if self._lines is None:
+            self._lines = self.screen.display
+        return self._lines
 
     def shows(self, pattern: str) -> bool:
         self.read()
-        return any(re.search(pattern, line) for line in self.screen.display)
+        return any(re.search(pattern, line) for line in self.lines)
 
     def until(self, pattern: str, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
@@ -99,6 +108,7 @@ def terminal(llamatop: Llamatop) -> Iterator[Callable[..., Terminal]]:
 SCRIPTED = ("--engine", "scripted", "--model", "demo", "--out", "run.parquet")
 
 
+@pytest.mark.slow  # a run begun from a replay shows the bundled model too; others leave by q
 def test_the_bundled_model_answers_and_is_kept(
     terminal: Callable[..., Terminal], llamatop: Llamatop, foretold: Callable[..., None]
 ) -> None:
@@ -133,6 +143,42 @@ def test_a_signal_leaves_the_terminal_as_it_was(
     for sequence in LEFT_BEHIND:
         assert sequence in one.raw[-2000:]
     assert llamatop("replay", "run.parquet", "--json").json["complete"]
+
+
+SPEAKS = """
+import os, threading, time
+from pathlib import Path
+def speak():
+    while not Path(HERE, "speak").exists():
+        time.sleep(0.05)
+    os.write(1, b"a library on one\\n")
+    os.write(2, b"a library on two\\n")
+    Path(HERE, f"spoken-{os.getpid()}").touch()
+threading.Thread(target=speak, daemon=True).start()
+"""
+"""Every process of Python imports this first: a library in it writes past Python's streams."""
+
+
+@pytest.mark.slow
+def test_what_libraries_write_goes_beside_the_screen(
+    terminal: Callable[..., Terminal], llamatop: Llamatop
+) -> None:
+    folder = llamatop.folder
+    code = SPEAKS.replace("HERE", repr(str(folder)))
+    (folder / "sitecustomize.py").write_text(code)
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    one = terminal(*SCRIPTED, "--verbose", PYTHONPATH=os.pathsep.join(paths))
+    one.until(r"\d+/200")
+    (folder / "speak").touch()
+    ours = folder / f"spoken-{one.child.pid}"
+    until(lambda: (one.read(), ours.exists() and len([*folder.glob("spoken-*")]) > 2)[1])
+    one.until(r"\d+/200")
+    assert "a library" not in one.raw
+    assert one.leave(lambda: one.child.send("q")) == 0
+    _, _, after = one.raw.rpartition(LEFT_BEHIND[0])
+    for who in ("llamatop", "engine"):
+        assert f"{who}: a library on one" in after
+        assert f"{who}: a library on two" in after
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1, signal.SIGSEGV])
@@ -256,6 +302,7 @@ def test_a_run_begun_from_a_replay_is_kept_and_its_loss_makes_the_exit_code(
     one.until(r"--concurrency 4 .*--gen-toks 200")
     one.child.send("\r")
     one.until(r"decode .* \d+/200")
+    one.until(r"tok/s")
     _engine_of(one).kill()
     one.until(r"SIGKILL")
     one.child.send("m")

@@ -128,6 +128,19 @@ def test_refusals(
     assert sum(slept) < 3
 
 
+@pytest.mark.parametrize(
+    ("status", "told"), [(403, "refuses the token"), (429, "too many requests"), (503, "503")]
+)
+def test_a_download_that_is_refused_is_not_tried_again_and_again(
+    serve: Serve, status: int, told: str
+) -> None:
+    fake = serve()
+    fake.refusals["/resolve/"] = (status, "")
+    assert told in refusal()
+    assert told in refusal(weights="random")
+    assert sum("/resolve/" in path for path in fake.asked) == 2
+
+
 def test_a_gated_model_without_access(serve: Serve) -> None:
     serve(GATED, gated=True).refusals["auth-check"] = (403, "GatedRepo")
     message = refusal(GATED)

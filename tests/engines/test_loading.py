@@ -172,11 +172,11 @@ def test_nothing_is_printed(tiny_folder: Path) -> None:
         "from llamatop.settings.config import RunConfig\n"
         "from llamatop.engines.models import load_engine\n"
         "from tests.engines.conftest import Served\n"
-        "for name in ('batch', 'continuous'):\n"
-        "    for model, weights in (('demo', 'auto'), (sys.argv[1], 'random')):\n"
-        "        config = RunConfig(model=model, weights=weights, engine=name, device='cpu',\n"
-        "                           prompt_toks=20, gen_toks=6)\n"
-        "        Served(load_engine(config, lambda *step: None), 2, 2).end()\n"
+        "for name, model, weights in (('batch', 'demo', 'auto'),\n"
+        "                             ('continuous', sys.argv[1], 'random')):\n"
+        "    config = RunConfig(model=model, weights=weights, engine=name, device='cpu',\n"
+        "                       prompt_toks=20, gen_toks=6)\n"
+        "    Served(load_engine(config, lambda *step: None), 2, 2).end()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tiny_folder)], capture_output=True, text=True, check=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from llamatop.catalog import find
+from llamatop.engines import config_file
 from llamatop.engines.resolve import Source, resolve
 from llamatop.errors import InputError
 from tests.engines.conftest import TINY, silent, tiny_run, write_config
@@ -83,6 +85,21 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path)
     (tmp_path / "config.json").write_text("[1]")
     assert "cannot be read" in refusal(tmp_path)
+
+
+def test_a_description_that_is_a_pipe_or_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.json"
+    os.mkfifo(config)
+    assert "it is not a file" in refusal(tmp_path)
+    config.unlink()
+    config.symlink_to("/dev/zero")
+    assert "it is not a file" in refusal(tmp_path)
+    monkeypatch.setattr(config_file, "LARGEST", 16)
+    config.unlink()
+    write_config(tmp_path)
+    assert "it is larger than" in refusal(tmp_path)
 
 
 def test_no_weights_in_the_folder(tmp_path: Path) -> None:

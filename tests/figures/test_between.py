@@ -11,6 +11,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
     Event,
     ReplicaSampled,
+    RequestSent,
     ServerKnown,
     SlotFacts,
     SlotsSampled,
@@ -135,3 +136,14 @@ def test_a_level_tells_what_a_million_tokens_cost() -> None:
     names = [name for name, _ in between_rows(figures, 3.6)]
     assert names == ["TTFT, mean", "cost"], "no server was watched"
     assert "queue 2.00 ms" in between_rows(figures, None)[0][1]
+
+
+def test_a_request_whose_times_are_not_in_order_has_no_parts() -> None:
+    whole = of_last_level(session_of(EVENTS))
+    sent = [event for event in EVENTS if isinstance(event, RequestSent)][-1]
+    early = [replace(e, due=0) if e is sent else e for e in EVENTS]
+    session = session_of(early)
+    told = level_figures(session, list(session.levels.values())[-1]).first_token
+    assert told is not None
+    assert told.requests == whole.requests - 1
+    assert told.held == pytest.approx(whole.held)

@@ -32,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Changed files through every reader.")
     parser.add_argument("--inputs", type=int, default=1000, help="of each reader (1000)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first (0)")
     parser.add_argument("--only", choices=[*READERS], nargs="+", default=[*READERS])
     parser.add_argument("--seconds", type=float, default=20.0, help="for one input (20)")
     parser.add_argument("--megabytes", type=int, default=1000, help="of growth (1000)")
@@ -56,7 +57,7 @@ def _one(name: str, reader: Reader, args: argparse.Namespace) -> tuple[Counter[s
     slowest = 0.0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "file"
-        for number in range(args.inputs):
+        for number in range(args.first, args.first + args.inputs):
             dice, before, began = (
                 random.Random(f"{name} {args.seed} {number}"),
                 _peak(),

@@ -78,8 +78,7 @@ def agrees(model: str, dtype: str, device: str) -> None:
             assert -LOWER <= start / check - 1 <= HIGHER, (shape, engine, dtype)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize(("model", "dtype"), zip(SMALL, ("bfloat16", "float32"), strict=True))
 def test_shapes_between_agree_with_the_tracer(model: str, dtype: str) -> None:
     agrees(model, dtype, "cpu")
 

@@ -173,6 +173,18 @@ def test_a_recording_that_is_thrown_away_is_gone(tmp_path: Path) -> None:
     assert watcher.ended("gone") == EVENTS[:20]
 
 
+def test_what_breaks_while_it_is_read_ends_the_following(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(tmp_path / "a.parquet")
+    until(lambda: follow(recorder.path))
+    watcher = Watcher(recorder.path)
+    monkeypatch.setattr(follower, "block_of", lambda blob: {}["nothing"])
+    recorder.write(EVENTS)
+    assert watcher.ended("gone") == []
+    recorder.discard()
+
+
 def test_another_machine_is_believed_to_live_as_long_as_it_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ import random
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,9 @@ def test_a_journal_is_a_sqlite_file_that_others_can_look_into(whole: Path) -> No
         assert database.execute("PRAGMA application_id").fetchone() == (0x6C6C746F,)
 
 
-def test_cut_at_any_byte_leaves_a_prefix(whole: Path, tmp_path: Path) -> None:
+def test_cut_at_any_byte_leaves_a_prefix(
+    whole: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     data = whole.read_bytes()
     cuts = [0, 1, 99, 100, 512, PAGE - 1, PAGE, PAGE + 1, len(data) - 1]
     cuts += range(PAGE + 77, len(data), 3 * PAGE + 501)
@@ -77,9 +79,12 @@ def test_cut_at_any_byte_leaves_a_prefix(whole: Path, tmp_path: Path) -> None:
     assert list(lengths.values()) == sorted(lengths.values())
     assert lengths[len(data) - 1] >= 50
     assert 20 <= lengths[max(cut for cut in cuts if cut < len(data) // 2)] <= 30
+    record_property("figure", f"{len(cuts)} cuts")
 
 
-def test_flipped_bits_leave_a_prefix(whole: Path, tmp_path: Path) -> None:
+def test_flipped_bits_leave_a_prefix(
+    whole: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     data = whole.read_bytes()
     chance = random.Random(1)
     places = [*range(0, 100, 3), *(chance.randrange(len(data)) for _ in range(120))]
@@ -91,6 +96,7 @@ def test_flipped_bits_leave_a_prefix(whole: Path, tmp_path: Path) -> None:
         read_back.append(read(broken(whole, tmp_path, bytes(flipped)))[0])
     assert min(read_back) < 60
     assert sorted(read_back)[len(read_back) // 2] >= 20
+    record_property("figure", f"{len(places)} bits of a journal")
 
 
 ACTIONS = st.lists(

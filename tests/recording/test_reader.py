@@ -268,3 +268,12 @@ def test_a_flipped_bit_in_the_first_part_of_a_real_journal(tmp_path: Path) -> No
     assert "--salvage" in refusal(path)
     salvage(path)
     assert len(open_recording(path).events) > 100
+
+
+def test_a_run_of_several_is_told_by_the_names_of_its_parts(tmp_path: Path) -> None:
+    for name in ("run.2.parquet.journal", "run.1.parquet", "run.old.parquet", "other.1.parquet"):
+        (tmp_path / name).touch()
+    with pytest.raises(
+        InputError, match=r"recording; name one of run\.1\.parquet, run\.2\.parquet$"
+    ):
+        open_recording(tmp_path / "run.parquet")

@@ -88,7 +88,7 @@ def whole_and_event_by_event(path: Path) -> tuple[Recording, Session]:
     return whole, session
 
 
-@pytest.mark.parametrize("rows", [97, parquet.ROW_GROUP])
+@pytest.mark.parametrize("rows", [397, parquet.ROW_GROUP])
 @pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*/*.parquet")), ids=lambda p: p.stem)
 def test_read_part_by_part_it_adds_up_to_the_same(
     path: Path, rows: int, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.axis import Axis
 from matplotlib.backend_bases import RendererBase
+from matplotlib.collections import LineCollection
 from matplotlib.image import imread
 from matplotlib.transforms import Bbox
 
@@ -19,6 +20,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import DeviceAllocated, DeviceSampled, Event, LevelEnded, ModelLoaded
 from llamatop.reports.charts.files import CHARTS, SLIDE, write
 from llamatop.reports.charts.fonts import inches
+from llamatop.reports.charts.histogram import gaps
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.plans import plans, spread
 from llamatop.reports.charts.theme import DARK, LIGHT
@@ -28,6 +30,7 @@ from llamatop.reports.compare import compare
 from llamatop.reports.page import page
 from llamatop.reports.runs import Run, facts, labels, run_of, short, with_targets
 from llamatop.run.replay import fold
+from llamatop.text.formatting import duration
 from tests.reports.samples import (
     chart,
     drawn,
@@ -95,15 +98,23 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
         write(single(), tmp_path / "file" / "charts")
 
 
+FLAT = (1600, 720)
+
+
 def sheets(runs: list[Run], size: tuple[int, int] = SLIDE) -> list[Sheet]:
     return [sheet for sheet in drawn(runs, size).values() if isinstance(sheet, Sheet)]
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("size", [(1600, 1000), (1600, 720)], ids=["slide", "flat"])
 @pytest.mark.parametrize(
-    "runs", [single, twenty, several, many, crowd], ids=lambda runs: runs.__name__
-)
+    ("runs", "size"),
+    [
+        (single, SLIDE), (several, SLIDE), (many, SLIDE), (twenty, FLAT), (crowd, FLAT),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in (
+            (single, FLAT), (several, FLAT), (many, FLAT), (twenty, SLIDE), (crowd, SLIDE))),
+    ],
+    ids=lambda given: getattr(given, "__name__", f"{given}"),
+)  # fmt: skip
 def test_nothing_overlaps_and_nothing_is_clipped(
     runs: Callable[[], list[Run]], size: tuple[int, int]
 ) -> None:
@@ -359,7 +370,9 @@ def test_the_histogram_has_room_for_every_row() -> None:
         assert len(marks) == 2 and all(left < mark < right for mark in marks)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))]
+)
 def test_times_that_cannot_be(seed: int) -> None:
     """Damaged times, backwards and negative: a chart, a comparison and a page all the same."""
     random = np.random.default_rng(seed)
@@ -395,13 +408,30 @@ def test_a_legend_that_all_find_room_in_leaves_none_out() -> None:
     assert told == [*labels(many()), "measured", "predicted", "memory there is"]
 
 
-def test_runs_of_one_plan_are_one_line_with_its_range():
-    made = [
-        run_of(fold(stretched(with_config(events((1, 2)), bound="plan", repeat=n), 1 + n / 10)))
+@cache
+def bound(name: str = "plan") -> tuple[Run, ...]:
+    """Three runs of one plan, each slower and of more memory than the one before."""
+    return tuple(
+        run_of(fold(larger(stretched(with_config(whole, bound=name, repeat=n), 1 + n / 10), n)))
+        for whole in [with_memory(events((1, 2, 4)))]
         for n in (1, 2, 3)
+    )
+
+
+def larger(of: list[Event], times: int) -> list[Event]:
+    """The same, with peaks so many times as large."""
+    return [
+        msgspec.structs.replace(event, host_peak_bytes=event.host_peak_bytes * times)
+        if isinstance(event, LevelEnded) and event.host_peak_bytes
+        else event
+        for event in of
     ]
+
+
+def test_runs_of_one_plan_are_one_line_with_its_range():
+    made = bound()
     (plan,) = plans(made)
-    assert plan.runs == made
+    assert tuple(plan.runs) == made
     rates = [figures.output_rate for one in made for figures in one.figures if figures.level == 0]
     (first, *_), (band, *_) = spread(
         plan, lambda one: [(f.concurrency, (f.concurrency, f.output_rate)) for f in one.figures]
@@ -409,4 +439,39 @@ def test_runs_of_one_plan_are_one_line_with_its_range():
     assert first == (1, pytest.approx(sum(rates) / 3))
     assert band == (1, min(rates), max(rates))
     assert [len(kind.runs) for kind in plans([*made, run((1, 2))])] == [3, 1]
-    assert "range of a plan's runs" in chart("throughput-vs-concurrency", *made).svg()
+    for name in ("throughput-vs-concurrency", "memory-vs-concurrency", "latency-vs-throughput"):
+        assert "range of a plan's runs" in chart(name, *made).subtitle
+
+
+def test_the_curve_of_a_plan_goes_through_the_means_and_shows_both_ranges() -> None:
+    (axes,) = chart("latency-vs-throughput", *bound()).figure.axes
+    rates = [[one.figures[place].output_rate for one in bound()] for place in range(3)]
+    *whiskers, line = axes.lines
+    assert line.get_xdata() == pytest.approx([sum(found) / 3 for found in rates])
+    assert [text.get_text() for text in axes.texts] == ["4", "2", "1"]
+    across = [list(one.get_xdata()) for one in whiskers[::2]]
+    assert across == [pytest.approx([min(found), max(found)]) for found in rates]
+
+
+def test_the_gaps_of_a_plan_are_those_of_all_its_runs() -> None:
+    sheet = chart("itl-histogram", *bound())
+    titles = [axes.get_title(loc="left") for axes in sheet.figure.axes]
+    assert [title.split(":")[0] for title in titles] == ["C=1", "C=2", "C=4"]
+    middles = [np.median(gaps(one.session.levels[0])) for one in bound()]
+    told = f"({duration(min(middles))} to {duration(max(middles))})"
+    assert told in titles[0] and "all runs of a plan" in sheet.subtitle
+    beside = chart("itl-histogram", *bound(), *bound("other"))
+    assert len(beside.figure.axes) == 2
+
+
+def test_foretold_memory_of_a_plan_is_a_line_and_the_mean_of_its_peaks_another() -> None:
+    sheet = chart("memory-predicted-vs-measured", *bound())
+    (axes,) = sheet.figure.axes
+    peaks = [[one.figures[place].host_peak_bytes for one in bound()] for place in range(3)]
+    foretold = [figures.predicted_host_bytes for figures in bound()[0].figures]
+    drawn_lines = [line.get_ydata() for line in axes.lines[:2]]
+    wanted = [[size / 1e9 for size in foretold], [sum(found) / 3e9 for found in peaks]]
+    assert drawn_lines == [pytest.approx(one) for one in wanted]
+    (whiskers,) = (kind for kind in axes.collections if isinstance(kind, LineCollection))
+    ranges = [ends[:, 1].tolist() for ends in whiskers.get_segments()]
+    assert ranges == [pytest.approx([min(found) / 1e9, max(found) / 1e9]) for found in peaks]

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event, HostSampled, ModelLoaded
+from llamatop.figures.pooled import all_gaps, pooled_gaps
 from llamatop.figures.requests import gaps
 from llamatop.figures.student import beyond, t_quantile
 from llamatop.reports.compare import Comparison, compare, compare_groups
-from llamatop.reports.resample import pooled_gaps, spreads, units
+from llamatop.reports.resample import spreads, units
 from llamatop.reports.runs import Run, run_of
 from llamatop.reports.text import comparison_text
 from llamatop.reports.verdicts import DECIDED, SAME, UNDECIDED
@@ -246,6 +247,7 @@ def test_gaps_at_once_are_the_gaps(emissions: list[list[tuple[int, int]]]) -> No
     each = [list(gaps(request)) for request in requests]
     assert found.tolist() == [gap for one in each for gap in one]
     assert sizes.tolist() == [len(one) for one in each]
+    assert all_gaps(requests, part=2).tolist() == found.tolist()
 
 
 def test_the_spread_of_a_mean_is_its_standard_error() -> None:

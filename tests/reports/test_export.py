@@ -47,14 +47,14 @@ def read(data: bytes, form: str, schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema)
 
 
-def test_the_readme_names_every_column() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_page_of_the_format_names_every_column() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recording-format.md").read_text()
     for table in COLUMNS.values():
         for column in table:
             stem, _, part = column.rpartition("_")
-            brief = part in ("p50", "p90", "p99", "low", "high") and f"`…_{part}`" in readme
-            known = f"`{column}`" in readme or (brief and stem != "")
-            assert known or f"`{stem}`" in readme, column
+            brief = part in ("p50", "p90", "p99", "low", "high") and f"`…_{part}`" in page
+            known = f"`{column}`" in page or (brief and stem != "")
+            assert known or f"`{stem}`" in page, column
 
 
 def bytes_of(parts: list[pl.DataFrame], form: str) -> bytes:

@@ -3,7 +3,7 @@ import shlex
 import numpy as np
 import pytest
 
-from llamatop.commands.run import _config, _run_parser
+from llamatop.commands.asked import config_of
 from llamatop.engines.scripted import script
 from llamatop.errors import InputError
 from llamatop.figures.levels import level_figures
@@ -116,7 +116,7 @@ def test_the_command_runs_that_level_again() -> None:
     one = run((1, 2), model="meta-llama/Llama-3.2-1B")
     found = recommend([one], "throughput")
     words = shlex.split(found.command)
-    config = _config(_run_parser().parse_args(words[1:]))
+    config = config_of(words[1:])
     assert config.model == "meta-llama/Llama-3.2-1B"
     assert config.concurrency == (2,)
     assert config.engine == "scripted"
@@ -126,7 +126,7 @@ def test_the_command_runs_that_level_again() -> None:
 def test_the_command_of_an_open_loop_has_its_rate() -> None:
     open_loop = run_of(fold(with_config(events((2,)), rate=2.5)))
     found = recommend([open_loop], "throughput")
-    assert _config(_run_parser().parse_args(shlex.split(found.command)[1:])).rate == 2.5
+    assert config_of(shlex.split(found.command)[1:]).rate == 2.5
 
 
 def test_levels_that_failed_are_never_recommended() -> None:

@@ -7,12 +7,12 @@ import sys
 import msgspec
 import pytest
 
-from llamatop.events.kinds import EngineLost
+from llamatop.events.kinds import EngineLost, LevelEnded, RunEnded
 from llamatop.reports.summary import headline
 from llamatop.run import headless
 from llamatop.run.replay import fold
 from llamatop.settings.config import DtypeName, RunConfig
-from tests.recording.runs import loaded, started
+from tests.recording.runs import loaded, run, started
 from tests.waiting import until
 
 
@@ -43,6 +43,15 @@ def test_why_no_model_was_loaded_is_told() -> None:
     lost = fold([started(), EngineLost(1, 70, "OSError: no such layer")])
     assert headline(lost) == "no model was loaded: OSError: no such layer"
     assert headline(fold([started()])) == "no model was loaded"
+
+
+def test_what_failed_or_was_cancelled_is_not_told_as_done() -> None:
+    events = [event for event in run(8) if not isinstance(event, LevelEnded | RunEnded)]
+    told = headless.state_line(fold(events))
+    assert told.startswith("level 1 of 1, concurrency 2: 8 of 8 requests, 1 failed, 1 cancelled, ")
+    assert len(told) < 80
+    half = headless.state_line(fold(events[: len(events) // 2]))
+    assert " of 8 requests, " in half and "failed" not in half
 
 
 def test_a_second_signal_ends_a_process_that_hangs() -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 import pytest
@@ -342,6 +342,21 @@ def test_an_engine_in_which_something_breaks_is_lost_and_says_why(
     assert one.live.outcome == "failed"
     assert one.session.lost is not None and reason in one.session.lost.reason
     assert not one.session.active
+
+
+def test_what_breaks_while_an_engine_is_read_ends_it_and_is_told(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = run(endless=True)
+    one.until(lambda: one.session.token_bins)
+    monkeypatch.setattr("llamatop.run.children.read_events", _out_of_order)
+    one.until(lambda: one.live.ended)
+    assert one.session.lost is not None and "the pipe is out of order" in one.session.lost.reason
+    assert not one.session.active
+
+
+def _out_of_order(pipe: object) -> NoReturn:
+    raise OSError("the pipe is out of order")
 
 
 def test_where_memory_is_to_end_each_level_has_an_engine_of_its_own(

@@ -15,10 +15,10 @@ from llamatop.catalog import demo_folder
 from llamatop.events.kinds import TokensCounted
 from llamatop.hardware.listening import resident
 from llamatop.recording.reader import fold_recording, open_recording
-from llamatop.tui.monitor.marks import marks_of
 from tests.end_to_end.conftest import Llamatop
 from tests.servers.running import Server
 from tests.servers.scripted_client import Scripted
+from tests.tui.monitor.marking import marks_of
 from tests.waiting import until
 
 DEMO = str(demo_folder())

@@ -18,6 +18,7 @@ from llamatop.engines.server.crew import processes_for
 from llamatop.engines.server.exchange import Exchange
 from llamatop.engines.server.known import NOTES
 from llamatop.engines.server.orders import Order
+from llamatop.engines.server.worker import decode_told
 from llamatop.events.clock import ManualClock
 from llamatop.events.kinds import (
     ClientSampled,
@@ -324,6 +325,27 @@ def test_a_redirect_is_not_followed(scripted: Scripted) -> None:
     driven.level(2)
     assert "redirects" in driven.requests[0].error
     assert len(scripted.log()) == 3
+
+
+def test_a_process_that_sends_nonsense_costs_its_requests(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken: list[bytes] = []
+
+    def decoded(frame: bytes) -> Any:
+        told = decode_told(frame)
+        if not broken and any(isinstance(one, TokensEmitted) for one in told):
+            broken.append(frame)
+            raise ValueError("nonsense")
+        return told
+
+    monkeypatch.setattr("llamatop.engines.server.crew.decode_told", decoded)
+    driven = Driven(scripted.url, client_processes=2, gen_toks=9).level(8, concurrency=4)
+    everyone = driven.session.requests.values()  # it may have been the warm-up's
+    assert broken and {one.error for one in everyone if one.error} == {
+        "the process that sent it ended"
+    }
+    assert not driven.session.active and "done" in {one.state for one in driven.requests}
 
 
 def test_processes_that_send_tell_the_same_as_one(scripted: Scripted) -> None:

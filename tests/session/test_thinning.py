@@ -10,7 +10,7 @@ from llamatop.events.kinds import DeviceAllocated, Event, HostSampled, LevelEnde
 from llamatop.figures.levels import host_peak
 from llamatop.session.reducer import Session
 from llamatop.session.thinning import RESOLUTION, thinned
-from llamatop.tui.monitor.frame_figures import STEPS, sampled
+from llamatop.tui.monitor.windows import STEPS, sampled
 
 
 def host(time: int, engine: int | None) -> HostSampled:

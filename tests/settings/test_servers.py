@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llamatop.commands.run import _config, _run_parser
+from llamatop.commands.asked import config_of
 from llamatop.errors import InputError
 from llamatop.settings.checks import checked
 from llamatop.settings.config import RunConfig
@@ -22,7 +22,7 @@ URL = "http://127.0.0.1:8000"
 
 def asked(line: str) -> RunConfig:
     """What a command line comes to."""
-    return _config(_run_parser().parse_args(line.split()))
+    return config_of(line.split())
 
 
 @pytest.mark.parametrize(

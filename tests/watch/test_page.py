@@ -7,7 +7,15 @@ import pytest
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import ReplicaSampled
 from llamatop.figures.buckets import quantile
-from llamatop.figures.serving import counter, gauge, histograms, rate
+from llamatop.figures.serving import (
+    counter,
+    gauge,
+    histograms,
+    metric_of,
+    rate,
+    replica_load,
+)
+from llamatop.reports.origins import server_origins
 from llamatop.session.reducer import Session
 from llamatop.watch.page import LONGEST_LINE, MOST_REPLICAS, PageError, Pages
 from tests.watch.pages import text
@@ -149,3 +157,46 @@ def test_a_server_that_begins_again_twice_has_no_negative_rate() -> None:
         assert min(histograms(replica, SECOND).of["ttft_s"].values()) >= 0
     assert len(replica.restarts) == 2
     assert counter(replica.now, "generation_tokens") == 100 + 5 + 25 + 2 + 38
+
+
+def test_a_counter_that_is_told_no_more_is_unknown_until_it_is_told_again() -> None:
+    session, pages = Session(), Pages()
+    rest = 'vllm:num_requests_running{engine="0"} 1\n'
+
+    def now(tokens: int | None) -> float | None:
+        told = "" if tokens is None else f'vllm:generation_tokens_total{{engine="0"}} {tokens}\n'
+        looked(session, pages, rest + told)
+        return replica_load(session.watched[0], session.watched[0].replicas["0"]).generation_rate
+
+    assert [now(100), now(110), now(120)] == [None, 10, 10]
+    before = session.copy()
+    assert [now(None), now(None)] == [None, None]
+    replica = session.watched[0].replicas["0"]
+    assert metric_of(replica, "generation_tokens") is None
+    assert replica_load(session.watched[0], replica).generation_tokens is None
+    why = {(one.name, one.value): one.source for one in server_origins(session, 0)}
+    assert why["tok/s", "N/A"] == "it tells vllm:generation_tokens no more"
+    assert why["generated", "N/A"] == "it tells vllm:generation_tokens no more"
+    assert now(160) == 12, "over the seconds of which nothing was told too"
+    assert [now(None), now(5)] == [None, (60 + 5 - 20) / 5], "it began again"
+    assert len(session.watched[0].replicas["0"].restarts) == 1
+    assert metric_of(before.watched[0].replicas["0"], "generation_tokens") is not None
+
+
+def test_a_server_that_began_again_without_a_counter_has_begun_again_once() -> None:
+    session, pages = Session(), Pages()
+    names = ("prompt_tokens", "generation_tokens")
+    for told in ((90, 900), (100, 1000), (5, None), (7, 20), (9, 30)):
+        lines = [f"vllm:{name}_total {value}" for name, value in zip(names, told, strict=True)
+                 if value is not None]  # fmt: skip
+        looked(session, pages, "\n".join([*lines, ""]))
+    replica = session.watched[0].replicas["0"]
+    assert len(replica.restarts) == 1
+    assert counter(replica.now, "prompt_tokens") == 10 + 9
+    assert counter(replica.now, "generation_tokens") == 100 + 30
+
+
+def test_one_of_two_spellings_less_is_no_loss() -> None:
+    pages = Pages()
+    pages.read('ray_vllm_generation_tokens{engine="0"} 7\nvllm:generation_tokens{engine="0"} 7\n')
+    assert not pages.read('vllm:generation_tokens{engine="0"} 7\n')["0"].counters

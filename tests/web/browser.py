@@ -92,13 +92,25 @@ class Tab:
 
 
 @contextmanager
-def tab(link: str, **options: object) -> Iterator[Tab]:
-    """A tab of a Chromium of its own, closed with this."""
+def chromium() -> Iterator[Any]:
+    """A browser that has begun, and ends with this."""
     playwright = pytest.importorskip("playwright.sync_api", reason=MISSING)
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         try:
-            shown = {"viewport": {"width": 1200, "height": 760}, **options}
-            yield Tab(browser.new_page(**shown), link)
+            yield browser
         finally:
             browser.close()
+
+
+def open_tab(browser: Any, link: str, **options: object) -> Tab:
+    """One of a browser, with which it is closed."""
+    shown = {"viewport": {"width": 1200, "height": 760}, **options}
+    return Tab(browser.new_page(**shown), link)
+
+
+@contextmanager
+def tab(link: str, **options: object) -> Iterator[Tab]:
+    """A tab of a Chromium of its own, closed with this."""
+    with chromium() as browser:
+        yield open_tab(browser, link, **options)

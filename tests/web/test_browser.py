@@ -7,7 +7,6 @@ import socket
 import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 from PIL import Image
 
@@ -119,7 +118,7 @@ def test_a_browser_that_is_killed_takes_nobody_along(tmp_path: Path, env: dict[s
                     (its,) = set(server.children()) - {kept}
                 finally:
                     os.killpg(browser.pid, signal.SIGKILL)
-            until(lambda its=its: gone(its))
-            assert server.is_running() and psutil.pid_exists(kept.pid)
+            until(lambda: server.children() == [kept])  # that ended, and was asked how
+            assert gone(its) and server.is_running() and not gone(kept)
         steady.page.keyboard.press("?")
         steady.shows(HELP)

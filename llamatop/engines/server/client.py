@@ -19,7 +19,7 @@ from llamatop.engines.server.http import body_of, listen, new_session, troubles
 from llamatop.engines.server.orders import Ended, Order
 from llamatop.engines.server.secrets import Secrets
 from llamatop.events.clock import SECOND
-from llamatop.settings.config import Endpoint
+from llamatop.settings.config import Endpoint, RunConfig
 
 PATHS: dict[Endpoint, str] = {
     "completions": "/v1/completions",
@@ -56,6 +56,26 @@ class _Place:
     url: str
     reuse: bool
     session: Any = None
+
+
+def client_of(
+    config: RunConfig,
+    secrets: Secrets,
+    now: Callable[[], int],
+    sink: Sink,
+    ended: Callable[[Ended], None],
+) -> Client:
+    """One that sends as the settings of a run say."""
+    return Client(
+        config.urls,
+        secrets,
+        now,
+        sink,
+        ended,
+        endpoint=config.endpoint,
+        keep_text=config.text or config.talks,
+        timeout=config.timeout,
+    )
 
 
 class Client:

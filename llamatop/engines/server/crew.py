@@ -9,7 +9,7 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -110,10 +110,9 @@ class Crew:
         return True
 
     def _read(self, worker: int, process: subprocess.Popen[bytes]) -> None:
-        pipe = cast("BinaryIO", process.stdout)
         with suppress(RuntimeError):  # the loop is closed: nobody waits for more
-            while (frame := read_frame(pipe)) is not None:
-                self._loop.call_soon_threadsafe(self._take, decode_told(frame))
+            for told in _told_by(process):
+                self._loop.call_soon_threadsafe(self._take, told)
             self._loop.call_soon_threadsafe(self._lose, worker)
 
     def _take(self, told: Sequence[Event | Ended]) -> None:
@@ -131,6 +130,19 @@ class Crew:
         for request in [request for request, at in self._at.items() if at == worker]:
             del self._at[request]
             self._ended(_lost(request))
+
+
+def _told_by(process: subprocess.Popen[bytes]) -> Iterator[Sequence[Event | Ended]]:
+    """What a worker tells until it ends; one that makes no sense is ended.
+
+    Afterwards it is gone for sure: nobody would answer an order that still got into its pipe.
+    """
+    pipe = cast("BinaryIO", process.stdout)
+    with suppress(Exception):
+        while (frame := read_frame(pipe)) is not None:
+            yield decode_told(frame)
+    process.kill()
+    process.wait()
 
 
 def _lost(request: int) -> Ended:

@@ -18,7 +18,7 @@ from llamatop.engines.base import GivenSize, Job, LevelError, Progress, WorkLike
 from llamatop.engines.prompts import Prompts
 from llamatop.engines.server import lag
 from llamatop.engines.server.asking import Asker
-from llamatop.engines.server.client import Client
+from llamatop.engines.server.client import Client, client_of
 from llamatop.engines.server.crew import Crew, processes_for
 from llamatop.engines.server.http import new_session
 from llamatop.engines.server.loops import new_loop
@@ -36,6 +36,7 @@ from llamatop.engines.server.prompts import (
     load_tokenizer,
 )
 from llamatop.engines.server.secrets import Secrets
+from llamatop.engines.weightless import Weightless
 from llamatop.errors import InputError
 from llamatop.events.clock import SECOND, Clock, MonotonicClock
 from llamatop.events.kinds import Event, ModelLoaded
@@ -54,7 +55,7 @@ CALIBRATION_CHARACTERS = (100, 1000)
 T = TypeVar("T")
 
 
-class ServerEngine:
+class ServerEngine(Weightless):
     """Sends the jobs of a level to the servers of a config; an `Engine`."""
 
     detokenizer = None
@@ -104,22 +105,6 @@ class ServerEngine:
         await self._client.close()
         for place in self._places.all:
             await place.asker.close()
-
-    def allocated(self) -> list[tuple[int, int, int]]:
-        """None: no device of ours."""
-        return []
-
-    def reset_peaks(self) -> None:
-        """Nothing to reset."""
-
-    @property
-    def followers(self) -> Sequence[int]:
-        """None: what runs here holds no model."""
-        return ()
-
-    def device_peak(self) -> int | None:
-        """None: no device of ours."""
-        return None
 
     # A Sink
 
@@ -246,16 +231,7 @@ class ServerEngine:
         size = processes_for(config, os.cpu_count() or 1)
         if size > 1 and isinstance(clock, MonotonicClock):
             return Crew(config, clock.origin, size, loop=self._loop, sink=self, ended=self._end)
-        return Client(
-            config.urls,
-            secrets,
-            clock.now,
-            self,
-            self._end,
-            endpoint=config.endpoint,
-            keep_text=config.text or config.talks,
-            timeout=config.timeout,
-        )
+        return client_of(config, secrets, clock.now, self, self._end)
 
     async def _meet_all(
         self, secrets: Secrets, prompts: list[Any], loading: Callable[[], None]

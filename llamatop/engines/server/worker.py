@@ -14,7 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from llamatop.engines.server import lag
-from llamatop.engines.server.client import Client
+from llamatop.engines.server.client import client_of
 from llamatop.engines.server.loops import new_loop
 from llamatop.engines.server.orders import Ended, Order, Reopen, Serving, TakeBack
 from llamatop.engines.server.secrets import Secrets
@@ -44,16 +44,7 @@ class Worker:
         self._out = out
         self._told: list[Event | Ended] = []
         secrets = Secrets(config.api_key_env, config.headers, os.environ)
-        self._client = Client(
-            config.urls,
-            secrets,
-            clock.now,
-            self,
-            self._end,
-            endpoint=config.endpoint,
-            keep_text=config.text or config.talks,
-            timeout=config.timeout,
-        )
+        self._client = client_of(config, secrets, clock.now, self, self._end)
         self._beside: list[asyncio.Task[None]] = []
 
     def obey(self, order: Order | TakeBack | Reopen | Serving) -> None:

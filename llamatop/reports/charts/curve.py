@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,14 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from llamatop.figures.levels import LevelFigures
-from llamatop.reports.charts.levels import NewSheet, at, bad, is_open
-from llamatop.reports.charts.paper import Sheet
+from llamatop.reports.charts.levels import NewSheet, at, bad, is_open, spread_told
+from llamatop.reports.charts.paper import Sheet, Style
+from llamatop.reports.charts.plans import Plan, plans
 from llamatop.reports.charts.ticks import apart, extent, from_zero, second_unit, short_numbers
-from llamatop.reports.knee import knee
-from llamatop.reports.runs import Run, labels
+from llamatop.reports.knee import knee, usable
+from llamatop.reports.runs import Run
 
 _LETTER, _HEIGHT = 0.085, 0.16
 """Inches of a label's letter, and of its height."""
+
+_BESIDE = (
+    (0.0, 0.24), (0.0, -0.24), (0.30, 0.0), (-0.30, 0.0),
+    (0.2, 0.2), (-0.2, 0.2), (0.2, -0.2), (-0.2, -0.2),
+)  # fmt: skip
+"""Inches from a point to where its label may be; the last where ranges go both ways."""
 
 _MARGIN = 0.02
 """Share of the x axis left of 0: a ring there covers no label of the y axis."""
@@ -30,59 +38,117 @@ Box = tuple[float, float, float, float]
 
 
 def curve(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
-    """Mean end-to-end latency over output throughput, a point a level, the knee marked."""
-    points = [_points(run) for run in runs]
-    if not any(points):
+    """Mean end-to-end latency over output throughput, a point a level, the knee marked.
+
+    Runs of one plan are one line through their means, with each level's range in both directions.
+    """
+    kinds = plans(runs)
+    levels = [_levels(plan) for plan in kinds]
+    if not any(levels):
         return "no request completed"
-    sheet = new("Latency vs throughput", _subtitle(runs))
-    styles = [sheet.style(place, len(runs)) for place in range(len(runs))]
-    if len(runs) > 1:
-        for style, label in zip(styles, labels(runs), strict=True):
-            sheet.legend(label, series=True, **style.look())
-    if any(knee(run.figures) for run in runs):
+    sheet = new("Latency vs throughput", _subtitle(runs, kinds))
+    styles = [sheet.style(place, len(kinds)) for place in range(len(kinds))]
+    if len(kinds) > 1:
+        for style, plan in zip(styles, kinds, strict=True):
+            sheet.legend(plan.label, series=True, **style.look())
+    if any(map(_knee, kinds)):
         ring = _ring(sheet) | {"markersize": 10}
         sheet.legend("knee: the most throughput per latency", **ring)
+    points = [[_mean(level) for level in line] for line in levels]
     (axes,) = sheet.axes()
     unit, one = second_unit([y for line in points for _, _, y in line])
-    _scale(axes, points, one)
-    if len(runs) > 1:
+    _scale(axes, [point for line in levels for level in line for point in level], one)
+    if len(kinds) > 1:
         apart(axes, [y / one for line in points for _, _, y in line])
     axes.set_xlabel("output tokens per second")
     axes.set_ylabel(f"mean end-to-end latency ({unit})")
-    for run, line, style in zip(runs, points, styles, strict=True):
+    for plan, found, line, style in zip(kinds, levels, points, styles, strict=True):
+        _whiskers(axes, found, one, style)
         rates, latencies = [x for _, x, _ in line], [y / one for _, _, y in line]
         axes.plot(rates, latencies, clip_on=False, **style.look(6.5))
-        _mark_knee(sheet, axes, run, one)
+        _mark_knee(sheet, axes, plan, one)
     taken: list[Box] = []
-    covered = [at for line in points for at in _along(_places(axes, line, one))]
+    drawn = [*points, *(line for found in levels for level in found for line in _ranges(level))]
+    covered = [at for line in drawn for at in _along(_places(axes, line, one))]
     for line in points:
-        _label(sheet, axes, line, one, taken=taken, covered=covered, every=len(runs) == 1)
+        _label(sheet, axes, line, one, taken=taken, covered=covered, every=len(kinds) == 1)
     return sheet
 
 
-def _subtitle(runs: Sequence[Run]) -> str:
+def _subtitle(runs: Sequence[Run], kinds: Sequence[Plan]) -> str:
     what = "mean requests in flight" if any(map(is_open, runs)) else "concurrency"
-    text = f"a point a level, marked with its {what}; better is right and down"
-    alone = len(runs) == 1 and len(runs[0].figures) > 2
-    return f"{text}; no knee among them" if alone and knee(runs[0].figures) is None else text
+    several = any(len(plan.runs) > 1 for plan in kinds)
+    begin = "" if several else "a point a level, "
+    text = f"{begin}marked with its {what}; better is right and down"
+    alone = len(kinds) == 1 and len(runs[0].figures) > 2
+    if alone and _knee(kinds[0]) is None:
+        text += "; no knee" if several else "; no knee among them"
+    return spread_told(text, kinds)
 
 
-def _points(run: Run) -> list[tuple[float, float, float]]:
-    """(requests in flight, tokens per second, seconds) of each level, by the first."""
-    return sorted(
-        (at(run, figures), figures.output_rate, figures.e2e.mean)
-        for figures in run.figures
-        if figures.output_rate is not None and figures.e2e is not None and not bad(figures)
-    )
+Point = tuple[float, float, float]
+"""Requests in flight, tokens per second, seconds."""
 
 
-def _scale(axes: Axes, points: list[list[tuple[float, float, float]]], one: float) -> None:
-    flat = [point for line in points for point in line]
-    highest = max(x for _, x, _ in flat) * 1.1
+def _levels(plan: Plan) -> list[list[Point]]:
+    """Each level's point of every run, by the requests in flight."""
+    levels: dict[int, list[Point]] = {}
+    for run in plan.runs:
+        for figures in run.figures:
+            if figures.output_rate is not None and figures.e2e is not None and not bad(figures):
+                level = figures.concurrency if len(plan.runs) > 1 else figures.level
+                point = (at(run, figures), figures.output_rate, figures.e2e.mean)
+                levels.setdefault(level, []).append(point)
+    return sorted(levels.values())
+
+
+def _mean(points: Sequence[Point]) -> Point:
+    flight, rate, seconds = (math.fsum(part) / len(points) for part in zip(*points, strict=True))
+    return flight, rate, seconds
+
+
+def _ranges(level: Sequence[Point]) -> list[list[Point]]:
+    """From the lowest to the highest run, across and up; nothing of one."""
+    if len(level) == 1:
+        return []
+    flight, x, y = _mean(level)
+    _, rates, seconds = zip(*level, strict=True)
+    return [
+        [(flight, end(rates), y) for end in (min, max)],
+        [(flight, x, end(seconds)) for end in (min, max)],
+    ]
+
+
+def _whiskers(axes: Axes, levels: Sequence[list[Point]], one: float, style: Style) -> None:
+    """Each level's range of throughput and of latency."""
+    look: dict[str, Any] = {"color": style.color, "linewidth": 1.5, "alpha": 0.7}
+    for (_, x, y), (_, to_x, to_y) in (line for level in levels for line in _ranges(level)):
+        axes.plot((x, to_x), (y / one, to_y / one), **look)
+
+
+def _knee(plan: Plan) -> LevelFigures | None:
+    """The level where the line of a plan bends, its figures the runs' means."""
+    levels: dict[int, list[LevelFigures]] = {}
+    for figures in (figures for run in plan.runs for figures in run.figures):
+        if usable(figures) and figures.output_rate and figures.e2e:
+            levels.setdefault(figures.concurrency, []).append(figures)
+    return knee([_middle(found) for found in levels.values()])
+
+
+def _middle(found: Sequence[LevelFigures]) -> LevelFigures:
+    """One level of several runs: the first one's figures, with the means of what is drawn."""
+    rate = math.fsum(figures.output_rate or 0.0 for figures in found) / len(found)
+    spreads = [figures.e2e for figures in found if figures.e2e is not None]
+    seconds = math.fsum(spread.mean for spread in spreads) / len(spreads)
+    return replace(found[0], output_rate=rate, e2e=replace(spreads[0], mean=seconds))
+
+
+def _scale(axes: Axes, points: Sequence[Point], one: float) -> None:
+    highest = max(x for _, x, _ in points) * 1.1
     axes.set_xlim(-highest * _MARGIN, highest)
     axes.xaxis.set_major_locator(MaxNLocator(8))
     axes.xaxis.set_major_formatter(short_numbers(highest))
-    from_zero(axes, max(y for _, _, y in flat) / one)
+    from_zero(axes, max(y for _, _, y in points) / one)
 
 
 def _ring(sheet: Sheet) -> dict[str, Any]:
@@ -92,8 +158,8 @@ def _ring(sheet: Sheet) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _mark_knee(sheet: Sheet, axes: Axes, run: Run, one: float) -> None:
-    bend: LevelFigures | None = knee(run.figures)
+def _mark_knee(sheet: Sheet, axes: Axes, plan: Plan, one: float) -> None:
+    bend = _knee(plan)
     if bend is not None and bend.output_rate is not None and bend.e2e is not None:
         axes.plot([bend.output_rate], [bend.e2e.mean / one], clip_on=False, **_ring(sheet))
 
@@ -101,7 +167,7 @@ def _mark_knee(sheet: Sheet, axes: Axes, run: Run, one: float) -> None:
 def _label(
     sheet: Sheet,
     axes: Axes,
-    line: list[tuple[float, float, float]],
+    line: list[Point],
     one: float,
     *,
     taken: list[Box],
@@ -114,7 +180,7 @@ def _label(
         if not every and concurrency not in (line[0][0], line[-1][0]):
             continue
         text = f"{concurrency:.4g}"
-        for dx, dy in ((0.0, 0.24), (0.0, -0.24), (0.30, 0.0), (-0.30, 0.0)):
+        for dx, dy in _BESIDE:
             box = _box(at_x + dx, at_y + dy, text)
             outside = box[0] < 0 or box[1] < 0 or box[3] > highest
             if not (outside or any(_touch(box, other) for other in taken) or _covers(box, covered)):
@@ -126,9 +192,7 @@ def _label(
                 break
 
 
-def _places(
-    axes: Axes, line: list[tuple[float, float, float]], one: float
-) -> list[tuple[float, float]]:
+def _places(axes: Axes, line: list[Point], one: float) -> list[tuple[float, float]]:
     return [_place(axes, x, y / one) for _, x, y in line]
 
 

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 
+from llamatop.figures.pooled import Floats, pooled_gaps
 from llamatop.reports.charts.levels import NewSheet
 from llamatop.reports.charts.paper import Sheet
+from llamatop.reports.charts.plans import Plan, plans
 from llamatop.reports.charts.ticks import from_zero, second_unit
 from llamatop.reports.charts.wrap import printable
-from llamatop.reports.resample import pooled_gaps
-from llamatop.reports.runs import Run, labels
+from llamatop.reports.runs import Run
 from llamatop.session.reducer import Level
 from llamatop.text.formatting import duration, number
-
-Floats = NDArray[np.float64]
 
 BINS = 60
 MOST = 6
@@ -34,22 +32,28 @@ _QUANTILES = (0.005, 0.5, 0.99, 0.995)
 
 
 def histogram(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
-    """Inter-token latencies: a row a level of one run, or a row a run at the level they share."""
+    """Inter-token latencies: a row a level of one plan, or a row a plan at the level they share.
+
+    A row of several runs of a plan has the gaps of all of them, and the range of each share.
+    """
+    kinds = plans(runs)
     sheet = new("Time between tokens", "")
     sheet.legend("p50", color=sheet.theme.ink, linestyle="-", linewidth=1.6)
     sheet.legend("p99", color=sheet.theme.ink, linestyle=(0, (4, 2)), linewidth=1.6)
     most = min(int((sheet.room() - _ABOVE + _GAP) / (_LOWEST + _GAP)), MOST)
-    parts, among = _of_levels(runs[0], most) if len(runs) == 1 else _of_runs(runs, most)
+    parts, among = _of_levels(kinds[0], most) if len(kinds) == 1 else _of_plans(kinds, most)
     if not parts:
         return "no request has two tokens"
-    sheet.subtitle = f"inter-token latencies (ITL){among}; lines mark p50 and p99"
-    spreads = [np.quantile(gaps, _QUANTILES) for _, gaps in parts]
+    several = any(len(each) > 1 for _, each in parts)
+    also = "; all runs of a plan, and the range of them" if several else ""
+    sheet.subtitle = f"inter-token latencies (ITL){among}; lines mark p50 and p99{also}"
+    spreads = [np.quantile(np.concatenate(each), _QUANTILES) for _, each in parts]
     unit, one = second_unit([float(middle) for _, middle, _, _ in spreads])
     edges, doubling = _edges([spread / one for spread in spreads])
     rows = sheet.axes(rows=len(parts), gap=_GAP, above=_ABOVE)
-    for axes, (label, gaps), (_, middle, high, _) in zip(rows, parts, spreads, strict=True):
-        _row(sheet, axes, gaps / one, edges, (middle / one, high / one))
-        told = f"{printable(label)}: p50 {duration(float(middle))}, p99 {duration(float(high))}"
+    for axes, (label, each), (_, middle, high, _) in zip(rows, parts, spreads, strict=True):
+        _row(sheet, axes, [gaps / one for gaps in each], edges, (middle / one, high / one))
+        told = f"{printable(label)}: {_told(each, 'p50', middle)}, {_told(each, 'p99', high)}"
         axes.set_title(told, fontsize=9, loc="left", pad=3, color=sheet.theme.ink)
         _scale(axes, edges, doubling)
     for axes in rows[:-1]:
@@ -59,19 +63,39 @@ def histogram(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     return sheet
 
 
+def _told(each: Sequence[Floats], name: str, value: float) -> str:
+    """A percentile, and from where to where it is in the runs."""
+    told = f"{name} {duration(float(value))}"
+    if len(each) == 1:
+        return told
+    found = [float(np.percentile(gaps, int(name[1:]))) for gaps in each]
+    return f"{told} ({duration(min(found))} to {duration(max(found))})"
+
+
 def _row(
-    sheet: Sheet, axes: Axes, values: Floats, edges: Floats, marks: tuple[float, float]
+    sheet: Sheet,
+    axes: Axes,
+    each: Sequence[Floats],
+    edges: Floats,
+    marks: tuple[float, float],
 ) -> None:
-    """One histogram with its median and its 99th percentile."""
-    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
-    shares = counts * 100 / len(values)
-    color = sheet.theme.series[0]
-    axes.stairs(shares, edges, color=color, fill=True, alpha=0.35)
+    """One histogram with its median and its 99th percentile; `each`: the gaps of each run."""
+    shares, color = _shares(np.concatenate(each), edges), sheet.theme.series[0]
+    of_runs = np.array([_shares(gaps, edges) for gaps in each])
+    low = of_runs.min(0) if len(each) > 1 else 0
+    axes.stairs(of_runs.max(0), edges, baseline=low, color=color, fill=True, alpha=0.35)
     axes.stairs(shares, edges, color=color, linewidth=1.2)
     for at, line in zip(marks, ("-", (0, (4, 2))), strict=True):
         axes.axvline(at, color=sheet.theme.ink, linestyle=line, linewidth=1.6)
-    from_zero(axes, float(shares.max()))
+    from_zero(axes, float(max(shares.max(), of_runs.max())))
     axes.yaxis.set_major_locator(MaxNLocator(2))
+
+
+def _shares(values: Floats, edges: Floats) -> Floats:
+    """Per cent of the values in each bin, those beyond in the last ones."""
+    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+    shares: Floats = counts * 100 / len(values)
+    return shares
 
 
 def _scale(axes: Axes, edges: Floats, doubling: bool) -> None:
@@ -84,34 +108,50 @@ def _scale(axes: Axes, edges: Floats, doubling: bool) -> None:
     axes.set_xlim(float(edges[0]), float(edges[-1]))
 
 
-Rows = list[tuple[str, Floats]]
-"""Each with its name and its gaps."""
+Rows = list[tuple[str, list[Floats]]]
+"""Each with its name and the gaps of each run."""
 
 
-def _of_levels(run: Run, most: int) -> tuple[Rows, str]:
+def _of_levels(plan: Plan, most: int) -> tuple[Rows, str]:
     """At most so many levels with gaps, first and last among them, and which they are of all."""
-    found = [(f"C={level.concurrency}", gaps(level)) for level in run.session.levels.values()]
-    found = [part for part in found if len(part[1])]
+    levels: dict[int, list[Level]] = {}
+    for run in plan.runs:
+        for level in run.session.levels.values():
+            key = level.concurrency if len(plan.runs) > 1 else level.id
+            levels.setdefault(key, []).append(level)
+    found = [(f"C={levels[key][0].concurrency}", _gaps(levels[key])) for key in sorted(levels)]
+    found = [part for part in found if part[1]]
     places = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int))
     among = f" of {most} of the {len(found)} levels" if len(found) > most else ""
     return [found[place] for place in places], among
 
 
-def _of_runs(runs: Sequence[Run], most: int) -> tuple[Rows, str]:
-    """The first runs with gaps, and which they are of all.
+def _of_plans(kinds: Sequence[Plan], most: int) -> tuple[Rows, str]:
+    """The first plans with gaps, and which they are of all.
 
     Each at the highest concurrency that all of them ran, else at its own highest.
     """
-    there = [(run, label) for run, label in zip(runs, labels(runs), strict=True) if _with_gaps(run)]
+    there = [(plan, reached) for plan in kinds if (reached := _reached(plan))]
     drawn = there[:most]
-    shared = set.intersection(*(_with_gaps(run) for run, _ in drawn)) if drawn else set()
+    shared = set.intersection(*(reached for _, reached in drawn)) if drawn else set()
     parts = []
-    for run, label in drawn:
-        wanted = max(shared or _with_gaps(run))
-        levels = [level for level in run.session.levels.values() if level.concurrency == wanted]
-        parts.append((f"{label}, C={wanted}", gaps(levels[-1])))
+    for plan, reached in drawn:
+        wanted = max(shared or reached)
+        parts.append((f"{plan.label}, C={wanted}", _gaps(_last(plan, wanted))))
     among = f" of the first {most} of {len(there)} recordings" if len(there) > most else ""
-    return [part for part in parts if len(part[1])], among
+    return [part for part in parts if part[1]], among
+
+
+def _reached(plan: Plan) -> set[int]:
+    """The concurrencies at which a request of two tokens completed in some run."""
+    return set[int]().union(*map(_with_gaps, plan.runs))
+
+
+def _last(plan: Plan, concurrency: int) -> list[Level]:
+    """The last level with so many at once of each run that has one."""
+    runs = (run.session.levels.values() for run in plan.runs)
+    found = ([level for level in levels if level.concurrency == concurrency] for levels in runs)
+    return [levels[-1] for levels in found if levels]
 
 
 def _with_gaps(run: Run) -> set[int]:
@@ -122,6 +162,11 @@ def _with_gaps(run: Run) -> set[int]:
         for level in levels
         if any(one.state == "done" and one.tokens > 1 for one in level.requests)
     }
+
+
+def _gaps(levels: Sequence[Level]) -> list[Floats]:
+    """Those of each level that has any."""
+    return [found for found in map(gaps, levels) if len(found)]
 
 
 def gaps(level: Level) -> Floats:

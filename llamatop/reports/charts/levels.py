@@ -16,7 +16,7 @@ from llamatop.figures.stats import Distribution
 from llamatop.reports.charts.paper import FEW, Sheet, Style
 from llamatop.reports.charts.plans import SPREAD, Plan, plans, spread
 from llamatop.reports.charts.ticks import apart, concurrency_axis, from_zero, second_unit
-from llamatop.reports.runs import Run, labels
+from llamatop.reports.runs import Run
 from llamatop.reports.summary import level_summary
 from llamatop.text.formatting import duration
 
@@ -116,7 +116,7 @@ def latency(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     what = "medians" if len(parts) == 1 else "percentiles"
     sheet = new(
         over(runs, "Latency"),
-        _spread_told(f"{what} over the completed requests of each level", kinds),
+        spread_told(f"{what} over the completed requests of each level", kinds),
     )
     groups = {name: _percentile_lines(sheet, kinds, name) for name in ("ttft", "tpot", "e2e")}
     if len(kinds) == 1:
@@ -146,7 +146,7 @@ def _parts(kinds: Sequence[Plan]) -> Sequence[str]:
     return PERCENTILES if len(kinds) == 1 else ("p50", "p99") if len(kinds) <= FEW else ("p50",)
 
 
-def _spread_told(subtitle: str, kinds: Sequence[Plan]) -> str:
+def spread_told(subtitle: str, kinds: Sequence[Plan]) -> str:
     """What bands mean, where there are any."""
     several = any(len(plan.runs) > 1 for plan in kinds)
     return f"{subtitle}; {SPREAD}" if several else subtitle
@@ -158,14 +158,6 @@ def runs_legend(sheet: Sheet, names: Sequence[str]) -> None:
         style = sheet.style(place)
         look = {"color": style.color, "marker": style.marker, "linestyle": "none", "markersize": 7}
         sheet.legend(label, series=True, **look)
-
-
-def run_lines(sheet: Sheet, runs: Sequence[Run], value: ValueOf) -> list[Line]:
-    """A line a run."""
-    return [
-        line_of(run, label, sheet.style(place, len(runs)), value(run))
-        for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True))
-    ]
 
 
 def plan_lines(sheet: Sheet, kinds: Sequence[Plan], value: Value) -> list[Line]:
@@ -224,7 +216,7 @@ def one_axes(
 ) -> Sheet | str:
     """One value over concurrency, a line a run; or why there is none."""
     kinds = plans(runs)
-    sheet = new(title, _spread_told(subtitle, kinds))
+    sheet = new(title, spread_told(subtitle, kinds))
     lines = plan_lines(sheet, kinds, value)
     if not any(line.points for line in lines):
         return "not measured"
@@ -318,11 +310,6 @@ def _crosses_entry(sheet: Sheet, runs: Sequence[Run]) -> None:
 def bad(figures: LevelFigures) -> bool:
     """Whether a level ended by a fault: its figures are no measurement."""
     return figures.outcome in ("oom", "failed")
-
-
-def line_of(run: Run, label: str, style: Style, value: Value) -> Line:
-    """The line of a run, without the levels that went wrong."""
-    return Line(label, known([(at(run, f), value(f)) for f in run.figures if not bad(f)]), style)
 
 
 def is_open(run: Run) -> bool:

@@ -16,21 +16,26 @@ from llamatop.reports.charts.levels import (
     at,
     drawn_sheet,
     known,
-    line_of,
     named,
     over,
-    run_lines,
+    plan_line,
     runs_legend,
+    spread_told,
 )
 from llamatop.reports.charts.paper import Sheet
+from llamatop.reports.charts.plans import plans
 from llamatop.reports.charts.ticks import byte_unit
-from llamatop.reports.runs import Run, labels
+from llamatop.reports.runs import Run
 
 
 def memory(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """Peak memory of the engine's device, or of its process where it has none."""
-    sheet = new(over(runs, "Memory"), f"peak memory of {_whose(runs)}")
-    lines = run_lines(sheet, runs, _measured)
+    kinds = plans(runs)
+    sheet = new(over(runs, "Memory"), spread_told(f"peak memory of {_whose(runs)}", kinds))
+    lines = [
+        plan_line(plan, plan.label, sheet.style(place, len(kinds)), _measured(plan.runs[0]))
+        for place, plan in enumerate(kinds)
+    ]
     if not any(line.points for line in lines):
         return "not measured"
     return drawn_sheet(sheet, runs, lines, _bytes, limit=_cliff(runs), bad_at=_measured)
@@ -38,24 +43,27 @@ def memory(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
 
 def predicted(runs: Sequence[Run], new: NewSheet) -> Sheet | str:
     """Predicted beside measured peaks, the memory there is, and where it ended."""
-    sheet = new("Predicted vs measured memory", f"peak memory of {_whose(runs)}")
+    kinds = plans(runs)
+    told = spread_told(f"peak memory of {_whose(runs)}", kinds)
+    sheet = new("Predicted vs measured memory", told)
     lines = []
-    for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
-        style = sheet.style(place, len(runs))
+    for place, plan in enumerate(kinds):
+        style, label = sheet.style(place, len(kinds)), plan.label if len(kinds) > 1 else ""
+        run = plan.runs[0]  # the others are foretold the same
         guess = known([(at(run, f), _guess(f, _on_device(run))) for f in run.figures])
         dotted = replace(style, line=_DOTS)
         lines.append(Line(named(label, "predicted"), guess, dotted, hollow=True))
-        lines.append(line_of(run, named(label, "measured"), style, _measured(run)))
+        lines.append(plan_line(plan, named(label, "measured"), style, _measured(run)))
     if not any(line.points for line in lines[::2]):
         return "no level has a prediction"
-    if len(runs) > 1:
-        runs_legend(sheet, labels(runs))
+    if len(kinds) > 1:
+        runs_legend(sheet, [plan.label for plan in kinds])
         look: dict[str, Any] = {"color": sheet.theme.ink, "linewidth": 2.0, "marker": "o"}
         sheet.legend("measured", **look, markersize=6)
         sheet.legend("predicted", **look, **HOLLOW, linestyle=_DOTS)
     limit = _cliff(runs) or _there_is(runs)
     return drawn_sheet(
-        sheet, runs, lines, _bytes, limit=limit, bad_at=_measured, legend=len(runs) == 1
+        sheet, runs, lines, _bytes, limit=limit, bad_at=_measured, legend=len(kinds) == 1
     )
 
 

@@ -78,6 +78,8 @@ def load_theme(path: Path) -> Theme:
     """The theme in a file; raises ThemeError."""
     where = one_line(path.name)
     try:
+        if path.exists() and not path.is_file():  # of a pipe reading would never end
+            raise ThemeError("not a file")
         with path.open("rb") as file:
             raw = file.read(_LARGEST + 1)
         if len(raw) > _LARGEST:

@@ -22,7 +22,7 @@ class Choices(msgspec.Struct):
     query: str = ""
     """Requests whose id, state, text or error holds this are shown."""
     span: int | None = None
-    """Index of the chart's step in `frame_figures.STEPS`; None: what suits."""
+    """Index of the chart's step in `windows.STEPS`; None: what suits."""
     maximised: str | None = None
     focus: str = "requests"
     """The panel that the keys for moving act on."""

@@ -1,39 +1,29 @@
 """The figures of one frame, each worked out once however many panels show it.
 
-Pure functions of a session, and a memo for those too dear for ten times a second. What is
-bounded here (the newest requests, a window of time) is bounded so that a frame costs the same
-after hours as after seconds.
+A memo over `windows` and `recent`, for what is too dear for ten times a second. Knows when a
+figure cannot have changed; works out none itself.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from copy import copy
-from itertools import accumulate, chain, islice
-from operator import attrgetter, sub
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, cast
-
-import msgspec
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import Event
 from llamatop.figures.arrivals import asked_rate, real_rate
-from llamatop.figures.requests import e2e, gaps, kept, queue_time, tpot, ttft
-from llamatop.figures.served import (
-    Client,
-    client_bound,
-    client_lags,
-    is_estimated,
-    is_provisional,
-    on_servers,
-    sent_late,
-    ttfa,
-)
-from llamatop.figures.stats import Distribution, distribution
-from llamatop.session.reducer import BIN, Level, Request, Session
+from llamatop.figures.progress import finished_requests
+from llamatop.figures.served import is_provisional, on_servers
+from llamatop.session.reducer import BIN, Level, Session
 from llamatop.tui.monitor.log import Log
+from llamatop.tui.monitor.recent import (
+    Latency,
+    Shares,
+    level_before,
+    recent_latency,
+    recent_shares,
+    with_completions,
+)
+from llamatop.tui.monitor.windows import PACE, level_goodput, level_rate, peak_rate, rate_now
 
 if TYPE_CHECKING:
     from llamatop.figures.between import FirstToken
@@ -43,262 +33,10 @@ if TYPE_CHECKING:
     from llamatop.reports.origins import Origin
     from llamatop.tui.monitor.told_histories import History
 
-RECENT = 512
-"""Completed requests whose latencies are shown: the newest of a level."""
-
-RECENT_GAPS = 8_000
-"""Gaps between tokens that are shown: of the newest requests."""
-
-STEPS = tuple(round(s * SECOND) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 3600))
-"""Widths of a chart's samples (ns)."""
-
-LIVE_STEP = SECOND // 2
-
-_HELD = 3 * SECOND
-"""A sample of memory counts until the next, but no longer than this."""
-
-_PACE = 60 * SECOND
-
 _LATE = 5
 """Seconds for which a bin may still change: events of several processes interleave."""
 
-E = TypeVar("E", bound=Event)
 T = TypeVar("T")
-
-
-def tokens_between(session: Session, start: int, end: int) -> int:
-    """Output tokens in the whole bins from `start` to `end` (ns)."""
-    return sum(session.token_bins[max(start, 0) // BIN : max(end, 0) // BIN])
-
-
-def pace_window(session: Session) -> int:
-    """Nanoseconds in which about eight tokens arrive at the last minute's pace: 1 to 10 s."""
-    span = min(session.now, _PACE)
-    tokens = tokens_between(session, session.now - span, session.now)
-    if not tokens:
-        return SECOND
-    wished = 8 * span / tokens
-    return min(max(math.ceil(wished / SECOND), 1), 10) * SECOND
-
-
-def rate_now(session: Session) -> float | None:
-    """Output tokens per second over the newest window that the pace asks for; None at the start."""
-    end = session.now // BIN * BIN
-    start = max(end - pace_window(session), _first_bin(session))
-    return tokens_between(session, start, end) * SECOND / (end - start) if end > start else None
-
-
-def _first_bin(session: Session) -> int:
-    """From when on tokens are known (ns): the recording may have begun in mid-run."""
-    return -(-session.joined // BIN) * BIN
-
-
-def rate_samples(
-    session: Session, step: int, count: int, window: int | None = None
-) -> list[float | None]:
-    """Output tokens per second at the ends of the newest `count` whole steps, oldest first.
-
-    Each is the mean over `window` (at least a step); None before the run or its recording
-    began.
-    """
-    width = max(window or step, step)
-    last = session.now // step
-    first = _first_bin(session)
-    samples: list[float | None] = []
-    for place in range(last - count + 1, last + 1):
-        end = place * step
-        if end <= first:
-            samples.append(None)
-            continue
-        start = max(end - width, first)
-        samples.append(tokens_between(session, start, end) * SECOND / (end - start))
-    return samples
-
-
-def peak_rate(session: Session, since: int = 0) -> float | None:
-    """The most output tokens in any second of whole bins, from bin `since` on."""
-    first, end = max(since, _first_bin(session) // BIN), session.now // BIN
-    bins = session.token_bins[first:end]
-    bins.extend([0] * (end - first - len(bins)))
-    totals = list(accumulate(bins, initial=0))
-    seconds = map(sub, totals[SECOND // BIN :], totals)
-    return max(map(float, seconds), default=None)
-
-
-def level_rate(session: Session, level: Level | None) -> float | None:
-    """Output tokens per second of a level, from its first measured request until now or its end.
-
-    None within its first second: it would be far above the peak, which is that of a whole one.
-    """
-    if level is None or not level.requests:
-        return None
-    start = level.started if level.forgotten else level.requests[0].scheduled
-    start = start if level.joined is None else level.joined
-    end = session.now if level.ended is None else level.ended
-    if end - start < (SECOND if level.ended is None else BIN):
-        return None
-    return tokens_between(session, start, end) * SECOND / (end - start)
-
-
-def level_goodput(level: Level | None, slo: dict[str, float], now: int) -> float | None:
-    """Requests per second that kept every target, of those remembered of a level that runs.
-
-    None without targets, and before one has completed that could be judged.
-    """
-    done = [r for r in level.requests if r.state == "done"] if level is not None and slo else []
-    if level is None or not done:
-        return None
-    start = level.requests[0].scheduled if level.joined is None else level.joined
-    met, judged = kept(done, slo)
-    return met * SECOND / max(now - start, BIN) if judged else None
-
-
-def sampled(
-    samples: Sequence[E], value: Callable[[E], float | None], now: int, step: int, count: int
-) -> list[float | None]:
-    """A sampled quantity at the ends of the newest `count` whole steps, oldest first."""
-    last = now // step
-    times = _newer(samples, (last - count) * step - _HELD)
-    held = max(_HELD, step)
-    result: list[float | None] = []
-    for place in range(last - count + 1, last + 1):
-        at = bisect_left(times, place * step + 1, key=_time) - 1
-        fresh = at >= 0 and place * step - times[at].time <= held
-        result.append(value(times[at]) if fresh else None)
-    return result
-
-
-_time = attrgetter("time")
-
-
-def _newer(samples: Sequence[E], since: int) -> Sequence[E]:
-    return samples[max(bisect_left(samples, since, key=_time) - 1, 0) :]
-
-
-Of = Literal["done", "in flight", "unfinished"]
-
-
-class Latency(msgspec.Struct, frozen=True, eq=False):
-    """Latencies of the newest requests of a level, in seconds, and the values behind them."""
-
-    values: dict[str, list[float]]
-    """By figure (TTFT, TPOT, ITL, E2E, queue), in ascending order.
-
-    Of requests to servers also TTFA, where there was reasoning, and how late the client sent and
-    its loop woke (late, lag).
-    """
-    spread: dict[str, Distribution | None]
-    requests: int
-    of: Of
-    """The requests that these are of: before one has completed those in flight, if any is."""
-    met: float | None = None
-    """Share of the completed requests that meet every target, of those that could be judged; None
-    without targets."""
-    rough: bool = False
-    """Whether some of their tokens are a guess, and with them TPOT and ITL."""
-    client_bound: bool = False
-    """Whether the client was so late that it, and not the server, is measured."""
-
-
-def recent_latency(
-    level: Level | None, slo: dict[str, float] | None = None, session: Session | None = None
-) -> Latency:
-    """What the newest completed requests took, or, before there is one, those in flight.
-
-    Where none is in flight either (the engine was lost), those that came to their first token.
-    """
-    requests = level.requests if level is not None else []
-    done = list(islice((r for r in reversed(requests) if r.state == "done"), RECENT))
-    begun = [r for r in requests[-RECENT:] if r.tokens] if not done else []
-    flying = [r for r in begun if r.active]
-    shown = done or flying or begun
-    values = {
-        "TTFT": _known(ttft(r) for r in shown),
-        "TPOT": _known(tpot(r) for r in shown),
-        "ITL": sorted(islice(chain.from_iterable(map(gaps, shown)), RECENT_GAPS)),
-        "E2E": _known(e2e(r) for r in done),
-        "queue": _known(queue_time(r) for r in shown),
-    }
-    served = level is not None and session is not None and on_servers(session)
-    if served and level is not None and session is not None:
-        values |= _of_servers(session, level, shown)
-    spread = {name: distribution(numbers) for name, numbers in values.items()}
-    good, judged = kept(done, slo) if slo else (0, 0)
-    met = good / judged if judged else None
-    of: Of = "done" if done else "in flight" if flying else "unfinished"
-    rough = session is not None and any(is_estimated(session, r) for r in shown)
-    client = Client(spread.get("late"), spread.get("lag"))
-    bound = served and client_bound(client, spread["TTFT"])
-    return Latency(values, spread, len(shown), of, met, rough, bound)
-
-
-def _of_servers(session: Session, level: Level, shown: list[Request]) -> dict[str, list[float]]:
-    """What the client tells of requests and of itself, in ascending order."""
-    answers = _known(ttfa(r) for r in shown)
-    late = _known(sent_late(r) for r in shown)
-    lags = sorted(islice(client_lags(session, level.started, level.ended), RECENT_GAPS))
-    return {**({"TTFA": answers} if answers else {}), "late": late, "lag": lags}
-
-
-class Shares(NamedTuple):
-    """Shares of 1 of the machine's bandwidth and arithmetic, and what holds the run back."""
-
-    mbu: float | None
-    mfu: float | None
-    held_back_by: str | None
-
-
-def recent_shares(session: Session, level: Level) -> Shares:
-    """Those of the newest requests of a level that have tokens."""
-    from llamatop.figures import shares  # noqa: PLC0415  (not for the first paint)
-
-    recent = copy(level)
-    recent.requests = [r for r in level.requests[-RECENT:] if r.times]
-    if not recent.requests:
-        return Shares(None, None, None)
-    held = shares.level_held_back_by(session, recent)
-    return Shares(shares.level_mbu(session, recent), shares.level_mfu(session, recent), held)
-
-
-def _known(values: Iterable[float | None]) -> list[float]:
-    return sorted(value for value in values if value is not None)
-
-
-def finished_requests(session: Session, level: Level) -> int:
-    """Measured requests of a level that have ended, however."""
-    flying = sum(1 for r in session.active.values() if r.level == level.id and not r.warmup)
-    return level.forgotten + len(level.requests) - flying
-
-
-def completed_requests(session: Session, level: Level) -> int:
-    """Those of them that came to their end."""
-    return finished_requests(session, level) - level.failed - level.cancelled
-
-
-def level_before(session: Session, level: Level | None) -> Level | None:
-    """The last level with completions before a person changed the concurrency to `level`'s."""
-    if level is None:
-        return None
-    older = [one for one in session.levels.values() if one.id < level.id]
-    for before in reversed(older):
-        if before.ended_by != "concurrency":
-            return None
-        if any(request.state == "done" for request in before.requests):
-            return before
-    return None
-
-
-def _with_completions(session: Session) -> Level | None:
-    """The newest level in which a request completed; the newest of all where none did."""
-    levels = reversed(session.levels.values())
-    done = (level for level in levels if any(r.state == "done" for r in level.requests))
-    return next(done, session.level)
-
-
-def newest_first(session: Session, most: int) -> list[Request]:
-    """Requests that have ended, the latest to arrive first, at most so many."""
-    ended = (r for r in reversed(session.requests.values()) if r.ended is not None)
-    return list(islice(ended, most))
 
 
 class Figures:
@@ -348,7 +86,7 @@ class Figures:
         session = self.session
         if session.ended is None:
             return session.level
-        return self._once("level told", session.now, lambda: _with_completions(session))
+        return self._once("level told", session.now, lambda: with_completions(session))
 
     def rate(self) -> float | None:
         """Output tokens per second now."""
@@ -499,7 +237,7 @@ class Figures:
         if level is None or session.ended is not None:
             return self.level(level).first_token if level is not None else None
         key = (level.id, self._moment())
-        return self._once("first token", key, lambda: recent_first_token(session, level, _PACE))
+        return self._once("first token", key, lambda: recent_first_token(session, level, PACE))
 
     def origins(self) -> list[Origin]:
         """Every value that each watched server tells, and where it comes from."""

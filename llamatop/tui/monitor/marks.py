@@ -42,7 +42,8 @@ _KINDS: dict[type[Event], str] = {
 
 
 class Marks:
-    """Those of a recording that may still grow."""
+    """When levels began, requests failed, an engine or a server was lost or found again, a server
+    began again, and a limit was broken; of a recording that may still grow."""
 
     def __init__(self) -> None:
         self.told: tuple[Mark, ...] = ()
@@ -64,23 +65,19 @@ class Marks:
             kind = "alert"
         elif isinstance(event, ReplicaSampled) and event.counters:
             told = self._counters.setdefault((event.server, event.replica), {})
-            if any(value < told.get(name, value) for name, value in event.counters.items()):
-                kind = "restart"
-            told.update(event.counters)
+            for name, value in event.counters.items():
+                if value is None:
+                    told.pop(name, None)
+                    continue
+                if value < told.get(name, value):
+                    kind = "restart"
+                told[name] = value
         elif isinstance(event, ServerStood):
             down = event.state == "down"
             if down != self._down.get(event.server, False):
                 kind = "failure" if down else "found"
             self._down[event.server] = down
         return None if kind is None else (event.time, kind)
-
-
-def marks_of(events: Iterable[Event]) -> tuple[Mark, ...]:
-    """When levels began, requests failed, an engine or a server was lost or found again, a server
-    began again, and a limit was broken."""
-    marks = Marks()
-    marks.look(events)
-    return marks.told
 
 
 def gathered(marks: Iterable[Mark]) -> tuple[Mark, ...]:

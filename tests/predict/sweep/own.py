@@ -55,13 +55,18 @@ OWN: dict[str, dict[str, Any]] = {
     "reformer": {"axial_pos_embds_dim": [32, 32], "attention_head_size": 16},
     "molmo2": {"adapter_config": {"vision_feature_layer": [3, 1]}},
     "falcon_h1": {"mamba_d_ssm": 128, "mamba_n_heads": 16},
+    "bailing_hybrid": _GROUPED,
     "bamba": {"attn_layer_indices": [1]},
     "chameleon": {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6}},
     "emu3": {"vocabulary_map": {"<image>": 5, "<|visual token 000000|>": 6}},
     "gemma4_assistant": {"start": {"text_config": {"hidden_size_per_layer_input": 0}}},
     "gemma4_unified_assistant": {"start": {"text_config": {"hidden_size_per_layer_input": 0}}},
     "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"] * 2},
-    "dots3_note": {"text_config": {"head_dim": 24}},
+    "dots3_note": {
+        "text_config": {"head_dim": 24},
+        "vision_config": {"adapter_in_dim": 64, "adapter_out_dim": 64},
+        "audio_config": {"adapter_input_size": 64, "adapter_out_dim": 64},
+    },
     "dots3_note_text": {"head_dim": 24},
     "aria": {"projector_patch_to_query_dict": {"256": 128}},
     "cohere_compass_text": {
@@ -77,6 +82,9 @@ OWN: dict[str, dict[str, Any]] = {
         "text_config": {**_GROUPED, "mlp_layer_types": ["dense", "sparse", "sparse", "sparse"]}
     },
     "deepseek_v2": _GROUPED,
+    "deepseek_v4": {  # which divide the lengths of prompts: of the rest a buffer holds every token
+        "compress_rates": {"compressed_sparse_attention": 4, "heavily_compressed_attention": 8}
+    },
     "dots1": {"n_routed_experts": 8, "n_shared_experts": 1, **_GROUPED},
     "ernie4_5_vl_moe": {"text_config": {"moe_intermediate_size": [64, 32]}},
     "fun_asr_nano": {"adaptor_config": {"intermediate_size": 16}},
@@ -113,6 +121,7 @@ OWN: dict[str, dict[str, Any]] = {
         "indexer_compress_ratio": 4,
     },
     "step3p7": {"text_config": {"sliding_window": 64}},
+    "xlstm": {"hidden_size": 128, "embedding_dim": 128},
     "xlnet": {"d_head": 16, "d_inner": 64},
     "xmod": {"default_language": "en_XX"},
     "zamba": {"layers": 10, **_SSM},

@@ -24,22 +24,28 @@ _BEYOND = (3 * WINDOW, 4 * WINDOW)
 """And beyond them."""
 
 
-def model_of(config: Any, name: str) -> Any:
+def model_of(config: Any, name: str, dtype: torch.dtype = torch.float32) -> Any:
     """The model of a config, its weights small numbers."""
     torch.manual_seed(0)
     kind = getattr(transformers, name)
-    return kind._from_config(config, dtype=torch.float32).eval()
+    return kind._from_config(config, dtype=dtype).eval()
 
 
 def parameters(model: Any) -> int:
-    """Tied ones once."""
-    return sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
+    """Tied ones once; with the buffers of Gemma 4 that its publisher counts."""
+    names = (".layer_scalar", ".std_scale", ".std_bias")
+    learned = (b.numel() for name, b in model.named_buffers() if name.endswith(names))
+    return sum(p.numel() for p in {id(p): p for p in model.parameters()}.values()) + sum(learned)
 
 
 def growth(model: Any, lengths: tuple[int, int] = (_SHORT, _LONG)) -> float:
-    """Bytes that each further token of a prompt adds to the cache, at 2 bytes a number."""
+    """Bytes that each further token of a prompt adds to the cache in bfloat16.
+
+    Of a model in 32 bits, 2 for each number, whatever it would keep in 32.
+    """
     short, long = (held(model, n) for n in lengths)
-    return 2 * (long - short) / (lengths[1] - lengths[0])
+    share = 2 if model.dtype == torch.bfloat16 else 1
+    return share * (long - short) / 2 / (lengths[1] - lengths[0])
 
 
 def beyond(model: Any) -> float:
@@ -49,7 +55,7 @@ def beyond(model: Any) -> float:
 
 @torch.inference_mode()
 def held(model: Any, tokens: int) -> int:
-    """Numbers in the cache after a prompt."""
+    """Bytes in the cache after a prompt."""
     ids = torch.arange(3, 3 + tokens).remainder(100).add(100)[None]
     out = model(input_ids=ids, use_cache=True)
     caches = [getattr(out, name, None) for name in _CACHES]
@@ -57,7 +63,7 @@ def held(model: Any, tokens: int) -> int:
         caches = [transformers.DynamicCache()]
         with suppress(TypeError):
             model(input_ids=ids, use_cache=True, past_key_values=caches[0])
-    return sum(t.numel() for t in _tensors(caches))
+    return sum(t.nbytes for t in _tensors(caches))
 
 
 def _tensors(held: Any) -> Iterator[torch.Tensor]:

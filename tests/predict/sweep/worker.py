@@ -56,6 +56,8 @@ def _too_long(*_: Any) -> None:
 
 def look(kind: str) -> dict[str, Any]:
     """What is told of one type, and what is so."""
+    import torch  # noqa: PLC0415
+
     from tests.predict.sweep import small, truth  # noqa: PLC0415
 
     row: dict[str, Any] = {"class": small.types()[kind]}
@@ -70,13 +72,21 @@ def look(kind: str) -> dict[str, Any]:
         return row | {"note": f"not built: {_said(error)}"} | _told(raw)
     raw = model.config.to_dict() | {"architectures": [row["class"]]}
     row["parameters"] = truth.parameters(model)
-    for name, ask in (("kv", truth.growth), ("beyond", truth.beyond)):
+    try:
+        row |= _grown(truth.model_of(config, row["class"], torch.bfloat16))
+    except Exception:  # some models compute in 32 bits only
         try:
-            row[name] = ask(model)
+            row |= _grown(model)
         except Exception as error:
-            row.setdefault("note", f"no forward of ids alone: {_said(error)}")
+            row["note"] = f"no forward of ids alone: {_said(error)}"
     del model
     return row | _told(raw)
+
+
+def _grown(model: Any) -> dict[str, float]:
+    from tests.predict.sweep import truth  # noqa: PLC0415
+
+    return {"kv": truth.growth(model), "beyond": truth.beyond(model)}
 
 
 def _told(raw: dict[str, Any]) -> dict[str, Any]:

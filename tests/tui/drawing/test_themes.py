@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,14 @@ def test_a_bad_theme_is_told_in_one_line_that_names_the_key(tmp_path, text, told
     assert str(caught.value).startswith("theme mine.toml: ")
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_among_the_themes_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "good.toml").write_text('primary = "#ff0000"')
+    themes, problems = load_themes([tmp_path])
+    assert [*themes] == ["good"]
+    assert problems == ["theme pipe.toml: not a file"]
 
 
 def write_theme(folder: Path, text: str) -> None:

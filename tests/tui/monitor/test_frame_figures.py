@@ -17,19 +17,18 @@ from llamatop.events.kinds import (
     TokensEmitted,
 )
 from llamatop.figures.levels import level_figures
+from llamatop.figures.progress import finished_requests
 from llamatop.run.replay import fold
 from llamatop.session.reducer import Session
-from llamatop.tui.monitor.frame_figures import (
-    Figures,
-    finished_requests,
+from llamatop.tui.monitor.frame_figures import Figures
+from llamatop.tui.monitor.recent import newest_first, recent_latency
+from llamatop.tui.monitor.windows import (
     level_goodput,
     level_rate,
-    newest_first,
     pace_window,
     peak_rate,
     rate_now,
     rate_samples,
-    recent_latency,
     sampled,
 )
 from tests.tui.conftest import until

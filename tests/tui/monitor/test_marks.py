@@ -1,6 +1,7 @@
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import EngineLost, LevelStarted, RequestFailed, Tick
-from llamatop.tui.monitor.marks import BURST, gathered, marks_of, next_of
+from llamatop.tui.monitor.marks import BURST, gathered, next_of
+from tests.tui.monitor.marking import marks_of
 
 
 def failures(*times: int) -> list[tuple[int, str]]:

@@ -12,7 +12,6 @@ from llamatop.events.kinds import Event, ServerKnown, ServerLost
 from llamatop.tui.drawing.lines import line_width
 from llamatop.tui.monitor.frame import Choices, Frame
 from llamatop.tui.monitor.frame_figures import Figures
-from llamatop.tui.monitor.marks import marks_of
 from llamatop.tui.monitor.views.events import events as events_view
 from llamatop.tui.monitor.views.header import header
 from llamatop.tui.monitor.views.latency import latency, rows_of
@@ -23,6 +22,7 @@ from llamatop.tui.monitor.views.state import state_of
 from llamatop.tui.monitor.views.throughput import throughput
 from tests.served import MS, TWO, served, served_events, session_of, weighed
 from tests.tui.conftest import live_app, screen_text
+from tests.tui.monitor.marking import marks_of
 
 WIDTHS = (3, 10, 24, 38, 46, 70, 118, 198)
 HEIGHTS = (1, 2, 3, 5, 9, 14, 30)

@@ -65,6 +65,8 @@ def test_while_it_loads_its_newest_line_is_shown() -> None:
 def test_that_it_is_ready_is_told_with_its_time_and_memory() -> None:
     told = lines(session_of(READY), "events", 70)
     assert any("serving: vllm serve [/red] --port 1" in line for line in told)
+    by_path = session_of(ServerStarted(0, "/opt/bin/serve /models/a.gguf --port 1"))
+    assert any("serving: serve a.gguf --port 1" in line for line in lines(by_path, "events", 70))
     assert any("the server was ready after 5.00 s, 700 B in its processes" in line for line in told)
     assert servers_json(session_of(READY))["serve"] == {
         "command": "vllm serve [/red] --port 1", "loading_s": 5.0, "loading_peak_bytes": 700,

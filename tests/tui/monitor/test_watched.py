@@ -15,7 +15,6 @@ from llamatop.text.formatting import UNKNOWN
 from llamatop.tui.attach.panels import below
 from llamatop.tui.attach.state import Row
 from llamatop.tui.drawing.lines import line_width
-from llamatop.tui.monitor.marks import marks_of
 from llamatop.tui.monitor.views.events import events as events_view
 from llamatop.tui.monitor.views.memory import memory
 from llamatop.tui.monitor.views.origins import origin_lines
@@ -23,6 +22,7 @@ from llamatop.tui.monitor.views.watched import origins_of, watched
 from llamatop.watch.server import WatchedServer
 from tests.served import TWO, served, served_events
 from tests.tui.conftest import live_app, replay_app, screen_text
+from tests.tui.monitor.marking import marks_of
 from tests.tui.monitor.test_servers import HEIGHTS, WIDTHS, frame_of, text_of
 from tests.watch.pages import serving
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from llamatop.commands.run import _config, _run_parser
+from llamatop.commands.asked import config_of
 from llamatop.errors import InputError
 from llamatop.predict.fit import BAND, QUANTIZED_BAND
 from llamatop.reports.fit import RUNTIME_BYTES, Gpu, Machine, estimate, verdict
@@ -376,18 +376,18 @@ CONFIGS = st.builds(
 @given(CONFIGS)
 def test_the_command_line_asks_for_the_very_same_run(config):
     arguments = shlex.split(" ".join(run_command(config)))[1:]
-    assert _config(_run_parser().parse_args(arguments)) == config
+    assert config_of(arguments) == config
 
 
 def test_a_search_for_the_end_of_memory_begins_at_one_and_ends():
-    config = _config(_run_parser().parse_args(["--model", "demo", "--until-oom"]))
+    config = config_of(["--model", "demo", "--until-oom"])
     assert (config.concurrency, config.endless, config.until_oom) == ((1,), False, True)
 
 
 def test_an_endless_run_is_what_the_command_line_does_anyway():
     command = " ".join(run_command(DEFAULTS))
     assert command == "llamatop --model demo --concurrency 4 --prompt-toks 128 --gen-toks 200"
-    assert _config(_run_parser().parse_args(shlex.split(command)[1:])) == DEFAULTS
+    assert config_of(shlex.split(command)[1:]) == DEFAULTS
 
 
 def test_names_are_quoted_and_made_harmless():

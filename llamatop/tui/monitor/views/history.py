@@ -13,9 +13,9 @@ from llamatop.tui.drawing.charts import area
 from llamatop.tui.drawing.lines import Line, laid_over, line_width
 from llamatop.tui.drawing.palette import SHADES
 from llamatop.tui.monitor.frame import Frame
-from llamatop.tui.monitor.frame_figures import LIVE_STEP, STEPS
 from llamatop.tui.monitor.views.panel import axis
 from llamatop.tui.monitor.views.values import TIMES
+from llamatop.tui.monitor.windows import LIVE_STEP, STEPS
 
 
 class Window(msgspec.Struct, frozen=True):

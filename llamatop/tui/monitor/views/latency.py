@@ -12,7 +12,7 @@ from llamatop.text.formatting import percent
 from llamatop.tui.drawing.charts import columns, histogram, shares
 from llamatop.tui.drawing.lines import Line, Span, fit, line_width
 from llamatop.tui.monitor.frame import Frame
-from llamatop.tui.monitor.frame_figures import RECENT, Latency
+from llamatop.tui.monitor.recent import RECENT, Latency
 from llamatop.tui.monitor.views.history import level_name, shaded
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.values import TIMES, latency_unit, roughly, span

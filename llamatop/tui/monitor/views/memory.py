@@ -15,7 +15,6 @@ from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest
 from llamatop.tui.drawing.lines import Line, Span, fitting, laid_over
 from llamatop.tui.monitor.frame import Frame
-from llamatop.tui.monitor.frame_figures import sampled
 from llamatop.tui.monitor.views.accelerators import (
     LABEL,
     devices_of,
@@ -29,6 +28,7 @@ from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.parts import bar_line, legend, pieces
 from llamatop.tui.monitor.views.servers import server_rows, server_title
 from llamatop.tui.monitor.views.state import home_of
+from llamatop.tui.monitor.windows import sampled
 
 _ENGINE, _USED = attrgetter("engine_bytes"), attrgetter("used_bytes")
 _SERVER = attrgetter("server_bytes")

@@ -16,7 +16,7 @@ from llamatop.text.formatting import UNKNOWN, whole
 from llamatop.tui.drawing.charts import bar
 from llamatop.tui.drawing.lines import Line, Span, centred, clip, left, right, tail
 from llamatop.tui.monitor.frame import Choices, Frame
-from llamatop.tui.monitor.frame_figures import newest_first
+from llamatop.tui.monitor.recent import newest_first
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.values import rate, roughly, span
 

@@ -23,7 +23,6 @@ from llamatop.tui.drawing.lines import (
     shortened,
 )
 from llamatop.tui.monitor.frame import Frame
-from llamatop.tui.monitor.frame_figures import pace_window, rate_samples
 from llamatop.tui.monitor.views.history import (
     chart,
     labelled,
@@ -36,6 +35,7 @@ from llamatop.tui.monitor.views.history import (
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.state import loading_of, loss_of, who_is_lost
 from llamatop.tui.monitor.views.values import NOTHING, rate, roughly, scale
+from llamatop.tui.monitor.windows import pace_window, rate_samples
 
 _UNIT = 52
 """Cells from which the chart's upper edge has its unit; the levels' names need them below."""

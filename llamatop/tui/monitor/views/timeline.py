@@ -16,11 +16,11 @@ from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest, shares
 from llamatop.tui.drawing.lines import Line, Span, fit, laid_over
 from llamatop.tui.monitor.frame import Frame
-from llamatop.tui.monitor.frame_figures import tokens_between
 from llamatop.tui.monitor.views.history import chart, labelled, shaded
 from llamatop.tui.monitor.views.panel import Content
 from llamatop.tui.monitor.views.state import home_of
 from llamatop.tui.monitor.views.values import scale, span
+from llamatop.tui.monitor.windows import tokens_between
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
         case ServerKnown(server=server, notes=notes):
             return "◆", "warn", f"{_server(frame, server)} is another: {notes[-1] if notes else ''}"
         case ServerStarted(command=command):
-            return "▸", "work", f"serving: {command}"
+            return "▸", "work", f"serving: {_program(command)}"
         case ServerReady():
             return "◆", "good", ready_text(frame.session)
         case EngineLost(server=server):
@@ -131,6 +131,12 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
         case Episode():
             return _episode(story, story.what)
     return "·", "dim", type(story.what).__name__
+
+
+def _program(command: str) -> str:
+    """A command whose files have no folders: a panel has little room."""
+    words = command.split(" ")
+    return " ".join(one.rpartition("/")[2] if one.startswith("/") else one for one in words)
 
 
 def _answered(frame: Frame) -> str:

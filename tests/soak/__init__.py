@@ -1,0 +1,1 @@
+"""What takes hours: long runs, and the same fault again and again. `python -m tests.soak`."""
