@@ -144,9 +144,8 @@ def answers_of(
             if (key := answers.key_of(ask)) in told:
                 continue
             trace, logger = trace_as(ask, Logger)
-            gathers = device if trace.expert_bytes else ""
             kernel = "" if trace.quantization.endswith("unpacked") else trace.quantization
-            way = (trace.dtype, kernel, gathers, str(sampling))
+            way = (trace.dtype, kernel, device, str(sampling))
             if way not in made:
                 ledger = logger.ledger(trace.context)
                 alike = [n for n, one in enumerate(ledgers) if one.ways == ledger.ways]

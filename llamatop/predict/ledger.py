@@ -23,8 +23,8 @@ MARK = 0
 """Among events, where a part of a forward ends."""
 
 Size = tuple[int, ...]
-"""Factors of 1, n, n squared, and of the same times the requests; n: tokens. Where a prompt's
-caches have room for more tokens than its own, two more: of those, and of them times the requests."""
+"""Factors of 1, n, n squared, and of the same times the requests; n: tokens. Where the caches of a
+prompt have room for more tokens, two more: of those, and of them times the requests."""
 
 
 class Way(msgspec.Struct, frozen=True, array_like=True):
