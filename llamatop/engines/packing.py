@@ -50,7 +50,7 @@ class Packed(nn.Module):  # type: ignore[misc]
         """The plain layer again."""
         with torch.device("meta"):
             linear = nn.Linear(self.in_features, self.out_features, bias=False)
-        linear.weight = nn.Parameter(self._blocks.to_dense(), requires_grad=False)
+        linear.weight = nn.Parameter(self._blocks.to_dense())
         linear.bias = self.bias
         return linear.eval()
 

@@ -168,9 +168,6 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak, packed: bool) ->
         kernels = 0 if packed else (threads - 1) * trace.panel_bytes
         if in_onednn(trace.dtype) or (packed and cpu_has("avx512bw")):
             kernels += KERNELS_BYTES
-        if in_onednn(trace.dtype):
-            copied = engine != "continuous" and not (packed and trace.packs_head)
-            parts["logits"] += _head_copies(trace, peak) if copied else 0
         if kernels:
             parts["kernels"] = kernels
         return Prediction(sum(parts.values()), None, parts)
@@ -184,14 +181,6 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak, packed: bool) ->
 def in_onednn(dtype: str) -> bool:
     """Whether oneDNN multiplies in that type here, with kernels that it makes."""
     return dtype != "float32" and cpu_has("avx512_fp16" if dtype == "float16" else "avx512bw")
-
-
-def _head_copies(trace: Trace, peak: Peak) -> int:
-    """What the head needs beyond a layer's peak: given a slice, the last token of each prompt,
-    torch multiplies request by request, and oneDNN writes the matrix out once for each."""
-    if peak.shape.prompt < 2:
-        return 0
-    return max(peak.cache + peak.shape.batch * trace.head_bytes - peak.total, 0)
 
 
 def _times(peak: Peak, requests: int) -> Peak:

@@ -96,14 +96,12 @@ def _begin(ask: Ask) -> _Begun:
         model = layout.kind._from_config(layout.config, dtype=dtype)
     model.tie_weights()
     packable = packing.packable(model) if ask.device == "cpu" else {}
-    head = model.get_output_embeddings()
     shapes = Counter(tuple(part.weight.shape) for part in packable.values())
     anatomy = Anatomy(model, layout.text)
     found = msgspec.structs.replace(
         _weighed(ask, source, anatomy, dtype),
         runtime_bytes=runtime,
         matrices=tuple((*shape, count) for shape, count in sorted(shapes.items())),
-        packs_head=any(part is head for part in packable.values()),
     )
     return _Begun(found, anatomy, dtype)
 
@@ -213,7 +211,6 @@ def _held(found: Trace, tracer: Tracer, ask: Ask, anatomy: Anatomy, dtype: torch
         crowds=crowds,
         panel_bytes=_panel_bytes(anatomy, ask, dtype),
         score_bytes=scores,
-        head_bytes=tracer.head_bytes,
         notes=(note,) if long else (),
     )
 
