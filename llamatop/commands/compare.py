@@ -130,5 +130,5 @@ def _print(
         blocks.append(comparison_text(comparison) + extra)
     print("\n\n\n".join(blocks))
     for verdict in verdicts:
-        told = "holds" if verdict.held else "does not hold"
-        print(f"llamatop: {verdict.gate} {told}: {minus(verdict.reason)}", file=sys.stderr)
+        told = "failed" if verdict.held else "not failed"
+        print(f"llamatop: {told}: {verdict.gate}: {minus(verdict.reason)}", file=sys.stderr)

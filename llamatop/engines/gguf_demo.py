@@ -3,7 +3,7 @@
 Weights are written as float32, so that llama.cpp's greedy text is transformers', or as they are
 stored. Writes Llamas
 like the bundled one alone: one safetensors file in bfloat16, and GPT-2's way to cut text before
-BPE. Knows no server. Needs the package `gguf` (`pip install 'llamatop[servers]'`).
+BPE. Knows no server. Needs the package `gguf` (`pip install gguf`).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def write_gguf(
         import gguf  # noqa: PLC0415
     except ImportError:
         raise InputError(
-            "llama.cpp reads GGUF, which the package gguf writes: pip install 'llamatop[servers]'"
+            "llama.cpp reads GGUF, which the package gguf writes: pip install gguf"
         ) from None
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     writer = gguf.GGUFWriter(part, "llama")

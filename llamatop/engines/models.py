@@ -95,5 +95,5 @@ def _check_library(config: RunConfig) -> None:
     if config.quantize != "none" and importlib.util.find_spec("bitsandbytes") is None:
         raise InputError(
             f"--quantize {config.quantize}: needs bitsandbytes; "
-            "install it with pip install 'llamatop[quantize]'"
+            "install it with pip install bitsandbytes"
         )

@@ -74,6 +74,8 @@ def _taken(server: Watched, load: Load) -> Bound | None:
         words = f"all {slots} slots are taken, {whole(load.waiting)} wait"
         return Bound("slots", words, "more slots (--parallel), or another replica")
     words = f"{whole(load.running)} run, {whole(load.waiting)} wait"
+    if load.kv_usage is None:
+        return Bound("queue", f"{words}; for what is not told", "")
     words += f", KV cache {percent(load.kv_usage)}: the number of sequences binds"
     help_ = {"vllm": "--max-num-seqs", "sglang": "--max-running-requests"}
     return Bound("queue", words, help_.get(_name(server), "another replica"))

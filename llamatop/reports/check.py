@@ -161,7 +161,7 @@ def _most(one: Check) -> list[str]:
     if not sure:
         told = f"no request of {lengths} for sure{known}{context}"
     low = f"which may be {percent(one.band)} too low"
-    why = f"the estimate is the predicted peak, {low} without libraries"
+    why = f"the estimate is the predicted peak, {low} beside its runtime"
     lines = [told, why] if known else [told]
     return [f"  {part}" for line in lines for part in wrap(line, WIDTH - 2)]
 

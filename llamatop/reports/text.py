@@ -20,6 +20,10 @@ WIDE = 2.0
 """An interval as wide as this (200 %) tells only that there was too little to judge by."""
 
 
+LONGEST_NOTE = 45
+"""Characters of a reason in a row; a longer one is what a level had of the machine, told above."""
+
+
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table, its columns as wide as they need, two blanks apart."""
     table = [list(head), *[list(row) for row in rows]]
@@ -105,6 +109,8 @@ def _figures(differences: Sequence[Difference]) -> str:
 def difference_cells(one: Difference) -> list[str]:
     """A difference as texts: figure, both values, change, interval, verdict."""
     between = one.note or "too few requests"
+    if len(between) > LONGEST_NOTE:
+        between = "disturbed, see careful"
     if one.low is not None and one.high is not None and tells(one):
         between = f"{percent(one.low)} … {percent(one.high)}"
     return [

@@ -26,7 +26,7 @@ from llamatop.serve.command import Plan
 from llamatop.serve.ready import HOST
 from llamatop.settings.config import RunConfig
 
-SERVERS = "pip install 'llamatop[servers]'"
+SERVERS = "pip install xllamacpp gguf"
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare.main(slower) == 1
     told = capsys.readouterr()
     assert told.out.startswith(f"verdict: slower: output_tok_s {MINUS}9.1 %")
-    assert "output_tok_s<-5% holds" in told.err
+    assert "failed: output_tok_s<-5%: " in told.err
     assert compare.main([*slower[:2], "--fail-if", "output_tok_s<-20%"]) == 0
 
 

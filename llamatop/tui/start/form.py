@@ -241,7 +241,7 @@ class Form:
             return {"engine": told}
         quantize = self.picked["quantize"]
         if quantize != "none" and find_spec("bitsandbytes") is None:
-            return {"quantize": "needs bitsandbytes: pip install 'llamatop[quantize]'"}
+            return {"quantize": "needs bitsandbytes: pip install bitsandbytes"}
         try:
             config = self.config("")
         except InputError as error:

@@ -323,7 +323,7 @@ def test_quantising_is_picked_and_what_it_needs_is_told(monkeypatch):
     assert form.config("m").quantize == "int8"
     assert "--quantize int8" in run_command(form.config("m"))
     monkeypatch.setattr("llamatop.tui.start.form.find_spec", lambda name: None)
-    assert "pip install 'llamatop[quantize]'" in form.problems()["quantize"]
+    assert "pip install bitsandbytes" in form.problems()["quantize"]
     form.turn(-1)
     assert form.problems() == {}
 
