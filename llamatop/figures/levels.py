@@ -18,6 +18,7 @@ from llamatop.events.kinds import HostSampled
 from llamatop.figures.arrivals import asked_rate, real_rate
 from llamatop.figures.between import FirstToken, Told, level_first_token, level_told
 from llamatop.figures.contention import NOTHING_KNOWN, Contention, level_contention
+from llamatop.figures.energy import joules_per_token
 from llamatop.figures.requests import (
     coalesced,
     counted,
@@ -29,6 +30,7 @@ from llamatop.figures.requests import (
     prompt_size,
     prompt_tokens,
     queue_time,
+    span,
     tpot,
     ttft,
 )
@@ -98,6 +100,8 @@ class LevelFigures:
     """Memory bandwidth utilisation of decoding, a share of 1."""
     mfu: float | None
     """Model FLOPs utilisation, a share of 1."""
+    joules_per_token: float | None
+    """Energy of the accelerators, by output tokens; see `energy`."""
     held_back_by: str | None
     """What most kept it from being faster."""
     memory_ended_in: str | None
@@ -169,6 +173,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         predicted_device_bytes=predicted.device_bytes if predicted else None,
         mbu=level_mbu(session, level),
         mfu=level_mfu(session, level),
+        joules_per_token=_energy(session, level, output),
         held_back_by=level_held_back_by(session, level),
         memory_ended_in=memory_ended_in(session, level),
         served=served_figures(session, level),
@@ -176,6 +181,12 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         told=level_told(session, level),
         contention=level_contention(session, level),
     )
+
+
+def _energy(session: Session, level: Level, output: int | None) -> float | None:
+    """Joules of an output token, while there were measured requests."""
+    while_measured = span(level.requests, level.joined)
+    return None if while_measured is None else joules_per_token(session, *while_measured, output)
 
 
 def _gaps(done: list[Request]) -> Iterable[float]:

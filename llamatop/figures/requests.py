@@ -82,11 +82,17 @@ def decode_rate(request: Request) -> float | None:
 
 def duration(requests: list[Request], since: int | None = None) -> float | None:
     """Seconds from the first scheduled time, or `since` (ns), to the last token; None without."""
+    ends = span(requests, since)
+    return None if ends is None else (ends[1] - ends[0]) / SECOND
+
+
+def span(requests: list[Request], since: int | None = None) -> tuple[int, int] | None:
+    """The first scheduled time, or `since`, and that of the last token (ns); None without."""
     last = max((request.times[-1] for request in requests if request.times), default=None)
     if last is None:
         return None
     start = min(request.scheduled for request in requests) if since is None else since
-    return (last - start) / SECOND if last >= start else None
+    return (start, last) if last >= start else None
 
 
 def output_tokens(request: Request, since: int | None = None) -> int:

@@ -132,6 +132,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "predicted_device_bytes": "what was predicted of device_peak_bytes",
         "mbu": "memory bandwidth utilisation of decoding, a share of 1",
         "mfu": "model FLOPs utilisation, a share of 1",
+        "joules_per_token": "energy of the accelerators / output_tokens",
         "held_back_by": "what most kept it from being faster",
         "memory_ended_in": "where memory ended: prefill, decode or both",
         "short": "requests to servers that ended well with fewer tokens than asked",
@@ -155,6 +156,7 @@ FORMULA = "=+-@\t\r"
 _TEXTS = {
     "state", "error", "outcome", "ended_by", "held_back_by", "memory_ended_in", "tokens_by",
 }  # fmt: skip
+_RATIOS = ("mbu", "mfu", "joules_per_token")
 _FLAGS = {"requests": {"warmup", "met_slo", "resent", "short"}}
 """Columns that say yes or no, by table."""
 
@@ -262,7 +264,7 @@ def _level(level: Level, own: LevelFigures) -> tuple[object, ...]:
         ),
         own.host_peak_bytes, own.device_peak_bytes, own.baseline_bytes,
         own.predicted_host_bytes, own.predicted_device_bytes,
-        own.mbu, own.mfu, own.held_back_by, own.memory_ended_in,
+        own.mbu, own.mfu, own.joules_per_token, own.held_back_by, own.memory_ended_in,
         *_level_served(own.served, own.cached_prompt_tokens),
     )  # fmt: skip
 
@@ -297,7 +299,7 @@ def _kind(table: str, column: str) -> pl.DataType:
         return pl.String()
     if column in _FLAGS.get(table, ()):
         return pl.Boolean()
-    derived = column.endswith("_s") or "_s_" in column or column in ("mbu", "mfu")
+    derived = column.endswith("_s") or "_s_" in column or column in _RATIOS
     return pl.Float64() if derived else pl.Int64()
 
 

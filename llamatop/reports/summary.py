@@ -163,6 +163,7 @@ def level_summary(figures: LevelFigures, price: float | None = None) -> dict[str
         },
         "mbu": figures.mbu,
         "mfu": figures.mfu,
+        "joules_per_token": figures.joules_per_token,
         "held_back_by": figures.held_back_by,
         "memory_ended_in": figures.memory_ended_in,
         "contention": {
@@ -223,6 +224,7 @@ def level_lines(
         *([_row("careful", figures.contention.words)] if figures.contention.notable else []),
         *memory,
         *_utilised(figures),
+        *_energy(figures),
         *[_row(name, value) for name, value in between_rows(figures, price)],
         f"  {'':<20} {'mean':>9} {'p50':>9} {'p90':>9} {'p99':>9}",
         _spread_row("TTFT", figures.ttft),
@@ -353,6 +355,12 @@ def _utilised(figures: LevelFigures) -> list[str]:
     held = f"; bound by {figures.held_back_by}" if figures.held_back_by else ""
     told = [_row("MBU, MFU", f"{percent(figures.mbu)}, {percent(figures.mfu)}{held}")]
     return [*told, _row("", ROOF_BEATEN)] if roof_beaten(figures.mbu, figures.mfu) else told
+
+
+def _energy(figures: LevelFigures) -> list[str]:
+    if figures.joules_per_token is None:
+        return []
+    return [_row("energy", f"{number(figures.joules_per_token)} J per token, of the accelerators")]
 
 
 def _memory(figures: LevelFigures) -> str:

@@ -85,6 +85,7 @@ def _figures(place: int, row: Row) -> LevelFigures:
         predicted_device_bytes=None,
         mbu=None,
         mfu=None,
+        joules_per_token=None,
         held_back_by=None,
         memory_ended_in=None,
     )

@@ -36,6 +36,8 @@ from tests.servers import running, samples
 from tests.servers.driving import Driven
 from tests.servers.scripted_client import Scripted
 
+PYTHONS_OWN = {"server": "BaseHTTP/0.6 Python/3.11.7"}
+
 
 @pytest.mark.parametrize(
     ("sample", "name", "model", "context"),
@@ -64,7 +66,14 @@ def test_what_no_list_tells_an_answer_does() -> None:
     assert known.name_by_answer({}, {"system_fingerprint": "fp_ollama"}) == "ollama"
     assert known.name_by_answer({}, {"model": "gpt"}) == "unknown"
     event = {"system_fingerprint": "0.32.2-0.32.4-Linux"}
+    assert known.name_by_answer(PYTHONS_OWN, event) == "mlx"
     assert known.version_by_answer("mlx", {}, event) == "0.32.2"
+
+
+def test_a_stub_that_is_written_on_pythons_own_server_is_not_mlx() -> None:
+    body = b'{"object": "list", "data": [{"id": "MODEL", "object": "model", "owned_by": "me"}]}'
+    assert known.name_by_models(known.Reply(200, PYTHONS_OWN, body)) == "unknown"
+    assert known.name_by_answer(PYTHONS_OWN, {"model": "MODEL"}) == "unknown"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"data": 3}', b'{"data": [1, {"id": 2}]}'])

@@ -43,6 +43,9 @@ _OWNERS = {
 }
 """`owned_by` in a list of models, of those that say something of their own."""
 
+_VERSIONED = re.compile(r"\d+(\.\d+)+")
+"""How MLX's fingerprint of a system begins; other servers on Python's own have none such."""
+
 HEALTHY_AT = {
     "vllm": "/health",
     "llama.cpp": "/health",
@@ -72,7 +75,7 @@ def name_by_models(reply: Reply) -> str:
     metadata = first.get("metadata")
     signs = {
         "llama.cpp": "llama.cpp" in server,
-        "mlx": server.startswith("BaseHTTP"),
+        "mlx": server.startswith("BaseHTTP") and bool(models) and "owned_by" not in first,
         "ray": isinstance(metadata, dict) and "model_id" in metadata,
         "max": "shutdown_date" in first and "max_model_len" in first,
         "litellm": first.get("created") == 1677610602,  # its constant, for every model
@@ -86,7 +89,7 @@ def name_by_answer(headers: dict[str, str], event: dict[str, Any]) -> str:
     fingerprint, model = str(event.get("system_fingerprint") or ""), str(event.get("model"))
     if any(name.startswith("x-litellm") for name in headers):
         return "litellm"
-    if headers.get("server", "").startswith("BaseHTTP"):
+    if headers.get("server", "").startswith("BaseHTTP") and _VERSIONED.match(fingerprint):
         return "mlx"
     if fingerprint.startswith("vllm-"):
         return "vllm"
@@ -116,7 +119,7 @@ def version_by_answer(name: str, headers: dict[str, str], event: dict[str, Any])
     if name == "litellm":
         return headers.get("x-litellm-version")
     fingerprint = str(event.get("system_fingerprint") or "")
-    if name == "mlx" and (found := re.match(r"\d+(\.\d+)+", fingerprint)):
+    if name == "mlx" and (found := _VERSIONED.match(fingerprint)):
         return found.group()
     return None
 
