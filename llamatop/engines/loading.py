@@ -95,6 +95,7 @@ def load(
         if devices.is_memory_error(error):
             raise EngineMemoryError(f"no memory left for the weights: {error}") from error
         raise
+    _multiply_head_once(model)
     model.generation_config = generation_config(model.generation_config)
     torch.manual_seed(config.seed)
     prompts = Prompts.make(tokenizer, int(layout.text.vocab_size), layout.special_ids, config.seed)
@@ -111,6 +112,14 @@ def load(
         folder=folder,
         ranks=ranks,
     )
+
+
+def _multiply_head_once(model: Any) -> None:
+    """Let torch multiply the last tokens of all requests with the head's matrix at once: with one
+    that asks for no gradients it goes request by request, and oneDNN writes a copy out for each."""
+    weight = getattr(model.get_output_embeddings(), "weight", None)
+    if isinstance(weight, torch.nn.Parameter) and weight.is_floating_point():
+        weight.requires_grad_(True)
 
 
 def _placed(

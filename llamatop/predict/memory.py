@@ -164,7 +164,6 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
         kernels = (threads - 1) * trace.panel_bytes
         if in_onednn(trace.dtype):
             kernels += KERNELS_BYTES
-            parts["logits"] += 0 if engine == "continuous" else _head_copies(trace, peak)
         if kernels:
             parts["kernels"] = kernels
         return Prediction(sum(parts.values()), None, parts)
@@ -178,14 +177,6 @@ def _placed(trace: Trace, engine: str, device: str, peak: Peak) -> Prediction:
 def in_onednn(dtype: str) -> bool:
     """Whether oneDNN multiplies in that type here, with kernels that it makes."""
     return dtype != "float32" and cpu_has("avx512_fp16" if dtype == "float16" else "avx512bw")
-
-
-def _head_copies(trace: Trace, peak: Peak) -> int:
-    """What the head needs beyond a layer's peak: given a slice, the last token of each prompt,
-    torch multiplies request by request, and oneDNN writes the matrix out once for each."""
-    if peak.shape.prompt < 2:
-        return 0
-    return max(peak.cache + peak.shape.batch * trace.head_bytes - peak.total, 0)
 
 
 def _times(peak: Peak, requests: int) -> Peak:

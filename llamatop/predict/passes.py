@@ -209,13 +209,6 @@ class Tracer:
         """Of those that run."""
         return self._excerpt.caches(caches.layers_of(cache, self._excerpt.length))
 
-    @property
-    def head_bytes(self) -> int:
-        """Of the matrix that makes scores; 0 where the model makes them of every token."""
-        head = self._model.get_output_embeddings()
-        weight = getattr(head, "weight", None)
-        return 0 if weight is None or "logits_to_keep" not in self._takes else int(weight.nbytes)
-
     def scores(self) -> int:
         """Bytes of one request's scores and of what choosing from them takes."""
         tally = Tally()

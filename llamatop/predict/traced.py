@@ -128,8 +128,6 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     """Of `weights_bytes`, the scales and zeros of quantised ones."""
     score_bytes: int = 0
     """Of one request: its scores, and what choosing from them takes."""
-    head_bytes: int = 0
-    """The matrix that makes them of each prompt's last token; 0: it does of all tokens."""
     runtime_bytes: int | None = None
     """Resident size of a process that has imported what an engine imports."""
     furthest: int | None = None

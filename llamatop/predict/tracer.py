@@ -204,7 +204,6 @@ def _held(found: Trace, tracer: Tracer, ask: Ask, anatomy: Anatomy, dtype: torch
         crowds=crowds,
         panel_bytes=_panel_bytes(anatomy, ask, dtype),
         score_bytes=scores,
-        head_bytes=tracer.head_bytes,
         notes=(note,) if long else (),
     )
 

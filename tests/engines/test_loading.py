@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from llamatop.engines import devices
 from llamatop.engines.batch import BatchEngine
@@ -59,6 +60,31 @@ def test_trained_weights_are_the_checkpoints(tiny: Loaded, trained: Path) -> Non
     assert told[0] == ("weights", 0, size)
     assert told[-1] == ("weights", size, size)
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+
+
+class Products(TorchDispatchMode):
+    """Notes what is multiplied request by request, by the columns that come of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns: list[int] = []
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if operation is torch.ops.aten.bmm.default:
+            self.columns.append(args[1].shape[-1])
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_head_is_multiplied_once_for_all_requests(tiny_folder: Path, asks: bool) -> None:
+    model = load_tiny(tiny_folder).model
+    if not asks:  # what loading prevents
+        model.requires_grad_(False)
+    with Products() as products, torch.inference_mode():
+        model(input_ids=torch.ones((3, 4), dtype=torch.long), logits_to_keep=1)
+    assert (model.config.vocab_size in products.columns) is not asks
 
 
 @pytest.mark.parametrize("weights", ["auto", "random"])

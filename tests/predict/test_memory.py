@@ -246,29 +246,6 @@ def test_kernels_are_kept_where_onednn_makes_them(
     assert kept == (memory.KERNELS_BYTES if flags and dtype == "bfloat16" else 0)
 
 
-@pytest.mark.parametrize(
-    ("flags", "engine", "prompt", "logits"),
-    [
-        (AVX512, "batch", 8, 60 + 4 * 50 - 100),
-        (AVX512, "batch", 1, 0),
-        (AVX512, "threads", 8, 4 * (60 + 50 - 100)),
-        (PLAIN, "batch", 8, 0),
-    ],
-)
-def test_the_head_is_written_out_for_each_prompt_where_onednn_multiplies(
-    monkeypatch: pytest.MonkeyPatch, flags: frozenset[str], engine: str, prompt: int, logits: int
-) -> None:
-    monkeypatch.setattr(memory, "cpu_has", lambda flag: flag in flags)
-    shape = Shape(4, prompt, 2)
-    traced = shape if engine == "batch" else shape._replace(batch=1)
-    told = msgspec.structs.replace(made_trace(Peak(traced, 100, 60, 0, 0)), head_bytes=50)
-    assert memory.predict(told, engine, "cpu", shape).parts["logits"] == logits
-
-
-def test_the_matrix_of_the_head_is_told() -> None:
-    assert trace(Ask("tied", TIED)).head_bytes == 500 * 64 * 2
-
-
 @pytest.mark.parametrize("raw", [TIED, SLIDING, MIXED, UNEVEN], ids=lambda raw: raw["model_type"])
 def test_masks_of_continuous_batching_are_those_that_transformers_makes(
     raw: dict[str, Any],
