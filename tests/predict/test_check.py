@@ -103,7 +103,7 @@ def test_a_level_inside_the_band_is_tight_and_no_reason_to_refuse(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(checking, "band", lambda *_: 1.0)
-    arguments = ["--model", MODEL, "--dtype", "bfloat16", "--device", "cpu", "--memory", "1GB"]
+    arguments = ["--model", MODEL, "--dtype", "bfloat16", "--device", "cpu", "--memory", "800MB"]
     assert check.main([*arguments, "--json"]) == 0
     (model,) = json.loads(capsys.readouterr().out)["models"]
     assert (model["verdict"], model["levels"][0]["fits"]) == ("tight", False)
