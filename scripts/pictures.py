@@ -49,6 +49,8 @@ PRINTED = {"dark": DIMMED_MONOKAI, "light": DEFAULT_TERMINAL_THEME}
 SIZE = (120, 36)
 PATIENCE = 120
 """Seconds in which what a picture waits for must come."""
+LONG = 40 * SECOND
+"""Of a run (ns), until its histories are full."""
 
 
 async def until(app: LlamatopApp, pilot: Pilot[None], holds: Callable[[Session], object]) -> None:
@@ -127,11 +129,11 @@ def in_full_swing(session: Session) -> bool:
 
 
 def completed(count: int) -> Callable[[Session], bool]:
-    """Whether so many requests of a run have ended."""
+    """Whether so many requests of a run have ended, and its histories are full."""
 
     def holds(session: Session) -> bool:
         done = (one.state == "done" and not one.warmup for one in session.requests.values())
-        return sum(done) >= count
+        return session.now > LONG and sum(done) >= count
 
     return holds
 

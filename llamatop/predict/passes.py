@@ -203,7 +203,7 @@ class Tracer:
         few = min(GROWN * (max(windows, default=0) // GROWN + 1), LONGEST)
         shorter, longer = self._short(few), self._short(few + GROWN)
         if not kept:
-            raise LookupError("its cache does not tell one layer's from another's")
+            raise LookupError("its forward returns no cache that tells layers apart")
         grown = zip(kept, shorter, longer, strict=True)
         return [caches.growth(*one, GROWN) for one in grown]
 

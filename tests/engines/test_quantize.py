@@ -125,7 +125,7 @@ def test_without_the_library_it_is_told_in_one_line(
     found = importlib.util.find_spec
     absent = lambda name: None if name == "bitsandbytes" else found(name)  # noqa: E731
     monkeypatch.setattr("importlib.util.find_spec", absent)
-    with pytest.raises(InputError, match=r"pip install 'llamatop\[quantize\]'") as told:
+    with pytest.raises(InputError, match=r"pip install bitsandbytes") as told:
         models.load_engine(tiny_run(tiny_folder, quantize="int8"), silent)
     assert "\n" not in str(told.value)
 

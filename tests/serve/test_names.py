@@ -95,7 +95,7 @@ def test_a_model_that_a_server_cannot_have_is_one_line(
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("llama.cpp", r"pip install 'llamatop\[servers\]'"),
+        ("llama.cpp", r"pip install xllamacpp gguf"),
         ("transformers", r"pip install 'transformers\[serving\]'"),
         ("vllm", "no program vllm on the PATH"),
         ("sglang", "no program sglang on the PATH"),

@@ -70,7 +70,7 @@ def test_without_the_package_gguf_the_line_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "gguf", None)
-    with pytest.raises(InputError, match=r"pip install 'llamatop\[servers\]'"):
+    with pytest.raises(InputError, match=r"pip install gguf"):
         demo_gguf(tmp_path / "demo.gguf")
     assert not list(tmp_path.iterdir())
 

@@ -16,7 +16,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-HARD_SECONDS = 240
+HARD_SECONDS = 600
 """After so long without a word a worker is ended; it gives each type a share of its own."""
 WORKERS = 2
 _ROOT = Path(__file__).parents[3]
