@@ -16,7 +16,7 @@ Measure = Callable[[str], float]
 
 
 def wrapped(facts: Sequence[str], measure: Measure, room: float) -> list[str]:
-    """The facts in lines, divided between facts only; a fact has a line at most, and what finds no room becomes `…`."""
+    """The facts in lines, divided between facts only; what finds no room becomes `…`."""
     lines: list[str] = [""]
     for fact in facts:
         text = fitting(fact, measure, room)
