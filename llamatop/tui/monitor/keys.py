@@ -108,9 +108,8 @@ ALWAYS = (
 
 SERVERS = (
     Command("6", "maximise('watched')", "maximise what the servers tell",
-            ("6", "maximise what the servers tell, or show all again")),
-    Command("v", "values", "every value that the servers tell, and where it comes from",
-            ("v", "every value of a server: where it comes from, how old it is")),
+            ("6 v", "maximise what servers tell; every value, where it comes from")),
+    Command("v", "values", "every value that the servers tell, and where it comes from"),
 )  # fmt: skip
 
 COMMANDS = (*LIVE, *REPLAY, *SERVERS, *ALWAYS)
@@ -130,7 +129,7 @@ def bindings(commands: Iterable[Command]) -> list[BindingType]:
 def commands(replay: bool, live: bool, servers: bool) -> list[Command]:
     """Those that work on a replay, on a live run, or on neither; beside `servers` that tell."""
     here = (*(LIVE if live else ()), *(REPLAY if replay else ()))
-    return [*here, *ALWAYS, *(SERVERS if servers else ())]
+    return [*here, *(SERVERS if servers else ()), *ALWAYS]
 
 
 _SPELLED = {
