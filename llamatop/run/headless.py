@@ -20,9 +20,10 @@ from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import level_figures
 from llamatop.figures.progress import completed_requests
 from llamatop.figures.requests import current_rate, tpot, ttft
+from llamatop.reports.level_text import ended_text, steady_text
+from llamatop.reports.run_text import headline, never_reached_text
 from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, ready_text, server_notes
 from llamatop.reports.slow import slow_dtype
-from llamatop.reports.summary import ended_text, headline, never_reached_text, steady_text
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Level, Request, Session

@@ -19,7 +19,7 @@ from llamatop.events.kinds import (
 from llamatop.figures.levels import level_figures
 from llamatop.figures.roofline import ROOF_BEATEN
 from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
-from llamatop.reports.summary import table
+from llamatop.reports.run_text import table
 from llamatop.run.replay import fold
 from llamatop.session.reducer import Level, Request, Session
 from llamatop.settings.config import RunConfig
