@@ -97,9 +97,7 @@ def _heard(number_: int, frame: FrameType | None) -> None:
     """Nothing: it is told to a thread."""
 
 
-def run(
-    live: LiveRun, pump: Pump, signals: Signals, shelf: Shelf, verbose: bool = False
-) -> None:
+def run(live: LiveRun, pump: Pump, signals: Signals, shelf: Shelf, verbose: bool = False) -> None:
     """Run to the end, or until a signal is caught. `verbose` tells of each request.
 
     What is over goes to the `shelf`, which has the whole session.

@@ -125,7 +125,9 @@ class Shelf:
 
     def _write(self, block: bytes, levels: Counter[int]) -> _Part:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)
+            self._file = tempfile.TemporaryFile(  # noqa: SIM115  (closed in the end)
+                dir=self._folder, buffering=0
+            )
         packed = zlib.compress(block, 1)
         self._file.seek(self._end)
         if self._file.write(packed) != len(packed):

@@ -14,16 +14,13 @@ from hypothesis import strategies as st
 from llamatop.engines.scripted import Script, script
 from llamatop.errors import InputError
 from llamatop.events.kinds import (
-    DeviceSampled,
     Event,
-    HostSampled,
     LevelStarted,
-    RequestQueued,
 )
 from llamatop.events.sanitize import clean_event
 from llamatop.reports.summary import all_figures, summary
 from llamatop.run import shelf as shelf_module
-from llamatop.run.shelf import Shelf
+from llamatop.run.shelf import MOST_EVENTS, MOST_REQUESTS, Shelf
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from tests.session.test_blocks import EVENTS, SERVED, TANGLED, one_by_one
@@ -40,25 +37,23 @@ def lightened(events: Iterable[Event], shelf: Shelf, every: int = 1) -> Session:
 
 
 def begun_once(events: Iterable[Event]) -> list[Event]:
-    """No level begins twice."""
-    begun: set[int] = set()
+    """No level begins twice, as in every run."""
+    first: dict[int, Event] = {}
     return [
-        event for event in events
-        if not isinstance(event, LevelStarted)
-        or not (event.level in begun or begun.add(event.level))  # type: ignore[func-returns-value]
-    ]  # fmt: skip
+        event
+        for event in events
+        if not isinstance(event, LevelStarted) or first.setdefault(event.level, event) is event
+    ]
 
 
-@pytest.fixture(scope="module")
-def small() -> Iterator[None]:
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of few."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shelf_module, "MOST_REQUESTS", 2)
-        patch.setattr(shelf_module, "MOST_EVENTS", 4)
-        yield
+    monkeypatch.setattr(shelf_module, "MOST_REQUESTS", 2)
+    monkeypatch.setattr(shelf_module, "MOST_EVENTS", 4)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=st.lists(TANGLED, max_size=60), every=st.integers(1, 9))
 def test_whatever_comes_comes_back(
     small: None, tmp_path_factory: pytest.TempPathFactory, events: list[Event], every: int
@@ -82,7 +77,9 @@ def test_every_figure_is_that_of_a_session_that_holds_all(
         assert whole == held
         assert summary(whole, None) == summary(held, None)
         for level, figures in zip(held.levels, all_figures(held), strict=True):
-            assert all_figures(shelf.whole(session, level))[list(held.levels).index(level)] == figures
+            assert (
+                all_figures(shelf.whole(session, level))[list(held.levels).index(level)] == figures
+            )
     assert not list(tmp_path.iterdir())
 
 
@@ -94,22 +91,24 @@ def lists(session: Session) -> int:
     return sum(map(len, samples)) + sum(1 + len(one.times) for one in requests)
 
 
-def test_what_is_held_does_not_grow_with_the_run(tmp_path: Path) -> None:
-    """A run of eight times as many requests, samples and failures holds no more of them."""
-    most = {}
-    for requests in (1_000, 8_000):
-        config = RunConfig(engine="scripted", concurrency=(16,), requests=requests, gen_toks=4)
-        session, seen = Session(), 0
-        with Shelf(tmp_path) as shelf:
-            for place, event in enumerate(script(config, Script(fail_every=3))):
-                session.apply(event)
-                if place % 50 == 0:
-                    shelf.lighten(session)
-                    seen = max(seen, lists(session))
-            shelf.lighten(session)
-            assert len(shelf.whole(session).requests) > requests
-        most[requests] = seen
-    assert most[8_000] <= most[1_000] + 100 < lists(one_by_one(script(config))) / 8
+@pytest.mark.parametrize("requests", [1_000, 8_000])
+def test_what_is_held_does_not_grow_with_the_run(tmp_path: Path, requests: int) -> None:
+    """Never more than a block of requests and of each kind of sample, and what is in flight."""
+    config = RunConfig(engine="scripted", concurrency=(16,), requests=requests, gen_toks=4)
+    session, most = Session(), 0
+    events = script(config, Script(fail_every=3))
+    with Shelf(tmp_path) as shelf:
+        for place, event in enumerate(events):
+            session.apply(event)
+            if place % 50 == 0:
+                shelf.lighten(session)
+                most = max(most, lists(session))
+        whole = shelf.whole(session)
+    in_flight = 100
+    bound = (MOST_REQUESTS + in_flight) * (1 + config.gen_toks) + 3 * MOST_EVENTS
+    assert most <= bound
+    assert whole == one_by_one(events)
+    assert lists(whole) > 3 * requests
 
 
 @contextmanager
