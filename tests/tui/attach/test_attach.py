@@ -97,7 +97,7 @@ async def test_every_value_tells_where_it_comes_from(watched: list[Event]) -> No
 
 
 async def test_words_that_are_cut_off_end_in_an_ellipsis(watched: list[Event]) -> None:
-    told = (await shown(watched, (80, 24), "j", "j", "j")).splitlines()[1].rstrip()
+    told = (await shown(watched, (60, 24), "j", "j", "j")).splitlines()[1].rstrip()
     assert told.endswith("…") and "all 4 slots are taken" in told
 
 
