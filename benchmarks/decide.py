@@ -9,8 +9,8 @@
 `simulate` and `pairs` need no quiet machine; all others do. Steps and runs of the scripted engine
 vary by `--step` and `--run` (standard deviations of a logarithm), as `measure` prints them, turns
 of ab by `--turn` and `--last` (the correlation from one to the next); a second time by what is
-assumed of an accelerator. `beside` and `turns` go on where they were ended: what is in DIR is not
-run again.
+assumed of an accelerator. `beside` and `turns` go on where they were ended: what is whole in DIR is
+not run again, what was cut short is.
 """
 
 from __future__ import annotations
@@ -216,13 +216,20 @@ def busy_core() -> Iterator[None]:
         busy.wait()
 
 
-def recorded(path: Path) -> Run:
-    """A run of demo by default options, made where it is not there yet."""
-    if not path.exists():
-        done = llamatop("--record", "--concurrency", "4", "--out", str(path))
-        if done.returncode:
-            raise SystemExit(done.stderr)
-    return open_run(str(path))
+def recorded(path: Path) -> None:
+    """A run of demo by default options; it has its name when it is whole."""
+    part = path.with_name(f"part-{path.name}")
+    clear(part.parent, f"{part.name}*")
+    done = llamatop("--record", "--concurrency", "4", "--out", str(part))
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    part.rename(path)
+
+
+def clear(folder: Path, pattern: str) -> None:
+    """Remove what a run that was ended left."""
+    for left in folder.glob(pattern):
+        left.unlink()
 
 
 def beside(args: argparse.Namespace) -> None:
@@ -230,9 +237,11 @@ def beside(args: argparse.Namespace) -> None:
     wrong = named = 0
     for number in range(args.pairs):
         one, other = (Path(args.out) / f"beside.{number}.{side}.parquet" for side in "ab")
-        quiet = recorded(one)
-        with busy_core():
-            told = compare(quiet, recorded(other))
+        if not other.exists():
+            recorded(one)
+            with busy_core():
+                recorded(other)
+        told = compare(open_run(str(one)), open_run(str(other)))
         wrong += bool(called(told))
         named += any("other processes took" in warning for warning in told.warnings)
         print(f"pair {number + 1}: {told.verdict}", flush=True)
@@ -263,6 +272,7 @@ def _ab(
 ) -> list[str]:
     """The headline verdicts of a run of ab, which is made where its JSON is not there yet."""
     if not path.exists():
+        clear(path.parent, f"{path.stem}.*")
         with beside():
             done = llamatop("ab", "--a", a, "--b", b, "--model", "demo", "--concurrency", "8",
                             "--requests", "16", "--rounds", str(rounds), "--until-decided", "0.02",

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 
 import pexpect
 from rich.console import Console
-from rich.terminal_theme import DEFAULT_TERMINAL_THEME, DIMMED_MONOKAI
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME, DIMMED_MONOKAI, TerminalTheme
 from rich.text import Text
 from textual.pilot import Pilot
 
@@ -44,8 +44,16 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "pictures"
 RECORDINGS = ROOT / "recordings"
 THEMES = {"dark": "llamatop-dark", "light": "llamatop-light"}
-PRINTED = {"dark": DIMMED_MONOKAI, "light": DEFAULT_TERMINAL_THEME}
+PAPER = TerminalTheme(
+    (0xFB, 0xFA, 0xF7),
+    (0x22, 0x26, 0x2E),
+    [tuple(DEFAULT_TERMINAL_THEME.ansi_colors[n]) for n in range(8)],
+    [tuple(DEFAULT_TERMINAL_THEME.ansi_colors[n]) for n in range(8, 16)],
+)
+PRINTED = {"dark": DIMMED_MONOKAI, "light": PAPER}
 """Colours of a terminal, for what commands print into it."""
+EDGE, SEEN_ON_WHITE = "rgba(255,255,255,0.35)", "rgba(0,0,0,0.35)"
+"""The frame of a terminal as Rich draws it, and one that a white page shows."""
 SIZE = (120, 36)
 PATIENCE = 120
 """Seconds in which what a picture waits for must come."""
@@ -200,7 +208,8 @@ def printed(name: str, line: str, title: str, width: int) -> None:
     for shade, theme in PRINTED.items():
         console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True)
         console.print(Text.from_ansi(text.decode().replace("\r", "")), end="")
-        _keep(name, shade, portable(console.export_svg(title=title, theme=theme)))
+        svg = console.export_svg(title=title, theme=theme)
+        _keep(name, shade, portable(svg.replace(EDGE, SEEN_ON_WHITE) if shade == "light" else svg))
 
 
 async def browser() -> None:

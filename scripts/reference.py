@@ -42,6 +42,7 @@ def keys_page() -> str:
         ("A run, live", monitor.LIVE),
         ("A recording, played", monitor.REPLAY),
         ("A run, live or played", monitor.ALWAYS),
+        ("A run on servers that tell of themselves", monitor.SERVERS),
         ("Watched servers", attach.COMMANDS),
         ("Runs side by side", compare.COMMANDS),
     )

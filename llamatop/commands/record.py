@@ -21,6 +21,7 @@ from llamatop.reports.summary import all_figures
 from llamatop.run import headless
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump, Sink
+from llamatop.run.shelf import Shelf
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from llamatop.settings.repeats import repeats
@@ -94,8 +95,8 @@ def record_one(
         recorder.discard()
         raise
     pump = Pump(live, Session(texts=False), [recorder, *sinks])
-    with headless.Signals() as signals:
-        headless.run(live, pump, signals, verbose)
+    with headless.Signals() as signals, Shelf(recorder.path.parent) as shelf:
+        headless.run(live, pump, signals, shelf, verbose)
         if verbose:
             print_log(live.printed)
         if lost_server(pump.session):
@@ -104,13 +105,14 @@ def record_one(
             recorder.discard()
             raise InputError(pump.session.refused)
         recorder.close()
-    _learn(pump.session)
+        session = shelf.whole(pump.session)
+    _learn(session)
     stopped = f"recording stopped: {recorder.error}" if recorder.error is not None else None
-    error = failure(pump.session) or stopped
+    error = failure(session) or stopped
     for told in dict.fromkeys(filter(None, (stopped, error))):
         print(f"llamatop: {told}", file=sys.stderr)
     kept = str(path.with_name(recorder.path.name)) if recorder.kept else None
-    return Recorded(Shown(pump.session, kept, recorder.error is None, error), signals.caught)
+    return Recorded(Shown(session, kept, recorder.error is None, error), signals.caught)
 
 
 def _tell(what: str) -> None:

@@ -46,7 +46,7 @@ def left_of(session: Session) -> list[str]:
     if session.model is None or not session.levels:
         return []
     from llamatop.reports.outcome import outcome_line
-    from llamatop.reports.summary import headline
+    from llamatop.reports.run_text import headline
     from llamatop.run.headless import level_line
 
     levels = [level_line(session, level) for level in session.levels.values()]

@@ -12,8 +12,9 @@ from llamatop.commands.parser import Parser
 from llamatop.commands.salvaging import add_salvage, salvage_all
 from llamatop.events.sanitize import one_line
 from llamatop.reports.outcome import outcome_line
+from llamatop.reports.run_text import table
 from llamatop.reports.serving import servers_text
-from llamatop.reports.summary import SCHEMA, summary, table
+from llamatop.reports.summary import SCHEMA, summary
 from llamatop.reports.watching import watch_summary
 from llamatop.session.reducer import Session
 

@@ -42,7 +42,7 @@ def clean_event(event: Event) -> Event:
         if event.text is None or event.text.isprintable():
             return event
         return TokensEmitted(event.time, event.request, event.count, clean(event.text))
-    changed = _changed(event)
+    changed = _changed(event) if _wordy(type(event)) else None
     return msgspec.structs.replace(event, **changed) if changed else event
 
 

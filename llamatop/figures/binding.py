@@ -90,11 +90,11 @@ def _steps(server: Watched, load: Load) -> Bound:
     if by_slots or by_rate:
         words = f"prefill takes the steps: {number(read)} prompt tok/s beside {number(made)} made"
         if look is not None and not by_rate:
-            words = f"prefill: {look.prefilling} of {look.busy} busy slots compute their prompts"
+            words = f"prefill: {look.prefilling} of {look.busy} busy slots read prompts"
         hits = load.prefix_hit_rate
         if hits is not None:
             words += f", {percent(hits)} of the prompts cached"
-        return Bound("prefill", words, "shared prefixes first in the prompt, more prefill budget")
+        return Bound("prefill", words, "shared prefixes first, more prefill budget")
     words = f"decode: {whole(load.running)} at once make {number(made)} tok/s, nothing waits"
     return Bound("decode", words, "it has room for more requests")
 

@@ -135,6 +135,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
     config = session.started.config if session.started else None
     predicted = session.predicted.get(level.id)
     slo = config.slo if config else {}
+    bandwidth, arithmetic = level_mbu(session, level), level_mfu(session, level)
     met, judged = kept(done, slo) if slo else (0, 0)
     return LevelFigures(
         level=level.id,
@@ -171,10 +172,10 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         baseline_bytes=baseline(session),
         predicted_host_bytes=predicted.host_bytes if predicted else None,
         predicted_device_bytes=predicted.device_bytes if predicted else None,
-        mbu=level_mbu(session, level),
-        mfu=level_mfu(session, level),
+        mbu=bandwidth,
+        mfu=arithmetic,
         joules_per_token=_energy(session, level, output),
-        held_back_by=level_held_back_by(session, level),
+        held_back_by=level_held_back_by(session, level, bandwidth, arithmetic),
         memory_ended_in=memory_ended_in(session, level),
         served=served_figures(session, level),
         first_token=level_first_token(session, level),
@@ -274,11 +275,10 @@ def _tokens_between(requests: list[Request], start: int, end: int) -> int:
 
 
 def _tokens_of(request: Request, start: int, end: int) -> int:
-    times = request.times
-    if start < min(times) and max(times) <= end:
+    times = request.times  # in order
+    if start < times[0] and times[-1] <= end:
         return request.tokens
-    pairs = zip(times, request.counts, strict=True)
-    return sum(count for time, count in pairs if start < time <= end)
+    return sum(request.counts[bisect(times, start) : bisect(times, end)])
 
 
 def _cached(done: list[Request]) -> int | None:

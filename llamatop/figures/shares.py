@@ -62,14 +62,16 @@ def level_mfu(session: Session, level: Level) -> float | None:
     return mfu(2.0 * model.active_parameters * tokens, seconds, session.machine.flops)
 
 
-def level_held_back_by(session: Session, level: Level) -> Holds | None:
-    """What held a level back; None where nothing is known."""
+def level_held_back_by(
+    session: Session, level: Level, mbu: float | None, mfu: float | None
+) -> Holds | None:
+    """What held a level back, given its `level_mbu` and `level_mfu`; None: nothing is known."""
     waits = [(queue_time(r), r) for r in level.requests if r.times]
     waited = sum(wait for wait, _ in waits if wait is not None)
     lived = sum((r.times[-1] - r.scheduled) / SECOND for _, r in waits)
     held = held_back_by(
-        level_mbu(session, level),
-        None if _offloaded(session) else level_mfu(session, level),  # alone it says `overhead`
+        mbu,
+        None if _offloaded(session) else mfu,  # alone it says `overhead`
         waited / lived if lived else None,
         level.outcome == "oom",
     )

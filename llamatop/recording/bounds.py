@@ -9,6 +9,10 @@ from __future__ import annotations
 import math
 import typing
 from collections.abc import Mapping
+from itertools import chain
+from operator import attrgetter
+from types import NoneType
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -73,8 +77,7 @@ def sound(block: Block, latest: int) -> tuple[Block, int]:
     """
     times, counts = np.frombuffer(block.times, np.int64), np.frombuffer(block.counts, np.int32)
     absurd = (times < 0) | (times > LATEST) | (counts < 0) | (counts > MOST_TOKENS)
-    misplaced = [place for place, event in block.others.items() if not fits(event)]
-    absurd[misplaced] = True
+    absurd[misfits(block.others)] = True
     absurd |= _backwards(block, times, latest)
     if not absurd.any():
         return block, 0
@@ -96,6 +99,46 @@ def _backwards(block: Block, times: NDArray[np.int64], latest: int) -> NDArray[n
     before = rows.select(pl.col("time").cum_max().over("owner")).to_series().to_numpy()
     early[lived] = (told < before) | (told < latest - OUT_OF_TURN)
     return early
+
+
+def misfits(others: Mapping[int, Event]) -> list[int]:
+    """The places of the events that do not fit; a kind whose fields all fit is not asked by one."""
+    kinds: dict[type[Event], list[int]] = {}
+    for place, event in others.items():
+        kinds.setdefault(type(event), []).append(place)
+    doubtful = [
+        places for kind, places in kinds.items()
+        if not _all_fit(kind, [others[place] for place in places])
+    ]  # fmt: skip
+    return [place for places in doubtful for place in places if not fits(others[place])]
+
+
+def _all_fit(kind: type[Event], events: list[Event]) -> bool:
+    """Whether it is plain that all events of a kind fit, from the extremes of each field."""
+    return all(
+        _within(list(map(attrgetter(name), events)), low, high)
+        for name, low, high in _NUMBERS[kind]
+    )
+
+
+def _within(values: list[Any], low: float, high: float) -> bool:
+    """Whether the values are numbers, lists of them or None, and each number is in range."""
+    kinds = set(map(type, values))
+    by_type = dict.fromkeys(kinds, values)
+    if len(kinds) > 1:
+        by_type = {kind: [one for one in values if type(one) is kind] for kind in kinds}
+    return all(_alike_within(kind, some, low, high) for kind, some in by_type.items())
+
+
+def _alike_within(kind: type, values: list[Any], low: float, high: float) -> bool:
+    if kind is int:
+        return bool(low <= min(values) and max(values) <= high)
+    if kind is float:
+        told = np.array(values)
+        return bool(((low <= told) & (told <= high)).all())  # NaN is nowhere
+    if kind is tuple:
+        return _within(list(chain.from_iterable(values)), low, high)
+    return kind is NoneType
 
 
 def fits(event: Event) -> bool:

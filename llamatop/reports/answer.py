@@ -66,7 +66,7 @@ def _how_many(session: Session, done: Sequence[LevelFigures]) -> str:
         return f"Throughput bends at {bend.concurrency} at once: {_rate(bend)}."
     best = max(done, key=lambda one: one.output_rate or 0.0)
     grows = len(done) > 1 and best is max(done, key=lambda one: one.concurrency)
-    still = ", and still grows there" if grows and usable(best) else ""
+    still = ", and it still grows there" if grows and usable(best) else ""
     return f"{best.concurrency} at once make {_rate(best)}{still}."
 
 

@@ -160,8 +160,8 @@ def _most(one: Check) -> list[str]:
     told = f"at most {plural(sure, 'request')} of {lengths} at once{known}{context}"
     if not sure:
         told = f"no request of {lengths} for sure{known}{context}"
-    low = f"which may be {percent(one.band)} too low"
-    why = f"the estimate is the predicted peak, {low} beside its runtime"
+    low = f"{percent(one.band)} too low, in all but what libraries and driver take"
+    why = f"the lower count has room for a prediction that is {low}"
     lines = [told, why] if known else [told]
     return [f"  {part}" for line in lines for part in wrap(line, WIDTH - 2)]
 

@@ -30,13 +30,19 @@ def memory_end(session: Session) -> MemoryEnd | None:
     if not ended and not in_load and not (config and config.until_oom):
         return None
     first = min(ended, key=lambda level: level.concurrency, default=None)
-    asked = config.memory if config else None
     return MemoryEnd(
         works=max((level.concurrency for level in levels if level.outcome == "ok"), default=None),
         fails=first.concurrency if first else None,
         phase="load" if in_load else memory_ended_in(session, first) if first else None,
-        limit_bytes=session.model.memory_limit if session.model else asked,
+        limit_bytes=_limit(session),
     )
+
+
+def _limit(session: Session) -> int | None:
+    """An accelerator's memory ends by itself, though early recordings name the process's limit."""
+    if session.model is None:
+        return session.started.config.memory if session.started else None
+    return session.model.memory_limit if session.model.device == "cpu" else None
 
 
 def memory_end_line(end: MemoryEnd) -> str:

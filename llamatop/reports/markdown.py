@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from llamatop.figures.levels import LevelFigures
 from llamatop.figures.stats import Distribution
 from llamatop.reports.recommend import command_of
+from llamatop.reports.run_text import headline
 from llamatop.reports.runs import Run
-from llamatop.reports.summary import headline
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from llamatop.text.formatting import UNKNOWN, duration, number, size, whole

@@ -20,7 +20,7 @@ from llamatop.figures.levels import LevelFigures, level_figures
 from llamatop.figures.served import on_servers
 from llamatop.reports.servers import ROUGH, server_setup
 from llamatop.session.reducer import Session
-from llamatop.text.formatting import count, size
+from llamatop.text.formatting import count, plural, size
 
 SHORT = 40
 """Characters of a name that a legend or a column has room for."""
@@ -294,13 +294,13 @@ def facts(run: Run) -> list[str]:
 
 
 def _beside(run: Run) -> str | None:
-    """What took from the run's levels without being part of it."""
-    told = [
-        f"at concurrency {one.concurrency} {one.contention.words}"
-        for one in run.figures
-        if one.contention.notable
-    ]
-    return "; ".join(told) or None
+    """What took from the run's levels without being part of it: where it took most."""
+    told = [one for one in run.figures if one.contention.notable]
+    if not told:
+        return None
+    worst = max(told, key=lambda one: one.contention.others_cores or 0.0)
+    others = f"; {plural(len(told) - 1, 'other level')} too" if told[1:] else ""
+    return f"at concurrency {worst.concurrency} {worst.contention.words}{others}"
 
 
 def _joined_words(*words: str | None) -> str:

@@ -24,7 +24,10 @@ Orders = dict[str, Callable[..., None]]
 class Live(Source, Protocol):
     """A run that takes orders; none of these waits."""
 
-    config: RunConfig
+    @property
+    def config(self) -> RunConfig:
+        """What is run now."""
+        ...
 
     def start(self) -> None:
         """Begin: events follow."""

@@ -14,18 +14,21 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
+from llamatop.errors import InputError
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import AlertChanged
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import level_figures
 from llamatop.figures.progress import completed_requests
 from llamatop.figures.requests import current_rate, tpot, ttft
+from llamatop.reports.level_text import ended_text, steady_text
+from llamatop.reports.run_text import headline, never_reached_text
 from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, ready_text, server_notes
 from llamatop.reports.slow import slow_dtype
-from llamatop.reports.summary import ended_text, headline, never_reached_text, steady_text
 from llamatop.reports.tuned import tuned_words
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
+from llamatop.run.shelf import Shelf
 from llamatop.session.reducer import Level, Request, Session
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, number, size, whole
@@ -96,9 +99,12 @@ def _heard(number_: int, frame: FrameType | None) -> None:
     """Nothing: it is told to a thread."""
 
 
-def run(live: LiveRun, pump: Pump, signals: Signals, verbose: bool = False) -> None:
-    """Run to the end, or until a signal is caught. `verbose` tells of each request."""
-    progress = Progress(verbose)
+def run(live: LiveRun, pump: Pump, signals: Signals, shelf: Shelf, verbose: bool = False) -> None:
+    """Run to the end, or until a signal is caught. `verbose` tells of each request.
+
+    What is over goes to the `shelf`, which has the whole session.
+    """
+    progress = Progress(verbose, shelf)
     try:
         live.start()
         while not live.ended:
@@ -107,6 +113,7 @@ def run(live: LiveRun, pump: Pump, signals: Signals, verbose: bool = False) -> N
             time.sleep(STEP_SECONDS)
             pump.step()
             progress.show(pump.session, [sink.error for sink in pump.sinks])
+            shelf.lighten(pump.session)
     finally:
         live.close()
         progress.clear()
@@ -115,10 +122,13 @@ def run(live: LiveRun, pump: Pump, signals: Signals, verbose: bool = False) -> N
 class Progress:
     """One line on stderr that is redrawn, and a lasting line for what should be remembered."""
 
-    def __init__(self, verbose: bool = False) -> None:
+    def __init__(self, verbose: bool = False, shelf: Shelf | None = None) -> None:
         self._verbose = verbose
+        self._shelf = shelf
         self._terminal = sys.stderr.isatty()
         self._told: set[object] = set()
+        self._requests: set[int] = set()
+        """Those of the session's that were told."""
         self._next = 0.0
 
     def show(self, session: Session, errors: list[str | None]) -> None:
@@ -140,18 +150,34 @@ class Progress:
         untold = session.unforetold if session.model is not None else None
         if untold is not None and self._is_new("untold"):
             self._line(f"memory not foretold: {untold.reason}")
-        for request in session.requests.values() if self._verbose else ():
-            if not request.active and self._is_new(("request", request.id)):
-                self._line(request_line(request))
+        if self._verbose:
+            self._show_requests(session)
         for alert in _broken(session):
             if self._is_new(("limit", alert.server, alert.rule, alert.time)):
                 self._line(limit_line(session, alert))
         for level in session.levels.values():
             if level.ended is not None and self._is_new(level.id):
-                self._line(level_line(session, level))
+                self._line(self._level_line(session, level))
         if self._terminal and time.monotonic() >= self._next:
             self._next = time.monotonic() + SHOWN_SECONDS
             self._write(f"\r\033[K{state_line(session)}")
+
+    def _show_requests(self, session: Session) -> None:
+        self._requests &= session.requests.keys()
+        for request in session.requests.values():
+            if not request.active and request.id not in self._requests:
+                self._requests.add(request.id)
+                self._line(request_line(request))
+
+    def _level_line(self, session: Session, level: Level) -> str:
+        """Of all its requests, those that were put away too."""
+        if self._shelf is None:
+            return level_line(session, level)
+        try:
+            whole = self._shelf.whole(session, level.id)
+        except InputError as error:  # the run goes on, and its recording
+            return f"concurrency {level.concurrency}: {error}"
+        return level_line(whole, whole.levels[level.id])
 
     def clear(self) -> None:
         """Take the redrawn line away."""

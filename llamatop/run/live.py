@@ -8,7 +8,7 @@ are shown or kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,6 @@ from llamatop.events.kinds import (
     Event,
     LevelEnded,
     LevelStarted,
-    MemoryPredicted,
-    MemoryUntold,
     ModelLoaded,
     ModelRefused,
     Outcome,
@@ -37,31 +35,22 @@ from llamatop.events.kinds import (
     TokensEmitted,
 )
 from llamatop.events.wire import Cancel, Pause, Quiet, Resize, RunLevel, Stop, Warm, Watch
-from llamatop.figures.targets import kept_share
 from llamatop.hardware.host import host_facts
 from llamatop.hardware.memory import oom_kills
 from llamatop.run.children import Child
+from llamatop.run.course import Course
+from llamatop.run.foretelling import Foretelling, Prepare
 from llamatop.run.losses import memory_loss
-from llamatop.run.search import Load, Went, next_load
 from llamatop.run.serving import PATIENCE_SECONDS, Serving
-from llamatop.run.sweep import next_concurrency
 from llamatop.serve.leash import HASTE
-from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import ports_here, sent_headers
 
 if TYPE_CHECKING:
-    from llamatop.predict.child import Asker
-    from llamatop.predict.memory import Foretold
     from llamatop.watch.lookout import Lookout
 
 PATIENCE = SECOND // 2
 """How long (ns) an engine that was asked to stop may take before it is ended."""
-
-PREPARATION_SECONDS = 5
-"""How long a loaded model waits for what is foretold of it."""
-
-WENT_ON = "that takes longer than the load; the first level begins without"
 
 LAST_LINES = 20
 """What an engine printed last, in which the reason for its end is looked for."""
@@ -117,7 +106,7 @@ class LiveRun:
         self,
         config: RunConfig,
         engine: Child | None = None,
-        prepare: Callable[[RunConfig, Callable[[], int]], Foretold] | None = None,
+        prepare: Prepare | None = None,
         *,
         waits: bool = False,
     ) -> None:
@@ -130,48 +119,30 @@ class LiveRun:
         level waits for it: nothing else runs while something is measured.
         """
         self._serving = Serving(config) if config.serve is not None else None
-        self.config = self._serving.config if self._serving is not None else config
+        config = self._serving.config if self._serving is not None else config
+        self._course = Course(config)
         self._warm = engine
         self._waits = waits
         self.ready = False
         """Whether the model is there, and what was to be foretold of it."""
-        self._prepare = self._serving.prepare if self._serving is not None else prepare
-        self._preparing: Asker | None = None
-        self._foretold: Foretold | None = None
-        self._failure = ""
-        """Why it could not be asked for."""
-        self._untold: list[Event] = []
-        """That it is not known: told when a level begins, since a model may be refused before."""
         self.clock = MonotonicClock()
+        prepare = self._serving.prepare if self._serving is not None else prepare
+        self._foretelling = Foretelling(config, prepare, self.clock)
         self._finished = False
-        self._lookout = _lookout(self.config, self.clock)
+        self._lookout = _lookout(config, self.clock)
         self._own: list[Event] = []
         self._engine: Child | None = None
         self._probe: Child | None = None
         self._levels = 0
         """Levels begun, by plan or by hand."""
-        self._told: tuple[int, int] | None = None
-        """The level whose peak was foretold last, and its concurrency."""
-        self._concurrency = 0
-        """Of the planned level that runs or ran last."""
-        self._tried: list[tuple[int, Outcome]] = []
-        self._judged = Session() if config.until_slo else None
-        """What has come, where each level's requests are held against their targets."""
-        self._loads: list[Went] = []
-        """How those levels went."""
-        self._rate: float | None = None
-        """Arrivals a second of the level that runs, where that is not the config's."""
         self._running: int | None = None
         self._next_request = 0
         self._next_config: RunConfig | None = None
         """A sweep that was asked for while a level ran."""
-        self._loaded = False
-        """Whether a model has come that has no level yet."""
-        self._loaded_at = 0
+        self._loaded_at: int | None = None
+        """When a model came that has no level yet (ns)."""
         self._fresh: bool | None = None
         """Whether no level has run in the engine; None: levels share one."""
-        self._went_on = False
-        """Whether it began without waiting for what is foretold any longer."""
         self._stopping_since: int | None = None
         self._outcome: Outcome = "ok"
         self._oom_kills = oom_kills()
@@ -192,11 +163,7 @@ class LiveRun:
                 self.clock.origin,
             )
         )
-        if self._prepare is not None:
-            from llamatop.predict.child import Asker  # noqa: PLC0415  (not for the first paint)
-
-            self._preparing = Asker(self._foretell)
-            self._preparing.start()
+        self._foretelling.start()
         self._probe = Child(f"llamatop.hardware.probe:main({self.clock.origin}, {SAMPLE_SECONDS})")
         if self._serving is not None:
             self._serve(self._serving)
@@ -216,21 +183,24 @@ class LiveRun:
                 events += child.inbox.popleft()
         if self._serving is not None and not self.ready:
             events = self._serving.explain(events)
-        if self._judged is not None:
-            for event in events:
-                self._judged.apply(event)
+        self._course.hear(events)
         for event in events:
             if not isinstance(event, TokensEmitted):  # which are nearly all, and change nothing
                 self._follow(event)
         self._look_after_server()
         self._look_after_engine()
-        self._look_after_preparation()
+        self._look_after_foretelling()
         if self._lookout is not None:
             events += self._lookout.drain()
         events += self._take_own()
         if not self._finished:
             events.append(Tick(self.clock.now()))
         return events
+
+    @property
+    def config(self) -> RunConfig:
+        """What is run now: a sweep that a person asked for takes the place of the plan."""
+        return self._course.config
 
     @property
     def waiting(self) -> int:
@@ -248,8 +218,7 @@ class LiveRun:
         """How the run as a whole has gone so far."""
         if self._stopping_since is not None:
             return "stopped"
-        bad = (outcome for _, outcome in self._tried if outcome != "ok")
-        return self._outcome if self._outcome != "ok" else next(bad, "ok")
+        return self._outcome if self._outcome != "ok" else self._course.worst
 
     # What a person may ask
 
@@ -290,7 +259,7 @@ class LiveRun:
 
     def again(self) -> None:
         """The plan once more, of a run that waits."""
-        self._tried = []
+        self._course.anew(self.config)
         self._next_level()
 
     def finish(self) -> None:
@@ -310,8 +279,7 @@ class LiveRun:
 
     def close(self) -> None:
         """End the children now. The run's last event, where it is still owed, is not made up."""
-        if self._preparing is not None:
-            self._preparing.take_back()
+        self._foretelling.take_back()
         if self._serving is not None:
             self._end_server(self._serving)
         for child in (self._warm, self._engine, self._probe):
@@ -337,7 +305,7 @@ class LiveRun:
         serving = self._serving
         config = serving.for_client if serving is not None else self.config
         self._engine.tell(wire.Load(config, self.clock.origin))
-        if self._preparing is None:
+        if not self._foretelling.asking:
             self._engine.tell(Quiet())
         self._watch(self._engine.pid)
 
@@ -387,7 +355,7 @@ class LiveRun:
     def _follow(self, event: Event) -> None:
         match event:
             case ModelLoaded():
-                self._loaded, self._loaded_at = True, self.clock.now()
+                self._loaded_at = self.clock.now()
                 self._packed = event.layout == "packed"
                 limited = self.config.until_oom and event.memory_limit is not None
                 self._fresh = True if limited else None
@@ -398,49 +366,31 @@ class LiveRun:
                 self._next_request = max(self._next_request, event.request + 1)
             case LevelStarted():
                 self._running, self._levels = event.level, max(self._levels, event.level + 1)
-                self._foretell_level(event.level, event.concurrency)
+                self._own += self._foretelling.level(event.level, event.concurrency, self._packed)
             case LevelEnded() if event.level == self._running and event.ended_by != "concurrency":
-                self._tried.append((self._concurrency, event.outcome))
-                self._went(event.level, event.outcome)
+                self._course.end(event.level, event.outcome)
                 self._running = None
                 self._turn_to_sweep()
                 self._next_level()
 
-    def _foretell(self) -> None:
-        if self._prepare is not None:
-            try:
-                self._foretold = self._prepare(self.config, self.clock.now)
-            except Exception as error:  # a run goes on without what could not be foretold
-                self._failure = f"asking for it failed ({type(error).__name__}); it goes on without"
-
-    def _look_after_preparation(self) -> None:
+    def _look_after_foretelling(self) -> None:
         """The next level begins when the model is there and nothing else runs any more; or when
         what is to be foretold takes long, which then serves the levels after it."""
-        if self._preparing is not None and not self._preparing.is_alive():
-            events = self._foretold.events if self._foretold is not None else ()
-            self._own += [event for event in events if not isinstance(event, MemoryUntold)]
-            self._untold = [event for event in events if isinstance(event, MemoryUntold)]
-            if self._failure:
-                self._untold.append(MemoryUntold(self.clock.now(), self._failure))
-            self._preparing = None
-            if self._engine is not None:
-                self._engine.tell(Quiet())
-        late = self.clock.now() - self._loaded_at > PREPARATION_SECONDS * SECOND
-        if self._loaded and self._preparing is not None and late and not self._went_on:
-            self._went_on = True
-            self._own.append(MemoryUntold(self.clock.now(), WENT_ON))
-        if self._loaded and (self._preparing is None or self._went_on):
-            self._loaded, self.ready = False, True
+        asking = self._foretelling.asking
+        self._own += self._foretelling.look(self._loaded_at)
+        if asking and not self._foretelling.asking and self._engine is not None:
+            self._engine.tell(Quiet())
+        if self._loaded_at is not None and self._foretelling.settled:
+            self._loaded_at, self.ready = None, True
             if not self._waits:
                 self._next_level()
-        if self._levels and self._untold:
-            self._own += self._untold
-            self._untold = []
+        if self._levels:
+            self._own += self._foretelling.take_untold()
 
     def _turn_to_sweep(self) -> None:
         if self._next_config is not None:
-            self.config, self._next_config = self._next_config, None
-            self._tried = []
+            self._course.anew(self._next_config)
+            self._next_config = None
 
     def _next_level(self) -> None:
         concurrency = self._planned()
@@ -451,13 +401,12 @@ class LiveRun:
             self._renew(self._engine)
         elif self._engine is not None:
             self._fresh = self._fresh and False
-            self._rate = load.rate if (load := self._load()) is not None else None
+            self._course.begin(concurrency)
             level = self._begin_level(concurrency)
-            self._concurrency = concurrency
             requests, first = self.config.requests_at(concurrency), self._next_request
-            place, places = len(self._tried) + 1, len(self.config.concurrency)
+            place, places = len(self._course.tried) + 1, len(self.config.concurrency)
             self._engine.tell(
-                RunLevel(level, concurrency, requests, first, place, places, self._rate)
+                RunLevel(level, concurrency, requests, first, place, places, self._course.rate)
             )
 
     def _renew(self, engine: Child) -> None:
@@ -472,39 +421,12 @@ class LiveRun:
         """The number of a level that is about to start, whose peak is told before it does."""
         level = self._running = self._levels
         self._levels += 1
-        self._foretell_level(level, concurrency)
+        self._own += self._foretelling.level(level, concurrency, self._packed)
         return level
-
-    def _foretell_level(self, level: int, concurrency: int) -> None:
-        """Tell the peak of a level, once; of one that a person made, when it has begun."""
-        if self._told == (level, concurrency):
-            return
-        self._told = (level, concurrency)
-        told = self._foretold
-        peak = told.peak(concurrency, self._packed) if told is not None else None
-        if peak is not None:
-            now, parts = self.clock.now(), peak.parts
-            self._own.append(MemoryPredicted(now, level, peak.host_bytes, peak.device_bytes, parts))
 
     def _planned(self) -> int | None:
         """Requests in flight of the next level, where there is one."""
-        if self._stopping_since is not None:
-            return None
-        if not self.config.until_slo:
-            return next_concurrency(self.config, self._tried)
-        return load.concurrency if (load := self._load()) is not None else None
-
-    def _load(self) -> Load | None:
-        """Where the most that keeps the targets is looked for, what comes next."""
-        return next_load(self.config, self._loads) if self.config.until_slo else None
-
-    def _went(self, id: int, outcome: Outcome) -> None:
-        """A level is over; how many of its requests kept the targets decides what comes next."""
-        if self._judged is None:
-            return
-        level = self._judged.levels.get(id)
-        share = kept_share(level.requests, self.config.slo) if level is not None else None
-        self._loads.append(Went(Load(self._concurrency, self._rate), outcome, share))
+        return None if self._stopping_since is not None else self._course.planned()
 
     def _look_after_engine(self) -> None:
         """An engine that is gone, or does not stop when asked."""
@@ -544,8 +466,7 @@ class LiveRun:
     def _end_level(self, outcome: Outcome, error: str) -> None:
         """End a level that the engine itself can no longer end."""
         if self._running is not None:
-            self._tried.append((self._concurrency, outcome))
-            self._went(self._running, outcome)
+            self._course.end(self._running, outcome)
             self._own.append(LevelEnded(self.clock.now(), self._running, outcome, error=error))
             self._running = None
 

@@ -107,7 +107,7 @@ class Block(Sequence[Event]):
         for request in emissions.requests:
             emissions.fold_into(session, request, end)
         emissions.count_into(session)
-        session.apply(Tick(max(self.times[start:end])))
+        session.apply(Tick(emissions.latest))
 
     def only(self, places: Sequence[int]) -> Block:
         """A block of the events at some places, in their order."""

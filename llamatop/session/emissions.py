@@ -22,21 +22,30 @@ class Emissions:
         self, times: array[int], requests: array[int], counts: array[int], part: range,
         *, text: Callable[[int], str | None] | None,
     ) -> None:  # fmt: skip
-        some = np.frombuffer(counts, np.int32)[part.start : part.stop] > 0  # others have 0
+        within = slice(part.start, part.stop)
+        some = np.frombuffer(counts, np.int32)[within] > 0  # others have 0
         places = np.flatnonzero(some) + part.start
+        all_times = np.frombuffer(times, np.int64)
+        self._as_told = all_times[places], np.frombuffer(counts, np.int32)[places]
         ids = np.frombuffer(requests, np.int32)[places]
-        order = np.argsort(ids, kind="stable")
-        places, ids = places[order], ids[order]
+        self._order = np.argsort(ids, kind="stable")
+        places, ids = places[self._order], ids[self._order]
+        own = all_times[places]
         begins = np.flatnonzero(np.diff(ids, prepend=ids[:1] - 1)).tolist()
+        back = np.flatnonzero((np.diff(own) < 0) & (np.diff(ids) == 0))
         self._places = array("q", places.astype(np.int64).tobytes())
-        self._times = array("q", np.frombuffer(times, np.int64)[places].tobytes())
+        self._times = array("q", own.tobytes())
         self._counts = array("i", np.frombuffer(counts, np.int32)[places].tobytes())
         self._text_at = text
         stretches = zip(begins, [*begins, len(places)][1:], strict=False)
         self._left = dict(zip(ids[begins].tolist(), stretches, strict=True))
         """Where each request's lie that are not yet folded."""
+        self._disordered = set(ids[back].tolist())
+        """The requests with any that is earlier than the one before it."""
         self._taken = np.zeros(len(places), np.bool_)
         """Which of them the session took."""
+        self.latest = int(all_times[within].max(initial=0))
+        """The latest time in the part (ns), of whatever kind of event."""
 
     @property
     def requests(self) -> list[int]:
@@ -48,8 +57,7 @@ class Emissions:
         first, last = self._left.get(request, (0, 0))
         cut = bisect_left(self._places, until, first, last)
         if cut > first:
-            times = self._times[first:cut]
-            if times == array("q", sorted(times)):
+            if request not in self._disordered:
                 self._give(session, request, slice(first, cut))
             else:  # each that is out of its turn counts for nothing
                 for place in range(first, cut):
@@ -63,12 +71,14 @@ class Emissions:
 
     def count_into(self, session: Session) -> None:
         """Count the tokens that the session took."""
-        times = np.frombuffer(self._times, np.int64)
-        counted = self._taken & (times >= session.joined)
-        places, where = np.unique(np.maximum(times[counted], 0) // BIN, return_inverse=True)
-        counts = np.zeros(len(places), np.int64)
-        np.add.at(counts, where, np.frombuffer(self._counts, np.int32)[counted])
-        for place, count in zip(places.tolist(), counts.tolist(), strict=True):
+        times, counts = self._as_told
+        counted = np.zeros(len(times), np.bool_)
+        counted[self._order] = self._taken
+        counted &= times >= session.joined
+        places = np.maximum(times[counted], 0) // BIN  # told in time: those of a bin stand together
+        begins = np.flatnonzero(np.diff(places, prepend=-1))
+        sums = np.add.reduceat(counts[counted], begins, dtype=np.int64)
+        for place, count in zip(places[begins].tolist(), sums.tolist(), strict=True):
             session.count_bin(place, count)
 
     def _text(self, part: slice) -> str | None:

@@ -330,17 +330,17 @@ class Session:
                 self._emit(event)
             case RequestQueued():
                 self._queue(event)
-            case PromptReused():
-                if (request := self.active.get(event.request)) is not None:
-                    request.reused = event.tokens
             case RequestAdmitted():
                 self._admit(event)
-            case TokensSummed():
-                self._sum(event)
             case RequestFinished():
                 request = self._close(event.request, event.time, "done")
                 if request is not None and request.short:
                     self._tell(event)
+            case PromptReused():
+                if (request := self.active.get(event.request)) is not None:
+                    request.reused = event.tokens
+            case TokensSummed():
+                self._sum(event)
             case RequestFailed():
                 self._close(event.request, event.time, "failed", event.error)
                 self._tell(event)

@@ -9,6 +9,9 @@ from llamatop.errors import InputError
 ENGINES = ("torch", "transformers", "accelerate")
 """What every engine of this process imports."""
 
+TESTED = {"torch": "torch==2.13.0", "transformers": "transformers==5.23.0"}
+"""The versions of `constraints.txt`, which a light installation may not have."""
+
 
 def missing() -> str:
     """What to do so that a model can run here; empty: it is all installed."""
@@ -17,7 +20,8 @@ def missing() -> str:
         return ""
     named = f"{', '.join(absent[:-1])} and {absent[-1]}" if absent[1:] else absent[0]
     are = "are" if absent[1:] else "is"
-    return f"needs {named}, which {are} not installed: pip install {' '.join(absent)}"
+    wanted = " ".join(TESTED.get(name, name) for name in absent)
+    return f"needs {named}, which {are} not installed: pip install {wanted}"
 
 
 def need(what: str) -> None:

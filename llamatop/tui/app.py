@@ -37,7 +37,7 @@ from llamatop.tui.drawing.paint import Harmless
 from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.drawing.plain import for_poor_terminals
 from llamatop.tui.monitor.frame import Frame, nothing_runs
-from llamatop.tui.monitor.keys import COMMANDS, bindings, commands, orders
+from llamatop.tui.monitor.keys import COMMANDS, Command, bindings, commands, orders
 from llamatop.tui.monitor.views.footer import Key, keys_of
 from llamatop.tui.terminal.leaving import HUNG_UP, let_go, on_signals, wind_down
 from llamatop.tui.terminal.meter import Meter, OwnCost
@@ -381,14 +381,17 @@ class LlamatopApp(App[None]):
         """All keys."""
         from llamatop.tui.monitor.help import HelpScreen  # noqa: PLC0415  (not for the first paint)
 
-        shown = commands(self.stage.replay is not None, self.live is not None)
+        shown = self._commands()
         self.push_screen(HelpScreen(Palette(self.current_theme), shown))
         self.call_after_refresh(self.draw)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that has a key."""
-        monitor = commands(self.stage.replay is not None, self.live is not None)
-        return command_palette.listed(screen, monitor, self.run_action)
+        return command_palette.listed(screen, self._commands(), self.run_action)
+
+    def _commands(self) -> list[Command]:
+        servers = bool(self.pump.session.watched)
+        return commands(self.stage.replay is not None, self.live is not None, servers)
 
     # Themes
 

@@ -47,8 +47,12 @@ def test_the_light_list_is_what_the_project_needs_without_the_engines():
 
 
 def test_an_engine_asked_for_says_what_to_install(light):
-    with pytest.raises(InputError, match=f"--engine batch: {ABSENT}: pip install torch"):
+    with pytest.raises(InputError, match=f"--engine batch: {ABSENT}: pip install torch") as told:
         load_engine(RunConfig(model="demo", engine="batch"), lambda *_: None)
+    held = (ROOT / "constraints.txt").read_text().splitlines()
+    torch, transformers, *others = str(told.value).partition("pip install ")[2].split()
+    assert {torch, transformers} <= set(held), "another torch brings CUDA"
+    assert others == ["accelerate"]
 
 
 @pytest.mark.parametrize("model", ["demo", "meta-llama/Llama-3.1-8B-Instruct"])

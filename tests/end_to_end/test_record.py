@@ -20,6 +20,7 @@ from llamatop.events.kinds import ModelLoaded
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
 from llamatop.run.replay import fold
+from llamatop.run.shelf import MOST_REQUESTS
 from llamatop.settings.config import RunConfig
 from llamatop.settings.lengths import Lengths
 from tests.waiting import gone, until
@@ -126,6 +127,20 @@ def test_recorded_read_and_folded_it_is_the_session(llamatop: Llamatop) -> None:
     assert done.json["complete"] and done.json["recording"] == "run.parquet"
     assert stat.S_IMODE((llamatop.folder / "run.parquet").stat().st_mode) == 0o600
     assert [file.name for file in llamatop.folder.iterdir()] == ["run.parquet"]
+
+
+def test_what_is_put_away_while_it_runs_is_in_the_summary(llamatop: Llamatop) -> None:
+    """Of a run with more requests at each level than are put away together."""
+    requests = MOST_REQUESTS + 40
+    asked = ("--concurrency", "16", "24", "--requests", str(requests), "--prompt-toks", "1",
+             "--gen-toks", "3")  # fmt: skip
+    done = llamatop(*SCRIPTED, *asked, LLAMATOP_SCRIPTED_STEP="0.001")
+    assert done.code == 0, done.err
+    assert_exact(done.json, 1, 3)
+    assert done.err.count(f"ok, {requests} of {requests} requests") == 2
+    assert [file.name for file in llamatop.folder.iterdir()] == ["run.parquet"]
+    replayed = llamatop("replay", "run.parquet", "--json")
+    assert (replayed.code, replayed.out) == (0, done.out)
 
 
 def test_text_is_kept_only_when_asked(llamatop: Llamatop) -> None:

@@ -29,7 +29,8 @@ from llamatop.recording.parquet import write_table
 from llamatop.recording.reader import fold_recording
 from llamatop.recording.schema import SCHEMA_VERSION, table_of
 from llamatop.recording.whole import write_whole
-from llamatop.reports.summary import summary, table
+from llamatop.reports.run_text import table
+from llamatop.reports.summary import summary
 from llamatop.settings.prompt_file import read_prompts
 from llamatop.tui.drawing.themes import ThemeError, load_theme
 from llamatop.watch.page import PageError, Pages

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.fuzz.readers import READERS, Reader, attempt
+from tests.fuzz.warm import keep_warm
 
 
 class TooSlowError(BaseException):
@@ -39,7 +40,7 @@ def main() -> int:
     parser.add_argument("--finds", type=Path, default=Path("finds"), help="folder for finds")
     args = parser.parse_args()
     signal.signal(signal.SIGALRM, _alarm)
-    found = 0
+    warm, found = keep_warm(), 0
     print(f"{'reader':<18}{'inputs':>8}{'answers':>9}{'refusals':>9}{'finds':>7}{'slowest':>10}")
     for name in args.only:
         counts, slowest = _one(name, READERS[name], args)
@@ -49,6 +50,7 @@ def main() -> int:
             f"{counts['find']:>7}{slowest:>9.2f}s",
             flush=True,
         )
+    warm.close()
     return int(found > 0)
 
 

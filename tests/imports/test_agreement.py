@@ -13,7 +13,8 @@ import pytest
 from llamatop.figures.dialects import figures
 from llamatop.figures.dialects.readings import Reading
 from llamatop.imports.events import without_paths
-from llamatop.reports.summary import summary, table
+from llamatop.reports.run_text import table
+from llamatop.reports.summary import summary
 from tests.imports.peers import FOLDER, TIMELINES, imported, name, run_in
 
 CLOCK = "its duration is that of its own process around the requests"

@@ -91,7 +91,7 @@ def test_the_most_at_once_is_what_the_verdict_calls_fits(
     assert "RTX" not in several and " GPU" not in several, "half a gigabyte on a CPU"
     told = " ".join(check_text(found).split())
     assert told.startswith(f"{MODEL}: fits at most {sure} requests of"), "the answer comes first"
-    assert "which may be 10 % too low" in told
+    assert "a prediction that is 10 % too low" in told
     assert (
         f"at most {sure} requests of 128 + 32 tokens at once ({at_best} if the estimate holds), or"
         in told

@@ -19,7 +19,7 @@ from llamatop.events.kinds import (
 from llamatop.figures.levels import level_figures
 from llamatop.figures.roofline import ROOF_BEATEN
 from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
-from llamatop.reports.summary import table
+from llamatop.reports.run_text import table
 from llamatop.run.replay import fold
 from llamatop.session.reducer import Level, Request, Session
 from llamatop.settings.config import RunConfig
@@ -50,6 +50,11 @@ def made(requests: int, facts: bool = True) -> tuple[Session, Level]:
     return session, level
 
 
+def _held_back_by(session: Session, level: Level) -> str | None:
+    shares = level_mbu(session, level), level_mfu(session, level)
+    return level_held_back_by(session, level, *shares)
+
+
 def test_mbu_by_hand() -> None:
     session, level = made(2)
     assert level_mbu(session, level) == pytest.approx((1000 + 2 * 10 * 10.5) / 2 / 2000)
@@ -66,11 +71,11 @@ def test_nothing_is_said_without_facts() -> None:
     assert level_mfu(session, level) is None
     session, level = made(0)
     assert level_mbu(session, level) is None
-    assert level_held_back_by(session, level) is None
+    assert _held_back_by(session, level) is None
 
 
 def test_far_from_both_roofs_is_overhead() -> None:
-    assert level_held_back_by(*made(2)) == "overhead"
+    assert _held_back_by(*made(2)) == "overhead"
 
 
 def told(config: RunConfig, bandwidth: float, flops: float, *more: Event) -> Session:
@@ -113,8 +118,8 @@ def test_memory_that_ended_held_it_back_whatever_else_did() -> None:
         LevelEnded(10**12 + 2, 1, "oom"),
     ]
     session = told(CLOSED, 1.2e7, 1e9, *lost)
-    assert level_held_back_by(session, session.levels[1]) == "memory capacity"
-    assert level_held_back_by(session, session.levels[0]) == "memory bandwidth"
+    assert _held_back_by(session, session.levels[1]) == "memory capacity"
+    assert _held_back_by(session, session.levels[0]) == "memory bandwidth"
 
 
 @pytest.mark.parametrize(("bandwidth", "beaten"), [(1.2e7, False), (1e6, True)])

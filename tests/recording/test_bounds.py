@@ -15,6 +15,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llamatop.errors import InputError
 from llamatop.events.kinds import (
@@ -27,11 +29,12 @@ from llamatop.events.kinds import (
     MachineMeasured,
     RequestQueued,
 )
-from llamatop.recording.bounds import LATEST, fits
+from llamatop.recording.bounds import LATEST, fits, misfits
 from llamatop.recording.parquet import write_table
 from llamatop.recording.reader import fold_recording, open_recording
 from llamatop.recording.schema import table_of
 from llamatop.reports.summary import summary
+from tests.examples import share
 from tests.recording import runs
 
 ABSURD = Path(__file__).parents[1] / "data" / "recordings"
@@ -72,6 +75,14 @@ def test_what_cannot_have_been_measured_fits_no_event(event: Event) -> None:
 )
 def test_what_is_rare_but_true_fits(event: Event) -> None:
     assert fits(event)
+
+
+@share(5)
+@given(st.lists(runs.any_event, max_size=12))
+def test_asked_together_they_are_asked_as_one_by_one(events: list[Event]) -> None:
+    together = [*EVENTS, *events]
+    alone = [place for place, event in enumerate(together) if not fits(event)]
+    assert sorted(misfits(dict(enumerate(together)))) == alone
 
 
 def test_every_event_of_a_run_fits() -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 from llamatop.figures.levels import level_figures
 from llamatop.reports.answer import answer
 from llamatop.reports.capacity import capacity, cliff
-from llamatop.reports.summary import summary, table
+from llamatop.reports.run_text import table
+from llamatop.reports.summary import summary
 from llamatop.run.replay import fold
 from llamatop.session.reducer import Session
 from tests.reports.samples import events, run, with_config

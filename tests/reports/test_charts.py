@@ -1,6 +1,7 @@
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +19,7 @@ from llamatop.engines.scripted import Script
 from llamatop.errors import InputError
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import DeviceAllocated, DeviceSampled, Event, LevelEnded, ModelLoaded
+from llamatop.figures.contention import Contention
 from llamatop.reports.charts.files import CHARTS, SLIDE, write
 from llamatop.reports.charts.fonts import inches
 from llamatop.reports.charts.histogram import gaps
@@ -272,6 +274,16 @@ def test_captions_hold_the_facts() -> None:
     )
     assert len(lines) <= 4
     assert all(inches(line, 7.5) <= 7.4 for line in lines)
+
+
+def test_a_caption_tells_of_other_processes_once_and_whole() -> None:
+    one = run((1, 2, 4))
+    taken = [Contention(cores, 1.0, wanting=1.0) for cores in (0.5, 1.5, 1.0)]
+    told = [replace(level, contention=c) for level, c in zip(one.figures, taken, strict=True)]
+    (fact,) = [text for text in facts(replace(one, told=told)) if "processes" in text]
+    assert fact.startswith("at concurrency 2 other processes took 1.5 cores, the engine had 1.0")
+    assert fact.endswith("; 2 other levels too")
+    assert fact in " ".join(wrapped([fact], lambda text: inches(text, 7.5), 7.4))
 
 
 def test_texts_are_cut_in_the_middle() -> None:

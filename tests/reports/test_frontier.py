@@ -19,8 +19,9 @@ from llamatop.events.kinds import (
 from llamatop.figures.levels import memory_ended_in
 from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.frontier import MemoryEnd, memory_end, memory_end_line
+from llamatop.reports.run_text import table
 from llamatop.reports.runs import run_of
-from llamatop.reports.summary import summary, table
+from llamatop.reports.summary import summary
 from llamatop.run.replay import fold
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig

@@ -23,8 +23,9 @@ from llamatop.events.kinds import (
 )
 from llamatop.reports.outcome import engine_lost, failure, outcome_line
 from llamatop.reports.recommend import recommend
+from llamatop.reports.run_text import table
 from llamatop.reports.runs import run_of
-from llamatop.reports.summary import summary, table
+from llamatop.reports.summary import summary
 from llamatop.run.replay import fold
 from tests.commands.test_ending import begun
 from tests.recording.runs import loaded, started

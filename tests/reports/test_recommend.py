@@ -11,8 +11,8 @@ from llamatop.reports.knee import knee
 from llamatop.reports.model_table import model_table
 from llamatop.reports.recommend import recommend
 from llamatop.reports.repeated import repeated_text
+from llamatop.reports.run_text import table
 from llamatop.reports.runs import Run, run_of
-from llamatop.reports.summary import table
 from llamatop.reports.text import recommendation_text
 from llamatop.run.replay import fold
 from llamatop.settings.config import RunConfig, parse_slo

@@ -17,9 +17,10 @@ from llamatop.recording.writer import Recorder
 from llamatop.reports.export import levels_table, requests_table
 from llamatop.reports.fairness import warnings
 from llamatop.reports.recommend import command_of, recommend
+from llamatop.reports.run_text import table
 from llamatop.reports.runs import GUESSED, facts, labels, run_of
 from llamatop.reports.servers import CLIENT, NOT_HERE, sampling
-from llamatop.reports.summary import summary, table
+from llamatop.reports.summary import summary
 from llamatop.settings.config import RunConfig
 from tests.served import MS, TWO, served, served_events, session_of, weighed
 

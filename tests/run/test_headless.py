@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from llamatop.events.kinds import EngineLost, LevelEnded, RunEnded
-from llamatop.reports.summary import headline
+from llamatop.reports.run_text import headline
 from llamatop.run import headless
 from llamatop.run.replay import fold
 from llamatop.settings.config import DtypeName, RunConfig

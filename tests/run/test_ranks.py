@@ -8,7 +8,8 @@ import pytest
 
 from llamatop.hardware.host import usable_cores
 from llamatop.predict.prepare import prepare
-from llamatop.reports.summary import headline, summary
+from llamatop.reports.run_text import headline
+from llamatop.reports.summary import summary
 from tests.waiting import gone, until
 
 from .test_live import Run

@@ -14,7 +14,8 @@ from llamatop.events.kinds import Event
 from llamatop.events.sanitize import clean_event
 from llamatop.figures.requests import tpot, ttft
 from llamatop.recording.bounds import fits
-from llamatop.reports.summary import all_figures, summary, table
+from llamatop.reports.run_text import table
+from llamatop.reports.summary import all_figures, summary
 from llamatop.session.reducer import Session
 from tests.examples import share
 from tests.recording import runs

@@ -24,7 +24,8 @@ from llamatop.events.kinds import (
 from llamatop.figures.levels import level_figures
 from llamatop.recording.reader import open_recording
 from llamatop.recording.writer import Recorder
-from llamatop.reports.summary import summary, table
+from llamatop.reports.run_text import table
+from llamatop.reports.summary import summary
 from llamatop.run.replay import Replay, fold
 from llamatop.session.preface import preface
 from llamatop.session.reducer import BIN, Session

@@ -19,9 +19,7 @@ from llamatop.recording.reader import fold_recording
 from tests.soak.told import Facts, Part
 
 MOST_GROWTH = 1e6
-"""Bytes in ten minutes, beside what is kept."""
-OF_REQUEST, OF_TOKEN = 560, 12
-"""Bytes that a run without a screen keeps of each, since all its figures are exact."""
+"""Bytes in ten minutes."""
 AT_ONCE, TOKENS, STEP = 60, 100, 0.01
 """Requests, tokens of each, seconds from one to the next: 6,000 tokens/s less what waits."""
 SIZE = (36, 120)
@@ -37,9 +35,7 @@ def record(args: argparse.Namespace, folder: Path, done: int) -> Iterator[Facts]
                "--max-time", str(seconds)]  # fmt: skip
     quiet = subprocess.DEVNULL
     run = subprocess.Popen(command, env=_environment(), stdout=quiet, stderr=quiet)
-    for told in _watched(run.pid, seconds, _sleeps, out, lambda: run.wait(900)):
-        kept = told["requests"] * OF_REQUEST + told["rate"] * OF_TOKEN
-        yield told | {"kept": kept * 600}
+    yield from _watched(run.pid, seconds, _sleeps, out, lambda: run.wait(900))
 
 
 def _sleeps(until: float) -> None:
@@ -119,14 +115,13 @@ def _lives(process: psutil.Process) -> bool:
 
 def _held(facts: Facts) -> bool:
     grown = facts["descriptors"], facts["threads"]
-    return facts["slope"] - facts.get("kept", 0) < MOST_GROWTH and max(grown) <= 0
+    return facts["slope"] < MOST_GROWTH and max(grown) <= 0
 
 
 def _text(facts: Facts) -> str:
-    kept = f", of which {facts['kept'] / 1e6:.0f} are figures kept" if "kept" in facts else ""
     return (
         f"{facts['minutes']:.0f} minutes, {facts['rate']:,.0f} tokens/s, "
-        f"{facts['requests']:,.0f} requests/s: {facts['slope'] / 1e6:+.2f} MB in ten minutes{kept} "
+        f"{facts['requests']:,.0f} requests/s: {facts['slope'] / 1e6:+.2f} MB in ten minutes "
         f"(second half: {facts['begin'] / 1e6:.1f} to {facts['end'] / 1e6:.1f} MB); grown by "
         f"{facts['descriptors']:.0f} descriptors, {facts['threads']:.0f} threads"
     )

@@ -19,7 +19,7 @@ def wrapped(facts: Sequence[str], measure: Measure, room: float) -> list[str]:
     """The facts in lines, divided between facts only; what finds no room becomes `…`."""
     lines: list[str] = [""]
     for fact in facts:
-        text = fitting(fact, measure, room * 0.7)
+        text = fitting(fact, measure, room)
         joined = lines[-1] + DOT + text if lines[-1] else text
         if measure(joined) > room:
             lines.append(text)

@@ -78,27 +78,29 @@ class _Widths(NamedTuple):
     between: int
     gap: int
     chart: int
-    """The picture of the interval; 0: no room."""
+    """The picture of the interval; 0: no room, or no interval is known."""
 
 
-def _widths(width: int) -> _Widths:
+def _widths(width: int, drawn: bool) -> _Widths:
+    """`drawn`: there are intervals to be pictured."""
     value, change, between, gap = (11, 12, 21, 3) if width >= _ROOMY else (7, 9, 20, 2)
     room = width - (_FIGURE + 2 * value + 1 + change + between + gap + _VERDICT) - 2
-    chart = min(room, _WIDEST_CHART) if room >= _LEAST_CHART else 0
+    chart = min(room, _WIDEST_CHART) if drawn and room >= _LEAST_CHART else 0
     return _Widths(value, change, between, gap, chart - (chart + 1) % 2 if chart else 0)
 
 
 def _full(comparing: Comparing, other: int, width: int) -> tuple[Line, list[Line]]:
     """A row a figure: both values, the change, its interval, the verdict, and its picture."""
     letter, rows = comparing.tapes[other + 1].letter, comparing.rows(other)
-    cells, top = _widths(width), _reach(rows)
+    drawn = any(row.low is not None for row in rows)
+    cells, top = _widths(width, drawn), _reach(rows)
     words = (
         left(" figure", _FIGURE) + right("A", cells.value) + right(letter, cells.value + 1)
         + right("change", cells.change) + right("between", cells.between)
         + " " * cells.gap + left("verdict", _VERDICT)
     )  # fmt: skip
     head: list[Span] = [(words, "dim")]
-    if cells.chart and rows:
+    if cells.chart:
         head.append((_scale(top, cells.chart), "dim"))
     return tuple(head), [_row(row, cells, top) for row in rows] or [_nothing(comparing, other)]
 

@@ -5,6 +5,7 @@ The arithmetic is `reports.compare`'s; it takes a while, so a thread does it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -50,7 +51,16 @@ _NOTES = {
     "measured once: no interval": "measured once",
     "not measured in both": "not in both",
     "not measured at every level": "not at every level",
+    "more runs of both sides would tell": "needs more runs",
 }
+"""Why there is no interval, in less than its column."""
+
+_WOULD_SHOW = (
+    (re.compile(r"about ([\d,]+) more requests a level would show (\S+)"), r"\1 more: \2"),
+    (re.compile(r"(--runs \d+) on both sides would show (\S+)"), r"\1: \2"),
+    (re.compile(r"more than (\d+) runs of both sides would show (\S+)"), r"over \1 runs: \2"),
+)
+"""What would decide, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +129,19 @@ def _row(one: Difference) -> Row:
         baseline,
         other,
         change.replace(_BEYOND, ">+"),
-        _NOTES.get(between, between).replace(_BEYOND, ">+"),
+        brief(between).replace(_BEYOND, ">+"),
         verdict if one.change is not None else NOT_COMPARED,
         one.change,
         one.low if told else None,
         one.high if told else None,
     )
+
+
+def brief(between: str) -> str:
+    """An interval, or what would decide or why there is none, in less than its column."""
+    for told, brief in _WOULD_SHOW:
+        between = told.sub(brief, between)
+    return _NOTES.get(between, between)
 
 
 def named(metric: str) -> str:

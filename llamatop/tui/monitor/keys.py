@@ -88,14 +88,11 @@ ALWAYS = (
             ("o O", "sort by the next column; turn round")),
     Command("O", "reverse", "turn the order round"),
     Command("1", "maximise('throughput')", "maximise throughput",
-            ("1 - 6", "maximise one panel, or show all again")),
+            ("1 - 5", "maximise one panel, or show all again")),
     Command("2", "maximise('latency')", "maximise latency"),
     Command("3", "maximise('memory')", "maximise memory"),
     Command("4", "maximise('requests')", "maximise requests"),
     Command("5", "maximise('events')", "maximise events"),
-    Command("6", "maximise('watched')", "maximise what the servers tell"),
-    Command("v", "values", "every value that the servers tell, and where it comes from",
-            ("v", "every value of a server: where it comes from, how old it is")),
     Command("z", "zoom(1)", "histories over a longer time",
             ("z Z", "histories over a longer or shorter time")),
     Command("Z", "zoom(-1)", "histories over a shorter time"),
@@ -109,7 +106,13 @@ ALWAYS = (
     Command("ctrl+q,ctrl+c", "leave", "quit, from anywhere", priority=True),
 )  # fmt: skip
 
-COMMANDS = (*LIVE, *REPLAY, *ALWAYS)
+SERVERS = (
+    Command("6", "maximise('watched')", "maximise what the servers tell",
+            ("6 v", "maximise what servers tell; every value, where it comes from")),
+    Command("v", "values", "every value that the servers tell, and where it comes from"),
+)  # fmt: skip
+
+COMMANDS = (*LIVE, *REPLAY, *SERVERS, *ALWAYS)
 
 
 def orders(commands: Iterable[Command]) -> dict[str, str]:
@@ -123,9 +126,10 @@ def bindings(commands: Iterable[Command]) -> list[BindingType]:
     return [Binding(c.keys, c.action, c.told, show=False, priority=c.priority) for c in once]
 
 
-def commands(replay: bool, live: bool) -> list[Command]:
-    """Those that work on a replay, on a live run, or on neither."""
-    return [*(LIVE if live else ()), *(REPLAY if replay else ()), *ALWAYS]
+def commands(replay: bool, live: bool, servers: bool) -> list[Command]:
+    """Those that work on a replay, on a live run, or on neither; beside `servers` that tell."""
+    here = (*(LIVE if live else ()), *(REPLAY if replay else ()))
+    return [*here, *(SERVERS if servers else ()), *ALWAYS]
 
 
 _SPELLED = {

@@ -113,8 +113,8 @@ def recent_shares(session: Session, level: Level) -> Shares:
     recent.requests = [r for r in level.requests[-RECENT:] if r.times]
     if not recent.requests:
         return Shares(None, None, None)
-    held = shares.level_held_back_by(session, recent)
-    return Shares(shares.level_mbu(session, recent), shares.level_mfu(session, recent), held)
+    mbu, mfu = shares.level_mbu(session, recent), shares.level_mfu(session, recent)
+    return Shares(mbu, mfu, shares.level_held_back_by(session, recent, mbu, mfu))
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -97,8 +97,10 @@ async def test_every_value_tells_where_it_comes_from(watched: list[Event]) -> No
 
 
 async def test_words_that_are_cut_off_end_in_an_ellipsis(watched: list[Event]) -> None:
-    told = (await shown(watched, (80, 24), "j", "j", "j")).splitlines()[1].rstrip()
-    assert told.endswith("…") and "all 4 slots are taken" in told
+    told = (await shown(watched, (60, 24), "j", "j", "j")).splitlines()[1].rstrip()
+    assert told.endswith("all 4 slots are taken, 2 wait")  # a part that has no room is left out
+    told = (await shown(watched, (40, 24), "j", "j", "j")).splitlines()[1].rstrip()
+    assert told.endswith("…") and "all 4 slots" in told
 
 
 async def test_a_source_that_has_no_room_beside_its_value_stands_below_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from llamatop.reports.runs import run_of
 from llamatop.reports.tables import run_of_table
 from llamatop.run.replay import fold
 from llamatop.text.formatting import MINUS
-from llamatop.tui.compare.judging import Judged, judge, named
+from llamatop.tui.compare.judging import Judged, brief, judge, named
 from llamatop.tui.monitor.help import HelpScreen
 from llamatop.tui.monitor.views.values import TIMES
 from tests.reports.samples import events, run
@@ -50,6 +51,32 @@ async def test_a_slower_run_is_said_to_be_slower_with_its_interval():
         assert rows[1].startswith(f" B slower output tok/s {MINUS}20")
         row = next(row for row in rows if "│ output tok/s" in row)
         assert " … " in row and "slower" in row and "●" in row
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("--runs 35 on both sides would show ±16%", "--runs 35: ±16%"),
+        ("about 1,234 more requests a level would show ±5%", "1,234 more: ±5%"),
+        ("more than 999 runs of both sides would show ±5%", "over 999 runs: ±5%"),
+        ("too few requests for this percentile", "too few requests"),
+    ],
+)
+def test_what_would_decide_has_room_in_its_column(told, shown):
+    assert brief(told) == shown
+
+
+async def test_where_no_interval_is_known_there_is_no_axis_for_one():
+    def unsure(baseline, other):
+        rows = [replace(row, low=None, high=None) for row in judge(baseline, other).overall]
+        return Judged((), tuple(rows), {})
+
+    for how, drawn in ((judge, True), (unsure, False)):
+        app = CompareApp(pair(1.25), how)
+        async with app.run_test(size=(200, 60)) as pilot:
+            await judged(pilot)
+            head = next(row for row in app.rows() if "verdict" in row and "figure" in row)
+            assert ("%" in head) is drawn
 
 
 async def test_figures_and_verdicts_are_those_of_the_command():

@@ -151,6 +151,12 @@ def test_the_place_in_the_sweep_of_an_old_recording():
     assert place_of(fold([asked, first, second])) == "level 2 of 2"
 
 
+def test_which_of_several_runs_of_one_plan_it_is():
+    asked = msgspec.structs.replace(started(), config=RunConfig(repeat=1, repeats=3))
+    session = fold([asked, LevelStarted(1, 0, 4, None)])
+    assert "concurrency 4  run 1 of 3" in plain(header(framed_session(session), 80, 2)[1])
+
+
 def test_a_load_tells_bytes_percent_and_time_left():
     share, words = progress_of(fold(loading_events()))
     assert share == 0.25

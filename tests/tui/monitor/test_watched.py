@@ -9,8 +9,10 @@ from msgspec.structs import replace
 
 from llamatop.events.clock import SECOND, ManualClock
 from llamatop.events.kinds import AlertChanged, Event, ReplicaSampled, ServerStood, TokensCounted
+from llamatop.figures.binding import Bound
 from llamatop.figures.own_memory import own_parts
 from llamatop.reports.origins import server_origins
+from llamatop.run.replay import fold
 from llamatop.text.formatting import UNKNOWN
 from llamatop.tui.attach.panels import below
 from llamatop.tui.attach.state import Row
@@ -18,7 +20,7 @@ from llamatop.tui.drawing.lines import line_width
 from llamatop.tui.monitor.views.events import events as events_view
 from llamatop.tui.monitor.views.memory import memory
 from llamatop.tui.monitor.views.origins import origin_lines
-from llamatop.tui.monitor.views.watched import origins_of, watched
+from llamatop.tui.monitor.views.watched import binding_line, origins_of, watched
 from llamatop.watch.server import WatchedServer
 from tests.served import TWO, served, served_events
 from tests.tui.conftest import live_app, replay_app, screen_text
@@ -91,6 +93,18 @@ def test_it_fits_whatever_the_size(looks, seconds):
                 content = watched(frame, width, height)
                 assert len(content.lines) <= height
                 assert all(line_width(line) <= width for line in content.lines), (width, height)
+
+
+def test_of_what_would_help_as_much_is_told_as_fits_whole(looks):
+    found = Bound("kv", "KV cache 97 % full", "a larger cache, fewer slots")
+    session = fold(both(looks))
+    told = {
+        width: text_of([binding_line(session, {0: found}, width)]).rstrip()
+        for width in (60, 40, 30)
+    }
+    assert told[60] == " KV cache 97 % full  → a larger cache, fewer slots"
+    assert told[40] == " KV cache 97 % full  → a larger cache"
+    assert told[30] == " KV cache 97 % full"
 
 
 def test_of_several_the_one_that_is_down_is_named(looks):

@@ -108,7 +108,7 @@ _MOVED = {
     "events": "scroll",
     "watched": "zoom",
 }
-"""What the keys for moving do in a panel, in a word."""
+"""What the keys for moving do in a panel, in a word; nothing in others."""
 
 
 def _moving(choices: Choices, alone: bool) -> list[Key]:
@@ -117,8 +117,9 @@ def _moving(choices: Choices, alone: bool) -> list[Key]:
     newest = [Key("G", "newest", "move(1000000)")] if panel == "events" else []
     values = [Key("v", "view" if listed else "values", "values")] if panel == "watched" else []
     opened = Key("enter", "restore" if alone else "maximise", "open")
-    moved = "scroll" if listed and panel == "watched" else _MOVED[panel]
-    return [Key("↑↓", moved, "move(1)"), *values, opened, *newest]
+    moved = "scroll" if listed and panel == "watched" else _MOVED.get(panel)
+    moving = [Key("↑↓", moved, "move(1)")] if moved else []
+    return [*moving, *values, opened, *newest]
 
 
 def _playing(playback: Playback) -> tuple[list[Key], list[Key]]:

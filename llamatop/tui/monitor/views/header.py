@@ -23,7 +23,14 @@ from llamatop.tui.drawing.lines import (
     spread,
 )
 from llamatop.tui.monitor.frame import Frame
-from llamatop.tui.monitor.views.state import end_of_memory, loss_of, place_of, progress_of, state_of
+from llamatop.tui.monitor.views.state import (
+    end_of_memory,
+    loss_of,
+    place_of,
+    progress_of,
+    repeat_of,
+    state_of,
+)
 from llamatop.tui.monitor.views.told import reasons_of
 from llamatop.tui.monitor.views.values import cores
 
@@ -200,7 +207,7 @@ def _doing(frame: Frame, width: int) -> Line:
 
 
 def _sweep(frame: Frame) -> list[list[Span]]:
-    """Concurrency; which level of how many."""
+    """Concurrency; which level of how many, in which run of one plan."""
     level = frame.session.level
     if level is None:
         return []
@@ -208,7 +215,7 @@ def _sweep(frame: Frame) -> list[list[Span]]:
     at_once: list[Span] = [("concurrency ", "dim"), (f"{level.concurrency}", "text.bold")]
     if frame.wanted is not None:
         at_once.append((f" → {frame.wanted}", "key"))
-    return [at_once, [(place, "dim")]] if place else [at_once]
+    return [at_once, *([(told, "dim")] for told in (place, repeat_of(frame.session)) if told)]
 
 
 def _trouble(frame: Frame, width: int) -> list[Span]:

@@ -128,6 +128,12 @@ def place_of(session: Session) -> str:
     return f"level {place} of {places}" if 1 < places >= place else ""
 
 
+def repeat_of(session: Session) -> str:
+    """Which of several runs of one plan this is: `run 1 of 3`; empty: it is the only one."""
+    config = session.started.config if session.started else None
+    return f"run {config.repeat} of {config.repeats}" if config and config.repeat else ""
+
+
 def progress_of(session: Session) -> tuple[float | None, str]:
     """How far it is: a share of 1 (None: no end known) and the same in words."""
     level = session.level

@@ -70,8 +70,8 @@ _HOST = 24
 _WORDY = 56
 """Cells from which words are whole."""
 
-_HELPFUL = 20
-"""Cells that advice needs to say anything."""
+_ADVICE = "  → "
+"""Before what would help; of that, as many ways as fit whole."""
 
 _CHART = 3
 """Rows that a chart should have."""
@@ -125,9 +125,9 @@ def binding_line(session: Session, bounds: Mapping[int, Bound], width: int) -> L
     if len(urls) > 1:
         spans.append((f"{host_of(urls[place])}: ", "dim"))
     spans.append((one_line(told.words), _BOUND_ROLES.get(told.kind, "text")))
-    if told.help and width - line_width(spans) >= _HELPFUL:
-        spans.append((f"  → {told.help}", "dim"))
-    return clipped(spans, width)
+    room = width - line_width(spans) - line_width([(_ADVICE, "dim")])
+    advice = fitting([[(one, "dim")] for one in told.help.split(", ")], room, ", ")
+    return clipped([*spans, (_ADVICE, "dim"), *advice] if advice else spans, width)
 
 
 def first_token_line(first: FirstToken, width: int) -> Line:
