@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from llamatop.hardware.memory import give_back_pages_of_a_file
+
 DTYPES = (torch.float32, torch.bfloat16)
 """In which packed matrices are multiplied."""
 
@@ -28,7 +30,9 @@ class Packed(nn.Module):  # type: ignore[misc]
         self.bias = linear.bias
         self.read_plain = False
         """Whether something else than its own forward has asked for its weight."""
-        self._blocks = pack(linear.weight.detach())
+        plain = linear.weight.detach()
+        self._blocks = pack(plain)
+        give_back_pages_of_a_file(plain.data_ptr(), plain.nbytes)
         del linear.weight
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -24,11 +24,14 @@ from llamatop.engines.sample import Sample
 from llamatop.events.kinds import EngineTuned, Event, MachineMeasured
 from llamatop.hardware.host import taken_by_others
 from llamatop.hardware.measured import Measure
+from llamatop.hardware.memory import give_back
 from llamatop.hardware.roofs import cached_machine, keep_machine
 from llamatop.settings.config import RunConfig
 
 LEAST_SECONDS, MOST_SECONDS = 0.5, 5.0
 """That measuring may take of any load, and of none more."""
+GRACE_SECONDS = 0.5
+"""That it may take longer, rather than choose nothing for the one step that it has not timed."""
 SHARE = 0.03
 """Of a long one."""
 ROOF_SECONDS, ROOF_BYTES = 0.05, 256 * 2**20
@@ -68,6 +71,7 @@ def tune(config: RunConfig, loaded: Loaded, outside: Outside) -> None:
         if not limited:  # what it takes for a moment would count
             _roofs(dtype, outside.tell)
         reason = _measure(loaded, matrices, missing, timings, budget)
+        give_back()
         if others() < DISTURBED:
             layout.write(dtype, timings)
     item = 4 if dtype == "float32" else 2
@@ -138,9 +142,9 @@ def _measure(
             sample = Sample(loaded) if missing else None
             for place, requests in enumerate(missing):
                 now = time.perf_counter()
-                if sample is None or now > end:
+                if sample is None or now > end + GRACE_SECONDS:
                     break
-                share = (end - now) / (len(missing) - place)
+                share = max(end - now, 0) / (len(missing) - place)
                 _time(sample, matrices, requests, timings, share)
     except Exception as error:
         return f"its layers could not be timed: {error}"

@@ -15,6 +15,8 @@ from pathlib import Path
 _MMAP_THRESHOLD = -3
 """`M_MMAP_THRESHOLD` of glibc's malloc.h."""
 _MAPPED_FROM = 64 * 1024
+_UNUSED = 4
+"""`MADV_DONTNEED` of the kernel's mman-common.h."""
 
 
 def resident_bytes(pid: int | None = None) -> int | None:
@@ -45,6 +47,29 @@ def give_back() -> None:
     """Let the C library return what it keeps of freed memory, so that a peak is a level's own."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def give_back_pages_of_a_file(address: int, size: int) -> None:
+    """Let the system take back what is resident of a file that is mapped there; it is read again
+    where somebody still asks. Other memory is left alone. What was written to it is lost."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    first, end = -(-address // page) * page, (address + size) // page * page
+    if first < end and _is_of_a_file(first, end):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(end - first), _UNUSED)
+
+
+def _is_of_a_file(first: int, end: int) -> bool:
+    """Whether one mapping of a file with a name holds these addresses."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        begins, _, ends = line.partition(" ")[0].partition("-")
+        if int(begins, 16) <= first < int(ends, 16):
+            return end <= int(ends, 16) and "/" in line
+    return False
 
 
 @contextmanager

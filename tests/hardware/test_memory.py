@@ -1,14 +1,17 @@
 """Limits that a process sets itself, each in a process of its own."""
 
+import ctypes
+import mmap
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from llamatop.engines import host
 from llamatop.errors import InputError
-from llamatop.hardware.memory import resident_bytes
+from llamatop.hardware.memory import give_back_pages_of_a_file, resident_bytes
 from llamatop.settings.config import RunConfig
 
 MIB = 2**20
@@ -92,3 +95,21 @@ def test_blocks_mapped_one_by_one_leave_no_holes() -> None:
 
     assert kept("nullcontext") > 100
     assert kept("mapped_blocks") < 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own counters")
+def test_pages_of_a_file_are_given_back_and_read_again(tmp_path: Path) -> None:
+    told = os.urandom(16 * MIB)
+    (tmp_path / "weights").write_bytes(told)
+    with (tmp_path / "weights").open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    own = bytearray(told)
+    address = {held: ctypes.addressof((ctypes.c_char * len(told)).from_buffer(block))
+               for held, block in (("file", mapped), ("own", own))}  # fmt: skip
+    assert bytes(mapped) == told
+    before = resident_bytes() or 0
+    give_back_pages_of_a_file(address["own"], len(told))
+    give_back_pages_of_a_file(address["file"] + 1, len(told) - 2)
+    after = resident_bytes() or 0
+    assert 14 * MIB < before - after < 18 * MIB
+    assert bytes(mapped) == told and own == told
