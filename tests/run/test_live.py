@@ -227,7 +227,7 @@ def test_the_kernels_kill_is_a_result_and_the_sweep_closes_in(
 
 def test_each_level_is_foretold_before_it_starts(run: Callable[..., Run]) -> None:
     def foretell(config: RunConfig, now: Callable[[], int]) -> Foretold:
-        return Foretold([], lambda requests: Prediction(1000 * requests, None, {"weights": 1000}))
+        return Foretold([], lambda n, packed: Prediction(1000 * n, None, {"weights": 1000}))
 
     one = run(prepare=foretell, endless=True)
     one.until(lambda: one.session.token_bins)
