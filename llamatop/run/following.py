@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
 from llamatop.events.clock import SECOND, Clock
 from llamatop.events.kinds import Event
+from llamatop.run.in_time import due, in_time
 from llamatop.run.replay import Replay, start_of
 from llamatop.session.blocks import Block, Blocks
 from llamatop.session.reducer import Session
@@ -64,7 +64,8 @@ class Following(Replay):
     def __init__(self, feed: Feed, speed: float = 1.0, clock: Clock | None = None) -> None:
         """A `speed` other than 1 begins at the start, to come to what is now."""
         self._held = Blocks(())
-        super().__init__(self._held, speed, clock)
+        super().__init__((), speed, clock)
+        self.events = self._held
         self.state = feed.state
         self.feed = feed
         self._at_now = speed == 1
@@ -99,11 +100,9 @@ class Following(Replay):
         """Take what has come; the blocks."""
         state = self.feed.state  # asked first: what comes after `whole` is nothing
         blocks = [block for block in self.feed.take() if len(block)]
-        for block in blocks:
-            due = accumulate(block.times, max, initial=self.length)
-            next(due)
+        for block in map(in_time, blocks):
             self._held.append(block)
-            self._due.extend(due)
+            self._due += due(block, self.length)
             if len(self._held) == len(block):
                 self.start = start_of(self._held)
                 self.position = max(self.position, self.start)

@@ -1,7 +1,8 @@
 """A recording as a source of events: played, paused, sped up, stepped and sought.
 
-Events come out in the order in which they were recorded, each when the position has reached the
-latest time seen up to it. Knows no file and no screen; the person's clock only moves the position.
+Events come out in the order in which they were recorded, but for ticks (see `in_time`), each when
+the position has reached the latest time seen up to it. Knows no file and no screen; the person's
+clock only moves the position.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import accumulate
 from llamatop.events.clock import SECOND, Clock, MonotonicClock
 from llamatop.events.kinds import DeviceSampled, Event, HostSampled, RunStarted, Tick
 from llamatop.events.sanitize import clean_event
+from llamatop.run.in_time import due, in_time
 from llamatop.session.blocks import Blocks
 from llamatop.session.reducer import Session
 
@@ -40,7 +42,7 @@ class Replay:
     def __init__(
         self, events: Sequence[Event], speed: float = 1.0, clock: Clock | None = None
     ) -> None:
-        self.events = events
+        self.events = _in_time(events)
         self.speed = speed
         self.playing = True
         self.start = start_of(events)
@@ -48,7 +50,7 @@ class Replay:
         self.position = self.start
         self._clock = clock or MonotonicClock()
         self._last = self._clock.now()
-        self._due = array("q", accumulate(_times(events), max))
+        self._due = _due(self.events)
         self._next = 0
         self._folding = threading.Lock()
         self._head = Session()
@@ -155,8 +157,19 @@ def start_of(events: Sequence[Event]) -> int:
     return first.joined if isinstance(first, RunStarted) else 0
 
 
-def _times(events: Sequence[Event]) -> Iterable[int]:
-    return events.times if isinstance(events, Blocks) else (event.time for event in events)
+def _in_time(events: Sequence[Event]) -> Sequence[Event]:
+    """The same, with their ticks in time."""
+    return Blocks(map(in_time, events.blocks)) if isinstance(events, Blocks) else events
+
+
+def _due(events: Sequence[Event]) -> array[int]:
+    """When each event is played (ns)."""
+    if not isinstance(events, Blocks):
+        return array("q", accumulate((event.time for event in events), max))
+    found = array("q")
+    for block in events.blocks:
+        found += due(block, found[-1] if found else 0)
+    return found
 
 
 def _apply(session: Session, events: Sequence[Event], start: int, end: int) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import accumulate, chain, islice, takewhile
-from typing import overload
+from typing import Any, overload
 
 from llamatop.events.kinds import EngineLost, Event, RunStarted, Tick, TokensEmitted
 from llamatop.events.sanitize import clean_event
@@ -28,6 +29,19 @@ class Texts:
         self._all = "".join(filter(None, kept))
         self._ends = array("q", accumulate(len(text or "") for text in kept))
         self._missing = {place for place, text in enumerate(kept) if text is None}
+
+    def moved(self, order: Any) -> Texts:
+        """As those of a block that was moved: texts stay in order, what has none goes."""
+        import numpy as np  # noqa: PLC0415  (only where it is needed)
+
+        moved = copy(self)
+        ends = np.frombuffer(self._ends, np.int64)
+        sizes = np.diff(ends, prepend=0)[order]
+        moved._ends = array("q", np.cumsum(sizes).tobytes())
+        missing = np.zeros(len(sizes), bool)
+        missing[list(self._missing)] = True
+        moved._missing = set(np.flatnonzero(missing[order]).tolist())
+        return moved
 
     def __getitem__(self, place: int) -> str | None:
         """The text at a place."""
@@ -121,6 +135,27 @@ class Block(Sequence[Event]):
                 to: self.others[place] for to, place in enumerate(places) if place in self.others
             },
             texts=None if texts is None else Texts(texts[place] for place in places),
+        )
+
+    def moved(self, order: Any) -> Block:
+        """A block of the same events in another order (their places, a numpy array), in which only
+        ticks have changed theirs among the others."""
+        import numpy as np  # noqa: PLC0415  (only where it is needed)
+
+        to = np.empty(len(order), np.int64)
+        to[order] = np.arange(len(order))
+        columns = ((self.times, np.int64), (self.requests, np.int32), (self.counts, np.int32))
+        times, requests, counts = (
+            array(held.typecode, np.frombuffer(held, kind)[order].tobytes())
+            for held, kind in columns
+        )
+        return Block(
+            np.frombuffer(self.kinds, np.uint8)[order].tobytes(),
+            times=times,
+            requests=requests,
+            counts=counts,
+            others={int(to[place]): event for place, event in self.others.items()},
+            texts=None if self.texts is None else self.texts.moved(order),
         )
 
     def _from(self, start: int) -> Iterator[int]:
