@@ -21,7 +21,8 @@ _HELPS = {
     "overhead": "more requests at once share it",
     "queueing": "requests wait for a place: more at once, or fewer arrivals, would help",
     "memory capacity": "fewer at once, shorter requests or a narrower dtype would fit",
-    "other processes": "run it again when nothing else runs",
+    "other processes": "run it again when nothing else runs, or leave them their cores "
+    "(OMP_NUM_THREADS): threads that share one wait for one another",
 }
 """What would help against what holds a level back."""
 
