@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llamatop.events.clock import SECOND
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Request
 from llamatop.settings.config import RunConfig
 
 

@@ -39,7 +39,8 @@ from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.figures.stats import MANY, Distribution, distribution
 from llamatop.figures.steady import Steady, Windows
 from llamatop.figures.turns import TurnFigures, turn_figures
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 
 
 @dataclass(frozen=True, slots=True)

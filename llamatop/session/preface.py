@@ -27,7 +27,8 @@ from llamatop.events.kinds import (
     TokensCounted,
     TokensEmitted,
 )
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 from llamatop.session.watched import Watched
 
 _FACTS = (

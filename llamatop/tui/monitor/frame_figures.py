@@ -13,7 +13,9 @@ from llamatop.events.clock import SECOND
 from llamatop.figures.arrivals import asked_rate, real_rate
 from llamatop.figures.progress import finished_requests
 from llamatop.figures.served import is_provisional, on_servers
-from llamatop.session.reducer import BIN, Level, Session
+from llamatop.session.known import BIN
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 from llamatop.tui.monitor.log import Log
 from llamatop.tui.monitor.recent import (
     Latency,
