@@ -42,6 +42,7 @@ SHOWN_SECONDS = 0.5
 
 _ROW = 79
 """Characters of a row that is drawn again and again: a longer one would not be taken away."""
+_DOING = {"packing": "laying weights out", "quantizing": "storing weights in fewer bits"}
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -284,5 +285,5 @@ def _loading_line(session: Session) -> str:
     if loading.stage == "tuning":
         return f"measuring what is quickest here, {elapsed}"
     of = "" if loading.total is None else f" of {size(loading.total)}"
-    doing = "laying weights out" if loading.stage == "packing" else f"loading {loading.stage}"
+    doing = _DOING.get(loading.stage, f"loading {loading.stage}")
     return f"{doing}: {size(loading.done)}{of}, {elapsed}"
