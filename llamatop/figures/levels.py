@@ -159,7 +159,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         judged=judged if slo else None,
         cached_prompt_tokens=_cached(done),
         turns=turn_figures(done),
-        asked_rate=asked_rate(config, requests) if config else None,
+        asked_rate=asked_rate(config, level) if config else None,
         real_rate=real_rate(config, requests) if config else None,
         most_at_once=most_at_once(level),
         ttft=_spread(ttft(request) for request in done),

@@ -74,6 +74,7 @@ def _level(session: Session, level: Level) -> Iterator[Event]:
         ended,
         level.place,
         level.places,
+        level.rate,
     )
     if level.ended is not None and level.outcome is not None:
         yield LevelEnded(

@@ -159,9 +159,9 @@ class Figures:
         if level is None or started is None or not started.config.open_loop:
             return None, None
         key = (level.id, self._moment())
-        requests, config = level.requests, started.config
+        config = started.config
         return self._once(
-            "arrivals", key, lambda: (asked_rate(config, requests), real_rate(config, requests))
+            "arrivals", key, lambda: (asked_rate(config, level), real_rate(config, level.requests))
         )
 
     def latency(self) -> Latency:
