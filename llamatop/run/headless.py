@@ -29,7 +29,8 @@ from llamatop.reports.tuned import tuned_words
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.run.shelf import Shelf
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, number, size, whole
 
