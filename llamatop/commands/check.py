@@ -102,7 +102,7 @@ def command_line() -> Parser:
         help="Hugging Face ids, local folders, GGUF files, or demo (the default)")  # fmt: skip
     add("--weights", choices=("auto", "random"), default="auto", help="as for a run")
     add("--layers", type=int, metavar="N", help="keep the first N layers only")
-    add("--engine", default="auto", choices=("auto", "continuous", "batch", "threads"),
+    add("--engine", default="auto", choices=("auto", "continuous", "batch", "compiled", "threads"),
         help="as for a run")  # fmt: skip
     add("--concurrency", type=int, nargs="+", default=[1], metavar="N",
         help="requests in flight (1)")  # fmt: skip

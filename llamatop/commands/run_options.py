@@ -60,7 +60,7 @@ def command_line() -> Parser:
         help="random: the exact architecture, its text noise")  # fmt: skip
     add("--layers", type=int, metavar="N", help="keep the first N layers only")
     add("--engine", default="auto",
-        choices=("auto", "continuous", "batch", "threads", "server", "scripted"),
+        choices=("auto", "continuous", "batch", "compiled", "threads", "server", "scripted"),
         help="who generates (auto: what measures fastest on the device; "
         "with --url the server)")  # fmt: skip
     add("--concurrency", type=int, nargs="+", metavar="N",

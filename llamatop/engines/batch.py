@@ -91,7 +91,9 @@ class _Wave(BaseStreamer):  # type: ignore[misc]
             self._unhook()
         self._look()
         tokens = value.tolist()
-        if self._rows is not None:
+        if self._rows is None:
+            del tokens[len(self.left) :]  # of copies that filled the batch up
+        else:
             tokens = [tokens[row] for row in self._rows]
         if len(self._work.emit_step(self.left, tokens)) == len(self.left):
             raise Stopped

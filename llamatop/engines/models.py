@@ -20,6 +20,7 @@ from typing import Any
 from llamatop.engines.base import Engine, Progress
 from llamatop.engines.resolve import resolve
 from llamatop.events.kinds import Event
+from llamatop.hardware.kept import cache_folder
 from llamatop.settings.config import RunConfig
 from llamatop.settings.installed import need
 
@@ -47,6 +48,8 @@ def load_engine(
     for what a person can mend, EngineMemoryError when memory ends.
     """
     _quiet()
+    if config.engine == "compiled":  # read when torch is imported
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
     _check_library(config)
     source = resolve(config, progress)
     progress("imports", 0, None)
@@ -63,6 +66,8 @@ def load_engine(
     with ThreadPoolExecutor(1, "load") as apart:
         loaded = apart.submit(load).result()
     engine: Engine = engines.make_engine(config, loaded)
+    if config.engine == "compiled":
+        engine.get_ready(progress, tell)  # type: ignore[attr-defined]
     return engine
 
 

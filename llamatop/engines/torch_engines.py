@@ -17,6 +17,8 @@ from llamatop.settings.config import RunConfig
 ENGINES: dict[str, type[TorchEngine]] = {
     engine.name: engine for engine in (ContinuousEngine, BatchEngine, ThreadsEngine)
 }
+COMPILED = "compiled"
+"""Apart from them: what compiles takes a second to import."""
 
 
 def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
@@ -28,9 +30,15 @@ def make_engine(config: RunConfig, loaded: Loaded) -> Engine:
     if sizes := loaded.prompts.given_sizes:
         longest = max(size.longest(config.gen_toks) for size in sizes)
         config = msgspec.structs.replace(config, prompt_toks=longest)
+    if config.engine == COMPILED:
+        from llamatop.engines.compiled import CompiledEngine  # noqa: PLC0415  (see above)
+
+        return CompiledEngine(loaded, config)
     if config.engine != "auto":
         if config.engine not in ENGINES:
-            raise InputError(f"--engine {config.engine}: use one of auto, {', '.join(ENGINES)}")
+            raise InputError(
+                f"--engine {config.engine}: use one of auto, {', '.join(ENGINES)}, {COMPILED}"
+            )
         return ENGINES[config.engine](loaded, config)
     if config.tp > 1:
         return BatchEngine(loaded, config, "the one that several ranks share")

@@ -83,6 +83,7 @@ def tune(config: RunConfig, loaded: Loaded, outside: Outside) -> None:
 def _applies(config: RunConfig, loaded: Loaded) -> bool:
     """Whether there is anything to choose."""
     plain = config.quantize == "none" and config.offload == "none" and config.tp == 1
+    plain = plain and config.engine != "compiled"  # torch lays them out as it compiles
     here = loaded.device.type == "cpu" and loaded.facts.dtype in layout.DTYPES
     return bool(config.tuning and plain and here and not loaded.facts.quantization
                 and packing.available())  # fmt: skip

@@ -195,6 +195,19 @@ class EngineTuned(Event, frozen=True, kw_only=True):
     """Why layers stay plain."""
 
 
+class EngineCompiled(Event, frozen=True):
+    """A step is being compiled, has been, or cannot be: then it goes on uncompiled."""
+
+    requests: int
+    """At once, of the graph; 0: of none."""
+    tokens: int
+    """That the cache of each has room for."""
+    seconds: float | None
+    """What it took; None: it begins, or cannot be."""
+    reason: str
+    """Why it cannot be; empty: it can."""
+
+
 class ModelRefused(Event, frozen=True):
     """The model or the settings cannot run: bad input, told in one line."""
 
@@ -589,6 +602,7 @@ AnyEvent = (
     | ModelLoading
     | ModelLoaded
     | EngineTuned
+    | EngineCompiled
     | ModelRefused
     | EngineWarmed
     | LevelStarted

@@ -134,6 +134,8 @@ def predict(
     match resolve_engine(engine, device):
         case "threads":
             return _threads(trace, device, shape, packed)
+        case "compiled":
+            raise LookupError("what compiled code takes is not foretold; --engine batch is")
         case "continuous":
             peak = _paged(trace, device, *shape)
         case _:

@@ -1,8 +1,8 @@
-"""What tuning chose, in words: how the weights lie, and what that gains."""
+"""What was done to an engine to be quicker, in words: how weights lie, what was compiled."""
 
 from __future__ import annotations
 
-from llamatop.events.kinds import EngineTuned
+from llamatop.events.kinds import EngineCompiled, EngineTuned
 from llamatop.text.formatting import duration, number
 
 
@@ -29,3 +29,13 @@ def tuned_parts(tuned: EngineTuned) -> list[str]:
         *(f"{number(gain)} x at {requests}" for requests, gain in tuned.gains),
         f"{tuned.packed} of {tuned.layers} layers",
     ]
+
+
+def compiled_words(told: EngineCompiled) -> str:
+    """In one line."""
+    if told.reason:
+        return f"goes on uncompiled: {told.reason}"
+    size = f"a step for {told.requests} at once, up to {told.tokens} tokens each"
+    if told.seconds is None:
+        return f"compiling {size}"
+    return f"compiled {size}, in {duration(told.seconds)}"

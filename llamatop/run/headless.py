@@ -16,7 +16,7 @@ from types import FrameType
 
 from llamatop.errors import InputError
 from llamatop.events.clock import SECOND
-from llamatop.events.kinds import AlertChanged
+from llamatop.events.kinds import AlertChanged, EngineCompiled
 from llamatop.events.sanitize import one_line
 from llamatop.figures.levels import level_figures
 from llamatop.figures.progress import completed_requests
@@ -25,7 +25,7 @@ from llamatop.reports.level_text import ended_text, steady_text
 from llamatop.reports.run_text import headline, never_reached_text
 from llamatop.reports.servers import CLIENT, ROUGH, is_client_bound, ready_text, server_notes
 from llamatop.reports.slow import slow_dtype
-from llamatop.reports.tuned import tuned_words
+from llamatop.reports.tuned import compiled_words, tuned_words
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.run.shelf import Shelf
@@ -43,6 +43,7 @@ SHOWN_SECONDS = 0.5
 _ROW = 79
 """Characters of a row that is drawn again and again: a longer one would not be taken away."""
 _DOING = {"packing": "laying weights out", "quantizing": "storing weights in fewer bits"}
+_WITHOUT_SIZE = {"tuning": "measuring what is quickest here", "compiling": "compiling a step"}
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -129,6 +130,8 @@ class Progress:
         self._shelf = shelf
         self._terminal = sys.stderr.isatty()
         self._told: set[object] = set()
+        self._looked = 0
+        """At so many notable events."""
         self._requests: set[int] = set()
         """Those of the session's that were told."""
         self._next = 0.0
@@ -149,6 +152,7 @@ class Progress:
         tuned = session.tuned if self._verbose else None
         if tuned is not None and self._is_new("tuned"):
             self._line(tuned_words(tuned))
+        self._show_compiling(session)
         untold = session.unforetold if session.model is not None else None
         if untold is not None and self._is_new("untold"):
             self._line(f"memory not foretold: {untold.reason}")
@@ -185,6 +189,13 @@ class Progress:
         """Take the redrawn line away."""
         if self._terminal:
             self._write("\r\033[K")
+
+    def _show_compiling(self, session: Session) -> None:
+        new = session.notable[max(self._looked - session.untold, 0) :]
+        self._looked = session.untold + len(session.notable)
+        for event in new:
+            if isinstance(event, EngineCompiled):
+                self._line(compiled_words(event))
 
     def _is_new(self, key: object) -> bool:
         new = key not in self._told
@@ -282,8 +293,8 @@ def _loading_line(session: Session) -> str:
         return f"{elapsed}, the server loads{said}"[:_ROW]
     if loading is None or loading.stage == "imports":
         return f"loading libraries, {elapsed}"
-    if loading.stage == "tuning":
-        return f"measuring what is quickest here, {elapsed}"
+    if loading.stage in _WITHOUT_SIZE:
+        return f"{_WITHOUT_SIZE[loading.stage]}, {elapsed}"
     of = "" if loading.total is None else f" of {size(loading.total)}"
     doing = _DOING.get(loading.stage, f"loading {loading.stage}")
     return f"{doing}: {size(loading.done)}{of}, {elapsed}"

@@ -17,6 +17,7 @@ from llamatop.events.kinds import (
     ClientSampled,
     DeviceAllocated,
     DeviceSampled,
+    EngineCompiled,
     EngineLost,
     EngineTuned,
     EngineWarmed,
@@ -223,6 +224,8 @@ class Session(Known):
                 self.warmed = event
             case EngineTuned():
                 self.tuned = event
+                self._tell(event)
+            case EngineCompiled():
                 self._tell(event)
             case MachineMeasured():
                 self.machine = event

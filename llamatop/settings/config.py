@@ -21,7 +21,9 @@ USUAL_WAVES = 8
 chance."""
 
 Weights = Literal["auto", "random"]
-EngineName = Literal["auto", "continuous", "batch", "threads", "server", "scripted", "attach"]
+EngineName = Literal[
+    "auto", "continuous", "batch", "compiled", "threads", "server", "scripted", "attach"
+]
 Endpoint = Literal["completions", "chat"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 QuantizeName = Literal["none", "int8", "int4"]
@@ -30,7 +32,9 @@ OffloadName = Literal["none", "cpu", "disk"]
 SLO_NAMES = ("ttft", "tpot", "e2e")
 """Latencies that may have a target."""
 
-ENGINES: tuple[EngineName, ...] = ("auto", "continuous", "batch", "threads", "server", "scripted")
+ENGINES: tuple[EngineName, ...] = (
+    "auto", "continuous", "batch", "compiled", "threads", "server", "scripted",
+)  # fmt: skip
 ENDPOINTS: tuple[Endpoint, ...] = ("completions", "chat")
 DTYPES: tuple[DtypeName, ...] = ("auto", "float32", "bfloat16", "float16")
 QUANTIZE: tuple[QuantizeName, ...] = ("none", "int8", "int4")

@@ -64,6 +64,23 @@ def test_the_bundled_model_on_each_engine(
 
 
 @pytest.mark.slow
+def test_a_compiled_step(llamatop: Llamatop) -> None:
+    asked = ("--record", "--model", "demo", "--engine", "compiled", "--dtype", "float32",
+             "--concurrency", "1", "2", *TINY)  # fmt: skip
+    done = llamatop(*asked, "--json", "--out", "run.parquet")
+    assert done.code == 0, done.err
+    assert_exact(done.json, 16, 8)
+    assert "uncompiled" not in done.err, done.err
+    assert "compiled a step for 1 at once" in done.err
+    assert "compiled a step for 2 at once" in done.err
+    assert done.json["engine"] == "compiled"
+    assert [level["predicted_memory"] for level in done.json["levels"]] == [UNTOLD, UNTOLD]
+    assert "memory not foretold: what compiled code takes is not foretold" in done.err
+    replayed = llamatop("replay", "run.parquet", "--json")
+    assert (replayed.code, replayed.out) == (0, done.out)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["int8", "int4"])
 def test_quantised_weights(
     llamatop: Llamatop,

@@ -14,6 +14,7 @@ from llamatop.events.kinds import (
     AdmissionPaused,
     DeviceAllocated,
     DeviceSampled,
+    EngineCompiled,
     EngineTuned,
     Event,
     HostFacts,
@@ -85,6 +86,7 @@ def run(requests: int = 8, tokens: int = 16) -> list[Event]:
             measuring_seconds=0.1,
             packing_seconds=0.2,
         ),
+        EngineCompiled(2, 2, 192, 1.5, ""),
         ModelTraced(
             time=3,
             parameters=9,

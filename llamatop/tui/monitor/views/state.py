@@ -21,6 +21,7 @@ _STAGES = {
     "download": "downloading",
     "weights": "loading weights",
     "tuning": "measuring what is quickest here",
+    "compiling": "compiling a step",
     "quantizing": "storing weights in fewer bits",
     "packing": "laying weights out for the processor",
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
     AlertChanged,
+    EngineCompiled,
     EngineLost,
     EngineTuned,
     HostFacts,
@@ -34,7 +35,7 @@ from llamatop.figures.contention import Episode
 from llamatop.figures.served import on_servers
 from llamatop.reports.servers import CLIENT, is_client_bound, ready_text, server_name
 from llamatop.reports.slow import slow_dtype
-from llamatop.reports.tuned import tuned_parts
+from llamatop.reports.tuned import compiled_words, tuned_parts
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, size, whole
 from llamatop.tui.monitor.frame import Frame
@@ -95,6 +96,9 @@ def _said(frame: Frame, story: Story) -> Said:  # noqa: PLR0911  (one match)
             return "◆", "work", f"loaded by the {engine} engine{slow}{why}".rstrip()
         case EngineTuned():
             return "◆", "work", "  ".join(tuned_parts(story.what))
+        case EngineCompiled(reason=reason, seconds=seconds):
+            sign = "▸" if seconds is None else "◆"
+            return (sign, "warn" if reason else "work", compiled_words(story.what))
         case ServerStood() | AlertChanged() | ReplicaSampled():
             return _watched(frame, story.what)
         case LevelStarted(concurrency=concurrency, requests=requests):
