@@ -73,6 +73,7 @@ class Int8(nn.Module):  # type: ignore[misc]
         for at in range(0, self.out_features, ROWS):
             some = self.weight[at : at + ROWS].to(DTYPE)
             out[:, at : at + ROWS] = functional.linear(tokens, some)
+            del some  # before the next is written out
         return out.mul_(self.scales)
 
 
