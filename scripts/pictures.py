@@ -122,6 +122,7 @@ async def of_run(
             for name, keys in pictures:
                 await pilot.press(*keys)
                 await pilot.pause(1)
+                await until(app, pilot, holds)
                 await both(app, pilot, name, line)
     finally:
         if stage.live is not None:

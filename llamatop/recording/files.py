@@ -5,6 +5,7 @@ Knows nothing of what is in them.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -67,6 +68,8 @@ def shown(path: Path) -> str:
 
 
 def why(error: BaseException) -> str:
-    """What an exception says, in one line."""
+    """What an exception says, in one line; of a full disk the same, whoever met it."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full"
     told = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return one_line(told.partition("\n")[0])

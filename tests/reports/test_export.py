@@ -84,7 +84,7 @@ def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_why_it_cannot_be_written(tmp_path: Path, form: str) -> None:
     (tmp_path / f".levels.{form}.new").symlink_to("/dev/full")
-    with pytest.raises(InputError, match="cannot be written: No space left on device"):
+    with pytest.raises(InputError, match="cannot be written: the disk is full"):
         write(one_table("levels", SESSION), tmp_path / f"levels.{form}", form)
 
 
