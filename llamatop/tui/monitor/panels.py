@@ -15,11 +15,8 @@ from llamatop.tui.monitor.views import history
 from llamatop.tui.monitor.views.events import events as events_view
 from llamatop.tui.monitor.views.events import scrolled
 from llamatop.tui.monitor.views.header import header
-from llamatop.tui.monitor.views.origins import last_first
 from llamatop.tui.monitor.views.panel import Content, framed
 from llamatop.tui.monitor.views.transport import time_at, transport
-from llamatop.tui.monitor.views.watched import origins_of
-from llamatop.tui.monitor.views.watched import watched as watched_view
 
 View = Callable[[Frame, int, int], Content]
 
@@ -103,11 +100,18 @@ class EventsPanel(Panel):
         self.turn(_NOTCH)
 
 
+def _watched(frame: Frame, width: int, height: int) -> Content:
+    """See `views.watched`."""
+    from llamatop.tui.monitor.views.watched import watched  # noqa: PLC0415  (not for the first paint)
+
+    return watched(frame, width, height)
+
+
 class WatchedPanel(Panel):
     """What the servers tell: over time, or every value and where it comes from."""
 
     def __init__(self, palette: Palette) -> None:
-        super().__init__(palette, 6, "Watched", watched_view, history.turned)
+        super().__init__(palette, 6, "Watched", _watched, history.turned)
 
     def turn(self, steps: int) -> None:
         """Another stretch of time; where values are listed, scroll by so many rows."""
@@ -115,6 +119,9 @@ class WatchedPanel(Panel):
         if frame is None or frame.choices.origins is None:
             super().turn(steps)
             return
+        from llamatop.tui.monitor.views.origins import last_first  # noqa: PLC0415
+        from llamatop.tui.monitor.views.watched import origins_of  # noqa: PLC0415
+
         last = last_first(origins_of(frame), self.size.width - 2, self.size.height - 2)
         frame.choices.origins = min(max(frame.choices.origins + steps, 0), last)
         self.show(frame)
