@@ -22,13 +22,22 @@ Row = tuple[Line, Styles]
 """What stands in a row, and in which styles."""
 
 
-def paint(line: Line, width: int, styles: Styles) -> list[Segment]:
-    """A line as segments, of `width` cells at least."""
-    segments = [Segment(text, styles[role]) for text, role in line if text]
+def paint(line: Line, width: int, styles: Styles) -> tuple[list[Segment], int]:
+    """A line as segments, of `width` cells at least, and how many they are."""
     cells = line_width(line)
-    if cells < width:
-        segments.append(Segment(" " * (width - cells), styles["text"]))
-    return segments
+    spans = line if cells >= width else (*line, (" " * (width - cells), "text"))
+    segments: list[Segment] = []
+    words, was = "", ""
+    for text, role in spans:  # fewer segments are drawn in less time
+        if role == was:
+            words += text
+            continue
+        if words:
+            segments.append(Segment(words, styles[was]))
+        words, was = text, role
+    if words:
+        segments.append(Segment(words, styles[was]))
+    return segments, max(cells, width)
 
 
 class Painted:
@@ -66,10 +75,10 @@ class Painted:
 def _strip(row: Row, width: int, filters: Sequence[LineFilter], ground: Color) -> Strip:
     """A row of exactly `width` cells."""
     line, styles = row
-    segments = paint(line, width, styles)
+    segments, cells = paint(line, width, styles)
     for each in filters:
         segments = each.apply(segments, ground)
-    return Strip(segments, max(line_width(line), width)).crop(0, width)
+    return Strip(segments, cells).crop(0, width)
 
 
 def changed_rows(old: Sequence[Line], new: Sequence[Line]) -> list[int]:
@@ -82,7 +91,7 @@ class Harmless(LineFilter):
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The same segments, those with control characters cleaned."""
-        if all(text.isprintable() for text, _, control in segments if not control):
+        if "".join([text for text, _, control in segments if not control]).isprintable():
             return segments
         return [
             segment if segment.control else Segment(one_line(segment.text), segment.style)

@@ -50,13 +50,20 @@ class Panel(Drawn[Frame]):
     ) -> None:
         super().__init__(palette, id=title.lower())
         self._number, self._title, self._view, self._turned = number, title, view, turned
+        self._framed_for: tuple[Content, int, int, bool] | None = None
+        self._framed: list[Line] = []
 
     def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
         """The view in its frame, which shows whether keys act on it."""
         content = self._view(frame, max(width - 2, 0), max(height - 2, 0))
         choices = frame.choices
         focused = choices.focus == self.id and choices.maximised is None
-        return framed(self._number, self._title, content, width, height, focused=focused)
+        if (content, width, height, focused) != self._framed_for:
+            self._framed_for = content, width, height, focused
+            self._framed = framed(
+                self._number, self._title, content, width, height, focused=focused
+            )
+        return self._framed
 
     def turn(self, steps: int) -> None:
         """What the keys for moving do here, down where positive."""
