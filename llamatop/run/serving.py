@@ -108,7 +108,7 @@ class Serving:
             return [*self._printed(now), ServerReady(now)]
         limit = self.config.serve_timeout
         if now - self._began > limit * SECOND:
-            self.ask_to_end(HASTE)
+            self.ask_to_end(hurried=True)
             last = f"; it said: {self._told}" if self._told else ""
             reason = f"the server was not ready within {limit:g} s (--serve-timeout){last}"
             return [EngineLost(now, None, reason, server=True)]

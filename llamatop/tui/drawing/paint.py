@@ -40,6 +40,14 @@ def paint(line: Line, width: int, styles: Styles) -> tuple[list[Segment], int]:
     return segments, max(cells, width)
 
 
+class Recolours(LineFilter):
+    """A filter of colours alone: it is asked once for each style, not for each text."""
+
+    def style(self, style: Style, ground: Color) -> Style:
+        """What stands for a style, on the ground of a widget."""
+        raise NotImplementedError
+
+
 class Painted:
     """The painted rows of a widget that draws each of its cells itself, kept until they change.
 
@@ -52,24 +60,43 @@ class Painted:
         self._rows: dict[int, Row] = {}
         self._strips: dict[int, Strip] = {}
         self._made_for: tuple[Size, Sequence[LineFilter]] | None = None
+        self._recoloured: list[tuple[Styles, Color, Styles]] = []
+        """Styles, the ground under them, and what the filters make of these."""
 
     def strips(self, widget: Widget, crop: Region, row: Callable[[int], Row]) -> list[Strip]:
         """The rows in a part of the widget; `row` gives what stands at a place."""
         size, filters = made_for = widget.size, widget.get_line_filters()
         if made_for != self._made_for:
-            self._rows, self._made_for = {}, made_for
+            self._rows, self._made_for, self._recoloured = {}, made_for, []
         rows = {y: row(y) for y in crop.line_range}
         changed = {y: found for y, found in rows.items() if self._rows.get(y) != found}
         if changed:
             self._rows |= changed
             _, ground = widget.background_colors
             needed = [each for each in filters if not isinstance(each, ANSIToTruecolor)]
-            for y, found in changed.items():
-                self._strips[y] = _strip(found, size.width, needed, ground)
+            recolour = [each for each in needed if isinstance(each, Recolours)]
+            if all(isinstance(each, Recolours | Harmless) for each in needed):  # in any order
+                needed = [each for each in needed if isinstance(each, Harmless)]
+            else:
+                recolour = []
+            for y, (line, styles) in changed.items():
+                made = self._in_colours(styles, ground, recolour) if recolour else styles
+                self._strips[y] = _strip((line, made), size.width, needed, ground)
         strips = [self._strips[y] for y in rows]
         if crop.column_span == (0, size.width):
             return strips
         return [strip.crop(*crop.column_span) for strip in strips]
+
+    def _in_colours(self, styles: Styles, ground: Color, filters: Sequence[Recolours]) -> Styles:
+        """The styles as the filters have them, kept for as long as they are in use."""
+        for known, under, made in self._recoloured:
+            if known is styles and under == ground:
+                return made
+        made = dict(styles)
+        for each in filters:
+            made = {role: each.style(style, ground) for role, style in made.items()}
+        self._recoloured = [*self._recoloured[-3:], (styles, ground, made)]
+        return made
 
 
 def _strip(row: Row, width: int, filters: Sequence[LineFilter], ground: Color) -> Strip:
