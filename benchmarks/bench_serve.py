@@ -3,7 +3,7 @@
 Both send the same load: so many requests at once, random prompts and answers of the same lengths,
 temperature 0. llamatop's recording is read in vLLM's arithmetic (`replay --dialect vllm`). Figures
 of one turn differ from those of the next by what the machine does; where the two programs differ by
-more than that, there must be a reason with a name (`docs/servers.md`). Their tokens may be another
+more than that, there must be a reason with a name (`docs/client.md`). Their tokens may be another
 tokenizer's guess, so rates and TPOT are told by the tokens asked for as well, which all answers
 have. What comes after `--theirs` is theirs alone, to try one suspect: `--theirs --num-warmups 8`.
 

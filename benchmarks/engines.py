@@ -6,6 +6,7 @@ after round, so that a slow moment strikes all alike. Every wave is kept in a fi
 that was stopped, or that ended after --seconds, goes on where it was. Nothing else should run.
 
     python benchmarks/engines.py --dtype bfloat16 --rounds 5 --keep waves.jsonl --seconds 170
+    python benchmarks/engines.py --dtype bfloat16 --contenders before now int8
     python benchmarks/engines.py --model meta-llama/Llama-3.1-8B-Instruct --gen-toks 32 \
         --dtype bfloat16 --concurrency 1 2 4 --rounds 3 --reload --contenders before now
 
@@ -40,7 +41,10 @@ from llamatop.predict.memory import ENGINE_ENV
 ROOT = Path(__file__).resolve().parent.parent
 BEFORE = "0b8cf7f"
 CONTENDERS = ("before", "now", "generate()", "llama.cpp")
-KINDS = {"before": "ours", "now": "ours", "generate()": "bare", "llama.cpp": "llama.cpp"}
+INT8 = "int8"
+"""This build with `--quantize int8`; only where it is asked for."""
+KINDS = {"before": "ours", "now": "ours", INT8: "ours", "generate()": "bare",
+         "llama.cpp": "llama.cpp"}  # fmt: skip
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 Wave = dict[str, Any]
@@ -128,7 +132,7 @@ class Bench:
         self.waves: list[Wave] = []
         if self._keep.is_file():
             self.waves = [json.loads(line) for line in self._keep.read_text().splitlines()]
-        self._trees = dict.fromkeys(CONTENDERS, ROOT)
+        self._trees = dict.fromkeys(KINDS, ROOT)
         names = list(args.contenders)
         if "before" in names:
             tree = tree_of(args.commit, folder / "before")
@@ -188,6 +192,8 @@ class Bench:
             "device": "cpu", "engine": "batch", "concurrency": args.concurrency,
             "prompt_toks": args.prompt_toks, "gen_toks": args.gen_toks, "endless": True,
         }  # fmt: skip
+        if name == INT8:
+            settings["quantize"] = INT8
         asked: dict[str, Any] = {"settings": settings}
         if name == "llama.cpp":
             path = self._folder / f"{dtype}.gguf"
@@ -268,7 +274,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--gen-toks", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--commit", default=BEFORE, help="what `before` is")
-    parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS), choices=CONTENDERS)
+    parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS),
+                        choices=(*CONTENDERS, INT8))  # fmt: skip
     parser.add_argument("--reload", action="store_true", help="load each for its turn alone")
     parser.add_argument("--keep", default="waves.jsonl", help="where waves are kept")
     parser.add_argument("--seconds", type=float, default=1e9, help="end after so long, to go on")

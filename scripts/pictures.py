@@ -171,7 +171,12 @@ async def compare() -> None:
     app = LlamatopApp(Pump(Idle(), Session()), launcher=Desk(save=False), comparing=runs)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(1)
-        await both(app, pilot, "compare", "llamatop compare batch.parquet continuous.parquet --tui")
+        await both(
+            app,
+            pilot,
+            "compare",
+            " ".join(["llamatop compare", *(Path(one).name for one in files), "--tui"]),
+        )
 
 
 async def start() -> None:

@@ -66,7 +66,7 @@ def traced_here(monkeypatch: pytest.MonkeyPatch) -> None:
         return msgspec.json.decode(msgspec.json.encode(tracer._answer(asked)), type=kind)
 
     monkeypatch.setattr(forecast, "ask", answer)
-    monkeypatch.setattr(tracer, "_runtime_bytes", lambda _: RUNTIME_BYTES)
+    monkeypatch.setattr(tracer, "_runtime_bytes", lambda: RUNTIME_BYTES)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import os
 import sys
 
 from llamatop.commands.parser import Parser, theme
+from llamatop.commands.terminal import need_terminal
 from llamatop.errors import InputError
 from llamatop.settings.config import RunConfig
 
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> int:
         from llamatop.commands.attach_record import record
 
         return record(config, headers, args.out, args.json)
+    need_terminal("llamatop attach --record, or --once, runs without one")
     from llamatop.commands.desk import Desk
     from llamatop.commands.watch import watch
 

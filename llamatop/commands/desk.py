@@ -114,7 +114,7 @@ class Desk:
 
     def warm(self) -> None:
         """Start an engine process that imports what every model needs."""
-        from llamatop.run.live import warm_engine
+        from llamatop.run.engine import warm_engine
 
         if self._warm is None or self._warm.exit_code is not None:
             self._warm = warm_engine()

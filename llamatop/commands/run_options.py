@@ -101,7 +101,8 @@ def command_line() -> Parser:
         help="of weights and arithmetic (auto: the checkpoint's)")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--quantize", choices=("none", "int8", "int4"), default="none",
-        help="weights of linear layers in 8 or 4 bits, by bitsandbytes")  # fmt: skip
+        help="weights of linear layers in 8 or 4 bits; by bitsandbytes, but int8 of bfloat16 on a "
+        "CPU by torch")  # fmt: skip
     add("--offload", choices=("none", "cpu", "disk"), default="none",
         help="for a model too large for the device: its weights stay in the host's memory or on "
         "disk, and come layer by layer")  # fmt: skip

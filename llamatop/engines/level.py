@@ -191,6 +191,7 @@ class LevelRun:
                 requests,
                 place=planned.place,
                 places=planned.places,
+                rate=planned.rate,
             )
         )
 

@@ -86,6 +86,9 @@ def load(
     place = devices.Place(device, devices.pick_dtype(config.dtype, layout.dtype, device))
     tokenizer = load_tokenizer(source.folder)
     given = given_prompts(config, source, tokenizer)
+    ours = quantize.by_torch(config.quantize, device.type, place.dtype)
+    if config.quantize != "none" and not ours:
+        quantize.check_library(config.quantize)
     try:
         with mapped_blocks() if config.quantize != "none" else nullcontext():
             model, folder = _placed(config, source, layout, place, progress)
@@ -171,7 +174,11 @@ def _weights(
             more = tensor_parallel.settings(config.tp)
         if disk is not None:
             more |= {"device_map": offload.DEVICE_MAP, "offload_folder": disk}
-        return _trained(source, layout, place, more)
+        model = _trained(source, layout, place, more)
+        if quantize.by_torch(how, place.device.type, place.dtype):
+            total = weight_bytes(model)
+            quantize.by_layers(model, how, lambda done: progress("quantizing", done, total))
+        return model
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         if devices.is_memory_error(error):
             raise
@@ -182,8 +189,9 @@ def _weights(
 
 
 def _quantized(config: RunConfig, layout: Layout, place: Place) -> dict[str, Any]:
-    """What transformers is told to quantise; nothing where nothing is asked for."""
-    if config.quantize == "none":
+    """What transformers is told to quantise; nothing where that is not its library's part."""
+    how = config.quantize
+    if how == "none" or quantize.by_torch(how, place.device.type, place.dtype):
         return {}
     model = _on_meta(layout, place)
     chosen = quantize.matrices(model, config.quantize)
@@ -265,7 +273,7 @@ def _facts(
         whole_layers=layout.whole_layers,
         context=source.context,
         threads=torch.get_num_threads(),
-        versions=_versions(config),
+        versions=_versions(config, place),
         quantization=config.quantize if config.quantize != "none" else _method(model),
         offload="" if config.offload == "none" else config.offload,
         tp=config.tp,
@@ -287,11 +295,13 @@ def _method(model: Any) -> str:
     return str(getattr(method, "value", method))
 
 
-def _versions(config: RunConfig) -> dict[str, str]:
+def _versions(config: RunConfig, place: Place) -> dict[str, str]:
     """Of the libraries that generate."""
     used = {"torch": str(torch.__version__), "transformers": transformers.__version__}
     if config.offload != "none":
         used["accelerate"] = version("accelerate")
-    if config.quantize != "none":
+    if config.quantize != "none" and not quantize.by_torch(
+        config.quantize, place.device.type, place.dtype
+    ):
         used[quantize.LIBRARY] = version(quantize.LIBRARY)
     return used

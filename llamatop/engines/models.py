@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.util
 import os
 import time
 from collections.abc import Callable
@@ -20,7 +19,6 @@ from typing import Any
 
 from llamatop.engines.base import Engine, Progress
 from llamatop.engines.resolve import resolve
-from llamatop.errors import InputError
 from llamatop.events.kinds import Event
 from llamatop.settings.config import RunConfig
 from llamatop.settings.installed import need
@@ -92,8 +90,7 @@ def _quiet() -> None:
 def _check_library(config: RunConfig) -> None:
     """Raise InputError if what the engine imports, or what quantises, is not installed."""
     need(f"--engine {config.engine}")
-    if config.quantize != "none" and importlib.util.find_spec("bitsandbytes") is None:
-        raise InputError(
-            f"--quantize {config.quantize}: needs bitsandbytes; "
-            "install it with pip install bitsandbytes"
-        )
+    if config.quantize == "int4" or (
+        config.quantize == "int8" and config.device not in ("auto", "cpu")
+    ):  # else the dtype decides
+        importlib.import_module("llamatop.engines.quantize").check_library(config.quantize)

@@ -1,20 +1,26 @@
-"""Weights in 8 or 4 bits, by bitsandbytes: which matrices, what they take then, and the doing.
+"""Weights in 8 or 4 bits: which matrices, what they take then, and the doing.
 
-`int8` is LLM.int8(): a scale for each row, and inputs in 8 bits too. `int4` is the 4-bit
-NormalFloat of QLoRA: a scale for each 64 weights. Both are done when a model is loaded; embeddings,
-head and norms stay as they are. Imports bitsandbytes only to quantise, so sizes are known without.
+`int8` has a scale for each row: on a CPU in bfloat16 weights alone, by torch's own kernel (see
+`int8`); elsewhere LLM.int8() of bitsandbytes, which has inputs in 8 bits too. `int4` is the 4-bit
+NormalFloat of QLoRA, by bitsandbytes: a scale for each 64 weights. All are done when a model is
+loaded; embeddings, head and norms stay as they are. Imports bitsandbytes only to quantise, so sizes
+are known without.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from llamatop.engines import int8
+from llamatop.engines.devices import Place
 from llamatop.errors import InputError
 from llamatop.hardware.processor import cpu_has
 from llamatop.settings.config import QuantizeName
@@ -24,6 +30,20 @@ BLOCK = 64
 """Weights that share a scale in 4 bits."""
 ROWS = 32
 """A matrix in 4 bits has a multiple of so many rows: the CPU's kernel takes them together."""
+
+
+def by_torch(how: QuantizeName, device: str, dtype: torch.dtype) -> bool:
+    """Whether torch's kernel multiplies, and nothing else is needed."""
+    return how == "int8" and device == "cpu" and dtype == int8.DTYPE and int8.available()
+
+
+def check_library(how: QuantizeName) -> None:
+    """InputError where bitsandbytes is not installed."""
+    if importlib.util.find_spec(LIBRARY) is None:
+        only = "; on a CPU with --dtype bfloat16 int8 needs none" if how == "int8" else ""
+        raise InputError(
+            f"--quantize {how}: needs {LIBRARY}; install it with pip install {LIBRARY}{only}"
+        )
 
 
 def matrices(model: Any, how: QuantizeName) -> dict[str, Any]:
@@ -63,10 +83,13 @@ def can_be(part: nn.Module, how: QuantizeName) -> bool:
     return how == "int8" or (rows % ROWS == 0 and columns % BLOCK == 0)
 
 
-def quantized_bytes(rows: int, columns: int, how: QuantizeName, device: str) -> tuple[int, int]:
-    """(weights, scales) of a matrix in bytes."""
+def quantized_bytes(
+    rows: int, columns: int, how: QuantizeName, device: str, dtype: torch.dtype
+) -> tuple[int, int]:
+    """(weights, scales) in bytes of a matrix that is computed with in `dtype`."""
     if how == "int8":
-        return rows * columns, 4 * rows
+        width = int8.DTYPE.itemsize if by_torch(how, device, dtype) else 4
+        return rows * columns, width * rows
     width = 2 if packs(device) else 4
     return rows * columns // 2, width * rows * columns // BLOCK
 
@@ -96,20 +119,39 @@ def skipped(model: nn.Module, chosen: dict[str, Any]) -> list[str]:
     return [path for path in linear if path not in chosen]
 
 
-def replace(model: nn.Module, how: QuantizeName, dtype: torch.dtype, kept: list[str]) -> None:
-    """Put the library's modules in place of the linear ones; their parameters are on meta."""
+def replace(model: nn.Module, how: QuantizeName, place: Place) -> None:
+    """Put modules for fewer bits in place of the linear ones; their weights are on meta."""
+    chosen = matrices(model, how)
+    if by_torch(how, place.device.type, place.dtype):
+        int8.put_in_place(model, {name: shape_of(part) for name, part in chosen.items()})
+        return
+    kept = skipped(model, chosen)
     bitsandbytes = importlib.import_module("transformers.integrations.bitsandbytes")
-    bitsandbytes.replace_with_bnb_linear(model, kept, settings(how, dtype, kept))
+    bitsandbytes.replace_with_bnb_linear(model, kept, settings(how, place.dtype, kept))
+
+
+def by_layers(model: nn.Module, how: QuantizeName, told: Callable[[int], None]) -> None:
+    """Quantise a model that has its values, layer by layer, where torch's kernel multiplies."""
+    chosen = matrices(model, how)
+    int8.quantize_layers(model, {name: shape_of(part) for name, part in chosen.items()}, told)
 
 
 def is_quantized(module: nn.Module) -> bool:
-    """Whether it is a linear module of the library's."""
+    """Whether its weight has fewer bits."""
+    return isinstance(module, int8.Int8) or _is_of_library(module)
+
+
+def _is_of_library(module: nn.Module) -> bool:
     return type(module).__module__.startswith(f"{LIBRARY}.")
 
 
-def quantize(parameter: Any, values: torch.Tensor, device: torch.device) -> Any:
-    """A parameter like that one on meta, with those values in fewer bits on the device."""
-    return type(parameter)(values, requires_grad=False, **vars(parameter)).to(device)
+def take(module: Any, values: torch.Tensor, device: torch.device) -> None:
+    """Let a module that has its weight on meta have those values, in fewer bits on the device."""
+    if isinstance(module, int8.Int8):
+        module.take(values)
+        return
+    weight = module.weight
+    module.weight = type(weight)(values, requires_grad=False, **vars(weight)).to(device)
 
 
 def settle(model: Any, device: torch.device) -> None:
@@ -137,8 +179,10 @@ def packed(model: Any) -> list[torch.Tensor]:
 
 
 def scale_bytes(module: Any) -> int:
-    """Bytes of the scales that the library keeps beside a module's weight."""
-    if not is_quantized(module):
+    """Bytes of the scales that are kept beside a module's weight."""
+    if isinstance(module, int8.Int8):
+        return int(module.scales.nbytes)
+    if not _is_of_library(module):
         return 0
     state = getattr(module.weight, "quant_state", None)
     if state is not None:

@@ -63,8 +63,7 @@ def random_quantized(
     with no_init_weights(), torch.device("cpu"), _on_meta(_is_linear):
         made = layout.kind._from_config(layout.config, dtype=place.dtype)
     made.tie_weights()
-    chosen = quantize.matrices(made, how)
-    quantize.replace(made, how, place.dtype, quantize.skipped(made, chosen))
+    quantize.replace(made, how, place)
     fill(made, seed, _std(layout), progress, place)
     return made.eval().to(place.device)
 
@@ -146,8 +145,9 @@ def _part(real: nn.Parameter, parameter: nn.Parameter) -> nn.Parameter:
 def _put(module: nn.Module, name: str, real: nn.Parameter, place: Place) -> None:
     """Put it into the module, in fewer bits if it is the module's weight and made for that."""
     if name == "weight" and quantize.is_quantized(module):
-        real = quantize.quantize(module.weight, real.data, place.device)
-    setattr(module, name, real)
+        quantize.take(module, real.data, place.device)
+    else:
+        setattr(module, name, real)
 
 
 def weight_bytes(model: nn.Module) -> int:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llamatop.events.clock import SECOND
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Level, Request
 from llamatop.settings.config import RunConfig
 
 
-def asked_rate(config: RunConfig, requests: Sequence[Request]) -> float | None:
-    """Requests per second asked for; of a ramp or a file's times, as these were due.
+def asked_rate(config: RunConfig, level: Level) -> float | None:
+    """Requests per second asked for in a level, which may have a rate of its own; of a ramp or a
+    file's times, as these were due.
 
     None of a closed loop.
     """
     if not config.open_loop:
         return None
-    if config.rate is not None:
-        return config.rate
-    return _rate([request.scheduled for request in requests])
+    rate = config.rate if level.rate is None else level.rate
+    return _rate([request.scheduled for request in level.requests]) if rate is None else rate
 
 
 def real_rate(config: RunConfig, requests: Sequence[Request]) -> float | None:

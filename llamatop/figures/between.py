@@ -19,7 +19,8 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Stage
 from llamatop.figures.rates import generated
 from llamatop.figures.serving import counter, gauge, grown
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 from llamatop.session.thinning import Timed
 from llamatop.session.watched import Replica, Sample, Watched
 

@@ -15,7 +15,8 @@ from typing import NamedTuple, TypeVar
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import DeviceSampled, HostSampled, ModelLoaded
 from llamatop.figures.served import on_servers
-from llamatop.session.reducer import Level, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 
 _Sample = TypeVar("_Sample", HostSampled, DeviceSampled)
 

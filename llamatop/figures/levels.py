@@ -39,7 +39,8 @@ from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.figures.stats import MANY, Distribution, distribution
 from llamatop.figures.steady import Steady, Windows
 from llamatop.figures.turns import TurnFigures, turn_figures
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def level_figures(session: Session, level: Level) -> LevelFigures:
         judged=judged if slo else None,
         cached_prompt_tokens=_cached(done),
         turns=turn_figures(done),
-        asked_rate=asked_rate(config, requests) if config else None,
+        asked_rate=asked_rate(config, level) if config else None,
         real_rate=real_rate(config, requests) if config else None,
         most_at_once=most_at_once(level),
         ttft=_spread(ttft(request) for request in done),

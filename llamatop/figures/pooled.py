@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamatop.events.clock import SECOND
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Request
 
 Floats = NDArray[np.float64]
 

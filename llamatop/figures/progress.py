@@ -5,7 +5,8 @@ Knows no clock: what is in flight is what the session says is.
 
 from __future__ import annotations
 
-from llamatop.session.reducer import Level, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 
 
 def finished_requests(session: Session, level: Level) -> int:

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from llamatop.events.clock import SECOND
-from llamatop.session.reducer import BIN, Request, Session
+from llamatop.session.known import BIN
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request
 
 
 def queue_time(request: Request) -> float | None:

@@ -17,7 +17,8 @@ import msgspec
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import HostSampled
 from llamatop.figures.stats import Distribution, distribution
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 
 LATE = 0.005
 """Seconds by which a client may be late or lag (p99) before it is what was measured."""

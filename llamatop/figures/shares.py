@@ -20,7 +20,8 @@ from llamatop.figures.roofline import (
     mfu,
     step_weight_bytes,
 )
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 
 
 class _Step(NamedTuple):

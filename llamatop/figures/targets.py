@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llamatop.figures.requests import kept, meets
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Request
 
 SHARE = 0.95
 """Of a level's requests that shall keep every target, where nobody says another."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from llamatop.figures.requests import e2e, prompt_size, tpot, ttft
 from llamatop.figures.stats import Distribution, distribution
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Request
 
 
 @dataclass(frozen=True, slots=True)

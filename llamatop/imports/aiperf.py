@@ -52,7 +52,6 @@ class _Metrics(msgspec.Struct, frozen=True):
 
 
 class _Trace(msgspec.Struct, frozen=True):
-    request_send_start_ns: int | None = None
     response_receive_end_ns: int | None = None
 
 

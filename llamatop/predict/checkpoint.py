@@ -73,7 +73,7 @@ def _size(found: Quantization, matrix: Matrix, device: str) -> Size | None:
     shape, settings = matrix.shape, found.settings
     match found.method:
         case "bitsandbytes" if settings.get("load_in_4bit") and quantize.packs(device):
-            return Size(*quantize.quantized_bytes(*shape, "int4", device))
+            return Size(*quantize.quantized_bytes(*shape, "int4", device, matrix.parameter.dtype))
         case "modelopt":
             return _modelopt(matrix.name, shape, settings)
         case "compressed-tensors":

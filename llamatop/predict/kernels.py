@@ -1,7 +1,8 @@
 """What computing with a quantised matrix holds for a moment, as tensors of those sizes.
 
-Stands in for bitsandbytes' kernels under fake tensors, so that a trace needs neither the library
-nor a GPU. Follows its Python sources (0.50) tensor by tensor; computes nothing that means anything.
+Stands in for bitsandbytes' kernels, and for torch's own, under fake tensors, so that a trace needs
+neither the library nor a GPU. Follows its Python sources (0.50) tensor by tensor; computes nothing
+that means anything.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from llamatop.engines import quantize
+from llamatop.engines import int8, quantize
 from llamatop.settings.config import QuantizeName
 
 Kernel = Callable[[torch.Tensor, int], torch.Tensor]
@@ -27,10 +28,12 @@ def stand_in(layers: nn.Module, kernel: Kernel) -> None:
             module.forward = partial(_forward, kernel, module, rows)
 
 
-def of(how: QuantizeName, device: str) -> Kernel:
-    """The library's on that device; `none`: any that unpacks a matrix to compute with it."""
+def of(how: QuantizeName, device: str, dtype: torch.dtype) -> Kernel:
+    """The one that computes in `dtype` on that device; `none`: any that unpacks a matrix first."""
     if how == "none":
         return _int4_unpacked
+    if quantize.by_torch(how, device, dtype):
+        return _int8_by_torch
     if how == "int8":
         if device != "cpu":
             return _int8_gpu
@@ -48,6 +51,16 @@ def _forward(kernel: Kernel, module: nn.Module, rows: int, inputs: torch.Tensor)
     if module.bias is not None:
         out = out + module.bias
     return out.reshape(*inputs.shape[:-1], rows)
+
+
+def _int8_by_torch(inputs: torch.Tensor, rows: int) -> torch.Tensor:
+    """As `Int8.forward` has it."""
+    tokens, columns = inputs.shape
+    out = inputs.new_empty((tokens, rows))
+    if tokens > int8.FEW_TOKENS:
+        some = inputs.new_empty((min(int8.ROWS, rows), columns))
+        _ = inputs @ some.t()
+    return out
 
 
 def _int8_cpu(inputs: torch.Tensor, rows: int) -> torch.Tensor:

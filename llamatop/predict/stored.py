@@ -46,7 +46,9 @@ def made(model: nn.Module, how: QuantizeName, device: str) -> Stored:
         return Stored()
     chosen = quantize.matrices(model, how)
     sizes = {
-        id(part.weight): quantize.quantized_bytes(*quantize.shape_of(part), how, device)
+        id(part.weight): quantize.quantized_bytes(
+            *quantize.shape_of(part), how, device, part.weight.dtype
+        )
         for part in chosen.values()
     }
     return Stored(how, sizes)

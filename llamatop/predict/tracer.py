@@ -32,7 +32,6 @@ from llamatop.predict.passes import Tracer
 from llamatop.predict.stored import Stored, UnknownFormatError
 from llamatop.predict.telling import told
 from llamatop.predict.traced import Ask, LayerKind, Peak, Trace
-from llamatop.settings.config import QuantizeName
 
 
 def main() -> None:
@@ -88,10 +87,12 @@ class _Begun(NamedTuple):
 
 
 def _begin(ask: Ask) -> _Begun:
-    runtime = _runtime_bytes(ask.quantize) if ask.runtime else None  # what is traced adds to it
+    runtime = _runtime_bytes() if ask.runtime else None  # what is traced adds to it
     source = Source(ask.model, ask.architecture, None, ask.beside)
     layout = architecture.read(source, ask.layers)
     dtype = _dtype(ask, layout.dtype)
+    if runtime is not None:
+        runtime += _library_bytes(ask, dtype)
     with no_init_weights(), torch.device("meta"):
         model = layout.kind._from_config(layout.config, dtype=dtype)
     model.tie_weights()
@@ -112,7 +113,7 @@ def _tracer(ask: Ask, begun: _Begun, kind: type[AnyTracer]) -> AnyTracer:
     if method == "mxfp4":
         tracer.leave_experts()
     elif method and not method.endswith("unpacked"):
-        tracer.quantize(kernels.of(ask.quantize, ask.device))
+        tracer.quantize(kernels.of(ask.quantize, ask.device, begun.dtype))
     return tracer
 
 
@@ -255,13 +256,20 @@ def _score_heads(model: Any, text: Any) -> int:
     return int(getattr(text, "num_attention_heads", 0) or 0) if eager else 0
 
 
-def _runtime_bytes(how: QuantizeName) -> int | None:
+def _runtime_bytes() -> int | None:
     """What this process takes when it has imported what an engine's has."""
     importlib.import_module("llamatop.engines.torch_engines")
-    if how != "none":
-        with suppress(ImportError):
-            importlib.import_module(quantize.LIBRARY)
     return resident_bytes()
+
+
+def _library_bytes(ask: Ask, dtype: torch.dtype) -> int:
+    """What importing the library that quantises adds, where one does; 0: it is not known."""
+    if ask.quantize == "none" or quantize.by_torch(ask.quantize, ask.device, dtype):
+        return 0
+    before = resident_bytes() or 0
+    with suppress(ImportError):
+        importlib.import_module(quantize.LIBRARY)
+    return (resident_bytes() or 0) - before
 
 
 def _kinds(kinds: list[int], cached: list[list[Cached]]) -> tuple[LayerKind, ...]:

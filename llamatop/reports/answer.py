@@ -21,7 +21,8 @@ _HELPS = {
     "overhead": "more requests at once share it",
     "queueing": "requests wait for a place: more at once, or fewer arrivals, would help",
     "memory capacity": "fewer at once, shorter requests or a narrower dtype would fit",
-    "other processes": "run it again when nothing else runs",
+    "other processes": "run it again when nothing else runs, or leave them their cores "
+    "(OMP_NUM_THREADS): threads that share one wait for one another",
 }
 """What would help against what holds a level back."""
 
@@ -40,11 +41,15 @@ def answer(session: Session, levels: Sequence[LevelFigures]) -> list[str]:
 
 
 def _one_user(least: LevelFigures) -> str:
+    """Of an open loop at the rate that was asked for: there is no number of users."""
     first = least.ttft.p50 if least.ttft else None
     pace = least.tpot.p50 if least.tpot else None
-    who = "One user" if least.concurrency == 1 else f"Each of {least.concurrency} users"
     rest = f", then one every {duration(pace)}" if pace is not None else ""
-    return f"{who} gets the first token after {duration(first)}{rest} (p50)."
+    got = f"after {duration(first)}{rest} (p50)."
+    if least.asked_rate is not None:
+        return f"At {number(least.asked_rate)} requests/s the first token comes {got}"
+    who = "One user" if least.concurrency == 1 else f"Each of {least.concurrency} users"
+    return f"{who} gets the first token {got}"
 
 
 def _how_many(session: Session, done: Sequence[LevelFigures]) -> str:
@@ -65,6 +70,8 @@ def _how_many(session: Session, done: Sequence[LevelFigures]) -> str:
     if bend is not None:
         return f"Throughput bends at {bend.concurrency} at once: {_rate(bend)}."
     best = max(done, key=lambda one: one.output_rate or 0.0)
+    if len(done) == 1 and best.asked_rate is not None:
+        return f"It makes {_rate(best)} with {best.concurrency} in flight at most."
     grows = len(done) > 1 and best is max(done, key=lambda one: one.concurrency)
     still = ", and it still grows there" if grows and usable(best) else ""
     return f"{best.concurrency} at once make {_rate(best)}{still}."

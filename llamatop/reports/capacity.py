@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llamatop.figures.targets import first_broken, kept_share
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 from llamatop.settings.config import RunConfig
 from llamatop.text.formatting import number
 

@@ -38,7 +38,8 @@ from llamatop.recording.files import why
 from llamatop.recording.schema import table_of
 from llamatop.reports.parquet import write_parquet
 from llamatop.session.blocks import EMISSION, OTHER, Block
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 
 FORMATS = ("csv", "json", "jsonl", "parquet")
 

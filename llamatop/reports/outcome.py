@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from llamatop.events.kinds import EngineLost, RequestFailed
 from llamatop.events.sanitize import one_line
 from llamatop.reports.frontier import memory_end, memory_end_line
-from llamatop.session.reducer import Level, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 from llamatop.text.formatting import plural, whole
 
 BAD = ("failed", "oom")

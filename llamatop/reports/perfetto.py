@@ -26,7 +26,9 @@ from llamatop.events.kinds import (
     ServerLost,
 )
 from llamatop.figures.requests import counted, first_token, tpot, ttft
-from llamatop.session.reducer import BIN, Request, Session
+from llamatop.session.known import BIN
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request
 
 MOST_REQUESTS = 50_000
 """Of more, so many are drawn, evenly chosen."""

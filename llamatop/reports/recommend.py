@@ -18,7 +18,7 @@ from llamatop.reports.outcome import outcome_line
 from llamatop.reports.runs import Run
 from llamatop.reports.servers import ROUGH
 from llamatop.reports.verdicts import FIRST, HIGHER_IS_BETTER
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Request
 from llamatop.settings.config import (
     RunConfig,
     arrival_options,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from llamatop.events.clock import SECOND
 from llamatop.figures.pooled import Floats, pooled_gaps
 from llamatop.figures.requests import counted, first_token, tpot
-from llamatop.session.reducer import Level, Request
+from llamatop.session.requests import Level, Request
 
 DRAWS = 1000
 """How often a level is drawn again."""

@@ -140,7 +140,7 @@ def _lengths(session: Session) -> list[str]:
     config = session.started.config
     shared = f"{config.prefixes} shared beginnings of {config.prefix_toks} tokens, then "
     asked = f"prompts {shared if config.prefix_toks else ''}{one_line(config.prompt_spelling)}"
-    asked += f", outputs {config.gen_spelling}"
+    asked += f", outputs {config.gen_spelling}{' where it says nothing' if config.prompts else ''}"
     foretold = config.loads_model
     return [asked + ("; memory is predicted as if all had the longest" if foretold else "")]
 

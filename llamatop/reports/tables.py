@@ -14,7 +14,8 @@ from llamatop.figures.levels import LevelFigures
 from llamatop.figures.stats import Distribution
 from llamatop.recording.tables import Row, Table
 from llamatop.reports.runs import Run
-from llamatop.session.reducer import Level, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 from llamatop.settings.config import RunConfig
 
 _NOBODY = HostFacts(system="", cpu="", cores=None, memory_bytes=None, python="")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from llamatop.events.kinds import Event, Outcome
 from llamatop.figures.targets import kept_share
 from llamatop.run.search import Load, Went, next_load
@@ -30,6 +32,8 @@ class Course:
         """Of the planned level that runs or ran last."""
         self.rate: float | None = None
         """Arrivals a second of the level that runs, where that is not the config's."""
+        self._asked: RunConfig | None = None
+        """A sweep that a person asked for while a level ran."""
 
     def hear(self, events: Iterable[Event]) -> None:
         """What has come, for a search that judges it."""
@@ -56,6 +60,23 @@ class Course:
         found = self._judged.levels.get(level)
         share = kept_share(found.requests, self.config.slo) if found is not None else None
         self._loads.append(Went(Load(self._concurrency, self.rate), outcome, share))
+
+    def ask(self, levels: tuple[int, ...]) -> None:
+        """These levels to their ends, once the one that runs is over: see `turn`."""
+        self._asked = msgspec.structs.replace(
+            self.config,
+            concurrency=levels,
+            requests=None,
+            endless=False,
+            until_oom=False,
+            until_slo=False,
+        )
+
+    def turn(self) -> None:
+        """A level is over: what was asked for takes the place of the plan."""
+        if self._asked is not None:
+            self.anew(self._asked)
+            self._asked = None
 
     def anew(self, config: RunConfig) -> None:
         """The plan of `config`, from its first level on."""

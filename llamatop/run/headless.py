@@ -29,7 +29,8 @@ from llamatop.reports.tuned import tuned_words
 from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.run.shelf import Shelf
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, number, size, whole
 
@@ -41,6 +42,7 @@ SHOWN_SECONDS = 0.5
 
 _ROW = 79
 """Characters of a row that is drawn again and again: a longer one would not be taken away."""
+_DOING = {"packing": "laying weights out", "quantizing": "storing weights in fewer bits"}
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -283,5 +285,5 @@ def _loading_line(session: Session) -> str:
     if loading.stage == "tuning":
         return f"measuring what is quickest here, {elapsed}"
     of = "" if loading.total is None else f" of {size(loading.total)}"
-    doing = "laying weights out" if loading.stage == "packing" else f"loading {loading.stage}"
+    doing = _DOING.get(loading.stage, f"loading {loading.stage}")
     return f"{doing}: {size(loading.done)}{of}, {elapsed}"

@@ -12,10 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from llamatop import __version__
-from llamatop.engines import offload_folder
 from llamatop.events import wire
 from llamatop.events.clock import SECOND, Clock, MonotonicClock
 from llamatop.events.kinds import (
@@ -34,12 +31,11 @@ from llamatop.events.kinds import (
     Tick,
     TokensEmitted,
 )
-from llamatop.events.wire import Cancel, Pause, Quiet, Resize, RunLevel, Stop, Warm, Watch
-from llamatop.hardware.memory import oom_kills
+from llamatop.events.wire import Cancel, Pause, Quiet, Resize, RunLevel, Stop, Watch
 from llamatop.run.children import Child
 from llamatop.run.course import Course
+from llamatop.run.engine import Ends, start_engine
 from llamatop.run.foretelling import Foretelling, Prepare
-from llamatop.run.losses import memory_loss
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import ports_here, sent_headers
 
@@ -50,27 +46,8 @@ if TYPE_CHECKING:
 PATIENCE = SECOND // 2
 """How long (ns) an engine that was asked to stop may take before it is ended."""
 
-LAST_LINES = 20
-"""What an engine printed last, in which the reason for its end is looked for."""
-
 SAMPLE_SECONDS = 0.5
 """How often the probe samples."""
-
-_ENGINE = "llamatop.engines.host:main()"
-
-_QUIET = {
-    "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "PYTHONUNBUFFERED": "1",
-}
-
-
-def _engine() -> Child:
-    """An engine process, with what each finds in its environment."""
-    from llamatop.predict.memory import ENGINE_ENV  # noqa: PLC0415  (not for the first paint)
-
-    return Child(_ENGINE, {**_QUIET, **ENGINE_ENV})
 
 
 def _lookout(config: RunConfig, clock: Clock) -> Lookout | None:
@@ -92,13 +69,6 @@ def _serving(config: RunConfig) -> Serving | None:
     from llamatop.run.serving import Serving  # noqa: PLC0415  (where one is started)
 
     return Serving(config)
-
-
-def warm_engine() -> Child:
-    """An engine process that gets ready for whatever model a person will choose."""
-    engine = _engine()
-    engine.tell(Warm())
-    return engine
 
 
 class LiveRun:
@@ -144,17 +114,13 @@ class LiveRun:
         """Levels begun, by plan or by hand."""
         self._running: int | None = None
         self._next_request = 0
-        self._next_config: RunConfig | None = None
-        """A sweep that was asked for while a level ran."""
         self._loaded_at: int | None = None
         """When a model came that has no level yet (ns)."""
         self._fresh: bool | None = None
         """Whether no level has run in the engine; None: levels share one."""
         self._stopping_since: int | None = None
         self._outcome: Outcome = "ok"
-        self._oom_kills = oom_kills()
-        self.printed: list[str] = []
-        """What the libraries of engines that have ended printed."""
+        self._ends = Ends()
 
     # Source
 
@@ -250,14 +216,7 @@ class LiveRun:
         """End the level that runs, and run these, one after another, to their ends."""
         if self._engine is None or self._stopping_since is not None or self._finished:
             return
-        self._next_config = msgspec.structs.replace(
-            self.config,
-            concurrency=levels,
-            requests=None,
-            endless=False,
-            until_oom=False,
-            until_slo=False,
-        )
+        self._course.ask(levels)
         if self._running is not None:
             self._engine.tell(Stop())
 
@@ -293,14 +252,17 @@ class LiveRun:
             self._end_server(self._serving)
         for child in (self._warm, self._engine, self._probe):
             if child is not None:
-                child.kill()
-                self.printed += child.printed()
-                offload_folder.remove(child.pid)
+                self._ends.kill(child)
         self._warm = self._engine = self._probe = None
         if self._lookout is not None:
             self._lookout.close()
         if self._serving is not None:
             self._serving.wait()
+
+    @property
+    def printed(self) -> list[str]:
+        """What the libraries of engines that have ended printed."""
+        return self._ends.printed
 
     @property
     def server_printed(self) -> list[str]:
@@ -310,7 +272,7 @@ class LiveRun:
     # What happens next
 
     def _launch(self) -> None:
-        self._engine, self._warm = self._warm or _engine(), None
+        self._engine, self._warm = self._warm or start_engine(), None
         serving = self._serving
         config = serving.for_client if serving is not None else self.config
         self._engine.tell(wire.Load(config, self.clock.origin))
@@ -379,7 +341,7 @@ class LiveRun:
             case LevelEnded() if event.level == self._running and event.ended_by != "concurrency":
                 self._course.end(event.level, event.outcome)
                 self._running = None
-                self._turn_to_sweep()
+                self._course.turn()
                 self._next_level()
 
     def _look_after_foretelling(self) -> None:
@@ -395,11 +357,6 @@ class LiveRun:
                 self._next_level()
         if self._levels:
             self._own += self._foretelling.take_untold()
-
-    def _turn_to_sweep(self) -> None:
-        if self._next_config is not None:
-            self._course.anew(self._next_config)
-            self._next_config = None
 
     def _next_level(self) -> None:
         concurrency = self._planned()
@@ -421,9 +378,7 @@ class LiveRun:
     def _renew(self, engine: Child) -> None:
         """A new engine for the next level, whose memory is then its own: what an earlier one left,
         as holes between blocks and kernels that were made, would end it sooner."""
-        engine.kill()
-        self.printed += engine.printed()
-        offload_folder.remove(engine.pid)
+        self._ends.kill(engine)
         self._launch()
 
     def _begin_level(self, concurrency: int) -> int:
@@ -450,18 +405,8 @@ class LiveRun:
             self._finish()
 
     def _engine_lost(self, engine: Child) -> None:
-        reason, kills = engine.reason(), oom_kills()
-        printed = engine.printed()
-        self.printed += printed
-        offload_folder.remove(engine.pid)
-        ended = memory_loss(self.config, reason, printed[-LAST_LINES:], self._running is None)
-        out_of_memory, reason = ended is not None, ended or reason
-        if engine.exit_code == -9 and kills is not None and kills != self._oom_kills:
-            out_of_memory = True
-            reason = "out of memory: the kernel ended the engine"
-        self._oom_kills = kills
+        outcome, reason = self._ends.why_lost(engine, self.config, self._running is None)
         self._own.append(EngineLost(self.clock.now(), engine.exit_code, reason))
-        outcome: Outcome = "oom" if out_of_memory else "failed"
         if self._running is None:  # it never came to a level: it would not another time
             self._outcome = outcome
             self._finish()

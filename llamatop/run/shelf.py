@@ -22,7 +22,8 @@ import msgspec
 
 from llamatop.errors import InputError
 from llamatop.events.kinds import AnyEvent
-from llamatop.session.reducer import Request, Served, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request, Served
 
 MOST_REQUESTS = 512
 """So many that are over are put away together."""

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from llamatop.events.sanitize import clean
-from llamatop.session.reducer import BIN, Session
+from llamatop.session.known import BIN
+from llamatop.session.reducer import Session
 
 
 class Emissions:

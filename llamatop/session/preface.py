@@ -27,7 +27,8 @@ from llamatop.events.kinds import (
     TokensCounted,
     TokensEmitted,
 )
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 from llamatop.session.watched import Watched
 
 _FACTS = (
@@ -73,6 +74,7 @@ def _level(session: Session, level: Level) -> Iterator[Event]:
         ended,
         level.place,
         level.places,
+        level.rate,
     )
     if level.ended is not None and level.outcome is not None:
         yield LevelEnded(

@@ -9,7 +9,7 @@ import pytest
 from llamatop.commands.desk import Desk
 from llamatop.engines.scripted import script
 from llamatop.events.kinds import EngineLost, Event, HostFacts, ModelRefused, RunEnded, RunStarted
-from llamatop.run import live
+from llamatop.run import engine, live
 from llamatop.run.replay import fold
 from llamatop.settings.config import RunConfig
 
@@ -66,7 +66,7 @@ def test_an_engine_that_was_lost_while_it_warmed_is_not_run_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     warmed, got = [Warm(-9), Warm(-9), Warm(None)], list[object]()
-    monkeypatch.setattr(live, "warm_engine", lambda: warmed.pop(0))
+    monkeypatch.setattr(engine, "warm_engine", lambda: warmed.pop(0))
     monkeypatch.setattr(live, "LiveRun", lambda config, engine, prepare: got.append(engine))
     desk = Desk(save=False)
     desk.warm()

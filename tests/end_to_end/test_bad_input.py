@@ -162,6 +162,8 @@ def test_where_nothing_can_be_told_the_exit_code_is_the_same(
 def test_the_screen_needs_a_terminal(llamatop: Llamatop) -> None:
     done = llamatop("--model", "demo")
     assert done.code == 2 and "--record" in done.err
+    done = llamatop("attach", "--url", "http://127.0.0.1:9")
+    assert done.code == 2 and "attach --record, or --once" in done.err
 
 
 def test_nothing_is_overwritten(llamatop: Llamatop) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from llamatop.engines import models, quantize
+from llamatop.engines import int8, models, quantize
 from llamatop.engines.loading import Loaded, load
 from llamatop.engines.random_weights import weight_bytes
 from llamatop.engines.resolve import resolve
@@ -42,20 +42,24 @@ def test_random_weights_are_smaller_and_near_the_same(
     assert found.facts.weights_bytes == told.weights_bytes < plain.weights_bytes
     assert found.facts.parameters == told.parameters == plain.parameters
     assert (found.facts.quantization, found.facts.dtype) == (how, dtype)
-    assert found.facts.versions["bitsandbytes"]
+    ours = how == "int8" and dtype == "bfloat16"
+    assert ("bitsandbytes" in found.facts.versions) is not ours
     reference = scores(tiny)
     assert (scores(found) - reference).norm() < ERROR[how] * reference.norm()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("how", ["int8", "int4"])
 def test_a_folder_gives_the_same_as_its_weights_in_memory(
-    tiny_folder: Path, tiny: Loaded, tmp_path: Path, how: Any
+    tiny_folder: Path, tmp_path: Path, how: Any, dtype: Any
 ) -> None:
-    tiny.model.save_pretrained(tmp_path)
+    load_tiny(tiny_folder, dtype=dtype).model.save_pretrained(tmp_path)
     config = RunConfig(model=str(tmp_path), device="cpu", quantize=how)
     found = load(config, resolve(config, silent), silent)
-    assert found.facts.weights == "trained"
-    assert torch.equal(scores(found), scores(load_tiny(tiny_folder, quantize=how)))
+    assert (found.facts.weights, found.facts.dtype) == ("trained", dtype)
+    made = load_tiny(tiny_folder, quantize=how, dtype=dtype)
+    assert torch.equal(scores(found), scores(made))
+    assert found.facts.weights_bytes == made.facts.weights_bytes
 
 
 @pytest.mark.parametrize("how", ["int8", "int4"])
@@ -82,21 +86,53 @@ def test_what_is_packed_in_buffers_counts() -> None:
     assert weight_bytes(model) == 8 * 8 * 4 + 4 * 8 * 4
 
 
+@pytest.mark.parametrize("tokens", [1, int8.FEW_TOKENS, int8.FEW_TOKENS + 1])
+@pytest.mark.parametrize("rows", [96, int8.ROWS + 96])
+def test_eight_bits_multiply_as_the_numbers_that_they_stand_for(rows: int, tokens: int) -> None:
+    """By the kernel, and where the matrix is written out."""
+    plain = torch.nn.Linear(64, rows, dtype=torch.bfloat16)
+    holder = torch.nn.Sequential(plain)
+    wanted, bias = plain.weight.detach().float(), plain.bias.detach().float()
+    told: list[int] = []
+    int8.quantize_layers(holder, {"0": (rows, 64)}, told.append)
+    made = holder[0]
+    assert told == [rows * 64 * 2]
+    assert (made.weight.dtype, made.weight.nbytes) == (torch.int8, rows * 64)
+    held = made.weight.float() * made.scales.float()[:, None]
+    assert (held - wanted).abs().max() <= 0.51 * made.scales.max()
+    inputs = torch.randn(1, tokens, 64, dtype=torch.bfloat16)
+    exact = inputs.float() @ held.t() + bias
+    with torch.inference_mode():
+        found = made(inputs).float()
+    assert found.shape == (1, tokens, rows)
+    assert (found - exact).abs().max() <= 2**-7 * exact.abs().max()
+
+
+def test_a_row_of_zeros_stays_zero() -> None:
+    made = int8.Int8(2, 64, None)
+    made.take(torch.tensor([[0.0] * 64, [1.0] * 64], dtype=torch.bfloat16))
+    assert made(torch.ones(1, 64, dtype=torch.bfloat16)).tolist() == [[0.0, 64.0]]
+
+
 def test_bytes_by_hand() -> None:
     layer = 64 * 64 * 2 + 32 * 64 * 2 + 128 * 64 * 3
     rest = 4 * (512 * 64 + 5 * 64)
     eight = trace(Ask("tiny", TINY, dtype="float32", quantize="int8"))
     assert eight.scales_bytes == 2 * 4 * (2 * 64 + 2 * 32 + 2 * 128 + 64)
     assert eight.weights_bytes == rest + 2 * layer + eight.scales_bytes
+    half = trace(Ask("tiny", TINY, dtype="bfloat16", quantize="int8"))
+    assert half.scales_bytes == eight.scales_bytes // 2
+    assert half.weights_bytes == rest // 2 + 2 * layer + half.scales_bytes
     four = trace(Ask("tiny", TINY, dtype="float32", quantize="int4"))
     assert four.scales_bytes == 2 * layer // 64 * (2 if quantize.packs("cpu") else 4)
     assert four.weights_bytes == rest + 2 * layer // 2 + four.scales_bytes
     assert four.read_bytes == four.weights_bytes  # the tied table is the head
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("engine", ["batch", "threads", "continuous"])
-def test_each_engine_runs_it(tiny_folder: Path, engine: Any) -> None:
-    config = tiny_run(tiny_folder, quantize="int8", engine=engine)
+def test_each_engine_runs_it(tiny_folder: Path, engine: Any, dtype: Any) -> None:
+    config = tiny_run(tiny_folder, quantize="int8", engine=engine, dtype=dtype)
     loaded = load(config, resolve(config, silent), silent)
     served = Served(make_engine(config, loaded), requests=3, concurrency=2).end()
     assert served.error is None
@@ -128,6 +164,10 @@ def test_without_the_library_it_is_told_in_one_line(
     with pytest.raises(InputError, match=r"pip install bitsandbytes") as told:
         models.load_engine(tiny_run(tiny_folder, quantize="int8"), silent)
     assert "\n" not in str(told.value)
+    with pytest.raises(InputError, match=r"pip install bitsandbytes$"):
+        models.load_engine(tiny_run(tiny_folder, quantize="int4"), silent)
+    without = tiny_run(tiny_folder, quantize="int8", dtype="bfloat16")
+    assert load(without, resolve(without, silent), silent).facts.quantization == "int8"
 
 
 def test_what_is_quantised_already_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from llamatop.engines.resolve import resolve
 from llamatop.engines.scripted import Script, script
 from llamatop.figures.levels import level_figures
 from llamatop.run.replay import fold
-from llamatop.session.reducer import Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request
 from llamatop.settings.config import RunConfig, whole_prompts
 from tests.engines.conftest import silent
 

@@ -31,7 +31,8 @@ from llamatop.figures.requests import (
     ttft,
 )
 from llamatop.run.replay import fold
-from llamatop.session.reducer import Level, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 from llamatop.settings.config import RunConfig
 
 

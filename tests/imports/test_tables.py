@@ -47,6 +47,15 @@ def test_figures_are_the_tools_own_to_the_last_digit() -> None:
     assert (row.completed, row.failed) == (12, 4)
 
 
+def test_what_llama_bench_tried_is_in_the_name_of_each_row(tmp_path: Path) -> None:
+    line = json.loads((FOLDER / "llama-bench-b11434" / "out.jsonl").read_text().splitlines()[0])
+    tests = [{**line, "n_threads": n, "model_filename": f"m/{n}.gguf"} for n in (1, 2)]
+    (tmp_path / "out.json").write_text(json.dumps(tests))
+    table = table_in(tmp_path / "out.json")
+    assert [row.name for row in table.rows] == ["pp64, -m 1.gguf, -t 1", "pp64, -m 2.gguf, -t 2"]
+    assert table.model is None
+
+
 def test_benchy_json_that_has_nothing_is_no_measurement() -> None:
     table = table_in(FOLDER / "llama-benchy-0.4.0" / "server-killed.json")
     assert all(not row.figures for row in table.rows)

@@ -21,7 +21,8 @@ from llamatop.figures.roofline import ROOF_BEATEN
 from llamatop.figures.shares import level_held_back_by, level_mbu, level_mfu
 from llamatop.reports.run_text import table
 from llamatop.run.replay import fold
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 from llamatop.settings.config import RunConfig
 
 

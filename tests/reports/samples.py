@@ -14,7 +14,8 @@ from llamatop.reports.charts.paper import Sheet
 from llamatop.reports.charts.theme import LIGHT
 from llamatop.reports.runs import Run, run_of
 from llamatop.run.replay import fold
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 from llamatop.settings.config import RunConfig
 
 

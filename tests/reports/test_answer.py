@@ -50,6 +50,12 @@ def test_capacity_is_the_last_level_that_keeps_and_what_breaks_next() -> None:
     assert capacity(fold(made)) is None
 
 
+def test_an_open_loop_has_a_rate_and_no_users() -> None:
+    told = " ".join(sentences(fold(with_config(events((4,), requests=16), rate=2.5))))
+    assert told.startswith("At 2.50 requests/s the first token comes after ")
+    assert "with 4 in flight at most" in told and "user" not in told
+
+
 def test_nothing_completed_is_no_answer() -> None:
     assert sentences(fold(events((1,))[:5])) == []
 

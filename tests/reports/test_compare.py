@@ -19,7 +19,7 @@ from llamatop.reports.runs import Run, run_of
 from llamatop.reports.text import comparison_text
 from llamatop.reports.verdicts import DECIDED, SAME, UNDECIDED
 from llamatop.run.replay import fold
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Request
 from tests.reports.samples import (
     drawn_again,
     events,

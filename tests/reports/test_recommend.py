@@ -155,7 +155,16 @@ def test_several_runs_in_a_few_lines() -> None:
     assert [line.split(":")[0].strip() for line in text.splitlines()[1:]] == [
         "concurrency 1", "concurrency 4",
     ]  # fmt: skip
-    assert text.count("of 3 runs") == 2 and " to " in text
+    assert text.count("of 3 runs") == 2 and text.count(" to ") == 2
+
+
+def test_several_runs_of_a_level_that_none_has_whole_say_why() -> None:
+    text = repeated_text([run(concurrency=(1, 16), requests=4) for _ in range(2)])
+    assert "concurrency 1: " in text and "of 2 runs" in text
+    assert "concurrency 16: N/A (4 in flight at once at most, not 16: give more --requests)" in text
+    broken = run_of(fold(with_memory(events((1,)), oom=(1,))))
+    assert "concurrency 1: N/A (no run carried it" in repeated_text([broken, broken])
+    assert "of 1 of 2 runs" in repeated_text([broken, run_of(fold(events((1,))))])
 
 
 def test_a_concurrency_that_was_never_reached_is_told_and_not_recommended() -> None:

@@ -17,7 +17,8 @@ from llamatop.figures.levels import level_figures
 from llamatop.predict.child import ask
 from llamatop.predict.memory import Foretold, Prediction
 from llamatop.reports.frontier import memory_end
-from llamatop.run.live import LiveRun, warm_engine
+from llamatop.run.engine import warm_engine
+from llamatop.run.live import LiveRun
 from llamatop.run.pump import Pump
 from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
@@ -131,7 +132,7 @@ def test_resizing_a_level_that_just_ended_leaves_no_loose_end(run: Callable[...,
 def test_a_level_that_is_changed_before_it_has_begun_comes_to_its_end(
     run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llamatop.run.live._ENGINE", "tests.run.broken_engine:main('late')")
+    monkeypatch.setattr("llamatop.run.engine._MAIN", "tests.run.broken_engine:main('late')")
     one = run(requests=2)
     one.until(lambda: one.live._running is not None)
     one.live.resize(3)
@@ -143,7 +144,7 @@ def test_a_level_that_is_changed_before_it_has_begun_comes_to_its_end(
 def test_a_level_that_is_stopped_before_it_has_begun_ends_by_itself(
     run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llamatop.run.live._ENGINE", "tests.run.broken_engine:main('late')")
+    monkeypatch.setattr("llamatop.run.engine._MAIN", "tests.run.broken_engine:main('late')")
     one = run(endless=True)
     one.until(lambda: one.live._running is not None)
     one.live.sweep((2,))
@@ -208,7 +209,7 @@ def test_the_kernels_kill_is_a_result_and_the_sweep_closes_in(
     run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kills = iter(range(100))
-    monkeypatch.setattr("llamatop.run.live.oom_kills", lambda: next(kills))
+    monkeypatch.setattr("llamatop.run.engine.oom_kills", lambda: next(kills))
     one = run(step=0.02, until_oom=True, gen_toks=40)
 
     def kill_above_two() -> bool:
@@ -250,7 +251,7 @@ def test_an_engine_that_hangs_does_not_hold_up_the_end(run: Callable[..., Run]) 
 
 
 def test_an_engine_that_was_warmed_up_before_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llamatop.run.live._ENGINE", "tests.run.broken_engine:main('imports')")
+    monkeypatch.setattr("llamatop.run.engine._MAIN", "tests.run.broken_engine:main('imports')")
     engine = warm_engine()
     live = LiveRun(RunConfig(engine="scripted", gen_toks=1), engine)
     pump = Pump(live, Session())
@@ -336,7 +337,7 @@ def test_a_later_engine_has_the_priority_of_the_first_whatever_the_screen_gave_u
 def test_an_engine_in_which_something_breaks_is_lost_and_says_why(
     run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, part: str, reason: str
 ) -> None:
-    monkeypatch.setattr("llamatop.run.live._ENGINE", f"tests.run.broken_engine:main({part!r})")
+    monkeypatch.setattr("llamatop.run.engine._MAIN", f"tests.run.broken_engine:main({part!r})")
     one = run(requests=2)
     one.until(lambda: one.live.ended)
     assert one.live.outcome == "failed"

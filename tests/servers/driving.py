@@ -13,7 +13,8 @@ from llamatop.engines.server.engine import ServerEngine
 from llamatop.events.clock import MonotonicClock
 from llamatop.events.kinds import Event, HostFacts, RequestSent, RunStarted, ServerKnown
 from llamatop.events.wire import RunLevel
-from llamatop.session.reducer import Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request
 from llamatop.settings.checks import checked
 from llamatop.settings.config import RunConfig, whole_prompts
 from tests.waiting import until

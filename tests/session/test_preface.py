@@ -27,8 +27,9 @@ from llamatop.recording.writer import Recorder
 from llamatop.reports.run_text import table
 from llamatop.reports.summary import summary
 from llamatop.run.replay import Replay, fold
+from llamatop.session.known import BIN
 from llamatop.session.preface import preface
-from llamatop.session.reducer import BIN, Session
+from llamatop.session.reducer import Session
 from llamatop.settings.config import RunConfig
 from tests.served import TWO, served, served_events
 

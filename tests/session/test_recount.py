@@ -18,7 +18,9 @@ from llamatop.events.kinds import (
     TokensEmitted,
 )
 from llamatop.figures.requests import e2e, gaps, tpot, ttft
-from llamatop.session.reducer import BIN, Load, Request, Session
+from llamatop.session.known import BIN
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Load, Request
 from tests.served import known, session_of
 
 

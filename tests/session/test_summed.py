@@ -17,7 +17,8 @@ from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import e2e, gaps, tpot, ttft
 from llamatop.recording.schema import block_of, table_of
 from llamatop.run.replay import fold
-from llamatop.session.reducer import Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request
 
 
 def events(first: bool, rest: int | None) -> list[Event]:

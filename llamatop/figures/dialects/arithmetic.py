@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from llamatop.events.clock import SECOND
 from llamatop.figures.requests import counted, first_token
 from llamatop.figures.stats import percentile
-from llamatop.session.reducer import Level, Request
+from llamatop.session.requests import Level, Request
 
 
 @dataclass(frozen=True, slots=True)

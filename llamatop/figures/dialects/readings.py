@@ -31,7 +31,8 @@ from llamatop.figures.dialects.arithmetic import (
 )
 from llamatop.figures.levels import level_figures
 from llamatop.figures.requests import counted, first_token
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 
 DIALECTS = (
     "llamatop", "vllm", "aiperf", "guidellm", "mlperf", "inference-perf", "llama-benchy",

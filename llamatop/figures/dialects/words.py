@@ -8,7 +8,8 @@ from typing import Any
 from llamatop.figures.dialects.arithmetic import first_chunk, sent
 from llamatop.figures.dialects.readings import TITLES, Reading, figures
 from llamatop.figures.stats import spread_json
-from llamatop.session.reducer import Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request
 
 
 def as_json(session: Session, dialect: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from llamatop.reports.charts.plans import Plan, plans
 from llamatop.reports.charts.ticks import from_zero, second_unit
 from llamatop.reports.charts.wrap import printable
 from llamatop.reports.runs import Run
-from llamatop.session.reducer import Level
+from llamatop.session.requests import Level
 from llamatop.text.formatting import duration, number
 
 BINS = 60

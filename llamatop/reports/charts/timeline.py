@@ -16,7 +16,8 @@ from llamatop.reports.charts.levels import NewSheet
 from llamatop.reports.charts.paper import Sheet, Style
 from llamatop.reports.charts.ticks import byte_unit, extent, from_zero
 from llamatop.reports.runs import Run, labels
-from llamatop.session.reducer import BIN, Session
+from llamatop.session.known import BIN
+from llamatop.session.reducer import Session
 
 Floats = NDArray[np.float64]
 Trace = tuple[Floats, Floats]

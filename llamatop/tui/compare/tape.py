@@ -16,7 +16,8 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
 from llamatop.figures.served import on_servers
 from llamatop.reports.runs import Run
-from llamatop.session.reducer import BIN, Level, Request
+from llamatop.session.known import BIN
+from llamatop.session.requests import Level, Request
 
 TOKENS = 8
 """A rate is the mean over a stretch in which about so many tokens come, 10 s at most."""

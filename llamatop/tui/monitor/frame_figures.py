@@ -13,7 +13,9 @@ from llamatop.events.clock import SECOND
 from llamatop.figures.arrivals import asked_rate, real_rate
 from llamatop.figures.progress import finished_requests
 from llamatop.figures.served import is_provisional, on_servers
-from llamatop.session.reducer import BIN, Level, Session
+from llamatop.session.known import BIN
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 from llamatop.tui.monitor.log import Log
 from llamatop.tui.monitor.recent import (
     Latency,
@@ -157,9 +159,9 @@ class Figures:
         if level is None or started is None or not started.config.open_loop:
             return None, None
         key = (level.id, self._moment())
-        requests, config = level.requests, started.config
+        config = started.config
         return self._once(
-            "arrivals", key, lambda: (asked_rate(config, requests), real_rate(config, requests))
+            "arrivals", key, lambda: (asked_rate(config, level), real_rate(config, level.requests))
         )
 
     def latency(self) -> Latency:

@@ -24,7 +24,8 @@ from llamatop.figures.served import (
     ttfa,
 )
 from llamatop.figures.stats import Distribution, distribution
-from llamatop.session.reducer import Level, Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level, Request
 
 RECENT = 512
 """Completed requests whose latencies are shown: the newest of a level."""

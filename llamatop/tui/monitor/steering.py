@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from llamatop.run.controls import Live, Orders
 from llamatop.run.pump import Pump
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Request
 from llamatop.text.formatting import plural
 
 SWEEP = (1, 2, 4, 8, 16)

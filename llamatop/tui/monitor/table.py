@@ -8,7 +8,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 
 from llamatop.figures.served import is_provisional
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Request
 from llamatop.tui.drawing.lines import Line
 from llamatop.tui.drawing.palette import Palette
 from llamatop.tui.drawing.rows import Rows

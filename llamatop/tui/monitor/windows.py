@@ -17,7 +17,9 @@ from typing import TypeVar
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
 from llamatop.figures.requests import kept
-from llamatop.session.reducer import BIN, Level, Session
+from llamatop.session.known import BIN
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 
 STEPS = tuple(round(s * SECOND) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 3600))
 """Widths of a chart's samples (ns)."""

@@ -55,7 +55,7 @@ FIELDS = (
     Field("weights", "--weights", "random: exact shapes, real speed and memory, noise as text",
           ("auto", "random")),
     Field("dtype", "--dtype", "auto: as the checkpoint", DTYPES),
-    Field("quantize", "--quantize", "weights in 8 or 4 bits, by bitsandbytes", QUANTIZE),
+    Field("quantize", "--quantize", "weights in 8 or 4 bits", QUANTIZE),
     Field("device", "--device", "auto: the best there is",
           ("auto", "cpu", "cuda", *(["mps"] if sys.platform == "darwin" else []))),
 )  # fmt: skip
@@ -240,7 +240,10 @@ class Form:
         if self.picked["engine"] != "scripted" and (told := missing()):
             return {"engine": told}
         quantize = self.picked["quantize"]
-        if quantize != "none" and find_spec("bitsandbytes") is None:
+        picked = self.picked
+        by_torch = picked["device"] in ("auto", "cpu") and picked["dtype"] in ("auto", "bfloat16")
+        by_library = quantize == "int4" or not by_torch
+        if quantize != "none" and by_library and find_spec("bitsandbytes") is None:
             return {"quantize": "needs bitsandbytes: pip install bitsandbytes"}
         try:
             config = self.config("")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamatop.events.clock import SECOND
-from llamatop.session.reducer import BIN
+from llamatop.session.known import BIN
 from llamatop.tui.compare.tape import Tape
 from tests.reports.samples import run
 

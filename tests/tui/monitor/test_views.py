@@ -29,7 +29,8 @@ from llamatop.events.kinds import (
 )
 from llamatop.figures.requests import decode_rate, gaps, queue_time, ttft
 from llamatop.run.replay import fold
-from llamatop.session.reducer import Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request
 from llamatop.settings.config import RunConfig
 from llamatop.tui.drawing.lines import join, line_width
 from llamatop.tui.monitor.frame import Choices, Frame, Keeping, Playback

@@ -6,7 +6,8 @@ from llamatop.events.clock import SECOND
 from llamatop.events.sanitize import one_line
 from llamatop.figures.served import on_servers
 from llamatop.reports.servers import server_name
-from llamatop.session.reducer import Level, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import clock, count

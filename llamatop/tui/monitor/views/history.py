@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from llamatop.events.clock import SECOND
-from llamatop.session.reducer import BIN
+from llamatop.session.known import BIN
 from llamatop.tui.drawing.charts import area
 from llamatop.tui.drawing.lines import Line, laid_over, line_width
 from llamatop.tui.drawing.palette import SHADES

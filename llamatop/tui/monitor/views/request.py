@@ -10,7 +10,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.sanitize import one_line
 from llamatop.figures.requests import decode_rate, e2e, gaps, prompt_size, queue_time, tpot, ttft
 from llamatop.figures.served import is_provisional, ttfa
-from llamatop.session.reducer import Request
+from llamatop.session.requests import Request
 from llamatop.text.formatting import whole
 from llamatop.tui.drawing.lines import Line, Span, clip, fit, fitting
 from llamatop.tui.monitor.frame import Frame

@@ -11,7 +11,8 @@ import msgspec
 from llamatop.events.sanitize import one_line
 from llamatop.figures.requests import counted, decode_rate, prompt_size, queue_time, tpot, ttft
 from llamatop.figures.served import on_servers
-from llamatop.session.reducer import Request, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request
 from llamatop.text.formatting import UNKNOWN, whole
 from llamatop.tui.drawing.charts import bar
 from llamatop.tui.drawing.lines import Line, Span, centred, clip, left, right, tail

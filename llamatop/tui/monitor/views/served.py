@@ -6,7 +6,7 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Stage
 from llamatop.events.sanitize import one_line
 from llamatop.reports.servers import server_name
-from llamatop.session.reducer import Request, Served
+from llamatop.session.requests import Request, Served
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import whole
 from llamatop.tui.drawing.lines import Line, Span, clip, fit

@@ -9,7 +9,8 @@ from llamatop.events.kinds import ServerKnown
 from llamatop.events.sanitize import one_line
 from llamatop.figures.served import server_bytes, server_device_bytes
 from llamatop.reports.servers import server_name
-from llamatop.session.reducer import Load, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Load
 from llamatop.settings.servers import host_of
 from llamatop.text.formatting import UNKNOWN, clock, size
 from llamatop.tui.drawing.lines import Span, clip, left, line_width

@@ -10,7 +10,8 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import EngineLost, ModelLoading
 from llamatop.figures.progress import completed_requests, finished_requests
 from llamatop.figures.served import on_servers
-from llamatop.session.reducer import Level, Session
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Level
 from llamatop.text.formatting import clock, percent, plural, size
 from llamatop.tui.monitor.recent import level_before
 from llamatop.tui.monitor.views.values import TIMES
@@ -20,6 +21,7 @@ _STAGES = {
     "download": "downloading",
     "weights": "loading weights",
     "tuning": "measuring what is quickest here",
+    "quantizing": "storing weights in fewer bits",
     "packing": "laying weights out for the processor",
 }
 

@@ -11,7 +11,9 @@ from llamatop.events.clock import SECOND
 from llamatop.events.kinds import Event
 from llamatop.figures.requests import first_token
 from llamatop.figures.served import on_servers, server_bytes, ttfa
-from llamatop.session.reducer import BIN, Request, Session
+from llamatop.session.known import BIN
+from llamatop.session.reducer import Session
+from llamatop.session.requests import Request
 from llamatop.text.formatting import size
 from llamatop.tui.drawing.charts import ceiling, columns, highest, shares
 from llamatop.tui.drawing.lines import Line, Span, fit, laid_over
