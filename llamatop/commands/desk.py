@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llamatop.commands.ending import exit_code
 from llamatop.errors import InputError
 from llamatop.events.sanitize import one_line
 from llamatop.run.controls import Recorder, Stage
@@ -102,6 +101,8 @@ class Desk:
 
     def ended(self, session: Session) -> None:
         """A run is over; one that was refused was never begun, and has not failed."""
+        from llamatop.commands.ending import exit_code
+
         if session.refused is None and exit_code(session) != 0:
             self.failed = True
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from llamatop.commands.desk import Desk
-from llamatop.commands.ending import lost_server
 from llamatop.errors import InputError
 from llamatop.run.controls import Live
 from llamatop.session.reducer import Session
@@ -31,7 +30,7 @@ def show(app: LlamatopApp, desk: Desk, verbose: bool = False) -> int:
     for line in [*measured, *desk.kept]:
         print(line, file=sys.stderr)
     session = app.pump.session
-    _print_log(app.live, written if verbose else None, lost_server(session))
+    _print_log(app.live, written if verbose else None, session)
     if app.changing.refusal is not None:
         raise app.changing.refusal
     if session.refused is not None and app.live is not None:
@@ -55,12 +54,13 @@ def left_of(session: Session) -> list[str]:
     return [*lines, "(of the newest requests; llamatop show counts all)"] if some else lines
 
 
-def _print_log(live: Live | None, written: list[str] | None, of_server: bool) -> None:
+def _print_log(live: Live | None, written: list[str] | None, session: Session) -> None:
     """What this process wrote, the engine and the server; `written` is None where nobody asks."""
+    from llamatop.commands.ending import lost_server
     from llamatop.commands.show import print_log
     from llamatop.run.live import LiveRun
 
     print_log(written or [], "llamatop")
     if isinstance(live, LiveRun):
         print_log(live.printed if written is not None else [])
-        print_log(live.server_printed if of_server else [], "server")
+        print_log(live.server_printed if lost_server(session) else [], "server")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
+from functools import cache
 from typing import BinaryIO
 
 import msgspec
@@ -91,9 +92,17 @@ class Watch(Command, frozen=True):
 
 AnyCommand = Warm | Load | Quiet | RunLevel | Resize | Pause | Cancel | Stop | Watch
 
-_events = msgspec.msgpack.Decoder(list[AnyEvent])
-_commands = msgspec.msgpack.Decoder(AnyCommand)
 _encode = msgspec.msgpack.Encoder().encode
+
+
+@cache  # made where the first frame comes: not for the first paint
+def _events() -> msgspec.msgpack.Decoder[list[AnyEvent]]:
+    return msgspec.msgpack.Decoder(list[AnyEvent])
+
+
+@cache
+def _commands() -> msgspec.msgpack.Decoder[AnyCommand]:
+    return msgspec.msgpack.Decoder(AnyCommand)
 
 
 def write_events(pipe: BinaryIO, events: Sequence[Event]) -> None:
@@ -108,7 +117,7 @@ def write_events(pipe: BinaryIO, events: Sequence[Event]) -> None:
 def read_events(pipe: BinaryIO) -> list[Event] | None:
     """The next frame of events; None at end of file, also in the middle of a frame."""
     frame = read_frame(pipe)
-    return None if frame is None else list(_events.decode(frame))
+    return None if frame is None else list(_events().decode(frame))
 
 
 def write_command(pipe: BinaryIO, command: Command) -> None:
@@ -119,7 +128,7 @@ def write_command(pipe: BinaryIO, command: Command) -> None:
 def read_command(pipe: BinaryIO) -> AnyCommand | None:
     """The next command; None at end of file."""
     frame = read_frame(pipe)
-    return None if frame is None else _commands.decode(frame)
+    return None if frame is None else _commands().decode(frame)
 
 
 def claim_stdio(log: int | None = None) -> tuple[BinaryIO, BinaryIO]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
+
+import msgspec
 
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import HostSampled
@@ -32,8 +33,7 @@ _OF_LATE = 240
 """Samples of the machine in which a server's processes must have been seen: two minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(msgspec.Struct, frozen=True):
     """How well the client kept its schedule; seconds, None: nothing was sampled."""
 
     late: Distribution | None
@@ -47,8 +47,7 @@ class Client:
         return max((one.p99 for one in (self.late, self.lag) if one is not None), default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class ServedFigures:
+class ServedFigures(msgspec.Struct, frozen=True):
     """One level on servers. Requests, tokens, seconds."""
 
     short: int

@@ -5,7 +5,6 @@ Linux only; elsewhere every answer is None and whoever asks falls back to sample
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 from collections.abc import Iterable, Iterator
@@ -45,6 +44,8 @@ def reset_peak(pid: int | None = None) -> bool:
 
 def give_back() -> None:
     """Let the C library return what it keeps of freed memory, so that a peak is a level's own."""
+    import ctypes  # noqa: PLC0415  (not for the first paint)
+
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -52,6 +53,8 @@ def give_back() -> None:
 def give_back_pages_of_a_file(address: int, size: int) -> None:
     """Let the system take back what is resident of a file that is mapped there; it is read again
     where somebody still asks. Other memory is left alone. What was written to it is lost."""
+    import ctypes  # noqa: PLC0415  (not for the first paint)
+
     page = os.sysconf("SC_PAGE_SIZE")
     first, end = -(-address // page) * page, (address + size) // page * page
     if first < end and _is_of_a_file(first, end):
@@ -91,6 +94,8 @@ def mapped_blocks() -> Iterator[None]:
 
 
 def _map_from(size: int) -> None:
+    import ctypes  # noqa: PLC0415  (not for the first paint)
+
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, size)
 

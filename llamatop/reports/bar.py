@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 from typing import TextIO
+
+import msgspec
 
 from llamatop.text.formatting import size
 
@@ -39,8 +40,7 @@ LEAST_OF_LIMIT = 0.25
 """A peak below this share of the limit is drawn at a scale of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pen:
+class Pen(msgspec.Struct, frozen=True):
     """What may be drawn with: colour or none, blocks or letters."""
 
     colour: bool = False

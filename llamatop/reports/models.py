@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from llamatop.catalog import demo_folder, find, known_models
-from llamatop.catalog.gguf import GgufError, models_in
-from llamatop.catalog.gguf import read as read_gguf
 
 FOLDERS = "LLAMATOP_MODELS"
 """Environment variable: folders of models, or that are one, as in PATH."""
@@ -71,8 +69,10 @@ def ggufs(folders: Iterable[Path]) -> list[Choice]:
 
 def gguf(file: Path) -> Choice:
     """A GGUF file; of one that cannot be read, why."""
+    from llamatop.catalog.gguf import GgufError, read  # noqa: PLC0415  (not for the first paint)
+
     try:
-        told = read_gguf(file)
+        told = read(file)
     except GgufError as error:
         return Choice(str(file), GGUF, None, None, None, unreadable=str(error))
     context = told.of("context_length")
@@ -87,6 +87,8 @@ def gguf(file: Path) -> Choice:
 
 
 def _gguf_files(folder: Path) -> list[Path]:
+    from llamatop.catalog.gguf import models_in  # noqa: PLC0415  (not for the first paint)
+
     inner = [path for path in _found(folder, "*") if path.is_dir()]
     files = [file for place in (folder, *inner) for file in models_in(place)]
     return [file for file in files if not file.name.startswith("mmproj")]

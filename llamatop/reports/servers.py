@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from llamatop.events.kinds import ServerKnown
@@ -203,6 +202,8 @@ def _each(values: Any) -> str:
 
 def sampling(sent: str) -> str:
     """The settings of a body that change which tokens come: `temperature 0`."""
+    import json  # noqa: PLC0415  (not for the first paint)
+
     try:
         body = json.loads(sent) if sent else None
     except ValueError:
@@ -215,6 +216,8 @@ def sampling(sent: str) -> str:
 
 def _plain(name: str, body: dict[str, Any]) -> Any:
     """A field's value; of a generation config (JSON in a text) what is not about its end."""
+    import json  # noqa: PLC0415  (not for the first paint)
+
     value = body.get(name)
     if name != "generation_config" or not isinstance(value, str):
         return value

@@ -32,17 +32,15 @@ from llamatop.events.kinds import (
     TokensEmitted,
 )
 from llamatop.events.wire import Cancel, Pause, Quiet, Resize, RunLevel, Stop, Watch
-from llamatop.hardware.host import host_facts
 from llamatop.run.children import Child
 from llamatop.run.course import Course
 from llamatop.run.engine import Ends, start_engine
 from llamatop.run.foretelling import Foretelling, Prepare
-from llamatop.run.serving import PATIENCE_SECONDS, Serving
-from llamatop.serve.leash import HASTE
 from llamatop.settings.config import RunConfig
 from llamatop.settings.servers import ports_here, sent_headers
 
 if TYPE_CHECKING:
+    from llamatop.run.serving import Serving
     from llamatop.watch.lookout import Lookout
 
 PATIENCE = SECOND // 2
@@ -62,6 +60,15 @@ def _lookout(config: RunConfig, clock: Clock) -> Lookout | None:
         return Lookout(config, clock)
     headers = sent_headers(config.api_key_env, config.headers, os.environ)
     return Lookout(config, clock, dict.fromkeys(config.urls, headers))
+
+
+def _serving(config: RunConfig) -> Serving | None:
+    """The server that the run starts; InputError where it cannot be."""
+    if config.serve is None:
+        return None
+    from llamatop.run.serving import Serving  # noqa: PLC0415  (where one is started)
+
+    return Serving(config)
 
 
 class LiveRun:
@@ -88,7 +95,7 @@ class LiveRun:
         `prepare` foretells the run. It is called in a thread while the model loads, and the first
         level waits for it: nothing else runs while something is measured.
         """
-        self._serving = Serving(config) if config.serve is not None else None
+        self._serving = _serving(config)
         config = self._serving.config if self._serving is not None else config
         self._course = Course(config)
         self._warm = engine
@@ -119,6 +126,8 @@ class LiveRun:
 
     def start(self) -> None:
         """Begin: the first event, the children. Returns at once."""
+        from llamatop.hardware.host import host_facts  # noqa: PLC0415  (not for the first paint)
+
         self._own.append(
             RunStarted(
                 self.clock.now(),
@@ -312,7 +321,7 @@ class LiveRun:
     def _end_server(self, serving: Serving) -> None:
         """With patience, where the run came to its end by itself."""
         hurried = self._stopping_since is not None or not self._finished
-        serving.ask_to_end(HASTE if hurried else PATIENCE_SECONDS)
+        serving.ask_to_end(hurried)
 
     def _follow(self, event: Event) -> None:
         match event:

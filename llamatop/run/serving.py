@@ -108,7 +108,7 @@ class Serving:
             return [*self._printed(now), ServerReady(now)]
         limit = self.config.serve_timeout
         if now - self._began > limit * SECOND:
-            self.ask_to_end(HASTE)
+            self.ask_to_end(hurried=True)
             last = f"; it said: {self._told}" if self._told else ""
             reason = f"the server was not ready within {limit:g} s (--serve-timeout){last}"
             return [EngineLost(now, None, reason, server=True)]
@@ -128,12 +128,12 @@ class Serving:
         self._refusal = None
         return [refusal]
 
-    def ask_to_end(self, seconds: float) -> None:
-        """Let it end by itself within some seconds, after which it is ended; returns at once."""
+    def ask_to_end(self, hurried: bool) -> None:
+        """Let it end by itself for a while, after which it is ended; returns at once."""
         if self._readiness is not None:
             self._readiness.stop()
         if self._process is not None:
-            self._process.ask_to_end(seconds)
+            self._process.ask_to_end(HASTE if hurried else PATIENCE_SECONDS)
 
     def wait(self) -> None:
         """Until nothing of it is left; a process that even the kernel cannot end is left to the

@@ -310,9 +310,14 @@ class Session(Known):
         times.append(time)
         request.counts.append(count)
         if text := event.text:
-            request.text = (request.text + text)[-KEPT_TEXT:]
+            text = request.text + text
+            request.text = text if len(text) <= KEPT_TEXT else text[-KEPT_TEXT:]
         if time >= self.joined:
-            self.count_bin((time if time > 0 else 0) // BIN, count)
+            place = time // BIN if time > 0 else 0
+            if place < len(self.token_bins):
+                self.token_bins[place] += count
+            else:
+                self.count_bin(place, count)
 
     def _sum(self, event: TokensSummed) -> None:
         """The rest at once; in `token_bins` it is spread evenly over the time that it took."""

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+import msgspec
+from msgspec import structs
+
 from llamatop.events.clock import SECOND
 from llamatop.events.kinds import (
     AlertChanged,
@@ -32,8 +35,7 @@ WHOLE = 90 * SECOND
 Grown = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """All that was known of a replica at one moment; nobody changes the mappings."""
 
     time: int
@@ -53,8 +55,7 @@ class Sample:
         return {name: value for name, value in self.grown.items() if name not in self.gone}
 
 
-@dataclass(frozen=True, slots=True)
-class SlotSample:
+class SlotSample(msgspec.Struct, frozen=True):
     """The slots of a server together at one moment; tokens."""
 
     time: int
@@ -167,7 +168,7 @@ class Replica:
         now = samples[-1].time
         few = thinned(samples, lambda sample: None, (), RESOLUTION)
         self.samples = [
-            replace(one, buckets={}) if one.buckets and now - one.time > WHOLE else one
+            one if not one.buckets or now - one.time <= WHOLE else structs.replace(one, buckets={})
             for one in few
         ]
 

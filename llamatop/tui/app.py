@@ -120,6 +120,8 @@ class LlamatopApp(App[None]):
         self._meter = meter or OwnCost()
         self._pace = Pace(refresh_hz, self.tick)
         self._leaving = False
+        self._styled = False
+        """Whether a theme is in use, so that another has to be read in its place."""
         self._untold = False
         """Whether what is shown may yet turn out to be of watched servers."""
         self._load_themes(theme)
@@ -228,6 +230,7 @@ class LlamatopApp(App[None]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        self._styled = True
         gc.enable()
         gc.freeze()  # what the first paint needed stays: no collection need look at it again
         gc.set_threshold(20_000)  # a frame takes thousands of objects and gives nearly all back
@@ -401,6 +404,12 @@ class LlamatopApp(App[None]):
             self.register_theme(theme)
         self._theme_names = list(loaded) or [self.theme]
         self.theme = themes.choose(wanted, self._theme_names, self.problems)
+        self.stylesheet.set_variables(self.get_css_variables())
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Read the styles anew in another theme's colours; the first is there from the first on."""
+        if self._styled:
+            super().refresh_css(animate)
 
     def watch_theme(self) -> None:
         """Every part is painted anew."""

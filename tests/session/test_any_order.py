@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
+import msgspec
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
@@ -53,6 +54,9 @@ def numbers(value: object, name: str = "") -> Iterator[tuple[str, float]]:
     elif is_dataclass(value):
         for field in fields(value):
             yield from numbers(getattr(value, field.name), f"{name}.{field.name}")
+    elif isinstance(value, msgspec.Struct):
+        for field, one in msgspec.structs.asdict(value).items():
+            yield from numbers(one, f"{name}.{field}")
 
 
 def check(session: Session) -> None:

@@ -22,13 +22,30 @@ Row = tuple[Line, Styles]
 """What stands in a row, and in which styles."""
 
 
-def paint(line: Line, width: int, styles: Styles) -> list[Segment]:
-    """A line as segments, of `width` cells at least."""
-    segments = [Segment(text, styles[role]) for text, role in line if text]
+def paint(line: Line, width: int, styles: Styles) -> tuple[list[Segment], int]:
+    """A line as segments, of `width` cells at least, and how many they are."""
     cells = line_width(line)
-    if cells < width:
-        segments.append(Segment(" " * (width - cells), styles["text"]))
-    return segments
+    spans = line if cells >= width else (*line, (" " * (width - cells), "text"))
+    segments: list[Segment] = []
+    words, was = "", ""
+    for text, role in spans:  # fewer segments are drawn in less time
+        if role == was:
+            words += text
+            continue
+        if words:
+            segments.append(Segment(words, styles[was]))
+        words, was = text, role
+    if words:
+        segments.append(Segment(words, styles[was]))
+    return segments, max(cells, width)
+
+
+class Recolours(LineFilter):
+    """A filter of colours alone: it is asked once for each style, not for each text."""
+
+    def style(self, style: Style, ground: Color) -> Style:
+        """What stands for a style, on the ground of a widget."""
+        raise NotImplementedError
 
 
 class Painted:
@@ -43,33 +60,52 @@ class Painted:
         self._rows: dict[int, Row] = {}
         self._strips: dict[int, Strip] = {}
         self._made_for: tuple[Size, Sequence[LineFilter]] | None = None
+        self._recoloured: list[tuple[Styles, Color, Styles]] = []
+        """Styles, the ground under them, and what the filters make of these."""
 
     def strips(self, widget: Widget, crop: Region, row: Callable[[int], Row]) -> list[Strip]:
         """The rows in a part of the widget; `row` gives what stands at a place."""
         size, filters = made_for = widget.size, widget.get_line_filters()
         if made_for != self._made_for:
-            self._rows, self._made_for = {}, made_for
+            self._rows, self._made_for, self._recoloured = {}, made_for, []
         rows = {y: row(y) for y in crop.line_range}
         changed = {y: found for y, found in rows.items() if self._rows.get(y) != found}
         if changed:
             self._rows |= changed
             _, ground = widget.background_colors
             needed = [each for each in filters if not isinstance(each, ANSIToTruecolor)]
-            for y, found in changed.items():
-                self._strips[y] = _strip(found, size.width, needed, ground)
+            recolour = [each for each in needed if isinstance(each, Recolours)]
+            if all(isinstance(each, Recolours | Harmless) for each in needed):  # in any order
+                needed = [each for each in needed if isinstance(each, Harmless)]
+            else:
+                recolour = []
+            for y, (line, styles) in changed.items():
+                made = self._in_colours(styles, ground, recolour) if recolour else styles
+                self._strips[y] = _strip((line, made), size.width, needed, ground)
         strips = [self._strips[y] for y in rows]
         if crop.column_span == (0, size.width):
             return strips
         return [strip.crop(*crop.column_span) for strip in strips]
 
+    def _in_colours(self, styles: Styles, ground: Color, filters: Sequence[Recolours]) -> Styles:
+        """The styles as the filters have them, kept for as long as they are in use."""
+        for known, under, made in self._recoloured:
+            if known is styles and under == ground:
+                return made
+        made = dict(styles)
+        for each in filters:
+            made = {role: each.style(style, ground) for role, style in made.items()}
+        self._recoloured = [*self._recoloured[-3:], (styles, ground, made)]
+        return made
+
 
 def _strip(row: Row, width: int, filters: Sequence[LineFilter], ground: Color) -> Strip:
     """A row of exactly `width` cells."""
     line, styles = row
-    segments = paint(line, width, styles)
+    segments, cells = paint(line, width, styles)
     for each in filters:
         segments = each.apply(segments, ground)
-    return Strip(segments, max(line_width(line), width)).crop(0, width)
+    return Strip(segments, cells).crop(0, width)
 
 
 def changed_rows(old: Sequence[Line], new: Sequence[Line]) -> list[int]:
@@ -82,7 +118,7 @@ class Harmless(LineFilter):
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The same segments, those with control characters cleaned."""
-        if all(text.isprintable() for text, _, control in segments if not control):
+        if "".join([text for text, _, control in segments if not control]).isprintable():
             return segments
         return [
             segment if segment.control else Segment(one_line(segment.text), segment.style)

@@ -14,7 +14,8 @@ from functools import lru_cache
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.filter import LineFilter
+
+from llamatop.tui.drawing.paint import Recolours
 
 Rgb = tuple[int, int, int]
 
@@ -59,8 +60,12 @@ def _apart(one: Rgb, other: Rgb) -> int:
     return sum(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
-class Sixteen(LineFilter):
+class Sixteen(Recolours):
     """Each colour as one of sixteen; what stands on another grey than the ground, reversed."""
+
+    def style(self, style: Style, ground: Color) -> Style:
+        """A style in such colours."""
+        return _style(style, ground.rgb)
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The same text in such colours."""

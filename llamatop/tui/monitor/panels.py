@@ -15,11 +15,8 @@ from llamatop.tui.monitor.views import history
 from llamatop.tui.monitor.views.events import events as events_view
 from llamatop.tui.monitor.views.events import scrolled
 from llamatop.tui.monitor.views.header import header
-from llamatop.tui.monitor.views.origins import last_first
 from llamatop.tui.monitor.views.panel import Content, framed
 from llamatop.tui.monitor.views.transport import time_at, transport
-from llamatop.tui.monitor.views.watched import origins_of
-from llamatop.tui.monitor.views.watched import watched as watched_view
 
 View = Callable[[Frame, int, int], Content]
 
@@ -53,13 +50,20 @@ class Panel(Drawn[Frame]):
     ) -> None:
         super().__init__(palette, id=title.lower())
         self._number, self._title, self._view, self._turned = number, title, view, turned
+        self._framed_for: tuple[Content, int, int, bool] | None = None
+        self._framed: list[Line] = []
 
     def lines(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
         """The view in its frame, which shows whether keys act on it."""
         content = self._view(frame, max(width - 2, 0), max(height - 2, 0))
         choices = frame.choices
         focused = choices.focus == self.id and choices.maximised is None
-        return framed(self._number, self._title, content, width, height, focused=focused)
+        if (content, width, height, focused) != self._framed_for:
+            self._framed_for = content, width, height, focused
+            self._framed = framed(
+                self._number, self._title, content, width, height, focused=focused
+            )
+        return self._framed
 
     def turn(self, steps: int) -> None:
         """What the keys for moving do here, down where positive."""
@@ -103,11 +107,18 @@ class EventsPanel(Panel):
         self.turn(_NOTCH)
 
 
+def _watched(frame: Frame, width: int, height: int) -> Content:
+    """See `views.watched`."""
+    from llamatop.tui.monitor.views.watched import watched  # noqa: PLC0415  (not for the first paint)
+
+    return watched(frame, width, height)
+
+
 class WatchedPanel(Panel):
     """What the servers tell: over time, or every value and where it comes from."""
 
     def __init__(self, palette: Palette) -> None:
-        super().__init__(palette, 6, "Watched", watched_view, history.turned)
+        super().__init__(palette, 6, "Watched", _watched, history.turned)
 
     def turn(self, steps: int) -> None:
         """Another stretch of time; where values are listed, scroll by so many rows."""
@@ -115,6 +126,9 @@ class WatchedPanel(Panel):
         if frame is None or frame.choices.origins is None:
             super().turn(steps)
             return
+        from llamatop.tui.monitor.views.origins import last_first  # noqa: PLC0415
+        from llamatop.tui.monitor.views.watched import origins_of  # noqa: PLC0415
+
         last = last_first(origins_of(frame), self.size.width - 2, self.size.height - 2)
         frame.choices.origins = min(max(frame.choices.origins + steps, 0), last)
         self.show(frame)

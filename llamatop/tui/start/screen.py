@@ -73,6 +73,7 @@ class StartScreen(Screen[Chosen | None]):
         self._palette = palette
         self._body = StartBody(palette, self.start)
         self._escaped = _NEVER
+        self._looked = False
 
     def compose(self) -> ComposeResult:
         """One widget holds it all, under whatever the app lays over it."""
@@ -88,9 +89,14 @@ class StartScreen(Screen[Chosen | None]):
         self._body.repaint(palette)
 
     def on_mount(self) -> None:
-        """Paint, then look around; and into the recording on which the cursor rests."""
-        self.call_after_refresh(self._look)
+        """Look into the recording on which the cursor rests."""
         self.set_interval(RESTS, self._look_into)
+
+    def on_screen_resume(self) -> None:
+        """Paint, then look around, once."""
+        if not self._looked:
+            self._looked = True
+            self.app.call_after_refresh(self._look)
 
     def _look_into(self) -> None:
         """Read what a recording gave, once: of that under the cursor, else of one after another."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from statistics import fmean
 from typing import TYPE_CHECKING, Protocol
 
 from llamatop.settings.servers import is_here
@@ -90,4 +89,4 @@ def shares_processor(session: Session, before: bool) -> bool:
 def are_busy(samples: Sequence[HostSampled], before: bool) -> bool:
     """Whether the cores are, by the last looks; a little less keeps them so than makes them."""
     shares = [percent for sample in samples[-SAMPLES:] for percent in sample.cpu_percent]
-    return bool(shares) and fmean(shares) > (IDLE if before else BUSY)
+    return bool(shares) and sum(shares) / len(shares) > (IDLE if before else BUSY)

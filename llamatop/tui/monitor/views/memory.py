@@ -8,7 +8,6 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from llamatop.events.kinds import Event, MemoryPredicted
-from llamatop.figures.own_memory import own_parts
 from llamatop.figures.served import on_servers, server_bytes, server_device_bytes
 from llamatop.session.reducer import Session
 from llamatop.text.formatting import size
@@ -47,13 +46,22 @@ _PARTED, _EXPLAINED = 4, 8
 """Rows beside the figures from which the prediction is shown by parts, and with their sizes."""
 
 
+def _own_parts(session: Session) -> dict[str, int]:
+    """See `own_memory`; nothing where no server is watched."""
+    if not session.watched:
+        return {}
+    from llamatop.figures.own_memory import own_parts  # noqa: PLC0415  (not for the first paint)
+
+    return own_parts(session.watched.values())
+
+
 def memory(frame: Frame, width: int, height: int) -> Content:
     """What stands inside the panel."""
     session = frame.session
     window = window_of(frame, width)
     predicted = _predicted(session)
     parts, name = predicted.parts if predicted is not None else {}, "predicted"
-    if told := own_parts(session.watched.values()):
+    if told := _own_parts(session):
         parts, name = told, "its own"
     figures = _figures(frame, width, height)
     lines: list[Line] = [tuple(fitting(groups, width - 1, "   ")) for groups in figures]
