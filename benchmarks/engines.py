@@ -9,6 +9,9 @@ that was stopped, or that ended after --seconds, goes on where it was. Nothing e
     python benchmarks/engines.py --dtype bfloat16 --contenders before now int8
     python benchmarks/engines.py --model meta-llama/Llama-3.1-8B-Instruct --gen-toks 32 \
         --dtype bfloat16 --concurrency 1 2 4 --rounds 3 --reload --contenders before now
+    python benchmarks/engines.py --model meta-llama/Llama-3.1-8B-Instruct --gen-toks 32 \
+        --device cuda --engine compiled --dtype bfloat16 --concurrency 1 8 64 256 --rounds 3 \
+        --reload --contenders before now
 
 Without --model it makes an 82M Llama with random weights, which llama.cpp gets as GGUF.
 """
@@ -189,9 +192,11 @@ class Bench:
         model = args.model or str(make_model(self._folder / "model"))
         settings = {
             "model": model, "weights": "random" if args.model else "auto", "dtype": dtype,
-            "device": "cpu", "engine": "batch", "concurrency": args.concurrency,
+            "device": args.device, "engine": "batch", "concurrency": args.concurrency,
             "prompt_toks": args.prompt_toks, "gen_toks": args.gen_toks, "endless": True,
         }  # fmt: skip
+        if name == "now":
+            settings["engine"] = args.engine
         if name == INT8:
             settings["quantize"] = INT8
         asked: dict[str, Any] = {"settings": settings}
@@ -276,6 +281,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--commit", default=BEFORE, help="what `before` is")
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS),
                         choices=(*CONTENDERS, INT8))  # fmt: skip
+    parser.add_argument("--device", default="cpu", help="of all but llama.cpp, which has a CPU")
+    parser.add_argument("--engine", default="batch", help="of `now`; the others' is batch")
     parser.add_argument("--reload", action="store_true", help="load each for its turn alone")
     parser.add_argument("--keep", default="waves.jsonl", help="where waves are kept")
     parser.add_argument("--seconds", type=float, default=1e9, help="end after so long, to go on")

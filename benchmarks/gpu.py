@@ -25,7 +25,7 @@ from llamatop.text.formatting import number, percent, size
 LLAMATOP = (sys.executable, "-m", "llamatop")
 LLAMA, OPT = "meta-llama/Llama-3.1-8B-Instruct", "facebook/opt-1.3b"
 SCOUT, OSS = "meta-llama/Llama-4-Scout-17B-16E-Instruct", "openai/gpt-oss-20b"
-ENGINES = ("batch", "continuous", "threads")
+ENGINES = ("batch", "continuous", "compiled", "threads")
 SMALL_MODEL = "demo"
 PREDICTED = (
     OSS,
@@ -42,8 +42,8 @@ PREDICTED = (
 PARTS = ("roofline", "llama", "opt", "scout", "oom", "watching", "predict")
 LAST_SECONDS = 20
 """What is left for a run that is asked to stop to write its recording."""
-RUN_SECONDS = 150
-"""What one run may take: 256 threads warm up for minutes."""
+RUN_SECONDS = 240
+"""What one run may take: 256 threads warm up for minutes, and each level's step is compiled."""
 START_SECONDS = 45
 """With less than this no run is begun: its libraries and its weights take as long."""
 

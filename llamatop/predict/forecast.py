@@ -41,6 +41,20 @@ def trace_model(
     `capability` is the compute capability of a device that is not here; `reach` the memory in
     which the longest context is sought.
     """
+    trace = _traced(config, device, shapes, capability, reach)
+    if config.engine == "compiled":
+        unknown = trace.unknown | {"peak_bytes": memory.COMPILED_UNTOLD}
+        return msgspec.structs.replace(trace, unknown=unknown)
+    return trace
+
+
+def _traced(
+    config: RunConfig,
+    device: str,
+    shapes: Iterable[Shape],
+    capability: tuple[int, int] | None,
+    reach: Reach | None,
+) -> Trace:
     source = architecture_of(config)
     question = Ask(
         config.model,

@@ -99,6 +99,10 @@ class Foretold:
     packed or not; None: not known."""
 
 
+COMPILED_UNTOLD = "what compiled code takes is not foretold; --engine batch is"
+"""Why there is no peak of that engine."""
+
+
 def resolve_engine(engine: str, device: str) -> str:
     """The engine that `auto` stands for."""
     return "batch" if engine == "auto" else engine
@@ -134,8 +138,6 @@ def predict(
     match resolve_engine(engine, device):
         case "threads":
             return _threads(trace, device, shape, packed)
-        case "compiled":
-            raise LookupError("what compiled code takes is not foretold; --engine batch is")
         case "continuous":
             peak = _paged(trace, device, *shape)
         case _:
