@@ -634,6 +634,14 @@ async def test_histories_zoom(run_events):
         assert screen_text(app) == near
 
 
+async def test_the_first_styles_are_those_of_the_theme_that_was_asked_for(run_events):
+    app = live_app(run_events, theme="llamatop-light")
+    async with app.run_test(size=(100, 30)):
+        ground = Color.parse(app.current_theme.background)
+        assert app.theme == "llamatop-light"
+        assert app.showing.monitor.background_colors[1] == ground
+
+
 async def test_themes_go_round(run_events):
     app = live_app(until(run_events, 4))
     async with app.run_test(size=SIZE) as pilot:
@@ -742,8 +750,11 @@ async def test_leaving_moves_the_last_events_and_does_not_wait_for_ever(run_even
 
 def test_nothing_heavy_is_imported_for_the_first_paint():
     code = (
-        "import sys, llamatop.tui.app;"
-        "heavy = {'torch','transformers','polars','plotext','textual_plotext','numpy','psutil'};"
+        "import sys, llamatop.commands.watch, llamatop.run.live;"
+        "import llamatop.tui.monitor.showing, llamatop.tui.start.screen;"
+        "heavy = {'torch','transformers','polars','plotext','textual_plotext','numpy','psutil',"
+        "'ctypes','http.client','importlib.metadata','llamatop.figures.levels',"
+        "'llamatop.figures.serving','llamatop.predict.memory','llamatop.run.serving'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     told = subprocess.run(
