@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -140,7 +141,8 @@ def _middle(found: Sequence[LevelFigures]) -> LevelFigures:
     rate = math.fsum(figures.output_rate or 0.0 for figures in found) / len(found)
     spreads = [figures.e2e for figures in found if figures.e2e is not None]
     seconds = math.fsum(spread.mean for spread in spreads) / len(spreads)
-    return replace(found[0], output_rate=rate, e2e=replace(spreads[0], mean=seconds))
+    middle = msgspec.structs.replace(spreads[0], mean=seconds)
+    return replace(found[0], output_rate=rate, e2e=middle)
 
 
 def _scale(axes: Axes, points: Sequence[Point], one: float) -> None:
